@@ -15,13 +15,14 @@ from rota.cluster.descriptions import (
     PartitionDescription,
     TopicDescription,
 )
-from rota.cluster.errors import explain
+from rota.cluster.errors import ClusterError, explain
 from rota.cluster.properties import client_properties, read_properties
 
 __all__ = [
     "DEFAULT_BOOTSTRAP",
     "BrokerNode",
     "Cluster",
+    "ClusterError",
     "CommittedOffset",
     "ConfigValue",
     "GroupDescription",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -23,7 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from rota.cluster import convert
-from rota.cluster.errors import Local, explain, unreachable
+from rota.cluster.errors import ClusterError, Local, explain, unreachable
 from rota.cluster.properties import client_properties, nearest
 from rota.model import RotaError, TopicPartition
 
@@ -43,6 +44,8 @@ __all__ = ["DEFAULT_BOOTSTRAP", "Cluster"]
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 REFUSED_GRACE_S = 1.5
 """How long a refused connection is tried again: a broker that is just starting gets this much time."""
+
+_ADDRESS = re.compile(r"(\w+://)?(\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+)(:\d{1,5})?")
 
 _HOPELESS = frozenset({Local.AUTHENTICATION, Local.SSL, Local.RESOLVE})
 
@@ -67,6 +70,8 @@ class Cluster:
         *,
         timeout_s: float = 10.0,
     ) -> None:
+        if not all(_ADDRESS.fullmatch(part.strip()) for part in bootstrap.split(",")):
+            raise RotaError(f"{bootstrap!r} is no broker's address: expected HOST:PORT[,…]", exit_code=2)
         self.bootstrap = bootstrap
         self.timeout_s = timeout_s
         self._properties = client_properties(properties or {})
@@ -122,6 +127,9 @@ class Cluster:
         described = self.describe_topics(names, configs=False)
         counts: dict[str, int] = {}
         for name, answer in described.items():
+            if isinstance(answer, ClusterError) and answer.code == ClientError.UNKNOWN_TOPIC_OR_PART:
+                hint = f"`rota topics create {name}` makes it, `rota topics list` shows the others"
+                raise ClusterError(f"topic {name} does not exist at {self.bootstrap}: {hint}", answer.code)
             if isinstance(answer, RotaError):
                 raise answer
             counts[name] = len(answer.partitions)

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 
 from rota.model import RotaError
 
-__all__ = ["Local", "explain", "unreachable"]
+__all__ = ["ClusterError", "Local", "explain", "unreachable"]
 
 
 class Local(IntEnum):
@@ -35,6 +35,14 @@ _WORDS: dict[int, str] = {
 }
 
 
+class ClusterError(RotaError):
+    """What a cluster would not do; ``code`` is Kafka's (or librdkafka's, below zero) error code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def explain(error: BaseException, doing: str) -> RotaError:
     """The one-line form of what went wrong while ``doing`` ("create topic orders")."""
     if isinstance(error, RotaError):
@@ -42,9 +50,8 @@ def explain(error: BaseException, doing: str) -> RotaError:
     cause = error.args[0] if isinstance(error, KafkaException) and error.args else error
     if isinstance(cause, ClientError):
         text = _WORDS.get(cause.code()) or _plain(cause)
-    else:
-        text = str(cause) or type(cause).__name__
-    return RotaError(f"could not {doing}: {_one_line(text)}")
+        return ClusterError(f"could not {doing}: {_one_line(text)}", cause.code())
+    return RotaError(f"could not {doing}: {_one_line(str(cause) or type(cause).__name__)}")
 
 
 def unreachable(bootstrap: str, errors: list[ClientError]) -> RotaError:

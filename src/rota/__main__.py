@@ -1,0 +1,5 @@
+"""``python -m rota`` is the command ``rota``."""
+
+from rota.cli import main
+
+main()

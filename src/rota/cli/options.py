@@ -1,0 +1,72 @@
+"""Options that many commands share, and how they become a ``Cluster``."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rota.cluster import Cluster
+
+__all__ = ["cluster_options", "json_option", "key_values"]
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+
+
+def cluster_options(command: _F) -> _F:
+    """``--bootstrap-server`` and ``--command-config``; the command receives ``cluster``."""
+
+    @functools.wraps(command)
+    def with_cluster(*args: Any, bootstrap_server: str, command_config: Path | None, **kwargs: Any) -> Any:
+        return command(*args, cluster=_cluster(bootstrap_server, command_config), **kwargs)
+
+    config = click.option(
+        "--command-config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Client properties (security.protocol=…, sasl.…), as Kafka's own tools read them.",
+    )
+    server = click.option(
+        "--bootstrap-server",
+        "-b",
+        envvar="ROTA_BOOTSTRAP_SERVER",
+        default=DEFAULT_BOOTSTRAP,
+        show_default=True,
+        show_envvar=True,
+        metavar="HOST:PORT",
+        help="A broker of the cluster; several with commas.",
+    )
+    return server(config(with_cluster))  # type: ignore[return-value]
+
+
+def json_option(what: str = "Print one JSON document.") -> Callable[[_F], _F]:
+    """``--json``; the command receives ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help=what)
+
+
+def key_values(pairs: Iterable[str], option: str) -> dict[str, str]:
+    """``k=v`` words as a dict; anything else is wrong usage and says so."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise RotaError(f"{option} wants name=value, not {pair!r}", exit_code=2)
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _cluster(bootstrap_server: str, command_config: Path | None) -> Cluster:
+    from rota.cluster import Cluster, read_properties
+
+    properties = read_properties(command_config) if command_config is not None else {}
+    properties.pop("bootstrap.servers", None)
+    return Cluster(bootstrap_server, properties)

@@ -1,0 +1,283 @@
+"""``rota produce``: write records and say how many of them the cluster acknowledged.
+
+A record counts when its acknowledgement has arrived, not when it was handed to the client; the summary is what
+a check for lost messages may start from.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rota.cli.options import cluster_options, json_option, key_values
+from rota.cli.output import count_of, emit, emit_json, note, table
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO
+
+    from confluent_kafka import Producer
+
+    from rota.cluster import Cluster
+
+__all__ = ["produce"]
+
+Pair = tuple["bytes | None", "bytes | None"]
+
+CHARACTER_OF = {"\\t": "\t", "\\0": "\0"}
+
+
+@dataclass
+class Tally:
+    """What became of the records so far: per partition how many, the first and the last offset."""
+
+    partitions: dict[int, list[int]] = field(default_factory=dict)
+    failed: int = 0
+    first_error: str = ""
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(entry[0] for entry in self.partitions.values())
+
+    def add(self, partition: int, offset: int) -> None:
+        entry = self.partitions.setdefault(partition, [0, offset, offset])
+        entry[0] += 1
+        entry[1] = min(entry[1], offset)
+        entry[2] = max(entry[2], offset)
+
+    def fail(self, error: str) -> None:
+        self.failed += 1
+        self.first_error = self.first_error or error
+
+
+@click.command()
+@click.argument("topic")
+@click.option("--events", is_flag=True, help="Make up web events, keyed by user.")
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Send FILE's lines; - is standard input.",
+)
+@click.option(
+    "--key-separator", metavar="TEXT", help=r"Split each line here into key and value (\t for a tab)."
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="Records a second; 0 = as fast as it goes.  [default: 10 with --events, else 0]",
+)
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N records.")
+@click.option(
+    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after this time."
+)
+@click.option(
+    "--keys",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Number of users in the events.",
+)
+@click.option(
+    "--skew",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="S",
+    help="How much busier the first users are (Zipf's exponent; 1 is a lot).",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed makes the same events."
+)
+@click.option("--show", is_flag=True, help="Print each acknowledged record: key, partition and offset.")
+@click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    metavar="K=V",
+    help="A producer property (linger.ms=5); may be repeated.",
+)
+@json_option("Print the summary as one JSON document.")
+@cluster_options
+def produce(
+    topic: str,
+    events: bool,
+    file: Path | None,
+    key_separator: str | None,
+    rate: float | None,
+    count: int | None,
+    duration: float | None,
+    keys: int,
+    skew: float,
+    seed: int,
+    show: bool,
+    properties: Sequence[str],
+    as_json: bool,
+    cluster: Cluster,
+) -> int:
+    """Write records to TOPIC: web events (--events), a file's lines (--file), or the lines you type.
+
+    The same key always reaches the same partition, and the same one that Java's producer would choose
+    (murmur2). At the end a summary counts what was acknowledged, per partition; Ctrl+C ends early.
+
+    \b
+    Examples:
+      rota produce web-events-partitioned --events --rate 20
+      rota produce web-events-partitioned --events --keys 1000 --skew 1.2 --count 50000 --rate 0
+      echo 'user-7,{"type":"click"}' | rota produce web-events-partitioned --key-separator ,
+      rota produce new_users --file users.txt --json
+    """
+    if events and (file is not None or key_separator is not None):
+        raise RotaError("--events makes its own records; leave out --file and --key-separator", exit_code=2)
+    source: Iterable[Pair] = _events(seed, keys, skew) if events else _lines(file, key_separator)
+    pace = (10.0 if events else 0.0) if rate is None else rate
+    cluster.partition_counts([topic])
+    tally = Tally()
+    producer = cluster.producer(
+        {"partitioner": "murmur2_random", "linger.ms": 5, **key_values(properties, "--property")}
+    )
+    started = time.monotonic()
+    sender = Sender(producer, topic, tally, show=show and not as_json)
+    interrupted = False
+    failure: RotaError | None = None
+    try:
+        sender.send_all(source, pace=pace, count=count, duration=duration)
+    except KeyboardInterrupt:
+        interrupted = True
+    except RotaError as error:  # a bad line: those before it were sent and are counted
+        failure = error
+    sender.finish(cluster.timeout_s)
+    _summarise(topic, tally, time.monotonic() - started, as_json=as_json)
+    if tally.failed:
+        raise RotaError(f"{count_of(tally.failed, 'record')} not acknowledged: {tally.first_error}")
+    if failure is not None:
+        raise failure
+    return 130 if interrupted else 0
+
+
+class Sender:
+    """Hands records to a producer at a pace and keeps the tally of what came back."""
+
+    def __init__(self, producer: Producer, topic: str, tally: Tally, *, show: bool) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._tally = tally
+        self._show = show
+
+    def send_all(
+        self, source: Iterable[Pair], *, pace: float, count: int | None, duration: float | None
+    ) -> None:
+        """Send until the source ends, ``count`` is reached or ``duration`` seconds have passed."""
+        started = time.monotonic()
+        for number, (key, value) in enumerate(source):
+            if number == count or (duration is not None and time.monotonic() - started >= duration):
+                return
+            due = started + number / pace if pace else 0.0
+            if duration is not None and due >= started + duration:
+                self._serve_until(started + duration)
+                return
+            self._serve_until(due)
+            self._send(key, value)
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait for the acknowledgements under way; those still missing then are counted as failed."""
+        left = self._producer.flush(timeout_s)
+        if left:
+            self._producer.purge()
+            self._producer.flush(1)
+
+    def _send(self, key: bytes | None, value: bytes | None) -> None:
+        while True:
+            try:
+                self._producer.produce(self._topic, value=value, key=key, on_delivery=self._delivered)
+            except BufferError:  # the client's queue is full: make room, then try again
+                self._producer.poll(0.1)
+            else:
+                self._producer.poll(0)
+                return
+
+    def _serve_until(self, due: float) -> None:
+        while (left := due - time.monotonic()) > 0:
+            self._producer.poll(min(left, 0.2))
+
+    def _delivered(self, error: Any, message: Any) -> None:
+        if error is not None:
+            self._tally.fail(" ".join(str(error.str()).split()))
+            return
+        self._tally.add(message.partition(), message.offset())
+        if self._show:
+            key = message.key()
+            name = "no key" if key is None else key.decode(errors="replace")
+            emit(f"{name} → {self._topic}-{message.partition()} @ {message.offset()}")
+
+
+def _events(seed: int, keys: int, skew: float) -> Iterator[Pair]:
+    from rota.webevents import web_events
+
+    return web_events(seed, keys, skew)
+
+
+def _lines(file: Path | None, key_separator: str | None) -> Iterator[Pair]:
+    """Key and value of each line; without a separator there are no keys."""
+    separator = None if key_separator is None else CHARACTER_OF.get(key_separator, key_separator).encode()
+    if separator == b"":
+        raise RotaError("--key-separator wants at least one character", exit_code=2)
+    if file is None or str(file) == "-":
+        if sys.stdin.isatty():
+            note("One record a line; Ctrl+D ends.")
+        yield from _split(sys.stdin.buffer, separator)
+        return
+    try:
+        with file.open("rb") as lines:
+            yield from _split(lines, separator)
+    except OSError as error:
+        raise RotaError(f"cannot read {file}: {error.strerror}") from None
+
+
+def _split(lines: BinaryIO, separator: bytes | None) -> Iterator[Pair]:
+    for number, raw in enumerate(lines, start=1):
+        line = raw.rstrip(b"\r\n")
+        if separator is None:
+            yield None, line
+            continue
+        key, found, value = line.partition(separator)
+        if not found:
+            raise RotaError(f"line {number} holds no key separator {separator.decode()!r}")
+        yield key, value
+
+
+def _summarise(topic: str, tally: Tally, seconds: float, *, as_json: bool) -> None:
+    entries = sorted(tally.partitions.items())
+    if as_json:
+        partitions = [
+            {"partition": number, "records": count, "firstOffset": first, "lastOffset": last}
+            for number, (count, first, last) in entries
+        ]
+        emit_json(
+            {
+                "topic": topic,
+                "acknowledged": tally.acknowledged,
+                "failed": tally.failed,
+                "seconds": round(seconds, 3),
+                "partitions": partitions,
+            }
+        )
+        return
+    speed = tally.acknowledged / seconds if seconds else 0.0
+    emit(
+        f"{count_of(tally.acknowledged, 'record')} acknowledged by {topic} "
+        f"in {seconds:.1f} s ({speed:,.0f} a second), {tally.failed or 'none'} failed"
+    )
+    if entries:
+        header = ("PARTITION", "RECORDS", "FIRST-OFFSET", "LAST-OFFSET")
+        for line in table(header, [(number, *entry) for number, entry in entries], right=header):
+            emit(line)

@@ -1,0 +1,45 @@
+"""The command ``rota`` itself: its list of commands."""
+
+from __future__ import annotations
+
+import click
+
+from rota import __version__
+from rota.cli.lazy import LazyGroup
+
+__all__ = ["root"]
+
+COMMANDS = {
+    "broker": ("rota.cli.broker:broker", "Run a Kafka-compatible broker on this machine."),
+    "topics": ("rota.cli.topics:topics", "Create, list, describe and delete topics."),
+    "produce": ("rota.cli.produce:produce", "Write records: web events, a file, or lines typed in."),
+    "consume": ("rota.cli.consume:consume", "Read records, alone or as a member of a group."),
+    "groups": ("rota.cli.groups:groups", "List groups; describe their offsets, lag, members and state."),
+    "plan": ("rota.cli.plan:plan", "Work out who would get which partition, without a cluster."),
+    "lab": ("rota.cli.lab:lab", "Watch a consumer group rebalance live, and steer it."),
+    "completion": ("rota.cli.completion:completion", "Print the script for completion in your shell."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="rota %(version)s")
+def root() -> None:
+    """Run, watch and rehearse Kafka consumer groups.
+
+    Every command but `broker`, `plan` and `completion` talks to the cluster at --bootstrap-server (or
+    ROTA_BOOTSTRAP_SERVER; 127.0.0.1:9092 if neither is given): Rota's own broker or any other Kafka.
+
+    \b
+    A first tour, each line in its own terminal:
+      rota broker --memory
+      rota topics create web-events-partitioned --partitions 3
+      rota consume web-events-partitioned --group tour --print-key --print-partition
+      rota produce web-events-partitioned --events --rate 5
+      rota groups describe tour --watch 2
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done and something was found.
+    """
