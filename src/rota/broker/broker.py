@@ -1,0 +1,131 @@
+"""The broker's state, and what its handlers may do with it: everything but sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rota.broker.clock import Clock
+from rota.broker.fetch_sessions import FetchSessions
+from rota.broker.fetch_waits import FetchWaits
+from rota.broker.groups import Groups
+from rota.broker.timers import Timers
+from rota.broker.topics import Topics
+from rota.model import ErrorCode, KafkaError, TopicPartition
+
+if TYPE_CHECKING:
+    from rota.broker.settings import Settings
+    from rota.storage import AppendInfo, Log, LogDirectory
+    from rota.timeline import Event
+
+__all__ = ["Broker"]
+
+log = logging.getLogger(__name__)
+
+_PRODUCER_ID_BLOCK = 1000  # ids reserved by one write of the metadata store, as Kafka's controller hands them out
+
+
+class Broker:
+    """One node: its topics, groups, fetch sessions and timers, on one event loop."""
+
+    leader_epoch = 0  # one node leads everything for ever
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: LogDirectory,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.clock = clock or Clock()
+        self.node_id = settings.int("node.id")
+        self.cluster_id = directory.metadata.cluster_id
+        settings.set_dynamic(directory.metadata.broker_configs(self.node_id))
+        self.timers = Timers(loop, self.clock.now_ms)
+        self.fetch_waits = FetchWaits(loop.call_soon)
+        self.fetch_sessions = FetchSessions(settings.int("max.incremental.fetch.session.cache.slots"))
+        self._on_event = on_event
+        self._producer_ids = iter(range(0))
+        self.topics = Topics(self)
+        self.groups = Groups(self)
+        self.groups.load()
+        self.groups.start_upkeep()
+        self._plan_retention()
+
+    # --- records --------------------------------------------------------------------------------------------
+
+    def append(self, tp: TopicPartition, partition_log: Log, records: memoryview) -> AppendInfo:
+        """Append batches (stamped in place) and wake who waits for them."""
+        info = partition_log.append(records, self.clock.now_ms(), leader_epoch=self.leader_epoch)
+        self.fetch_waits.appended(partition_log)
+        return info
+
+    def delete_records(self, tp: TopicPartition, offset: int) -> int:
+        """Move a log's start to ``offset`` (-1: its end); the new start. Raises ``KafkaError``."""
+        partition_log = self.topics.find_log(*tp)
+        if partition_log is None:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if "delete" not in partition_log.config.cleanup_policy:
+            raise KafkaError(ErrorCode.POLICY_VIOLATION, "cleanup.policy has no 'delete'")
+        before = partition_log.high_watermark if offset == -1 else offset
+        if not 0 <= before <= partition_log.high_watermark:
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
+        return partition_log.delete_records(before)
+
+    def next_producer_id(self) -> int:
+        """An id no producer had before, across restarts."""
+        for producer_id in self._producer_ids:
+            return producer_id
+        first = self.directory.metadata.reserve_producer_ids(_PRODUCER_ID_BLOCK)
+        self._producer_ids = iter(range(first, first + _PRODUCER_ID_BLOCK))
+        return next(self._producer_ids)
+
+    # --- topics ---------------------------------------------------------------------------------------------
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic, the offsets committed for it, and wake who waits for it."""
+        for gone in self.topics.delete(name):
+            self.fetch_waits.appended(gone)
+        self.groups.topic_deleted(name)
+        log.info("topic %s deleted", name)
+
+    def add_partitions(self, name: str, count: int) -> None:
+        """Raise a topic's partition count; its groups rebalance when their members see it."""
+        self.topics.add_partitions(name, count)
+        self.groups.topic_changed(name)
+        log.info("topic %s has %d partitions now", name, count)
+
+    # --- life -----------------------------------------------------------------------------------------------
+
+    def record(self, event: Event) -> None:
+        """Hand an event of a group's life to whoever keeps the timeline."""
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _plan_retention(self) -> None:
+        interval_ms = self.settings.int("log.retention.check.interval.ms")
+        self.timers.set(("upkeep", "retention"), self.clock.now_ms() + interval_ms, self._retain)
+
+    def _retain(self) -> None:
+        now_ms = self.clock.now_ms()
+        for tp, partition_log in self.topics.logs():
+            try:
+                partition_log.maybe_roll(now_ms)
+                removed = partition_log.apply_retention(now_ms)
+            except OSError as error:
+                log.error("retention of %s failed: %s", tp, error.strerror)
+                continue
+            if removed:
+                log.info("%s: %d segments removed by retention", tp, removed)
+        self._plan_retention()
+
+    def close(self) -> None:
+        """Stop the timers and close the logs; the data directory is marked as cleanly closed."""
+        self.timers.close()
+        self.directory.close()

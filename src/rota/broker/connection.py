@@ -1,0 +1,326 @@
+"""A client's connection: bytes in, frames to handlers, responses out in the order of the requests.
+
+As in Apache Kafka, a connection serves one request at a time: while an answer is awaited (a parked fetch or
+join) or cannot be sent (the client reads slowly), its later requests wait in the socket. That bounds what one
+client can make the broker hold.
+
+The hot path allocates as little as it can: frames are parsed in place in a receive buffer shared by all
+connections of the loop; only the tail of a frame that has not arrived whole is copied, into a buffer of its own
+that the socket then fills directly. All answers to the requests of one ``recv`` leave in one ``send``.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import struct
+from collections import deque
+from typing import TYPE_CHECKING
+
+from rota.broker.request import NoAnswer, Request
+from rota.storage import FileRegion
+from rota.wire import WireError
+
+if TYPE_CHECKING:
+    from rota.broker.server import Server
+    from rota.wire.schema import Message
+
+__all__ = ["Connection"]
+
+log = logging.getLogger(__name__)
+
+_SIZE = struct.Struct(">i")
+_HEADER = struct.Struct(">hhi")
+_MSG_MORE = getattr(socket, "MSG_MORE", 0)
+_MAX_BUFFERS = 512  # below IOV_MAX everywhere
+_FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
+_TRUSTED_FRAME = 2 * 1024 * 1024  # a frame's claimed size is believed up to here; beyond, memory follows the data
+
+
+class Connection:
+    """One accepted socket, registered with the loop's reader."""
+
+    __slots__ = (
+        "_buffer",
+        "_closed",
+        "_filled",
+        "_out",
+        "_out_bytes",
+        "_parked",
+        "_reading",
+        "_resume_planned",
+        "_sock",
+        "_writing",
+        "client_host",
+        "fd",
+        "last_active",
+        "peer",
+        "server",
+        "state",
+    )
+
+    def __init__(self, server: Server, sock: socket.socket, address: tuple[str, int]) -> None:
+        self.server = server
+        self._sock = sock
+        self.fd = sock.fileno()
+        self.peer = f"{address[0]}:{address[1]}"
+        self.client_host = f"/{address[0]}"
+        self.last_active = server.loop.time()
+        self.state: dict[str, object] = {}  # what handlers remember of this client (its software's name)
+        self._buffer = bytearray()  # bytes received but not yet served; used only when a frame is incomplete
+        self._filled = 0
+        self._out: deque[bytes | bytearray | memoryview | FileRegion] = deque()
+        self._out_bytes = 0
+        self._parked: Request | None = None
+        self._writing = False
+        self._reading = True
+        self._resume_planned = False
+        self._closed = False
+        server.loop.add_reader(self.fd, self._on_readable)
+
+    # --- in -------------------------------------------------------------------------------------------------
+
+    def _on_readable(self) -> None:
+        self.last_active = self.server.loop.time()
+        try:
+            if self._filled or self._parked is not None or self._writing:
+                self._receive_into_own()
+            else:
+                shared = self.server.receive_buffer
+                count = self._sock.recv_into(shared)
+                if not count:
+                    self.close("closed by the client")
+                    return
+                used = self._serve_frames(shared, count)
+                if used < count and not self._closed:
+                    self._keep(shared[used:count])
+                self._flush()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.close(f"read failed: {error.strerror}")
+
+    def _receive_into_own(self) -> None:
+        """Continue an incomplete frame, or take a first look at what a client sends ahead while it must wait."""
+        busy = self._parked is not None or self._writing
+        if self._filled == len(self._buffer):
+            self._grow(max(4096, self._filled * 2) if not busy else self._filled + 65536)
+        count = self._sock.recv_into(memoryview(self._buffer)[self._filled :])
+        if not count:
+            self.close("closed by the client")
+            return
+        self._filled += count
+        if busy:
+            self._pause_reading()  # enough is known: the client is alive and has sent ahead
+            return
+        self._serve_own()
+
+    def _serve_own(self) -> None:
+        view = memoryview(self._buffer)
+        used = self._serve_frames(view, self._filled)
+        if self._closed:
+            return
+        if used:
+            rest = view[used : self._filled]
+            self._buffer, self._filled = bytearray(), 0
+            if len(rest):
+                self._keep(rest)
+        elif self._filled == len(self._buffer):
+            self._grow(self._wanted(view, self._filled))
+        self._flush()
+
+    def _keep(self, rest: memoryview) -> None:
+        """Copy an incomplete frame's beginning into a buffer of this connection's own."""
+        self._buffer = bytearray(max(self._wanted(rest, len(rest)), len(rest)))
+        self._buffer[: len(rest)] = rest
+        self._filled = len(rest)
+
+    def _wanted(self, view: memoryview, filled: int) -> int:
+        """How large the buffer should be for the frame at its start: the whole frame when it is small."""
+        if filled < 4:
+            return 4096
+        whole = 4 + int(_SIZE.unpack_from(view)[0])
+        return min(whole, max(_TRUSTED_FRAME, filled * 2)) if whole > filled else filled
+
+    def _grow(self, size: int) -> None:
+        if size > len(self._buffer):
+            larger = bytearray(size)
+            larger[: self._filled] = memoryview(self._buffer)[: self._filled]
+            self._buffer = larger
+
+    def _serve_frames(self, view: memoryview, end: int) -> int:
+        """Serve the whole frames in ``view[:end]`` while nothing is awaited; return how many bytes were used."""
+        position = 0
+        limit = self.server.max_request_bytes
+        while end - position >= 4 and self._parked is None and not self._writing:
+            size = _SIZE.unpack_from(view, position)[0]
+            if size < 8 or size > limit:
+                self.close(f"frame of {size} bytes refused: 8 to {limit} are allowed (socket.request.max.bytes)")
+                break
+            stop = position + 4 + size
+            if stop > end:
+                break
+            self._serve(view[position + 4 : stop])
+            position = stop
+            if self._closed:
+                break
+            if self._out_bytes > _FLUSH_AT:
+                self._flush()
+        return position
+
+    def _serve(self, frame: memoryview) -> None:
+        key, version, correlation_id = _HEADER.unpack_from(frame)
+        try:
+            route = self.server.dispatch.route(key, version)
+            if route is None:
+                self.close(f"API {key} version {version} is not served here")
+                return
+            client_id, offset = route.read_header(frame)
+            body, end = route.decode(frame, offset)
+            if end != len(frame):
+                raise WireError(f"{len(frame) - end} bytes too many")
+            request = Request(self, route, version, correlation_id, client_id)
+            result = route.handle(self.server.broker, body, request)
+        except WireError as error:
+            self.close(f"malformed request (API {key} version {version}): {error}")
+            return
+        except Exception:
+            log.exception("bug: API %d version %d from %s failed; connection closed", key, version, self.peer)
+            self.close("internal error")
+            return
+        if result.__class__ is NoAnswer:
+            if result is NoAnswer.PARKED and not self._closed:
+                self._parked = request
+            return
+        self._queue(request, result)
+
+    # --- out ------------------------------------------------------------------------------------------------
+
+    def _queue(self, request: Request, response: Message) -> None:
+        chunks = request.route.frame(request.version, request.correlation_id, response)
+        self._out.extend(chunks)
+        self._out_bytes += sum(map(len, chunks))
+
+    def reply_later(self, request: Request, response: Message) -> None:
+        """Send the answer to a parked request, then go on with what the client sent meanwhile."""
+        if self._closed:
+            return
+        if self._parked is request:
+            self._parked = None
+        self._queue(request, response)
+        self._flush()
+        self._plan_resume()
+
+    def _plan_resume(self) -> None:
+        # Through the loop, not at once: one coordinator outcome answers many connections, and none of them
+        # may start a new request while it is being carried out.
+        if not self._resume_planned and not self._closed and (self._filled or not self._reading):
+            self._resume_planned = True
+            self.server.loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        self._resume_planned = False
+        if self._closed or self._parked is not None or self._writing:
+            return
+        if not self._reading:
+            self._reading = True
+            self.server.loop.add_reader(self.fd, self._on_readable)
+        if self._filled:
+            self._serve_own()
+
+    def _pause_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self.server.loop.remove_reader(self.fd)
+
+    def _flush(self) -> None:
+        if self._closed or not self._out or self._writing:
+            return
+        self._write()
+        if self._out and not self._closed:
+            self._writing = True
+            self.server.loop.add_writer(self.fd, self._on_writable)
+
+    def _on_writable(self) -> None:
+        self.last_active = self.server.loop.time()
+        self._write()
+        if not self._out and not self._closed:
+            self._writing = False
+            self.server.loop.remove_writer(self.fd)
+            self._plan_resume()
+
+    def _write(self) -> None:
+        """Send until everything is sent or the socket is full."""
+        out = self._out
+        try:
+            while out:
+                first = out[0]
+                if isinstance(first, FileRegion):
+                    sent = os.sendfile(self.fd, first.fileno(), first.offset, len(first))
+                    if not sent:
+                        raise OSError(errno.EIO, "a log file is shorter than its index says")
+                else:
+                    sent = self._send_buffers()
+                self._drop(sent)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.close(f"write failed: {error.strerror}")
+
+    def _send_buffers(self) -> int:
+        buffers: list[bytes | bytearray | memoryview] = []
+        more = 0
+        for chunk in self._out:
+            if isinstance(chunk, FileRegion):
+                more = _MSG_MORE  # the file's bytes follow at once: no small packet of its own for the header
+                break
+            buffers.append(chunk)
+            if len(buffers) == _MAX_BUFFERS:
+                break
+        if len(buffers) == 1:
+            return self._sock.send(buffers[0], more)
+        return self._sock.sendmsg(buffers, (), more)
+
+    def _drop(self, sent: int) -> None:
+        """Forget the first ``sent`` bytes of what waits to be sent."""
+        out = self._out
+        self._out_bytes -= sent
+        while sent:
+            first = out[0]
+            size = len(first)
+            if sent < size:
+                if isinstance(first, FileRegion):
+                    out[0] = FileRegion(first.file, first.offset + sent, size - sent)
+                else:
+                    out[0] = memoryview(first)[sent:]
+                return
+            sent -= size
+            out.popleft()
+        while out and not len(out[0]):
+            out.popleft()
+
+    # --- end ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def close(self, reason: str) -> None:
+        """End this connection; what it waited for stays with its owner until that times out."""
+        if self._closed:
+            return
+        self._closed = True
+        level = logging.DEBUG if reason.startswith("closed by") else logging.INFO
+        log.log(level, "connection %s: %s", self.peer, reason)
+        if self._reading:
+            self.server.loop.remove_reader(self.fd)
+        if self._writing:
+            self.server.loop.remove_writer(self.fd)
+        self._sock.close()
+        self._out.clear()
+        self._buffer = bytearray()
+        self._filled = 0
+        self._parked = None
+        self.server.forget(self)

@@ -1,0 +1,189 @@
+"""Which handler serves which API, and the compiled route to it.
+
+Handler modules and message declarations are imported, and codecs compiled, when the first request of their
+kind arrives: a broker that starts for one test pays only for what that test uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from rota.wire import WireError
+from rota.wire.apis import APIS, Api
+from rota.wire.codec import decoder, encoder
+
+if TYPE_CHECKING:
+    from rota.wire.schema import Message
+
+__all__ = ["SERVED", "Dispatch", "Route"]
+
+# API key -> module below rota.broker.handlers. What is missing here is not advertised.
+SERVED: Final[dict[int, str]] = {
+    0: "produce",
+    1: "fetch",
+    2: "list_offsets",
+    3: "metadata",
+    8: "groups",
+    9: "groups",
+    10: "find_coordinator",
+    11: "groups",
+    12: "groups",
+    13: "groups",
+    14: "groups",
+    15: "groups",
+    16: "groups",
+    18: "api_versions",
+    19: "create_topics",
+    20: "delete_topics",
+    21: "delete_records",
+    22: "init_producer_id",
+    23: "offset_for_leader_epoch",
+    29: "acls",
+    30: "acls",
+    31: "acls",
+    32: "describe_configs",
+    33: "alter_configs",
+    35: "describe_log_dirs",
+    37: "create_partitions",
+    42: "groups",
+    43: "elect_leaders",
+    44: "incremental_alter_configs",
+    45: "reassignments",
+    46: "reassignments",
+    47: "groups",
+    60: "describe_cluster",
+    61: "describe_producers",
+    65: "transactions",
+    66: "transactions",
+    69: "groups",
+    74: "list_config_resources",
+    75: "describe_topic_partitions",
+}
+
+_CLIENT_ID_LENGTH = struct.Struct(">h")
+_FRAME_START = struct.Struct(">ii")
+_API_VERSIONS = 18
+
+
+class Route:
+    """One API at one version: how to read it, who handles it, how to write the answer."""
+
+    __slots__ = ("_encode", "_flexible_request", "_flexible_response", "api", "decode", "handle")
+
+    def __init__(self, api: Api, version: int, handle: Callable[..., Any]) -> None:
+        self.api = api
+        self.handle = handle
+        self.decode: Callable[[memoryview, int], tuple[Message, int]] = decoder(api.request_type, version)
+        self._encode = encoder(api.response_type, version)
+        self._flexible_request = api.request_header_version(version) >= 2
+        self._flexible_response = api.response_header_version(version) >= 1
+
+    def read_header(self, frame: memoryview) -> tuple[str | None, int]:
+        """The client id, and where the body starts. The fixed part, 8 bytes, has been read already."""
+        if len(frame) < 10:
+            raise WireError("header cut short")
+        length = _CLIENT_ID_LENGTH.unpack_from(frame, 8)[0]
+        position = 10
+        client_id = None
+        if length >= 0:
+            position += length
+            if position > len(frame):
+                raise WireError("client id cut short")
+            try:
+                client_id = str(frame[10:position], "utf-8")
+            except UnicodeDecodeError as error:
+                raise WireError("client id is not UTF-8") from error
+        if self._flexible_request:
+            position = _skip_tags(frame, position)
+        return client_id, position
+
+    def frame(self, version: int, correlation_id: int, response: Message) -> list[Any]:
+        """The whole answer, length and header first, as chunks whose record bytes are not copied."""
+        if version != 0 and self.api.key == _API_VERSIONS and getattr(response, "error_code", 0) == 35:
+            # KIP-511: whoever asks in a version unknown here is answered in version 0, which everyone reads.
+            body: list[Any] = []
+            encoder(self.api.response_type, 0)(response, body)
+        else:
+            body = [b"\0"] if self._flexible_response else []
+            self._encode(response, body)
+        if len(body) == 1:
+            only = body[0]
+            return [_FRAME_START.pack(4 + len(only), correlation_id) + only]
+        return [_FRAME_START.pack(4 + sum(map(len, body)), correlation_id), *body]
+
+
+class Dispatch:
+    """Finds, and remembers, the route of an API at a version."""
+
+    def __init__(self) -> None:
+        self._routes: dict[int, Route | None] = {}
+
+    def route(self, key: int, version: int) -> Route | None:
+        """None: not served; the connection is to be closed without an answer, as Apache Kafka does."""
+        slot = key << 16 | version & 0xFFFF
+        try:
+            return self._routes[slot]
+        except KeyError:
+            pass
+        found = self._make(key, version)
+        if found is not None:
+            self._routes[slot] = found
+        return found
+
+    def _make(self, key: int, version: int) -> Route | None:
+        api = APIS.get(key)
+        module_name = SERVED.get(key)
+        if api is None or module_name is None:
+            return None
+        if not api.min_version <= version <= api.max_version:
+            if key != _API_VERSIONS:
+                return None
+            # Its body is of an unknown shape and is not read; the answer says which versions there are.
+            return _UnknownApiVersions(api)
+        module = importlib.import_module(f"rota.broker.handlers.{module_name}")
+        return Route(api, version, module.handle)
+
+
+class _UnknownApiVersions(Route):
+    """ApiVersions in a version that is not known: answered in version 0 with error 35 and its own range."""
+
+    __slots__ = ()
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api, 0, importlib.import_module("rota.broker.handlers.api_versions").refuse_version)
+        self.decode = _leave_unread
+
+    def read_header(self, frame: memoryview) -> tuple[str | None, int]:
+        return None, len(frame)
+
+
+def _leave_unread(frame: memoryview, offset: int) -> tuple[Any, int]:
+    return None, max(offset, len(frame))
+
+
+def _skip_tags(frame: memoryview, position: int) -> int:
+    """Step over the header's tagged fields (KIP-482); none is defined for requests."""
+    count, position = _varint(frame, position)
+    for _ in range(count):
+        _, position = _varint(frame, position)
+        size, position = _varint(frame, position)
+        position += size
+        if position > len(frame):
+            raise WireError("header's tagged fields cut short")
+    return position
+
+
+def _varint(frame: memoryview, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if position >= len(frame) or shift > 28:
+            raise WireError("header's tagged fields cut short")
+        byte = frame[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7

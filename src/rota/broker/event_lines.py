@@ -1,0 +1,43 @@
+"""One log line for each thing that happened in a group's life."""
+
+from __future__ import annotations
+
+from rota.timeline import (
+    Event,
+    MemberJoined,
+    MemberLeft,
+    RebalanceCompleted,
+    RebalanceStarted,
+)
+
+__all__ = ["event_line"]
+
+_MOST_MEMBERS = 12  # a line for a group of thousands names only the first ones
+
+
+def event_line(event: Event) -> str | None:
+    """The event in words, or None for one that is not worth a line (every commit)."""
+    match event:
+        case RebalanceStarted():
+            why = f"{event.member} {event.reason.words}" if event.member else event.reason.words
+            detail = f" ({event.detail})" if event.detail else ""
+            return f"group {event.group}: rebalance begins after generation {event.generation}: {why}{detail}"
+        case RebalanceCompleted():
+            shares = [
+                f"{member}: {', '.join(map(str, partitions)) or 'none'}"
+                for member, partitions in list(event.assignment.items())[:_MOST_MEMBERS]
+            ]
+            more = len(event.assignment) - len(shares)
+            rest = f"; and {more} more members" if more > 0 else ""
+            return (
+                f"group {event.group}: generation {event.generation} is stable, {len(event.assignment)} members"
+                f" ({event.protocol}): {'; '.join(shares)}{rest}"
+            )
+        case MemberJoined():
+            static = f", static member {event.instance_id}" if event.instance_id else ""
+            return f"group {event.group}: {event.member} joined from {event.host}{static}"
+        case MemberLeft():
+            detail = f" ({event.detail})" if event.detail else ""
+            return f"group {event.group}: {event.member} {event.reason.words}{detail}"
+        case _:
+            return None

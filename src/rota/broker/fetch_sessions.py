@@ -1,0 +1,88 @@
+"""Incremental fetch sessions (KIP-227): the broker remembers what a client fetches.
+
+A client opens a session with epoch 0 and names all its partitions once; later requests carry only changes, and
+responses only partitions that have something new. Sessions are few (``max.incremental.fetch.session.cache.slots``)
+and the least recently used one gives way; its client is told FETCH_SESSION_ID_NOT_FOUND and opens another.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from rota.model import ErrorCode, KafkaError
+
+__all__ = ["FetchSession", "FetchSessions", "WantedPartition"]
+
+_LAST_EPOCH = 2**31 - 1
+
+
+@dataclass(slots=True)
+class WantedPartition:
+    """What a client wants of one partition, and what it was last told."""
+
+    topic: str
+    topic_id: bytes
+    partition: int
+    fetch_offset: int
+    max_bytes: int
+    current_leader_epoch: int
+    last_fetched_epoch: int = -1
+    told_high_watermark: int = -2
+    told_log_start: int = -2
+
+
+@dataclass(slots=True)
+class FetchSession:
+    """One client's partitions, in the order it named them."""
+
+    session_id: int
+    epoch: int
+    uses_topic_ids: bool
+    partitions: dict[tuple[str | bytes, int], WantedPartition] = field(default_factory=dict)
+
+
+class FetchSessions:
+    """The broker's session cache."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._sessions: OrderedDict[int, FetchSession] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def open(self, *, uses_topic_ids: bool) -> FetchSession | None:
+        """A new session, or None when the cache has no room at all."""
+        if self._slots <= 0:
+            return None
+        if len(self._sessions) >= self._slots:
+            self._sessions.popitem(last=False)
+        session_id = random.randint(1, 2**31 - 1)  # noqa: S311 - an id, not a secret
+        while session_id in self._sessions:
+            session_id = random.randint(1, 2**31 - 1)  # noqa: S311
+        session = FetchSession(session_id, 1, uses_topic_ids)
+        self._sessions[session_id] = session
+        return session
+
+    def use(self, session_id: int, epoch: int, *, uses_topic_ids: bool) -> FetchSession:
+        """The session that ``epoch`` is the next request of; steps its epoch on.
+
+        Raises ``KafkaError``: FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, or
+        FETCH_SESSION_TOPIC_ID_ERROR when the client changed between names and ids.
+        """
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise KafkaError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+        if session.epoch != epoch:
+            raise KafkaError(ErrorCode.INVALID_FETCH_SESSION_EPOCH)
+        if session.uses_topic_ids != uses_topic_ids:
+            raise KafkaError(ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR)
+        session.epoch = 1 if epoch == _LAST_EPOCH else epoch + 1
+        self._sessions.move_to_end(session_id)
+        return session
+
+    def close(self, session_id: int) -> None:
+        """Forget a session, if it is there."""
+        self._sessions.pop(session_id, None)

@@ -1,0 +1,51 @@
+"""Fetches that wait for an append, by partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from rota.storage import Log
+
+__all__ = ["FetchWaits", "Waiter"]
+
+
+class Waiter(Protocol):
+    """A parked fetch."""
+
+    def wake(self) -> None:
+        """Look again: something was appended."""
+
+
+class FetchWaits:
+    """Wakes the fetches of a partition once per turn of the loop, however many appends that turn saw."""
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        self._call_soon = call_soon
+        self._by_log: dict[Log, dict[Waiter, None]] = {}
+        self._to_wake: dict[Waiter, None] = {}
+
+    def add(self, log: Log, waiter: Waiter) -> None:
+        """``waiter`` is woken by the next append to ``log``."""
+        self._by_log.setdefault(log, {})[waiter] = None
+
+    def remove(self, log: Log, waiter: Waiter) -> None:
+        """``waiter`` no longer waits for ``log``."""
+        waiters = self._by_log.get(log)
+        if waiters is not None:
+            waiters.pop(waiter, None)
+            if not waiters:
+                del self._by_log[log]
+
+    def appended(self, log: Log) -> None:
+        """Called after each append, and when a log is deleted: its waiters look again soon."""
+        waiters = self._by_log.get(log)
+        if waiters:
+            if not self._to_wake:
+                self._call_soon(self._wake)
+            self._to_wake.update(waiters)
+
+    def _wake(self) -> None:
+        waiters, self._to_wake = self._to_wake, {}
+        for waiter in waiters:
+            waiter.wake()

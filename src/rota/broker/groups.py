@@ -1,0 +1,196 @@
+"""The coordinator's shell: it appends what the coordinator decides, replays it, and answers.
+
+The pure coordinator (``rota.coordinator``) says what is to be recorded, who is to be answered and when it wants
+to be called again; this file carries that out, in that order: append to ``__consumer_offsets``, replay, reply,
+set timers. Start-up replays the same topic through the same ``replay``.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING
+
+from rota.broker.event_lines import event_line
+from rota.broker.request import PARKED, Request
+from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
+from rota.coordinator.log_format import decode_record, encode_record
+from rota.model import KafkaError, TopicPartition
+
+from rota.wire.records import build_batch, iter_batches, iter_records
+
+if TYPE_CHECKING:
+    from rota.broker.broker import Broker
+    from rota.storage import Log
+    from rota.wire.schema import Message
+
+__all__ = ["OFFSETS_TOPIC", "Groups"]
+
+OFFSETS_TOPIC = "__consumer_offsets"
+
+log = logging.getLogger(__name__)
+
+
+class Groups:
+    """All groups of this broker, and the log that remembers them."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._requests: dict[int, Request] = {}
+        self._next_token = 0
+        self.coordinator = GroupCoordinator(
+            group_config(broker), lambda: str(uuid.uuid4()), broker.topics
+        )
+
+    # --- requests -------------------------------------------------------------------------------------------
+
+    def handle(self, message: Message, request: Request) -> object:
+        """Give a group request to the coordinator; the answer, or ``PARKED`` when it comes later."""
+        token = self._next_token = self._next_token + 1
+        outcome = self.coordinator.handle(
+            message,
+            Context(
+                token=token,
+                version=request.version,
+                client_id=request.client_id,
+                client_host=request.client_host,
+                now_ms=self._broker.clock.now_ms(),
+            ),
+        )
+        replies = outcome.replies
+        if len(replies) == 1 and replies[0].token == token and not outcome.records:
+            # Most requests: answered at once, nothing to record.
+            if outcome.timers or outcome.events:
+                self._after(outcome)
+            return replies[0].response
+        self._requests[token] = request
+        own: list[Message] = []
+        self._carry_out(outcome, token, own)
+        return own[0] if own else PARKED
+
+    def carry_out(self, outcome: Outcome) -> None:
+        """Do what the coordinator decided without being asked by a client: a timer, a deleted topic."""
+        self._carry_out(outcome, None, [])
+
+    def _carry_out(self, outcome: Outcome, own_token: int | None, own: list[Message]) -> None:
+        if outcome.records:
+            now_ms = self._broker.clock.now_ms()
+            try:
+                self._append(outcome.records, now_ms)
+            except (OSError, KafkaError) as error:
+                log.error("cannot append to %s: %s", OFFSETS_TOPIC, error)
+                outcome = self.coordinator.on_append_failed(outcome, now_ms)
+                # What the coordinator puts right after a failed append records nothing.
+                assert not outcome.records
+            else:
+                for record in outcome.records:
+                    self.coordinator.replay(record, now_ms)
+        for reply in outcome.replies:
+            request = self._requests.pop(reply.token, None)
+            if reply.token == own_token:
+                own.append(reply.response)
+            elif request is not None:
+                request.reply(reply.response)
+        self._after(outcome)
+
+    def _after(self, outcome: Outcome) -> None:
+        for timer in outcome.timers:
+            key = ("group", *timer.key)
+            if timer.deadline_ms is None:
+                self._broker.timers.cancel(key)
+            else:
+                self._broker.timers.set(key, timer.deadline_ms, lambda key=timer.key: self._on_timer(key))  # type: ignore[misc]
+        for event in outcome.events:
+            self._broker.record(event)
+            text = event_line(event)
+            if text:
+                log.info("%s", text)
+
+    def _on_timer(self, key: tuple[str, ...]) -> None:
+        self.carry_out(self.coordinator.on_timer(key, self._broker.clock.now_ms()))
+
+    # --- the log --------------------------------------------------------------------------------------------
+
+    def create_log(self) -> None:
+        """Create ``__consumer_offsets`` when the first client looks for a coordinator."""
+        if OFFSETS_TOPIC in self._broker.topics:
+            return
+        settings = self._broker.settings
+        self._broker.topics.create(
+            OFFSETS_TOPIC,
+            settings.int("offsets.topic.num.partitions"),
+            {
+                "cleanup.policy": "compact",
+                "compression.type": "producer",
+                "segment.bytes": settings.text("offsets.topic.segment.bytes"),
+            },
+        )
+
+    def _append(self, records: tuple[LogRecord, ...], now_ms: int) -> None:
+        self.create_log()
+        by_partition: dict[int, list[tuple[bytes | None, bytes | None, int, list[tuple[str, bytes | None]]]]] = {}
+        count = self._broker.topics.count(OFFSETS_TOPIC)
+        for record in records:
+            key, value = encode_record(record)
+            partition = partition_for(record.group, count)
+            by_partition.setdefault(partition, []).append((key, value, now_ms, []))
+        for partition, entries in by_partition.items():
+            tp = TopicPartition(OFFSETS_TOPIC, partition)
+            self._broker.append(tp, self._broker.topics.log(tp), memoryview(build_batch(entries)))
+
+    def load(self) -> None:
+        """Replay ``__consumer_offsets`` from its start; afterwards every group goes on where it was."""
+        if OFFSETS_TOPIC not in self._broker.topics:
+            return
+        replayed = 0
+        for partition in range(self._broker.topics.count(OFFSETS_TOPIC)):
+            replayed += self._replay_log(self._broker.topics.log(TopicPartition(OFFSETS_TOPIC, partition)))
+        if replayed:
+            log.info("replayed %d records of %s", replayed, OFFSETS_TOPIC)
+        self.carry_out(self.coordinator.on_loaded(self._broker.clock.now_ms()))
+
+    def _replay_log(self, partition_log: Log) -> int:
+        replayed = 0
+        for batch in partition_log.iter_batches_from(partition_log.log_start_offset):
+            for start, header in iter_batches(batch):
+                if header.is_control:
+                    continue
+                for record in iter_records(batch, start):
+                    decoded = decode_record(record.key or b"", record.value)
+                    if decoded is not None:
+                        self.coordinator.replay(decoded, record.timestamp)
+                        replayed += 1
+        return replayed
+
+    # --- upkeep ---------------------------------------------------------------------------------------------
+
+    def start_upkeep(self) -> None:
+        """Look for expired offsets every ``offsets.retention.check.interval.ms``."""
+        interval_ms = self._broker.settings.int("offsets.retention.check.interval.ms")
+        due_ms = self._broker.clock.now_ms() + interval_ms
+        self._broker.timers.set(("upkeep", "offsets"), due_ms, self._expire_offsets)
+
+    def _expire_offsets(self) -> None:
+        self.carry_out(self.coordinator.expire_offsets(self._broker.clock.now_ms()))
+        self.start_upkeep()
+
+    def topic_deleted(self, topic: str) -> None:
+        """Committed offsets of a deleted topic are forgotten."""
+        self.carry_out(self.coordinator.topic_deleted(topic, self._broker.clock.now_ms()))
+
+    def topic_changed(self, topic: str) -> None:
+        """Partitions were added: the rebalance that a leader begins next has this as its reason."""
+        self.carry_out(self.coordinator.topic_changed(topic, self._broker.clock.now_ms()))
+
+
+def group_config(broker: Broker) -> GroupConfig:
+    """The coordinator's part of the broker's configuration."""
+    settings = broker.settings
+    return GroupConfig(
+        initial_rebalance_delay_ms=settings.int("group.initial.rebalance.delay.ms"),
+        min_session_timeout_ms=settings.int("group.min.session.timeout.ms"),
+        max_session_timeout_ms=settings.int("group.max.session.timeout.ms"),
+        max_size=settings.int("group.max.size"),
+        offset_metadata_max_bytes=settings.int("offset.metadata.max.bytes"),
+        offsets_retention_ms=settings.int("offsets.retention.minutes") * 60_000,
+    )

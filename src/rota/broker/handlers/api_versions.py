@@ -1,0 +1,56 @@
+"""ApiVersions (key 18), versions 0-4: what this broker serves.
+
+Version notes: v3 flexible, and the client names its software (KIP-511); v4 lists features whose minimum is 0. A
+version that is not known is answered in version 0 with error 35 and this API's own range.
+
+No feature is finalized here: clients find out what a broker can do from the list of APIs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from rota.model import ErrorCode
+from rota.wire.apis import APIS
+from rota.wire.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
+
+if TYPE_CHECKING:
+    from rota.broker.broker import Broker
+    from rota.broker.request import Request
+
+__all__ = ["handle", "refuse_version"]
+
+_SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
+_PRODUCE = 0
+_OWN_KEY = 18
+
+
+def handle(_broker: Broker, message: ApiVersionsRequest, request: Request) -> ApiVersionsResponse:
+    if request.version >= 3:
+        for text in (message.client_software_name, message.client_software_version):
+            if not _SOFTWARE.fullmatch(text):
+                return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
+        request.connection.state["software"] = (message.client_software_name, message.client_software_version)
+    return ApiVersionsResponse(api_keys=_served())
+
+
+def refuse_version(_broker: Broker, _message: None, _request: Request) -> ApiVersionsResponse:
+    """The version asked for is not known."""
+    api = APIS[_OWN_KEY]
+    own = ApiVersion(api_key=_OWN_KEY, min_version=api.min_version, max_version=api.max_version)
+    return ApiVersionsResponse(error_code=ErrorCode.UNSUPPORTED_VERSION, api_keys=[own])
+
+
+def _served() -> list[ApiVersion]:
+    from rota.broker.dispatch import SERVED
+
+    return [
+        ApiVersion(
+            api_key=key,
+            # Kafka says 0 for Produce and closes the connection on 0-2; librdkafka wants to see the 0.
+            min_version=0 if key == _PRODUCE else APIS[key].min_version,
+            max_version=APIS[key].max_version,
+        )
+        for key in SERVED
+    ]

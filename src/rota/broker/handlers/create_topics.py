@@ -1,0 +1,96 @@
+"""CreateTopics (key 19), versions 2-7.
+
+Version notes: v4 -1 partitions or replicas mean the default; v5 flexible, and the answer lists the configuration;
+v7 topic id. The replication factor can only be 1: there is one node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rota.broker.config_answers import topic_entries
+from rota.broker.topics import check_topic_configs, check_topic_name
+from rota.model import ErrorCode, KafkaError
+from rota.wire.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfigs,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+
+if TYPE_CHECKING:
+    from rota.broker.broker import Broker
+    from rota.broker.request import Request
+
+__all__ = ["handle"]
+
+
+def handle(broker: Broker, message: CreateTopicsRequest, _request: Request) -> CreateTopicsResponse:
+    names = [topic.name for topic in message.topics]
+    response = CreateTopicsResponse()
+    for wanted in message.topics:
+        result = CreatableTopicResult(name=wanted.name, num_partitions=-1, replication_factor=-1)
+        response.topics.append(result)
+        try:
+            if names.count(wanted.name) > 1:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, f"topic {wanted.name} is named more than once")
+            _create(broker, wanted, result, validate_only=message.validate_only)
+        except KafkaError as error:
+            result.error_code, result.error_message = error.code, error.message
+    return response
+
+
+def _create(
+    broker: Broker, wanted: CreatableTopic, result: CreatableTopicResult, *, validate_only: bool
+) -> None:
+    check_topic_name(wanted.name)
+    broker.topics.check_free(wanted.name)
+    partitions = _partition_count(broker, wanted)
+    configs = {config.name: config.value for config in wanted.configs if config.value is not None}
+    check_topic_configs(configs)
+    if not validate_only:
+        result.topic_id = broker.topics.create(wanted.name, partitions, configs).id
+    result.num_partitions = partitions
+    result.replication_factor = 1
+    result.configs = [
+        CreatableTopicConfigs(
+            name=entry.name,
+            value=entry.value,
+            read_only=entry.read_only,
+            config_source=entry.source,
+            is_sensitive=entry.is_sensitive,
+        )
+        for entry in topic_entries(broker, configs)
+    ]
+
+
+def _partition_count(broker: Broker, wanted: CreatableTopic) -> int:
+    if wanted.assignments:
+        if wanted.num_partitions != -1 or wanted.replication_factor != -1:
+            raise KafkaError(
+                ErrorCode.INVALID_REQUEST, "partitions and replication factor are -1 when replicas are assigned"
+            )
+        indexes = sorted(each.partition_index for each in wanted.assignments)
+        if indexes != list(range(len(indexes))):
+            raise KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "partitions are numbered from 0 without gaps")
+        if any(list(each.broker_ids) != [broker.node_id] for each in wanted.assignments):
+            raise KafkaError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"the only node here is {broker.node_id}"
+            )
+        return len(indexes)
+    if wanted.replication_factor not in {-1, 1}:
+        too_many = wanted.replication_factor > 1
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            f"replication factor {wanted.replication_factor}: "
+            + ("there is one node, so it must be 1" if too_many else "it must be 1, or -1 for the default"),
+        )
+    if wanted.num_partitions == -1:
+        return broker.settings.int("num.partitions")
+    if not 1 <= wanted.num_partitions <= broker.topics.MOST_PARTITIONS:
+        raise KafkaError(
+            ErrorCode.INVALID_PARTITIONS,
+            f"{wanted.num_partitions} partitions: between 1 and {broker.topics.MOST_PARTITIONS} are possible",
+        )
+    return wanted.num_partitions

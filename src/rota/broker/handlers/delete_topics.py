@@ -1,0 +1,64 @@
+"""DeleteTopics (key 20), versions 1-6.
+
+Version notes: v4 flexible; v5 a message; v6 by id as well as by name.
+
+Differs from Apache Kafka on purpose: ``__consumer_offsets`` cannot be deleted, for all groups live in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rota.model import ErrorCode, KafkaError
+from rota.wire.messages.delete_topics import (
+    DeletableTopicResult,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+)
+
+if TYPE_CHECKING:
+    from rota.broker.broker import Broker
+    from rota.broker.request import Request
+
+__all__ = ["handle"]
+
+_NO_ID = bytes(16)
+
+
+def handle(broker: Broker, message: DeleteTopicsRequest, request: Request) -> DeleteTopicsResponse:
+    if request.version >= 6:
+        wanted = [(topic.name, topic.topic_id) for topic in message.topics]
+    else:
+        wanted = [(name, _NO_ID) for name in message.topic_names]
+    response = DeleteTopicsResponse()
+    for name, topic_id in wanted:
+        result = DeletableTopicResult(name=name, topic_id=topic_id)
+        response.responses.append(result)
+        try:
+            _delete(broker, wanted, result)
+        except KafkaError as error:
+            result.error_code, result.error_message = error.code, error.message
+    return response
+
+
+def _delete(
+    broker: Broker, wanted: list[tuple[str | None, bytes]], result: DeletableTopicResult
+) -> None:
+    if wanted.count((result.name, result.topic_id)) > 1:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "named more than once")
+    if (result.name is None) == (result.topic_id == _NO_ID):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "give either the topic's name or its id")
+    if result.name is None:
+        topic = broker.topics.by_id(result.topic_id)
+        missing = ErrorCode.UNKNOWN_TOPIC_ID
+    else:
+        topic = broker.topics.get(result.name)
+        missing = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if topic is None:
+        raise KafkaError(missing)
+    if not broker.settings.bool("delete.topic.enable"):
+        raise KafkaError(ErrorCode.TOPIC_DELETION_DISABLED, "delete.topic.enable is false")
+    if topic.is_internal:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{topic.name} keeps the groups and cannot be deleted")
+    result.name, result.topic_id = topic.name, topic.id
+    broker.delete_topic(topic.name)

@@ -1,0 +1,51 @@
+"""FindCoordinator (key 10), versions 0-6: one node coordinates every group.
+
+Version notes: v1 key types (0 group, 1 transaction, 2 share) and a message; v3 flexible; v4 many keys in one request;
+v6 share groups.
+
+Known gaps: transactions and share groups are not served, and asking for their coordinator says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rota.model import ErrorCode
+from rota.wire.messages.find_coordinator import (
+    Coordinator,
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+)
+
+if TYPE_CHECKING:
+    from rota.broker.broker import Broker
+    from rota.broker.request import Request
+
+__all__ = ["handle"]
+
+_GROUP = 0
+
+
+def handle(broker: Broker, message: FindCoordinatorRequest, request: Request) -> FindCoordinatorResponse:
+    host, port = request.listener
+    if message.key_type != _GROUP:
+        code, text = ErrorCode.INVALID_REQUEST, "this broker coordinates consumer groups only"
+        if request.version < 4:
+            return FindCoordinatorResponse(error_code=code, error_message=text, node_id=-1, host="", port=-1)
+        return FindCoordinatorResponse(
+            coordinators=[
+                Coordinator(key=key, node_id=-1, host="", port=-1, error_code=code, error_message=text)
+                for key in message.coordinator_keys
+            ]
+        )
+    broker.groups.create_log()
+    if request.version < 4:
+        return FindCoordinatorResponse(
+            error_message="NONE", node_id=broker.node_id, host=host, port=port
+        )
+    return FindCoordinatorResponse(
+        coordinators=[
+            Coordinator(key=key, node_id=broker.node_id, host=host, port=port, error_message="")
+            for key in message.coordinator_keys
+        ]
+    )

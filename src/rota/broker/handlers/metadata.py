@@ -1,0 +1,101 @@
+"""Metadata (key 3), versions 0-13: brokers, topics and their partitions.
+
+Version notes: v1 null topics mean all (v0: an empty list does); v2 cluster id; v4 auto-creation; v5 offline replicas;
+v7 leader epoch; v8 authorized operations; v9 flexible; v10 topic ids; v12 nullable names; v13 a top-level error.
+
+Differs from Apache Kafka on purpose: a topic created by being asked for is there in the first answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from rota.broker.topics import check_topic_name
+from rota.model import ErrorCode, KafkaError
+from rota.wire.messages.metadata import (
+    MetadataRequest,
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
+
+if TYPE_CHECKING:
+    from rota.broker.broker import Broker
+    from rota.broker.request import Request
+    from rota.broker.topics import Topic
+
+__all__ = ["ALL_CLUSTER_OPERATIONS", "ALL_TOPIC_OPERATIONS", "NOT_ASKED", "handle"]
+
+log = logging.getLogger(__name__)
+
+# Bits are AclOperation codes; without an authorizer everything is allowed.
+ALL_TOPIC_OPERATIONS = sum(1 << code for code in (3, 4, 5, 6, 7, 8, 10, 11))
+ALL_CLUSTER_OPERATIONS = sum(1 << code for code in (5, 7, 8, 9, 10, 11, 12))
+NOT_ASKED = -(2**31)
+_NO_ID = bytes(16)
+
+
+def handle(broker: Broker, message: MetadataRequest, request: Request) -> MetadataResponse:
+    host, port = request.listener
+    response = MetadataResponse(
+        brokers=[MetadataResponseBroker(node_id=broker.node_id, host=host, port=port)],
+        cluster_id=broker.cluster_id,
+        controller_id=broker.node_id,
+    )
+    if 8 <= request.version <= 10 and message.include_cluster_authorized_operations:
+        response.cluster_authorized_operations = ALL_CLUSTER_OPERATIONS
+    wants_all = message.topics is None or (request.version == 0 and not message.topics)
+    if wants_all:
+        response.topics = [_describe(broker, topic) for topic in broker.topics]
+    else:
+        assert message.topics is not None
+        may_create = message.allow_auto_topic_creation or request.version < 4
+        response.topics = [
+            _answer(broker, wanted.name, wanted.topic_id, may_create=may_create) for wanted in message.topics
+        ]
+    if message.include_topic_authorized_operations:
+        for described in response.topics:
+            if described.error_code == 0:
+                described.topic_authorized_operations = ALL_TOPIC_OPERATIONS
+    return response
+
+
+def _answer(broker: Broker, name: str | None, topic_id: bytes, *, may_create: bool) -> MetadataResponseTopic:
+    if topic_id != _NO_ID:
+        topic = broker.topics.by_id(topic_id)
+        if topic is None:
+            return MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)
+        return _describe(broker, topic)
+    assert name is not None
+    topic = broker.topics.get(name)
+    try:
+        if topic is None:
+            check_topic_name(name)
+            if not (may_create and broker.settings.bool("auto.create.topics.enable")):
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            topic = broker.topics.create_automatically(name)
+            log.info("topic %s created: a client asked for it (auto.create.topics.enable)", name)
+    except KafkaError as error:
+        return MetadataResponseTopic(error_code=error.code, name=name)
+    return _describe(broker, topic)
+
+
+def _describe(broker: Broker, topic: Topic) -> MetadataResponseTopic:
+    nodes = [broker.node_id]
+    return MetadataResponseTopic(
+        name=topic.name,
+        topic_id=topic.id,
+        is_internal=topic.is_internal,
+        partitions=[
+            MetadataResponsePartition(
+                partition_index=index,
+                leader_id=broker.node_id,
+                leader_epoch=broker.leader_epoch,
+                replica_nodes=nodes,
+                isr_nodes=nodes,
+            )
+            for index in range(topic.partitions)
+        ],
+    )

@@ -1,0 +1,112 @@
+"""A broker that runs: data directory, state and server put together on one event loop, and taken apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+from collections.abc import Callable
+from typing import IO
+
+from rota.broker.broker import Broker
+from rota.broker.clock import Clock
+from rota.broker.options import BrokerOptions
+from rota.broker.server import Server
+from rota.broker.settings import Settings
+from rota.storage import LogDirectory
+from rota.timeline import Event, to_json
+
+__all__ = ["Node", "run"]
+
+log = logging.getLogger(__name__)
+
+
+class Node:
+    """Open the data directory, load what it remembers, and listen. Raises ``RotaError``."""
+
+    def __init__(
+        self,
+        options: BrokerOptions,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        options.check()
+        settings = Settings(options.configs)
+        without_effect = settings.without_effect()
+        if without_effect:
+            log.info("configs that mean nothing on one node: %s", ", ".join(without_effect))
+        directory = LogDirectory.open(options.data_dir, node_id=settings.int("node.id"))
+        try:
+            self.broker = Broker(settings, directory, loop, on_event=on_event, clock=clock)
+            self.server = Server(
+                self.broker, loop, host=options.host, port=options.port, advertised=options.advertised
+            )
+        except BaseException:
+            directory.close()
+            raise
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address for clients, ``host:port``."""
+        host, port = self.server.advertised
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def close(self) -> None:
+        """End every connection and close the data directory cleanly."""
+        self.server.close()
+        self.broker.close()
+
+
+def run(options: BrokerOptions) -> int:
+    """Run a broker until SIGTERM or SIGINT; prints one line on stdout when it is ready. The exit code."""
+    import signal
+
+    loop = _new_event_loop()
+    asyncio.set_event_loop(loop)
+    sink: IO[str] | None = None
+    try:
+        on_event = None
+        if options.timeline is not None:
+            sink = options.timeline.open("a", encoding="utf-8", buffering=1)
+            on_event = _writer(sink)
+        node = Node(options, loop, on_event=on_event)
+        stopped = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        try:
+            print(f"rota broker ready on {node.bootstrap_servers}", flush=True)  # noqa: T201 - its one line
+        except BrokenPipeError:
+            sys.stdout = None  # type: ignore[assignment] - nobody reads it; the log on stderr goes on
+        where = options.data_dir or "memory only"
+        log.info("listening on %s:%d, data: %s", *node.server.address, where)
+        gc.collect()
+        gc.freeze()  # what exists now stays for good: full collections need not look at it
+        try:
+            loop.run_until_complete(stopped.wait())
+        finally:
+            log.info("shutting down")
+            node.close()
+    finally:
+        loop.close()
+        if sink is not None:
+            sink.close()
+    return 0
+
+
+def _writer(sink: IO[str]) -> Callable[[Event], None]:
+    def write(event: Event) -> None:
+        sink.write(to_json(event) + "\n")
+
+    return write
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop where it is installed: it costs less CPU a request; asyncio's own loop does as well."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,58 @@
+"""One request on its way through the broker, and the ways a handler may answer it.
+
+A handler returns the response, or ``PARKED`` when the answer comes later (``Request.reply``), or ``SILENT``
+when the protocol wants none (Produce with acks=0).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from rota.broker.connection import Connection
+    from rota.broker.dispatch import Route
+    from rota.wire.schema import Message
+
+__all__ = ["PARKED", "SILENT", "NoAnswer", "Request", "Result"]
+
+
+class NoAnswer(enum.Enum):
+    PARKED = "the answer comes later, through Request.reply"
+    SILENT = "the protocol wants no answer"
+
+
+PARKED: Final = NoAnswer.PARKED
+SILENT: Final = NoAnswer.SILENT
+
+type_of_result = Literal[NoAnswer.PARKED, NoAnswer.SILENT]
+Result = "Message | type_of_result"
+
+
+class Request:
+    """Who asked, in which version, and where the answer goes."""
+
+    __slots__ = ("client_id", "connection", "correlation_id", "route", "version")
+
+    def __init__(
+        self, connection: Connection, route: Route, version: int, correlation_id: int, client_id: str | None
+    ) -> None:
+        self.connection = connection
+        self.route = route
+        self.version = version
+        self.correlation_id = correlation_id
+        self.client_id = client_id or ""
+
+    @property
+    def client_host(self) -> str:
+        """The peer's address as Kafka prints it: ``/127.0.0.1``."""
+        return self.connection.client_host
+
+    @property
+    def listener(self) -> tuple[str, int]:
+        """Host and port the client should use from now on: what the broker advertises."""
+        return self.connection.server.advertised
+
+    def reply(self, response: Message) -> None:
+        """Answer a parked request; does nothing when its connection is gone."""
+        self.connection.reply_later(self, response)

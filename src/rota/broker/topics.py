@@ -1,0 +1,204 @@
+"""The topics of this broker: names, ids, partitions, configuration, and their logs.
+
+What is known of a topic is kept in the data directory's metadata store, its records in one log a partition.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rota.broker.configs import TOPIC, nearest, topic_config
+from rota.model import ErrorCode, KafkaError, RotaError, TopicPartition
+
+if TYPE_CHECKING:
+    from rota.broker.broker import Broker
+    from rota.storage import Log, LogConfig
+
+__all__ = ["INTERNAL", "Topic", "Topics", "check_topic_configs", "check_topic_name"]
+
+log = logging.getLogger(__name__)
+
+INTERNAL: Final = frozenset({"__consumer_offsets", "__transaction_state"})
+_LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+@dataclass(slots=True)
+class Topic:
+    """One topic; ``configs`` holds only what was set for it."""
+
+    name: str
+    id: bytes
+    partitions: int
+    configs: dict[str, str]
+
+    @property
+    def is_internal(self) -> bool:
+        """Kept by the broker for itself."""
+        return self.name in INTERNAL
+
+
+class Topics:
+    """Creates, finds and deletes topics. Iterates in the order of names."""
+
+    MOST_PARTITIONS = 100_000
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._directory = broker.directory
+        self._topics: dict[str, Topic] = {}
+        self._by_id: dict[bytes, Topic] = {}
+        self._logs: dict[tuple[str, int], Log] = {}
+        for name, stored in self._directory.metadata.topics.items():
+            topic = Topic(name, stored.id, stored.partitions, dict(stored.configs))
+            self._topics[name] = topic
+            self._by_id[topic.id] = topic
+            self._open_logs(topic, range(topic.partitions))
+
+    # --- finding --------------------------------------------------------------------------------------------
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._topics
+
+    def __iter__(self) -> Iterator[Topic]:
+        return iter([self._topics[name] for name in sorted(self._topics)])
+
+    def get(self, name: str) -> Topic | None:
+        """The topic of that name, or None."""
+        return self._topics.get(name)
+
+    def by_id(self, topic_id: bytes) -> Topic | None:
+        """The topic with that id (16 bytes), or None."""
+        return self._by_id.get(topic_id)
+
+    def partitions(self, name: str) -> int | None:
+        """How many partitions a topic has, or None: what the coordinator needs to know of topics."""
+        topic = self._topics.get(name)
+        return topic.partitions if topic else None
+
+    def count(self, name: str) -> int:
+        """How many partitions a topic that exists has."""
+        return self._topics[name].partitions
+
+    def find_log(self, name: str, partition: int) -> Log | None:
+        """The log of a partition, or None."""
+        return self._logs.get((name, partition))
+
+    def log(self, tp: TopicPartition) -> Log:
+        """The log of a partition that exists."""
+        return self._logs[tp]
+
+    def logs(self) -> Iterator[tuple[TopicPartition, Log]]:
+        """Every partition and its log."""
+        for (name, partition), each in self._logs.items():
+            yield TopicPartition(name, partition), each
+
+    # --- changing -------------------------------------------------------------------------------------------
+
+    def check_free(self, name: str) -> None:
+        """Raise ``KafkaError`` if the name is taken, or collides with another in metric names."""
+        if name in self._topics:
+            raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"topic {name} exists already")
+        if "." in name or "_" in name:
+            folded = name.replace(".", "_")
+            for other in self._topics:
+                if other.replace(".", "_") == folded:
+                    raise KafkaError(
+                        ErrorCode.INVALID_TOPIC_EXCEPTION,
+                        f"topic {name} collides with {other}: names may not differ in '.' and '_' alone",
+                    )
+
+    def create(self, name: str, partitions: int, configs: Mapping[str, str]) -> Topic:
+        """Create a topic whose name and configuration have been checked."""
+        topic = Topic(name, uuid.uuid4().bytes, partitions, dict(configs))
+        self._topics[name] = topic
+        self._by_id[topic.id] = topic
+        try:
+            self._open_logs(topic, range(partitions))
+            self._store(topic)
+        except OSError as error:
+            self._forget(topic)
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"topic {name}: {error.strerror}") from error
+        return topic
+
+    def create_automatically(self, name: str) -> Topic:
+        """Create a topic because a client asked for it."""
+        self.check_free(name)
+        return self.create(name, self._broker.settings.int("num.partitions"), {})
+
+    def add_partitions(self, name: str, count: int) -> None:
+        """Raise the partition count to ``count``."""
+        topic = self._topics[name]
+        added = range(topic.partitions, count)
+        self._open_logs(topic, added)
+        topic.partitions = count
+        self._store(topic)
+
+    def set_configs(self, name: str, configs: Mapping[str, str]) -> None:
+        """Replace what is set for a topic, and let its logs follow."""
+        topic = self._topics[name]
+        topic.configs = dict(configs)
+        self._store(topic)
+        self.refresh(topic)
+
+    def refresh(self, topic: Topic) -> None:
+        """Give a topic's logs their configuration again: it, or a broker default, has changed."""
+        config = self._log_config(topic)
+        for partition in range(topic.partitions):
+            self._logs[topic.name, partition].update_config(config)
+
+    def delete(self, name: str) -> list[Log]:
+        """Delete a topic and its records; the logs that are no more."""
+        topic = self._topics[name]
+        gone = self._forget(topic)
+        self._directory.metadata.remove_topic(name)
+        for partition in range(topic.partitions):
+            self._directory.delete(TopicPartition(name, partition))
+        return gone
+
+    def _forget(self, topic: Topic) -> list[Log]:
+        del self._topics[topic.name], self._by_id[topic.id]
+        found = [self._logs.pop((topic.name, each), None) for each in range(topic.partitions)]
+        return [each for each in found if each is not None]
+
+    def _open_logs(self, topic: Topic, partitions: range) -> None:
+        config = self._log_config(topic)
+        now_ms = self._broker.clock.now_ms()
+        for partition in partitions:
+            tp = TopicPartition(topic.name, partition)
+            self._logs[tp] = self._directory.open_log(tp, topic.id, config, now_ms=now_ms)
+
+    def _log_config(self, topic: Topic) -> LogConfig:
+        return topic_config(topic.configs, self._broker.settings)
+
+    def _store(self, topic: Topic) -> None:
+        self._directory.metadata.put_topic(topic.name, topic.id, topic.partitions, topic.configs)
+
+
+def check_topic_name(name: str) -> None:
+    """Raise ``KafkaError`` INVALID_TOPIC_EXCEPTION unless ``name`` is one that Kafka allows."""
+    if not name:
+        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, "a topic's name cannot be empty")
+    if name in {".", ".."} or not _LEGAL_NAME.fullmatch(name):
+        raise KafkaError(
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            f"topic name {name[:260]!r}: 1 to 249 of the characters a-z, A-Z, 0-9, '.', '_', '-' are allowed",
+        )
+
+
+def check_topic_configs(configs: Mapping[str, str]) -> None:
+    """Raise ``KafkaError`` INVALID_CONFIG for a name that is no topic config or a value it cannot have."""
+    for name, value in configs.items():
+        definition = TOPIC.get(name)
+        if definition is None:
+            near = nearest(name, TOPIC)
+            hint = f"; did you mean {near}?" if near else ""
+            raise KafkaError(ErrorCode.INVALID_CONFIG, f"unknown topic config {name!r}{hint}")
+        try:
+            definition.parse(value)
+        except RotaError as error:
+            raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from error

@@ -1,0 +1,251 @@
+"""``rota.testing.Broker``: an embedded broker as a context manager, in a thread or in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from rota.broker.options import BrokerOptions
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from rota.broker.node import Node
+    from rota.timeline import Event
+
+__all__ = ["Broker"]
+
+_T = TypeVar("_T")
+
+_START_LIMIT_S = 30.0
+_STOP_LIMIT_S = 10.0
+
+TEST_CONFIGS: Mapping[str, str] = {"group.initial.rebalance.delay.ms": "0"}
+"""What differs from Apache Kafka's defaults unless a test says otherwise: no three seconds' wait for more members."""
+
+
+class Broker:
+    """A Kafka broker for a test. Everything stays in memory unless ``data_dir`` is given.
+
+    ``mode`` "thread" starts quickest and can be steered (``expire_session``, ``force_rebalance``,
+    ``advance_clock``) and asked for its ``events``; "process" can be killed (``kill``) and shares no interpreter
+    lock with the test. ``configs`` are Kafka's broker configs; by default ``group.initial.rebalance.delay.ms`` is 0.
+    ``restart`` starts again on the same port and data.
+    """
+
+    def __init__(
+        self,
+        configs: Mapping[str, str] | None = None,
+        *,
+        data_dir: Path | str | None = None,
+        mode: Literal["thread", "process"] = "thread",
+        port: int = 0,
+    ) -> None:
+        self.configs = {**TEST_CONFIGS, **(configs or {})}
+        self.data_dir = Path(data_dir) if data_dir is not None else None
+        self.mode = mode
+        self.port = port
+        self._runner: _ThreadRunner | _ProcessRunner | None = None
+
+    def start(self) -> Broker:
+        """Start, and return once clients can connect."""
+        assert self._runner is None, "already started"
+        options = BrokerOptions(port=self.port, data_dir=self.data_dir, configs=dict(self.configs))
+        runner = _ThreadRunner(options) if self.mode == "thread" else _ProcessRunner(options)
+        self.port = runner.port
+        self._runner = runner
+        return self
+
+    def stop(self) -> None:
+        """Stop cleanly; does nothing when stopped already."""
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            runner.stop()
+
+    def kill(self) -> None:
+        """End the broker's process with SIGKILL (mode "process" only)."""
+        assert isinstance(self._runner, _ProcessRunner), 'only a broker with mode="process" can be killed'
+        runner, self._runner = self._runner, None
+        runner.kill()
+
+    def restart(self) -> None:
+        """Stop, if it still runs, and start again on the same port and data."""
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Broker:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address for clients."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process that serves: its own in mode "process"."""
+        return self._runner.pid if isinstance(self._runner, _ProcessRunner) else os.getpid()
+
+    # --- steering (mode "thread") -----------------------------------------------------------------------------
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened in the groups so far, as the coordinator saw it."""
+        return list(self._steered().events)
+
+    def expire_session(self, group: str, member_id: str) -> None:
+        """Let a member's session end now, as if it had been silent for its session timeout."""
+
+        def expire(node: Node) -> None:
+            groups = node.broker.groups
+            groups.carry_out(groups.coordinator.expire_session(group, member_id, node.broker.clock.now_ms()))
+
+        self._steered().call(expire)
+
+    def force_rebalance(self, group: str, reason: str = "asked for by a test") -> None:
+        """Let a group rebalance now."""
+
+        def rebalance(node: Node) -> None:
+            groups = node.broker.groups
+            groups.carry_out(groups.coordinator.force_rebalance(group, reason, node.broker.clock.now_ms()))
+
+        self._steered().call(rebalance)
+
+    def advance_clock(self, ms: int) -> None:
+        """Let ``ms`` milliseconds pass at once for the broker: sessions, retention, offsets expire."""
+
+        def advance(node: Node) -> None:
+            node.broker.clock.advance(ms)
+            node.broker.timers.run_due()
+
+        self._steered().call(advance)
+
+    def _steered(self) -> _ThreadRunner:
+        assert isinstance(self._runner, _ThreadRunner), 'only a running broker with mode="thread" can be steered'
+        return self._runner
+
+
+class _ThreadRunner:
+    """The broker's event loop in a daemon thread of this process."""
+
+    def __init__(self, options: BrokerOptions) -> None:
+        from rota.broker.node import Node
+
+        self.events: list[Event] = []
+        self._loop = asyncio.new_event_loop()
+        started: list[Node | BaseException] = []
+        ready = threading.Event()
+
+        def serve() -> None:
+            try:
+                started.append(Node(options, self._loop, on_event=self.events.append))
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+                started.append(error)
+                return
+            finally:
+                ready.set()
+            self._loop.run_forever()
+
+        self._thread = threading.Thread(target=serve, name="rota-broker", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if isinstance(started[0], BaseException):
+            self._loop.close()
+            raise started[0]
+        self._node = started[0]
+        self.port = self._node.server.address[1]
+
+    def call(self, function: Callable[[Node], _T]) -> _T:
+        """Run ``function`` on the broker's loop and wait for its result."""
+
+        async def run() -> _T:
+            return function(self._node)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_STOP_LIMIT_S)
+
+    def stop(self) -> None:
+        self.call(lambda node: node.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_STOP_LIMIT_S)
+        self._loop.close()
+
+
+class _ProcessRunner:
+    """``rota broker`` as a child process."""
+
+    def __init__(self, options: BrokerOptions) -> None:
+        command = [sys.executable, "-m", "rota", "broker", "--port", str(options.port)]
+        command += ["--data", str(options.data_dir)] if options.data_dir else ["--memory"]
+        for name, value in options.configs.items():
+            command += ["--config", f"{name}={value}"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+        self._log: list[bytes] = []
+        self._reader = threading.Thread(target=self._read_log, name="rota-broker-log", daemon=True)
+        self._reader.start()
+        self.pid = self._process.pid
+        self.port = self._wait_for_address()
+
+    def _read_log(self) -> None:
+        # Read to the end, so that a broker that logs much is not stopped by a full pipe.
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._log.append(line)
+            del self._log[:-200]
+
+    def _wait_for_address(self) -> int:
+        stdout = self._process.stdout
+        assert stdout is not None
+        deadline = time.monotonic() + _START_LIMIT_S
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            line = b""
+            while not line.endswith(b"\n"):
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    self.kill()
+                    raise RotaError(f"the broker was not ready after {_START_LIMIT_S:.0f} s")
+                piece = os.read(stdout.fileno(), 4096)
+                if not piece:
+                    self._process.wait()
+                    self._reader.join(_STOP_LIMIT_S)
+                    said = b"".join(self._log).decode(errors="replace").strip()
+                    raise RotaError(f"the broker did not start: {said or 'it said nothing'}")
+                line += piece
+        return int(line.decode().rsplit(":", 1)[1])
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+        try:
+            self._process.wait(_STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._reader.join(_STOP_LIMIT_S)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
