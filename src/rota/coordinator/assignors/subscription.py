@@ -1,0 +1,145 @@
+"""What a member says about itself when it joins, as far as an assignor needs it.
+
+The sticky strategies remember. ``sticky`` puts the member's last assignment and its generation into the user
+data of its subscription (KIP-54, KIP-341); ``cooperative-sticky`` uses the owned partitions and the
+generation that the subscription itself carries since version 1 and 2 (KIP-429, KIP-792), and for older
+members a user data that holds the generation alone. User data that does not parse is no memory, never an
+error: it comes from another program.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from typing import TYPE_CHECKING, Protocol, cast
+
+from rota.model import TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = [
+    "NO_GENERATION",
+    "Assignor",
+    "MemberSubscription",
+    "decode_cooperative_user_data",
+    "decode_sticky_user_data",
+    "encode_cooperative_user_data",
+    "encode_sticky_user_data",
+    "partitions_of",
+    "subscribed_counts",
+]
+
+NO_GENERATION = -1
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSubscription:
+    """One member's subscription.
+
+    ``topics`` holds each topic once; ``owned_partitions`` what the member holds while it joins (cooperative);
+    ``generation`` the one in which it got them, -1 when it does not say; ``instance_id`` makes it a static
+    member; ``rack`` is carried, not used (see the package's docstring); ``user_data`` is the strategy's own
+    memory.
+    """
+
+    topics: Sequence[str]
+    owned_partitions: Sequence[TopicPartition] = ()
+    generation: int = NO_GENERATION
+    instance_id: str | None = None
+    rack: str | None = None
+    user_data: bytes | None = None
+
+
+class Assignor(Protocol):
+    """A strategy: from members (in the order of the JoinGroup response) and partition counts to shares."""
+
+    def __call__(
+        self, members: Mapping[str, MemberSubscription], partitions: Mapping[str, int], /
+    ) -> dict[str, list[TopicPartition]]: ...
+
+
+_new_partition = partial(
+    tuple.__new__, TopicPartition
+)  # a third of the time of TopicPartition(topic, number)
+
+
+def partitions_of(topic: str, count: int) -> list[TopicPartition]:
+    """All partitions of a topic, in order."""
+    return cast(
+        "list[TopicPartition]", list(map(_new_partition, zip(repeat(topic), range(count), strict=False)))
+    )
+
+
+def subscribed_counts(members: Iterable[MemberSubscription], partitions: Mapping[str, int]) -> dict[str, int]:
+    """The topics that some member wants and that exist with a partition or more, in the order first named."""
+    topics: dict[str, None] = {}
+    last: Sequence[str] | None = None
+    for member in members:
+        if member.topics != last:
+            topics.update(dict.fromkeys(member.topics))
+            last = member.topics
+    return {topic: partitions[topic] for topic in topics if partitions.get(topic, 0) > 0}
+
+
+def encode_sticky_user_data(partitions: Iterable[TopicPartition], generation: int) -> bytes:
+    """The user data of a ``sticky`` member (version 1) that was given ``partitions`` in ``generation``."""
+    by_topic: dict[str, list[int]] = {}
+    for topic, number in partitions:
+        by_topic.setdefault(topic, []).append(number)
+    parts = [struct.pack(">i", len(by_topic))]
+    for topic, numbers in by_topic.items():
+        name = topic.encode()
+        parts.append(struct.pack(f">h{len(name)}si{len(numbers)}i", len(name), name, len(numbers), *numbers))
+    parts.append(struct.pack(">i", generation))
+    return b"".join(parts)
+
+
+def decode_sticky_user_data(data: bytes | None) -> tuple[list[TopicPartition], int]:
+    """``(partitions, generation)`` from a ``sticky`` member's user data; nothing if unreadable."""
+    if not data:
+        return [], NO_GENERATION
+    try:
+        partitions, position = _read_assignment(data)
+    except (struct.error, ValueError):
+        return [], NO_GENERATION
+    if len(data) - position < 4:  # version 0 ends here
+        return partitions, NO_GENERATION
+    (generation,) = struct.unpack_from(">i", data, position)
+    return partitions, generation
+
+
+def _read_assignment(data: bytes) -> tuple[list[TopicPartition], int]:
+    partitions: list[TopicPartition] = []
+    (topics,) = struct.unpack_from(">i", data)
+    position = 4
+    if topics < 0:
+        raise ValueError("negative count")
+    for _ in range(topics):
+        (size,) = struct.unpack_from(">h", data, position)
+        if size < 0 or size > len(data) - position - 2:
+            raise ValueError("name runs over the end")
+        topic = data[position + 2 : position + 2 + size].decode("utf-8", "replace")
+        position += 2 + size
+        (count,) = struct.unpack_from(">i", data, position)
+        if count < 0 or count > (len(data) - position - 4) // 4:
+            raise ValueError("numbers run over the end")
+        numbers = struct.unpack_from(f">{count}i", data, position + 4)
+        position += 4 + 4 * count
+        partitions.extend(TopicPartition(topic, number) for number in numbers)
+    return partitions, position
+
+
+def encode_cooperative_user_data(generation: int) -> bytes:
+    """The user data of a ``cooperative-sticky`` member: the generation of its last assignment."""
+    return struct.pack(">i", generation)
+
+
+def decode_cooperative_user_data(data: bytes | None) -> int:
+    """The generation in a ``cooperative-sticky`` member's user data, -1 if there is none."""
+    if data is None or len(data) < 4:
+        return NO_GENERATION
+    (generation,) = struct.unpack_from(">i", data)
+    return int(generation)
