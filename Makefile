@@ -1,0 +1,68 @@
+# make lab    a consumer-group lab on this machine (needs only Python 3.11 or later)
+# make test   all tests; those on real Apache Kafka need Java and Maven, and are skipped without
+# make check  lint, format, types, import order
+# make bench  cold start and footprint beside Apache Kafka
+# Every target sets up .venv first, once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# The first interpreter that is 3.11 or later; override with `make lab PYTHON=/path/to/python`.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
+
+.PHONY: help lab test check bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -5
+
+lab: $(STAMPS)/lab
+	@$(BIN)/rota lab
+
+test: $(STAMPS)/test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMPS)/check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMPS)/test
+	$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf $(VENV)
+
+$(STAMPS)/venv:
+	@test -n "$(PYTHON)" || { echo "Rota needs Python 3.11 or later, and no python3 here is that new." >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV) with $$($(PYTHON) --version) …"
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/lab: $(STAMPS)/venv pyproject.toml $(shell find src -name '*.py')
+	@echo "Installing Rota …"
+	@if test -e $(STAMPS)/test; then true; else $(PIP) install --quiet .; fi
+	@touch $@
+
+$(STAMPS)/pip: $(STAMPS)/venv
+	@echo "Updating pip (dependency groups need 25.1) …"
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/pip pyproject.toml
+	@echo "Installing Rota and what its tests need …"
+	@$(PIP) install --quiet -e . --group test
+	@touch $@
+
+$(STAMPS)/check: $(STAMPS)/test pyproject.toml
+	@echo "Installing the checkers …"
+	@$(PIP) install --quiet --group check
+	@touch $@

@@ -1,0 +1,67 @@
+"""A member behind kafka-python."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer  # type: ignore[import-untyped]
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor  # type: ignore[import-untyped]
+from kafka.coordinator.assignors.range import RangePartitionAssignor  # type: ignore[import-untyped]
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor  # type: ignore[import-untyped]
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor  # type: ignore[import-untyped]
+from tests.clients.member import Record, ThreadMember
+
+STRATEGIES = {
+    "range": RangePartitionAssignor,
+    "roundrobin": RoundRobinPartitionAssignor,
+    "sticky": StickyPartitionAssignor,
+    "cooperative-sticky": CooperativeStickyAssignor,
+}
+
+
+class KafkaPythonMember(ThreadMember):
+    def run(self) -> None:
+        config = self.config
+        commit: dict[str, Any] = {"enable_auto_commit": False}
+        if config.auto_commit_ms:
+            commit = {"enable_auto_commit": True, "auto_commit_interval_ms": config.auto_commit_ms}
+        consumer = KafkaConsumer(
+            bootstrap_servers=config.bootstrap_servers,
+            group_id=config.group,
+            group_instance_id=config.instance_id,
+            client_id=config.client_id,
+            partition_assignment_strategy=(STRATEGIES[config.strategy],),
+            session_timeout_ms=config.session_timeout_ms,
+            heartbeat_interval_ms=config.heartbeat_interval_ms,
+            max_poll_interval_ms=max(config.max_poll_interval_ms, config.session_timeout_ms),
+            auto_offset_reset="earliest",
+            metadata_max_age_ms=config.metadata_max_age_ms,
+            fetch_max_wait_ms=100,
+            metrics_enabled=False,
+            **commit,
+        )
+        consumer.subscribe(topics=list(config.topics), listener=_Listener(self))
+        try:
+            while not self.stopping.is_set():
+                self.run_tasks(consumer)
+                for batch in consumer.poll(timeout_ms=50).values():
+                    for r in batch:
+                        self.records.append(Record(r.topic, r.partition, r.offset, r.key, r.value))
+                    if config.commit_each_poll:
+                        consumer.commit()
+                        self.note("committed")
+        finally:
+            consumer.close()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, member: KafkaPythonMember) -> None:
+        self.member = member
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        self.member.on_assigned((p.topic, p.partition) for p in assigned)
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        self.member.on_revoked((p.topic, p.partition) for p in revoked)
+
+    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+        self.member.on_revoked(((p.topic, p.partition) for p in lost), "lost")

@@ -1,0 +1,95 @@
+"""Fixtures for tests that need a broker: the same test on Rota's and on real Apache Kafka 4.1.
+
+`pytest --broker=rota` or `--broker=kafka` runs one side only. Without Java or Maven the Kafka side is
+skipped, except where CI=true: there it fails, so that nobody mistakes half a conformance suite for a whole
+one.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for `tests.…` whichever way pytest was started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.brokers import BrokerUnderTest
+    from tests.clients.desk import Desk
+
+BROKERS = ("rota", "kafka")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--broker", choices=(*BROKERS, "all"), default="all", help="which broker to run broker tests on"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # kafka-python reads its schemas in a way that newer Pythons dislike.
+    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "broker_kind" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--broker")
+        kinds = BROKERS if chosen == "all" else (chosen,)
+        metafunc.parametrize("broker_kind", kinds, scope="session", indirect=True)
+
+
+@pytest.fixture(scope="session")
+def broker_kind(request: pytest.FixtureRequest) -> str:
+    """rota or kafka."""
+    kind: str = request.param
+    if kind == "kafka":
+        need_kafka()
+    return kind
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> Path:
+    """The directory of Apache Kafka's jars, for tests that run its tools."""
+    return need_kafka()
+
+
+@pytest.fixture(scope="session")
+def broker(broker_kind: str) -> "Iterator[BrokerUnderTest]":
+    """A broker that all tests share; use your own topic and group names."""
+    from tests.brokers import new_broker
+
+    with new_broker(broker_kind) as running:
+        yield running
+
+
+@pytest.fixture
+def own_broker(broker_kind: str, tmp_path: Path) -> "Iterator[BrokerUnderTest]":
+    """A broker for one test, with a data directory, which may be stopped, killed and started again."""
+    from tests.brokers import new_broker
+
+    with new_broker(broker_kind, data_dir=tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def desk(broker: "BrokerUnderTest") -> "Iterator[Desk]":
+    """Topics, members and views of groups on the shared broker; cleans up after the test."""
+    from tests.clients.desk import Desk
+
+    with Desk(broker) as table:
+        yield table
+
+
+def need_kafka() -> Path:
+    """Apache Kafka's jars, or a skipped test (failed where CI=true)."""
+    from tests.kafka.jars import KafkaMissingError, jars
+
+    try:
+        return jars()
+    except KafkaMissingError as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))

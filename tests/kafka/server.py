@@ -1,0 +1,206 @@
+"""A real Apache Kafka: one KRaft node (broker and controller) on loopback, in a directory of its own."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.kafka.jars import class_path, java
+from tests.kafka.ports import free_ports, listening
+
+LOG4J = Path(__file__).with_name("log4j2.properties")
+QUICK_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+
+_START_TIMEOUT_S = 90.0
+_STOP_TIMEOUT_S = 30.0
+
+
+class RealKafka:
+    """Context manager: formats the storage, starts the node, waits until a client can list topics, stops it.
+
+    `config` holds broker settings under Kafka's names and wins over the defaults below. `data_dir` keeps the
+    data; without it everything lies in a temporary directory that goes when the broker stops. The start is
+    repeated on other ports should another process have taken one in between.
+    """
+
+    kind = "kafka"
+
+    def __init__(
+        self,
+        config: Mapping[str, str] | None = None,
+        data_dir: Path | None = None,
+        *,
+        jvm: tuple[str, ...] = ("-Xmx512m",),
+    ) -> None:
+        self.config = dict(config or {})
+        self._jvm = jvm
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if data_dir is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="rota-kafka-")
+            data_dir = Path(self._scratch.name)
+        self.directory = data_dir
+        self.data_dir = data_dir / "data"
+        self.log_file = data_dir / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.bootstrap_servers = ""
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def start(self) -> None:
+        """Start (or start again, on the same port and data); returns when a client is answered."""
+        for attempt in range(3):
+            self.spawn()
+            try:
+                self._wait_ready()
+            except _PortTakenError:
+                self.stop()
+                self.port = 0
+                if attempt == 2:
+                    raise
+            except BaseException:
+                self.stop()
+                raise
+            else:
+                return
+
+    def spawn(self) -> None:
+        """Format the storage if it is new and start the JVM, without waiting for it."""
+        ports = free_ports(2)
+        self.port = self.port or ports[0]
+        self.bootstrap_servers = f"127.0.0.1:{self.port}"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        properties = self.directory / "server.properties"
+        settings = self._defaults(controller_port=ports[1]) | self.config
+        properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        if not (self.data_dir / "meta.properties").exists():
+            self.format(properties)
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                self._java(*self._jvm, "-Drota.log.level=INFO", "kafka.Kafka", str(properties)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def format(self, properties: Path) -> None:
+        """Write the storage's identity, as `kafka-storage format` does."""
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        while cluster_id.startswith("-"):  # the tool would read it as an option
+            cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        subprocess.run(
+            self._java(
+                *QUICK_JVM, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL if the broker does not follow; only ever to the process started here."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: the broker crashes; `start` recovers it."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Stop politely and come back on the same port with the same data."""
+        self.stop()
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def _end(self, with_signal: signal.Signals) -> None:
+        process, self.process = self.process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            os.kill(process.pid, with_signal)
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_TIMEOUT_S)
+
+    def _java(self, *arguments: str) -> list[str]:
+        return [java(), f"-Dlog4j2.configurationFile={LOG4J}", "-cp", class_path(), *arguments]
+
+    def _wait_ready(self) -> None:
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        assert self.process is not None
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not listening(self.port):
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"Apache Kafka does not listen after {_START_TIMEOUT_S:g} s:\n{self._log_tail()}"
+                )
+            time.sleep(0.05)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
+        while True:
+            try:
+                if admin.list_topics(timeout=1).brokers:
+                    return
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+            self._check_alive()
+
+    def _check_alive(self) -> None:
+        assert self.process is not None
+        if self.process.poll() is None:
+            return
+        tail = self._log_tail()
+        if "Address already in use" in tail:
+            raise _PortTakenError(tail)
+        raise RuntimeError(f"Apache Kafka ended with status {self.process.returncode}:\n{tail}")
+
+    def _log_tail(self) -> str:
+        return self.log_file.read_text(errors="replace")[-6000:] if self.log_file.exists() else ""
+
+    def _defaults(self, controller_port: int) -> dict[str, str]:
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": str(self.data_dir),
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+        }
+
+
+class _PortTakenError(Exception):
+    """Another process took one of the chosen ports between the choice and the start."""

@@ -1,0 +1,127 @@
+"""Rota's broker as a user runs it: the `rota broker` command in a process of its own."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+READY = "rota broker ready on "
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 20.0
+
+
+class RotaBroker:
+    """Context manager with the methods of `RealKafka`; restarts come back on the same port with the same
+    data.
+    """
+
+    kind = "rota"
+
+    def __init__(self, config: Mapping[str, str] | None = None, data_dir: Path | None = None) -> None:
+        self.config = dict(config or {})
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if data_dir is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="rota-broker-")
+            data_dir = Path(self._scratch.name)
+        self.directory = data_dir
+        self.data_dir = data_dir / "data"
+        self.log_file = data_dir / "broker.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.bootstrap_servers = ""
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def start(self) -> None:
+        """Start, or start again; returns when the broker says that it is ready."""
+        self.spawn()
+        self.wait_ready()
+
+    def spawn(self) -> None:
+        """Start the process without waiting for it."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable,
+            "-m",
+            "rota",
+            "broker",
+            "--port",
+            str(self.port),
+            "--data",
+            str(self.data_dir),
+        ]
+        for key, value in self.config.items():
+            command += ["--config", f"{key}={value}"]
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+
+    def wait_ready(self) -> None:
+        """Read the ready line, and with it the port."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        output = self.process.stdout.fileno()
+        os.set_blocking(output, False)
+        said = b""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while b"\n" not in said.partition(READY.encode())[2]:
+            ready, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
+            part = os.read(output, 4096) if ready else b""
+            if not part:
+                self.stop()
+                log = self.log_file.read_text(errors="replace")[-4000:]
+                raise RuntimeError(f"rota broker did not become ready; it said:\n{said.decode()}\n{log}")
+            said += part
+        address = said.decode().partition(READY)[2].split()[0]
+        self.bootstrap_servers = address
+        self.port = int(address.rpartition(":")[2])
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL if the broker does not follow; only ever to the process started here."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: the broker crashes; `start` recovers it."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Stop politely and come back on the same port with the same data."""
+        self.stop()
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def _end(self, with_signal: signal.Signals) -> None:
+        process, self.process = self.process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            os.kill(process.pid, with_signal)
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_TIMEOUT_S)
+        assert process.stdout is not None
+        process.stdout.close()
