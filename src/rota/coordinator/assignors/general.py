@@ -112,6 +112,7 @@ class _General:
     ) -> None:
         self.counts = counts
         self.earlier = earlier
+        self.partitions = {topic: partitions_of(topic, count) for topic, count in counts.items()}
         self.topics = {
             member: [topic for topic in members[member].topics if topic in counts] for member in claims.owned
         }
@@ -135,11 +136,12 @@ class _General:
             self.heaps[topic] = [(len(self.assignment[member]), self.rank[member]) for member in subscribers]
             heapify(self.heaps[topic])
         self.moves = _Moves()
+        self.balanced: bool | None = None  # None: not known since the last move
         self.unbalanced: str | None = None  # the topic last seen to be out of balance
 
     def build(self) -> dict[str, list[TopicPartition]]:
         scarcest = sorted(java_sorted(self.counts), key=lambda topic: len(self.subscribers[topic]))
-        everything = [each for topic in scarcest for each in partitions_of(topic, self.counts[topic])]
+        everything = [each for topic in scarcest for each in self.partitions[topic]]
         free = [each for each in everything if each not in self.holder]
         initial = not self.holder
         for partition in free:
@@ -218,26 +220,19 @@ class _General:
         entry = len(self.assignment[source]), self.rank[source]
         for topic in self.topics[source]:
             heappush(self.heaps[topic], entry)
-        self.known_balanced = False
-
-    known_balanced = False
+        self.balanced = None
 
     def is_balanced(self) -> bool:
         """True if no partition could go to a member that has at least two fewer than its holder."""
-        if self.known_balanced:
-            return True
-        if self.unbalanced is not None and self.topic_unbalanced(self.unbalanced):
-            return False
-        self.unbalanced = next(filter(self.topic_unbalanced, self.counts), None)
-        self.known_balanced = self.unbalanced is None
-        return self.known_balanced
+        if self.balanced is None:
+            if self.unbalanced is None or not self.topic_unbalanced(self.unbalanced):
+                self.unbalanced = next(filter(self.topic_unbalanced, self.counts), None)
+            self.balanced = self.unbalanced is None
+        return self.balanced
 
     def topic_unbalanced(self, topic: str) -> bool:
         limit = len(self.assignment[self.least_loaded(topic)]) + 1
-        return any(
-            len(self.assignment[self.holder[partition]]) > limit
-            for partition in partitions_of(topic, self.counts[topic])
-        )
+        return any(len(self.assignment[self.holder[each]]) > limit for each in self.partitions[topic])
 
 
 def _imbalance(assignments: Iterable[list[TopicPartition]]) -> int:
