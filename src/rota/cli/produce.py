@@ -1,7 +1,7 @@
 """``rota produce``: write records and say how many of them the cluster acknowledged.
 
-A record counts when its acknowledgement has arrived, not when it was handed to the client; the summary is what
-a check for lost messages may start from.
+A record counts when its acknowledgement has arrived, not when it was handed to the client; the summary is
+what a check for lost messages may start from.
 """
 
 from __future__ import annotations

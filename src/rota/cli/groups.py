@@ -1,0 +1,299 @@
+"""``rota groups``: list and describe groups, in the layouts of ``kafka-consumer-groups``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rota.cli.lazy import LazyGroup
+from rota.cli.options import cluster_options, json_option
+from rota.cli.output import emit, emit_json, note
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rota.cli.groups_text import Line, OffsetRow
+    from rota.cluster import Cluster, GroupDescription
+
+__all__ = ["groups"]
+
+STATES = (
+    "PreparingRebalance",
+    "CompletingRebalance",
+    "Stable",
+    "Dead",
+    "Empty",
+    "Assigning",
+    "Reconciling",
+)
+TYPES = ("Classic", "Consumer")
+REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "list": ("rota.cli.groups:list_groups", "List the groups, their types and states."),
+        "describe": ("rota.cli.groups:describe", "Show a group's offsets and lag, members or state."),
+    },
+)
+def groups() -> None:
+    """List groups; describe their offsets, lag, members and state.
+
+    Only looks: nothing here joins a group or moves an offset.
+    """
+
+
+@click.command("list")
+@click.option(
+    "--state",
+    is_flag=False,
+    flag_value="",
+    metavar="[STATE,…]",
+    help="Show states; only these if any are named.",
+)
+@click.option(
+    "--type",
+    "kind",
+    is_flag=False,
+    flag_value="",
+    metavar="[TYPE,…]",
+    help="Show types (classic, consumer); only these if any are named.",
+)
+@json_option()
+@cluster_options
+def list_groups(state: str | None, kind: str | None, as_json: bool, cluster: Cluster) -> None:
+    """List the groups, one name a line; with --state or --type as a table.
+
+    \b
+    Examples:
+      rota groups list
+      rota groups list --state --type
+      rota groups list --state preparingrebalance,empty
+    """
+    from rota.cli.groups_text import list_lines
+
+    states, kinds = _names(state, STATES, "state"), _names(kind, TYPES, "type")
+    found = [
+        group
+        for group in cluster.groups()
+        if (not states or group.state in states) and (not kinds or group.type in kinds)
+    ]
+    if as_json:
+        emit_json([{"group": group.group, "type": group.type, "state": group.state} for group in found])
+        return
+    for line in list_lines(found, with_type=kind is not None, with_state=state is not None):
+        emit(line)
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[GROUP]...")
+@click.option("--all", "every", is_flag=True, help="Describe every group.")
+@click.option(
+    "--offsets",
+    "view",
+    flag_value="offsets",
+    default="offsets",
+    help="Offsets and lag per partition (the default).",
+)
+@click.option(
+    "--members", "view", flag_value="members", help="The members and how many partitions each holds."
+)
+@click.option(
+    "--state", "view", flag_value="state", help="Coordinator, strategy, state and number of members."
+)
+@click.option("--verbose", is_flag=True, help="More columns: epochs and assignments.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Look again every so often, until Ctrl+C.",
+)
+@json_option("Print one JSON document; with --watch one a line.")
+@cluster_options
+def describe(
+    names: Sequence[str],
+    every: bool,
+    view: str,
+    verbose: bool,
+    watch: float | None,
+    as_json: bool,
+    cluster: Cluster,
+) -> int:
+    """Describe each GROUP in the layout of `kafka-consumer-groups --describe`.
+
+    LAG is the number of records between the committed offset and the end of the log; a `-` is a value that
+    does not exist or that nobody could tell. Member and group epochs always read `-`: librdkafka cannot ask.
+
+    \b
+    Examples:
+      rota groups describe tour
+      rota groups describe tour --members --verbose
+      rota groups describe --all --state
+      rota groups describe tour --watch 2
+    """
+    if bool(names) == every:
+        raise RotaError("name the groups to describe, or give --all for every group", exit_code=2)
+    look = Look(tuple(names), view=view, verbose=verbose)
+    if watch is None:
+        reports = look.at(cluster)
+        if as_json:
+            emit_json([report.as_json() for report in reports])
+        else:
+            _print(reports, look)
+        return 0
+    from rota.cli.watch import watch_text
+
+    cluster.nodes()  # a wrong address is said once, at the start; later failures are shown and waited out
+    if as_json:
+        from rota.cli.watch import every as ticks
+
+        for _ in ticks(watch):
+            emit_json([report.as_json() for report in look.at(cluster)], indent=None)
+            sys.stdout.flush()
+    title = "rota groups describe " + (" ".join(names) or "--all")
+    watch_text(watch, title, lambda: _block(look, cluster))
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One group at one moment; ``rows`` is None for the views that need no offsets."""
+
+    group: GroupDescription
+    rows: tuple[OffsetRow, ...] | None
+
+    def remark(self) -> str | None:
+        """What ``kafka-consumer-groups`` says beside the table."""
+        if self.group.state == "Empty":
+            return f"Consumer group '{self.group.group}' has no active members."
+        if self.group.state in REBALANCING:
+            return f"Warning: Consumer group '{self.group.group}' is rebalancing."
+        return None
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole report under Kafka's names."""
+        group, at = self.group, self.group.coordinator
+        document: dict[str, Any] = {
+            "group": group.group,
+            "type": group.type,
+            "state": group.state,
+            "assignor": group.assignor or None,
+            "coordinator": None if at is None else {"id": at.id, "host": at.host, "port": at.port},
+            "members": [
+                {
+                    "memberId": member.member_id,
+                    "groupInstanceId": member.instance_id,
+                    "clientId": member.client_id,
+                    "host": member.host,
+                    "assignment": [_tp(tp) for tp in member.assignment],
+                    "targetAssignment": None if member.target is None else [_tp(tp) for tp in member.target],
+                }
+                for member in group.members
+            ],
+        }
+        if self.rows is not None:
+            document["offsets"] = [_row_json(row) for row in self.rows]
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What to look at: the groups (none = all of them) and the view."""
+
+    names: tuple[str, ...]
+    view: str
+    verbose: bool
+
+    def at(self, cluster: Cluster) -> list[Report]:
+        """One look. Commits are read before ends, so that a busy group never seems ahead of its log."""
+        from rota.cli.groups_text import offset_rows
+
+        names = self.names or tuple(group.group for group in cluster.groups())
+        described = cluster.describe_groups(names)
+        for name in self.names:
+            if not described[name].exists:
+                raise RotaError(f"group {name} does not exist; `rota groups list` shows those that do")
+        found = [group for group in described.values() if group.exists]
+        if self.view != "offsets":
+            return [Report(group, None) for group in found]
+        committed = cluster.committed_offsets_of([group.group for group in found])
+        wanted = {tp for offsets in committed.values() for tp in offsets}
+        wanted |= {tp for group in found for tp in group.owners()}
+        ends = cluster.end_offsets(sorted(wanted))
+        return [Report(group, tuple(offset_rows(group, committed[group.group], ends))) for group in found]
+
+    def lines(self, report: Report) -> list[Line]:
+        """The table of one group."""
+        from rota.cli import groups_text
+
+        if self.view == "members":
+            return groups_text.member_lines(report.group, verbose=self.verbose)
+        if self.view == "state":
+            return groups_text.state_lines(report.group, verbose=self.verbose)
+        assert report.rows is not None
+        return groups_text.offset_lines(report.group.group, report.rows, verbose=self.verbose)
+
+
+def _print(reports: Sequence[Report], look: Look) -> None:
+    """Tables on standard output, each after a blank line as in Kafka; remarks on standard error."""
+    from rota.cli.watch import Palette
+
+    palette = Palette()
+    for report in reports:
+        lines = look.lines(report)
+        if lines:
+            emit()
+        for line in lines:
+            emit(palette.paint(line.text, line.member_id))
+        if remark := report.remark():
+            note(f"\n{remark}")
+
+
+def _block(look: Look, cluster: Cluster) -> list[Line]:
+    """One picture for --watch: the tables and the remarks together."""
+    from rota.cli.groups_text import Line
+
+    try:
+        reports = look.at(cluster)
+    except RotaError as error:
+        return [Line(str(error))]
+    block: list[Line] = []
+    for report in reports:
+        block += [Line("")] if block else []
+        block += look.lines(report)
+        if remark := report.remark():
+            block += [Line(remark)]
+    return block or [Line("There are no groups.")]
+
+
+def _names(given: str | None, known: Sequence[str], what: str) -> frozenset[str]:
+    """The named states or types under Kafka's spelling; whatever the case they were typed in."""
+    by_lower = {name.lower(): name for name in known}
+    wanted = [word.strip() for word in (given or "").split(",") if word.strip()]
+    wrong = [word for word in wanted if word.lower() not in by_lower]
+    if wrong:
+        raise RotaError(f"no {what} {', '.join(wrong)}: the {what}s are {', '.join(known)}", exit_code=2)
+    return frozenset(by_lower[word.lower()] for word in wanted)
+
+
+def _tp(tp: Any) -> dict[str, Any]:
+    return {"topic": tp.topic, "partition": tp.partition}
+
+
+def _row_json(row: OffsetRow) -> dict[str, Any]:
+    return {
+        "topic": row.partition.topic,
+        "partition": row.partition.partition,
+        "leaderEpoch": row.committed.leader_epoch if row.committed else None,
+        "currentOffset": row.committed.offset if row.committed else None,
+        "logEndOffset": row.end,
+        "lag": row.lag,
+        "memberId": row.member.member_id if row.member else None,
+        "host": row.member.host if row.member else None,
+        "clientId": row.member.client_id if row.member else None,
+    }

@@ -1,0 +1,79 @@
+"""Looking again and again: redrawn in place on a terminal, block after block into a file or a pipe."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rota.cli.groups_text import Line
+
+__all__ = ["Palette", "every", "watch_text"]
+
+COLOURS = (39, 208, 43, 205, 220, 141, 77, 173)
+"""Of the terminal's 256, told apart by most eyes; the ids beside them say the same without colour."""
+
+HOME, CLEAR_SCREEN, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[2J", "\x1b[K", "\x1b[J"
+
+
+class Palette:
+    """A colour for each member, kept while the palette lives; none without a terminal or by NO_COLOR."""
+
+    def __init__(self) -> None:
+        self._on = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._colours: dict[str, int] = {}
+
+    def paint(self, text: str, member_id: str | None) -> str:
+        """The text in its member's colour."""
+        if not self._on or member_id is None:
+            return text
+        colour = self._colours.setdefault(member_id, COLOURS[len(self._colours) % len(COLOURS)])
+        return f"\x1b[38;5;{colour}m{text}\x1b[0m"
+
+
+def every(seconds: float) -> Iterator[int]:
+    """Count up, once every so many seconds; a late round is not made up for."""
+    tick = 0
+    while True:
+        started = time.monotonic()
+        yield tick
+        tick += 1
+        time.sleep(max(0.0, seconds - (time.monotonic() - started)))
+
+
+def watch_text(seconds: float, title: str, look: Callable[[], Sequence[Line]]) -> None:
+    """Show what ``look`` gives every ``seconds``, until Ctrl+C."""
+    terminal = sys.stdout.isatty()
+    palette = Palette()
+    for tick in every(seconds):
+        lines = look()
+        now = datetime.now().astimezone()
+        if terminal:
+            head = f"Every {seconds:g} s: {title}"
+            text = _screen(head, f"{now:%H:%M:%S}", lines, palette)
+            sys.stdout.write((HOME + CLEAR_SCREEN if tick == 0 else HOME) + text)
+        else:
+            block = "\n".join(line.text for line in lines)
+            sys.stdout.write(f"# {now.isoformat(timespec='seconds')}\n{block}\n\n")
+        sys.stdout.flush()
+
+
+def _screen(head: str, clock: str, lines: Sequence[Line], palette: Palette) -> str:
+    """One screenful: cut to the terminal's size, each line cleared behind its end, the rest cleared below."""
+    columns, rows = shutil.get_terminal_size()
+    body = list(lines)
+    room = max(1, rows - 3)
+    hidden = len(body) - room
+    if hidden > 0:
+        body = body[: room - 1]
+    drawn = [f"{head[: columns - len(clock) - 1]:<{columns - len(clock)}}{clock}", ""]
+    drawn += [palette.paint(line.text.rstrip()[:columns], line.member_id) for line in body]
+    if hidden > 0:
+        drawn.append(f"… and {hidden + 1} more lines; a taller window shows them"[:columns])
+    return "".join(f"{line}{CLEAR_LINE}\n" for line in drawn) + CLEAR_BELOW
