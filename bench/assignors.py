@@ -41,7 +41,9 @@ def cases() -> Iterator[Case]:
             yield f"{label} one leaves", strategy, one_leaves(strategy, members, topics), topics
     rng = random.Random(7)  # the same groups every time
     topics = {f"topic-{number:03}": 50 for number in range(20)}
-    members = {f"consumer-{n:05}-4b0e2f1c": MemberSubscription(rng.sample(list(topics), 10)) for n in range(200)}
+    members = {
+        f"consumer-{n:05}-4b0e2f1c": MemberSubscription(rng.sample(list(topics), 10)) for n in range(200)
+    }
     yield "200 x 20 x 50 mixed, fresh", "sticky", members, topics
     yield "200 x 20 x 50 mixed, one leaves", "sticky", one_leaves("sticky", members, topics), topics
 

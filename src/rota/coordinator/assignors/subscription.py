@@ -66,11 +66,13 @@ _new_partition = partial(
 )  # a third of the time of TopicPartition(topic, number)
 
 
+def _numbered(topic: str, numbers: Iterable[int]) -> list[TopicPartition]:
+    return cast("list[TopicPartition]", list(map(_new_partition, zip(repeat(topic), numbers, strict=False))))
+
+
 def partitions_of(topic: str, count: int) -> list[TopicPartition]:
     """All partitions of a topic, in order."""
-    return cast(
-        "list[TopicPartition]", list(map(_new_partition, zip(repeat(topic), range(count), strict=False)))
-    )
+    return _numbered(topic, range(count))
 
 
 def subscribed_counts(members: Iterable[MemberSubscription], partitions: Mapping[str, int]) -> dict[str, int]:
@@ -128,7 +130,7 @@ def _read_assignment(data: bytes) -> tuple[list[TopicPartition], int]:
             raise ValueError("numbers run over the end")
         numbers = struct.unpack_from(f">{count}i", data, position + 4)
         position += 4 + 4 * count
-        partitions.extend(TopicPartition(topic, number) for number in numbers)
+        partitions += _numbered(topic, numbers)
     return partitions, position
 
 
