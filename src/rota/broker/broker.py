@@ -24,7 +24,9 @@ __all__ = ["Broker"]
 
 log = logging.getLogger(__name__)
 
-_PRODUCER_ID_BLOCK = 1000  # ids reserved by one write of the metadata store, as Kafka's controller hands them out
+_PRODUCER_ID_BLOCK = (
+    1000  # ids reserved by one write of the metadata store, as Kafka's controller hands them out
+)
 
 
 class Broker:

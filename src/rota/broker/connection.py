@@ -36,7 +36,9 @@ _HEADER = struct.Struct(">hhi")
 _MSG_MORE = getattr(socket, "MSG_MORE", 0)
 _MAX_BUFFERS = 512  # below IOV_MAX everywhere
 _FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
-_TRUSTED_FRAME = 2 * 1024 * 1024  # a frame's claimed size is believed up to here; beyond, memory follows the data
+_TRUSTED_FRAME = (
+    2 * 1024 * 1024
+)  # a frame's claimed size is believed up to here; beyond, memory follows the data
 
 
 class Connection:
@@ -157,7 +159,9 @@ class Connection:
         while end - position >= 4 and self._parked is None and not self._writing:
             size = _SIZE.unpack_from(view, position)[0]
             if size < 8 or size > limit:
-                self.close(f"frame of {size} bytes refused: 8 to {limit} are allowed (socket.request.max.bytes)")
+                self.close(
+                    f"frame of {size} bytes refused: 8 to {limit} are allowed (socket.request.max.bytes)"
+                )
                 break
             stop = position + 4 + size
             if stop > end:

@@ -38,9 +38,7 @@ class Groups:
         self._broker = broker
         self._requests: dict[int, Request] = {}
         self._next_token = 0
-        self.coordinator = GroupCoordinator(
-            group_config(broker), lambda: str(uuid.uuid4()), broker.topics
-        )
+        self.coordinator = GroupCoordinator(group_config(broker), lambda: str(uuid.uuid4()), broker.topics)
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -128,7 +126,9 @@ class Groups:
 
     def _append(self, records: tuple[LogRecord, ...], now_ms: int) -> None:
         self.create_log()
-        by_partition: dict[int, list[tuple[bytes | None, bytes | None, int, list[tuple[str, bytes | None]]]]] = {}
+        by_partition: dict[
+            int, list[tuple[bytes | None, bytes | None, int, list[tuple[str, bytes | None]]]]
+        ] = {}
         count = self._broker.topics.count(OFFSETS_TOPIC)
         for record in records:
             key, value = encode_record(record)

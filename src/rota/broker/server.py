@@ -68,7 +68,9 @@ class Server:
                 self.loop.call_later(_ACCEPT_AGAIN_AFTER_S, self._accept_again)
                 return
             if len(self._connections) >= self._max_connections:
-                log.warning("connection from %s refused: max.connections=%d", address[0], self._max_connections)
+                log.warning(
+                    "connection from %s refused: max.connections=%d", address[0], self._max_connections
+                )
                 sock.close()
                 continue
             sock.setblocking(False)

@@ -7,13 +7,8 @@ options, the default of Apache Kafka 4.1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-from rota.broker.configs import BROKER, ConfigDef, nearest
+from rota.broker.configs import BROKER, ConfigDef, Value, nearest
 from rota.model import RotaError
-
-if TYPE_CHECKING:
-    from rota.storage import BrokerConfigs
 
 __all__ = ["Settings"]
 
@@ -23,7 +18,7 @@ class Settings:
 
     def __init__(self, static: Mapping[str, str]) -> None:
         self.static: dict[str, str] = {}
-        self._parsed: dict[str, object] = {}
+        self._parsed: dict[str, Value] = {}
         for name, value in static.items():
             self.definition(name).parse(value)
             self.static[name] = value
@@ -39,8 +34,8 @@ class Settings:
             raise RotaError(f"unknown broker config {name!r}{hint}", exit_code=2)
         return found
 
-    def set_dynamic(self, values: BrokerConfigs) -> None:
-        """Take over the dynamic settings: the cluster-wide ones under this broker's own."""
+    def set_dynamic(self, values: Mapping[str, str]) -> None:
+        """Take over the dynamic settings: cluster-wide ones, overridden by this broker's own."""
         self._dynamic = dict(values)
         self._parsed.clear()
 
@@ -48,7 +43,11 @@ class Settings:
         """The start options that mean nothing on one node."""
         return sorted(name for name in self.static if not BROKER[name].effective)
 
-    def get(self, name: str) -> object:
+    def is_set(self, name: str) -> bool:
+        """True unless the value is Kafka's default."""
+        return name in self._dynamic or name in self.static
+
+    def get(self, name: str) -> Value:
         """The parsed value of ``name``."""
         try:
             return self._parsed[name]

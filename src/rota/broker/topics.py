@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rota.broker.configs import TOPIC, nearest, topic_config
+from rota.broker.configs import TOPIC, nearest
+from rota.broker.topic_settings import log_config
 from rota.model import ErrorCode, KafkaError, RotaError, TopicPartition
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ class Topics:
             self._logs[tp] = self._directory.open_log(tp, topic.id, config, now_ms=now_ms)
 
     def _log_config(self, topic: Topic) -> LogConfig:
-        return topic_config(topic.configs, self._broker.settings)
+        return log_config(topic.configs, self._broker.settings)
 
     def _store(self, topic: Topic) -> None:
         self._directory.metadata.put_topic(topic.name, topic.id, topic.partitions, topic.configs)

@@ -44,7 +44,9 @@ def _check(broker: Broker, wanted: CreatePartitionsTopic) -> None:
     if topic is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     if topic.is_internal:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{topic.name} is internal: its partitions stay as they are")
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST, f"{topic.name} is internal: its partitions stay as they are"
+        )
     if not topic.partitions < wanted.count <= broker.topics.MOST_PARTITIONS:
         raise KafkaError(
             ErrorCode.INVALID_PARTITIONS,

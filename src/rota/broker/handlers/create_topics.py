@@ -69,15 +69,16 @@ def _partition_count(broker: Broker, wanted: CreatableTopic) -> int:
     if wanted.assignments:
         if wanted.num_partitions != -1 or wanted.replication_factor != -1:
             raise KafkaError(
-                ErrorCode.INVALID_REQUEST, "partitions and replication factor are -1 when replicas are assigned"
+                ErrorCode.INVALID_REQUEST,
+                "partitions and replication factor are -1 when replicas are assigned",
             )
         indexes = sorted(each.partition_index for each in wanted.assignments)
         if indexes != list(range(len(indexes))):
-            raise KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "partitions are numbered from 0 without gaps")
-        if any(list(each.broker_ids) != [broker.node_id] for each in wanted.assignments):
             raise KafkaError(
-                ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"the only node here is {broker.node_id}"
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT, "partitions are numbered from 0 without gaps"
             )
+        if any(list(each.broker_ids) != [broker.node_id] for each in wanted.assignments):
+            raise KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"the only node here is {broker.node_id}")
         return len(indexes)
     if wanted.replication_factor not in {-1, 1}:
         too_many = wanted.replication_factor > 1

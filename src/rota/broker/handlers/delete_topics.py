@@ -41,9 +41,7 @@ def handle(broker: Broker, message: DeleteTopicsRequest, request: Request) -> De
     return response
 
 
-def _delete(
-    broker: Broker, wanted: list[tuple[str | None, bytes]], result: DeletableTopicResult
-) -> None:
+def _delete(broker: Broker, wanted: list[tuple[str | None, bytes]], result: DeletableTopicResult) -> None:
     if wanted.count((result.name, result.topic_id)) > 1:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "named more than once")
     if (result.name is None) == (result.topic_id == _NO_ID):

@@ -166,7 +166,9 @@ def _key(wanted: WantedPartition, *, by_id: bool) -> tuple[str | bytes, int]:
     return (wanted.topic_id if by_id else wanted.topic), wanted.partition
 
 
-def _resolve(broker: Broker, name: str, topic_id: bytes, partition: object, *, by_id: bool) -> WantedPartition:
+def _resolve(
+    broker: Broker, name: str, topic_id: bytes, partition: object, *, by_id: bool
+) -> WantedPartition:
     if by_id:
         topic = broker.topics.by_id(topic_id)
         name = topic.name if topic else ""

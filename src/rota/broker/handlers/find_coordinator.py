@@ -40,9 +40,7 @@ def handle(broker: Broker, message: FindCoordinatorRequest, request: Request) ->
         )
     broker.groups.create_log()
     if request.version < 4:
-        return FindCoordinatorResponse(
-            error_message="NONE", node_id=broker.node_id, host=host, port=port
-        )
+        return FindCoordinatorResponse(error_message="NONE", node_id=broker.node_id, host=host, port=port)
     return FindCoordinatorResponse(
         coordinators=[
             Coordinator(key=key, node_id=broker.node_id, host=host, port=port, error_message="")
