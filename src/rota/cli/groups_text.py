@@ -119,7 +119,7 @@ def offset_lines(group: str, rows: Sequence[OffsetRow], *, verbose: bool) -> lis
 
 
 def member_lines(group: GroupDescription, *, verbose: bool) -> list[Line]:
-    """``--describe --members`` and its ``--verbose``; a column for static ids as soon as one member has one."""
+    """``--describe --members``, also ``--verbose``; static ids have a column if any member has one."""
     members = group.members
     static = any(member.instance_id for member in members)
     header = [

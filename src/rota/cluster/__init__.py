@@ -16,7 +16,7 @@ from rota.cluster.descriptions import (
     TopicDescription,
 )
 from rota.cluster.errors import ClusterError, explain
-from rota.cluster.properties import client_properties, read_properties
+from rota.cluster.properties import client_properties
 
 __all__ = [
     "DEFAULT_BOOTSTRAP",
@@ -32,5 +32,4 @@ __all__ = [
     "TopicDescription",
     "client_properties",
     "explain",
-    "read_properties",
 ]

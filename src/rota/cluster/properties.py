@@ -1,7 +1,7 @@
-"""Client properties: a Java-style file in, librdkafka's names out.
+"""Client properties: Java's names in, librdkafka's names out.
 
-The same file works for Kafka's own tools: the few Java-only names that matter to a client are translated, and
-a name that librdkafka has no use for is an error rather than silence.
+So that one file works here and for Kafka's own tools: the few Java-only names that matter to a client are
+translated, and a name that librdkafka has no use for is an error rather than silence.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-__all__ = ["client_properties", "nearest", "read_properties"]
+__all__ = ["client_properties", "nearest"]
 
 _JAAS_OPTION = re.compile(r'(\w+)\s*=\s*"((?:[^"\\]|\\.)*)"')
 
@@ -72,34 +71,6 @@ KNOWN = (
     "ssl.keystore.password",
 )
 """The properties worth suggesting for a misspelt one; librdkafka knows more and accepts them all."""
-
-
-def read_properties(path: Path) -> dict[str, str]:
-    """Read a ``.properties`` file, as Java writes it.
-
-    Lines hold ``name=value`` or ``name: value``; ``#`` and ``!`` open comments; a final backslash goes on.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise RotaError(f"cannot read {path}: {reason}", exit_code=2) from None
-    found: dict[str, str] = {}
-    pending = ""
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip()
-        if not pending and (not line or line[0] in "#!"):
-            continue
-        line = pending + line
-        if line.endswith("\\"):
-            pending = line[:-1]
-            continue
-        pending = ""
-        match = re.match(r"([^=:\s]+)\s*[=:]\s*(.*)$", line)
-        if match is None:
-            raise RotaError(f"{path}, line {number}: expected name=value, found {line!r}", exit_code=2)
-        found[match[1]] = match[2]
-    return found
 
 
 def client_properties(properties: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,352 @@
+"""``rota consume``: read records, alone (no group, nothing committed) or as a member of a group."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rota.cli import record_format
+from rota.cli.options import cluster_options, json_option, key_values
+from rota.cli.output import count_of, note
+from rota.model import RotaError, TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from confluent_kafka import Consumer, Message
+
+    from rota.cluster import Cluster
+
+__all__ = ["consume"]
+
+COMMIT_EVERY_S = 1.0
+"""Manual commits are gathered: a commit for each record would starve the member's own heartbeats."""
+
+
+@click.command()
+@click.argument("topics", nargs=-1, required=True, metavar="TOPIC...")
+@click.option(
+    "--group",
+    "-g",
+    metavar="GROUP",
+    help="Read as a member of GROUP; without it, all partitions and no commits.",
+)
+@click.option(
+    "--from-beginning",
+    is_flag=True,
+    help="Start at the first record (in a group: where nothing is committed yet).",
+)
+@click.option("--max-messages", type=click.IntRange(min=1), metavar="N", help="Stop after N records.")
+@click.option(
+    "--timeout-ms",
+    type=click.IntRange(min=1),
+    metavar="MS",
+    help="Stop when no record has come for this long.",
+)
+@click.option("--print-key", is_flag=True, help="Print the key before the value.")
+@click.option("--print-partition", is_flag=True, help="Print the partition.")
+@click.option("--print-offset", is_flag=True, help="Print the offset.")
+@click.option("--print-timestamp", is_flag=True, help="Print the timestamp.")
+@click.option(
+    "--format",
+    "layout",
+    metavar="TEXT",
+    help="Your own layout: {topic} {partition} {offset} {timestamp} {key} {value} {headers}.",
+)
+@json_option("Print one JSON object a record.")
+@click.option(
+    "--commit",
+    type=click.Choice(["auto", "manual"]),
+    default="auto",
+    show_default=True,
+    help="auto: in the background, whether a record is printed yet or not; manual: only what was printed.",
+)
+@click.option(
+    "--auto-commit-interval-ms",
+    type=click.IntRange(min=1),
+    default=5000,
+    show_default=True,
+    metavar="MS",
+    help="How often --commit auto commits.",
+)
+@click.option(
+    "--delay-ms",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="MS",
+    help="Take this long over each record, as a slow handler would.",
+)
+@click.option(
+    "--client-id",
+    default="rota-consume",
+    show_default=True,
+    metavar="NAME",
+    help="How the group's descriptions name this member.",
+)
+@click.option("--instance-id", metavar="NAME", help="Be a static member (group.instance.id).")
+@click.option(
+    "--property", "properties", multiple=True, metavar="K=V", help="A consumer property; may be repeated."
+)
+@cluster_options
+def consume(
+    topics: Sequence[str],
+    group: str | None,
+    from_beginning: bool,
+    max_messages: int | None,
+    timeout_ms: int | None,
+    print_key: bool,
+    print_partition: bool,
+    print_offset: bool,
+    print_timestamp: bool,
+    layout: str | None,
+    as_json: bool,
+    commit: str,
+    auto_commit_interval_ms: int,
+    delay_ms: int,
+    client_id: str,
+    instance_id: str | None,
+    properties: Sequence[str],
+    cluster: Cluster,
+) -> int:
+    """Read the records of each TOPIC and print them, until Ctrl+C.
+
+    Without --group it reads every partition and leaves no trace. With --group it joins, shares the partitions
+    with the other members, says on standard error what it got or lost, and commits as --commit says. Given
+    both --max-messages and --timeout-ms it fails (1) if fewer records came. A TOPIC that starts with ^ is a
+    pattern (only with --group).
+
+    \b
+    Examples:
+      rota consume web-events-partitioned --from-beginning --print-key --print-partition --print-offset
+      rota consume web-events-partitioned --group tour --client-id consumer-1
+      rota consume orders --group slow --commit manual --delay-ms 500
+      rota consume new_users --from-beginning --max-messages 10 --timeout-ms 5000 --json
+      rota consume new_users --format '{partition}@{offset} {key}={value}'
+    """
+    columns = {
+        "key": print_key,
+        "partition": print_partition,
+        "offset": print_offset,
+        "timestamp": print_timestamp,
+    }
+    render = _renderer(layout, as_json=as_json, columns=columns)
+    _check_group_options(group, topics, commit=commit, instance_id=instance_id)
+    plain = [topic for topic in topics if not topic.startswith("^")]
+    counts = cluster.partition_counts(plain)
+    settings = Settings(
+        topics=tuple(topics),
+        group=group,
+        from_beginning=from_beginning,
+        commit=commit,
+        max_messages=max_messages,
+        timeout_ms=timeout_ms,
+        delay_s=delay_ms / 1000,
+    )
+    config = _consumer_config(settings, client_id, instance_id, auto_commit_interval_ms)
+    consumer = cluster.consumer({**config, **key_values(properties, "--property")})
+    partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+    return Reader(consumer, settings, render).run(partitions)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to read, how and until when."""
+
+    topics: tuple[str, ...]
+    group: str | None
+    from_beginning: bool
+    commit: str
+    max_messages: int | None
+    timeout_ms: int | None
+    delay_s: float
+
+
+class Reader:
+    """Polls, prints and, where asked to, commits. One thread does everything, so that nothing overlaps."""
+
+    def __init__(self, consumer: Consumer, settings: Settings, render: Callable[[Message], bytes]) -> None:
+        self._consumer = consumer
+        self._settings = settings
+        self._render = render
+        self._manual = settings.group is not None and settings.commit == "manual"
+        self._held: set[TopicPartition] = set()
+        self._done: dict[TopicPartition, int] = {}  # next offset to read, printed but not committed yet
+        self._committed_at = time.monotonic()
+
+    def run(self, partitions: Sequence[TopicPartition]) -> int:
+        """Read until something ends it; the last commit and the goodbye to the group happen in any case."""
+        if self._settings.group is None:
+            self._assign(partitions)
+        else:
+            self._consumer.subscribe(
+                list(self._settings.topics),
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+        try:
+            printed = self._loop()
+        except KeyboardInterrupt:
+            return 130
+        finally:
+            self._commit()
+            self._consumer.close()
+        limit = self._settings.max_messages
+        if limit is not None and printed < limit:
+            raise RotaError(f"only {printed} of {count_of(limit, 'record')} came before the timeout")
+        return 0
+
+    def _loop(self) -> int:
+        out = sys.stdout.buffer
+        settings = self._settings
+        printed = 0
+        waiting_since = time.monotonic()
+        while settings.max_messages is None or printed < settings.max_messages:
+            message = self._consumer.poll(0 if printed else 0.2)
+            if message is None:
+                out.flush()
+                message = self._consumer.poll(0.2)
+            if message is None:
+                idle_ms = (time.monotonic() - waiting_since) * 1000
+                if settings.timeout_ms is not None and idle_ms >= settings.timeout_ms:
+                    break
+            elif message.error() is not None:
+                self._check(message.error())
+                continue
+            else:
+                out.write(self._render(message))
+                printed += 1
+                waiting_since = time.monotonic()
+                self._note_done(message)
+                if settings.delay_s:
+                    out.flush()
+                    self._work()
+            self._maybe_commit()
+        out.flush()
+        return printed
+
+    def _work(self) -> None:
+        """The pretended work on one record; its commit may only follow afterwards."""
+        time.sleep(self._settings.delay_s)
+
+    def _check(self, error: Any) -> None:
+        """An error while reading: those that mend themselves are noted, the others end it."""
+        text = " ".join(str(error.str()).split())
+        if error.fatal() or not error.retriable():
+            raise RotaError(f"could not read {' '.join(self._settings.topics)}: {text}")
+        note(f"waiting: {text}")
+
+    def _assign(self, partitions: Sequence[TopicPartition]) -> None:
+        """All partitions by hand: no group is joined."""
+        from confluent_kafka import OFFSET_BEGINNING, OFFSET_END
+        from confluent_kafka import TopicPartition as ClientPartition
+
+        start = OFFSET_BEGINNING if self._settings.from_beginning else OFFSET_END
+        self._consumer.assign([ClientPartition(tp.topic, tp.partition, start) for tp in partitions])
+
+    def _on_assign(self, _: Consumer, partitions: list[Any]) -> None:
+        self._held |= _ours(partitions)
+        self._say("assigned", partitions)
+
+    def _on_revoke(self, _: Consumer, partitions: list[Any]) -> None:
+        self._commit()
+        self._let_go("revoked", partitions)
+
+    def _on_lost(self, _: Consumer, partitions: list[Any]) -> None:
+        self._let_go("lost, somebody else may read them already:", partitions)
+
+    def _let_go(self, word: str, partitions: list[Any]) -> None:
+        gone = _ours(partitions)
+        self._held -= gone
+        for tp in gone:
+            self._done.pop(tp, None)
+        self._say(word, partitions)
+
+    def _say(self, word: str, partitions: list[Any]) -> None:
+        names = _in_words(_ours(partitions)) or "no partition"
+        idle = "; idle: others hold all partitions" if word == "assigned" and not self._held else ""
+        note(
+            f"{time.strftime('%H:%M:%S')} {word} {names} (now {count_of(len(self._held), 'partition')}{idle})"
+        )
+
+    def _note_done(self, message: Message) -> None:
+        if self._manual:
+            tp = TopicPartition(str(message.topic()), int(message.partition() or 0))
+            self._done[tp] = int(message.offset() or 0) + 1
+
+    def _maybe_commit(self) -> None:
+        if self._done and time.monotonic() - self._committed_at >= COMMIT_EVERY_S:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Commit what was printed, and wait: afterwards nobody is given those records again."""
+        self._committed_at = time.monotonic()
+        if not self._done:
+            return
+        from confluent_kafka import KafkaException
+        from confluent_kafka import TopicPartition as ClientPartition
+
+        sys.stdout.buffer.flush()
+        offsets = [ClientPartition(tp.topic, tp.partition, offset) for tp, offset in self._done.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            note(f"not committed: {' '.join(str(error.args[0].str()).split())}; these records may come again")
+        self._done.clear()
+
+
+def _renderer(layout: str | None, *, as_json: bool, columns: dict[str, bool]) -> Callable[[Message], bytes]:
+    if as_json and layout is not None:
+        raise RotaError("--json and --format exclude each other", exit_code=2)
+    if (as_json or layout is not None) and any(columns.values()):
+        raise RotaError(
+            "--print-… belongs to the plain layout; --json and --format hold it already", exit_code=2
+        )
+    if as_json:
+        return record_format.json_line
+    return record_format.console(**columns) if layout is None else record_format.pattern(layout)
+
+
+def _check_group_options(
+    group: str | None, topics: Sequence[str], *, commit: str, instance_id: str | None
+) -> None:
+    if group is not None:
+        return
+    if instance_id is not None or commit == "manual":
+        raise RotaError("--commit manual and --instance-id are a group's: give --group too", exit_code=2)
+    if any(topic.startswith("^") for topic in topics):
+        raise RotaError("a pattern (^…) needs --group", exit_code=2)
+
+
+def _consumer_config(
+    settings: Settings, client_id: str, instance_id: str | None, auto_commit_interval_ms: int
+) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        # librdkafka wants a name even where no group is joined; it is never sent.
+        "group.id": settings.group or f"rota-consume-{os.getpid()}",
+        "client.id": client_id,
+        "auto.offset.reset": "earliest" if settings.from_beginning else "latest",
+        "enable.auto.commit": settings.group is not None and settings.commit == "auto",
+        "auto.commit.interval.ms": auto_commit_interval_ms,
+        "fetch.queue.backoff.ms": 50,
+    }
+    if instance_id is not None:
+        config["group.instance.id"] = instance_id
+    return config
+
+
+def _ours(partitions: list[Any]) -> set[TopicPartition]:
+    return {TopicPartition(tp.topic, tp.partition) for tp in partitions}
+
+
+def _in_words(partitions: set[TopicPartition]) -> str:
+    """``orders 0, 2; users 1``."""
+    by_topic: dict[str, list[str]] = {}
+    for tp in sorted(partitions):
+        by_topic.setdefault(tp.topic, []).append(str(tp.partition))
+    return "; ".join(f"{topic} {', '.join(numbers)}" for topic, numbers in by_topic.items())

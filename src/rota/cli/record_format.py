@@ -1,0 +1,119 @@
+"""How a consumed record is printed: Kafka's console layout, a pattern of one's own, or JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import string
+from typing import TYPE_CHECKING, Any
+
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import Message
+
+__all__ = ["console", "json_line", "pattern"]
+
+TIMESTAMP_NAMES = {1: "CreateTime", 2: "LogAppendTime"}
+FIELDS = ("topic", "partition", "offset", "timestamp", "key", "value", "headers")
+
+
+def console(*, timestamp: bool, partition: bool, offset: bool, key: bool) -> Callable[[Message], bytes]:
+    """As ``kafka-console-consumer`` prints it: what is asked for, then the value, with tabs between."""
+
+    def render(message: Message) -> bytes:
+        cells: list[bytes] = []
+        if timestamp:
+            kind, ms = message.timestamp()
+            known = kind in TIMESTAMP_NAMES
+            cells.append(f"{TIMESTAMP_NAMES[kind]}:{ms}".encode() if known else b"NO_TIMESTAMP")
+        if partition:
+            cells.append(f"Partition:{message.partition()}".encode())
+        if offset:
+            cells.append(f"Offset:{message.offset()}".encode())
+        if key:
+            cells.append(_raw(message.key()))
+        cells.append(_raw(message.value()))
+        return b"\t".join(cells) + b"\n"
+
+    return render
+
+
+def pattern(text: str) -> Callable[[Message], bytes]:
+    r"""A pattern with ``{key}`` and the like, and ``\t`` and ``\n`` as one types them; it ends the line."""
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    except ValueError as error:
+        raise RotaError(f"--format: {error}", exit_code=2) from None
+    unknown = [name for name in names if name not in FIELDS]
+    if unknown:
+        known = ", ".join(f"{{{name}}}" for name in FIELDS)
+        raise RotaError(f"--format knows no {{{unknown[0]}}}: the fields are {known}", exit_code=2)
+    layout = text.replace("\\t", "\t").replace("\\n", "\n")
+
+    def render(message: Message) -> bytes:
+        fields = {
+            "topic": message.topic(),
+            "partition": message.partition(),
+            "offset": message.offset(),
+            "timestamp": message.timestamp()[1],
+            "key": _text(message.key()),
+            "value": _text(message.value()),
+            "headers": ",".join(f"{name}:{_text(value)}" for name, value in _headers(message)),
+        }
+        return (layout.format_map(fields) + "\n").encode(errors="surrogateescape")
+
+    try:
+        layout.format_map(
+            {name: 0 if name in {"partition", "offset", "timestamp"} else "" for name in FIELDS}
+        )
+    except (ValueError, KeyError, IndexError) as error:
+        raise RotaError(f"--format: {error}", exit_code=2) from None
+    return render
+
+
+def json_line(message: Message) -> bytes:
+    """One JSON object a record; bytes that are not UTF-8 appear as ``keyBase64`` or ``valueBase64``."""
+    kind, ms = message.timestamp()
+    document: dict[str, Any] = {
+        "topic": message.topic(),
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "timestamp": ms if kind in TIMESTAMP_NAMES else None,
+        "timestampType": TIMESTAMP_NAMES.get(kind),
+        **_field("key", message.key()),
+        **_field("value", message.value()),
+    }
+    if headers := _headers(message):
+        document["headers"] = [{"name": name, **_field("value", value)} for name, value in headers]
+    return json.dumps(document, ensure_ascii=False).encode() + b"\n"
+
+
+def _headers(message: Message) -> list[tuple[str, Any]]:
+    found: Any = message.headers()
+    return list(found or [])
+
+
+def _field(name: str, content: Any) -> dict[str, str | None]:
+    data = _bytes(content)
+    if data is None:
+        return {name: None}
+    try:
+        return {name: data.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}Base64": base64.b64encode(data).decode()}
+
+
+def _bytes(content: Any) -> bytes | None:
+    return content.encode() if isinstance(content, str) else content
+
+
+def _raw(content: Any) -> bytes:
+    data = _bytes(content)
+    return b"null" if data is None else data
+
+
+def _text(content: Any) -> str:
+    return _raw(content).decode(errors="surrogateescape")
