@@ -41,7 +41,8 @@ class AioKafkaMember(ThreadMember):
             fetch_max_wait_ms=100,
             retry_backoff_ms=50,
         )
-        consumer.subscribe(list(config.topics), listener=_Listener(self))
+        self.listener = _Listener(self)
+        consumer.subscribe(list(config.topics), listener=self.listener)
         try:
             await consumer.start()
             while not self.stopping.is_set():

@@ -22,7 +22,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 from tests.clients.kinds import new_member
 from tests.clients.member import Member, MemberConfig, Partition
 from tests.clients.process import PythonProcessMember
@@ -103,6 +103,10 @@ class Desk:
                 return False
 
         wait_until(f"topic {name} has {partitions} leaders", ready)
+
+    def add_partitions(self, topic: str, total: int) -> None:
+        self.admin.create_partitions([NewPartitions(topic, total)])[topic].result(30)
+        self.wait_topic(topic, total)
 
     def end_offsets(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]

@@ -39,7 +39,8 @@ class KafkaPythonMember(ThreadMember):
             metrics_enabled=False,
             **commit,
         )
-        consumer.subscribe(topics=list(config.topics), listener=_Listener(self))
+        self.listener = _Listener(self)
+        consumer.subscribe(topics=list(config.topics), listener=self.listener)
         try:
             while not self.stopping.is_set():
                 self.run_tasks(consumer)

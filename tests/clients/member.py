@@ -117,6 +117,7 @@ class ThreadMember(Member):
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__(config)
+        self.listener: Any = None  # of clients that take one object for all callbacks
         self.stopping = threading.Event()
         self._tasks: queue.SimpleQueue[tuple[Callable[[Any], Any], Future[Any]]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, name=self.name, daemon=True)
@@ -131,9 +132,13 @@ class ThreadMember(Member):
 
     def do(self, function: Callable[[Any], Any], timeout_s: float = 30.0) -> Any:
         """Run `function(client)` between two polls and return its result (awaited for asyncio clients)."""
+        return self.do_later(function).result(timeout_s)
+
+    def do_later(self, function: Callable[[Any], Any]) -> Future[Any]:
+        """The same without waiting for it."""
         future: Future[Any] = Future()
         self._tasks.put((function, future))
-        return future.result(timeout_s)
+        return future
 
     def next_task(self) -> tuple[Callable[[Any], Any], Future[Any]] | None:
         try:

@@ -1,14 +1,18 @@
-"""Who gets which partitions: groups of 1, 2, 3, 5 and 6 members on five partitions, grown one step after
-another.
+"""Who gets which partitions: groups of 1, 2, 3, 5 and 6 members on five partitions, grown step by step.
+
+The planner must agree with the real group: to the partition for range and round-robin, in the sizes for the
+sticky strategies, whose ties depend on the members' memories and the library that leads.
 """
 
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.clients.desk import Desk
+from tests.clients.desk import Desk, GroupView
+
+from rota.coordinator.assignors import ASSIGNORS, MemberSubscription
 
 if TYPE_CHECKING:
-    from tests.clients.member import Member
+    from tests.clients.member import Member, Partition
 
 SIZES = {1: [5], 2: [3, 2], 3: [2, 2, 1], 5: [1, 1, 1, 1, 1], 6: [1, 1, 1, 1, 1, 0]}
 
@@ -17,6 +21,7 @@ CASES = [
     ("confluent", "roundrobin"),
     ("confluent", "cooperative-sticky"),
     ("kafka-python", "range"),
+    ("kafka-python", "roundrobin"),
     ("kafka-python", "sticky"),
     ("kafka-python", "cooperative-sticky"),
     ("aiokafka", "range"),
@@ -36,10 +41,22 @@ def test_java_group_of_one_to_six_members_on_five_partitions(desk: Desk, strateg
     check_growth(desk, "java", strategy)
 
 
+@pytest.mark.usefixtures("kafka_jars")
+def test_clients_of_four_libraries_share_one_group(desk: Desk) -> None:
+    topic, group = desk.topic("mixed"), desk.name("mixed")
+    members = [
+        desk.member(client, group, topic) for client in ("java", "confluent", "kafka-python", "aiokafka")
+    ]
+    view = desk.wait_stable(group, members, [(topic, number) for number in range(5)])
+    assert view.sizes() == [2, 1, 1, 1]
+    assert planned(view, topic) == held(view)
+
+
 def check_growth(desk: Desk, client: str, strategy: str) -> None:
     topic, group = desk.topic("growth"), desk.name("growth")
     partitions = [(topic, number) for number in range(5)]
     members: list[Member] = []
+    before: dict[str, frozenset[Partition]] = {}
     for size, distribution in SIZES.items():
         while len(members) < size:
             members.append(desk.member(client, group, topic, f"member-{len(members)}", strategy=strategy))
@@ -47,3 +64,26 @@ def check_growth(desk: Desk, client: str, strategy: str) -> None:
         assert view.sizes() == distribution
         assert view.strategy == strategy
         assert {member.host for member in view.members.values()} == {"/127.0.0.1"}
+        now = held(view)
+        plan = planned(view, topic)
+        if "sticky" in strategy:
+            assert sorted(map(len, plan.values()), reverse=True) == distribution
+            assert all(now[name] <= kept for name, kept in before.items()), (
+                "a partition moved between old members"
+            )
+        else:
+            assert now == plan
+        before = now
+
+
+def held(view: GroupView) -> "dict[str, frozenset[Partition]]":
+    """Partitions by client id, as the coordinator tells them."""
+    return {name: member.partitions for name, member in view.members.items()}
+
+
+def planned(view: GroupView, topic: str) -> "dict[str, frozenset[Partition]]":
+    """The same as `rota.coordinator.assignors` plans it for these members."""
+    names = {member.member_id: name for name, member in view.members.items()}
+    subscriptions = {member_id: MemberSubscription(topics=(topic,)) for member_id in names}
+    plan = ASSIGNORS[view.strategy](subscriptions, {topic: 5})
+    return {names[member_id]: frozenset(map(tuple, share)) for member_id, share in plan.items()}

@@ -1,0 +1,200 @@
+"""Every reason for a rebalance, through unmodified clients: join, leave, crash, silence, new topics and
+partitions.
+"""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from tests.clients.desk import Desk
+from tests.clients.member import ThreadMember
+
+PYTHON_CLIENTS = ("confluent", "kafka-python", "aiokafka")
+COOPERATIVE_CLIENTS = ("confluent", "kafka-python")
+
+SESSION_MS = 6_000
+
+
+@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+def test_member_leaves_and_the_others_take_over_at_once(desk: Desk, client: str) -> None:
+    topic, group = desk.topic("leave"), desk.name("leave")
+    partitions = [(topic, number) for number in range(5)]
+    members = [desk.member(client, group, topic, session_timeout_ms=20_000) for _ in range(3)]
+    desk.wait_stable(group, members, partitions)
+    while len(members) > 1:
+        members.pop().stop()
+        desk.wait_stable(group, members, partitions, timeout_s=10)
+    assert members[0].owned == frozenset(partitions)
+
+
+def test_crashed_members_are_noticed_when_their_session_ends(desk: Desk) -> None:
+    """kill -9, once per library at the same time; the survivor of each group takes over after the session."""
+    topic = desk.topic("crash")
+    partitions = [(topic, number) for number in range(5)]
+    groups = {client: desk.name(f"crash-{client}") for client in PYTHON_CLIENTS}
+    survivors = {
+        client: desk.member(client, group, topic, session_timeout_ms=20_000)
+        for client, group in groups.items()
+    }
+    victims = {
+        client: desk.process_member(client, group, topic, session_timeout_ms=SESSION_MS)
+        for client, group in groups.items()
+    }
+    for client, group in groups.items():
+        desk.wait_stable(group, [survivors[client], victims[client]], partitions)
+    killed_at = time.monotonic()
+    for victim in victims.values():
+        victim.kill()
+    for client, group in groups.items():
+        desk.wait_stable(group, [survivors[client]], partitions, timeout_s=20)
+        took_s = survivors[client].events[-1].at - killed_at
+        # The session began with the last heartbeat, up to one interval before the kill.
+        assert SESSION_MS / 1000 - 1.0 < took_s < SESSION_MS / 1000 + 6.0
+
+
+@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+def test_static_member_restarts_without_a_rebalance(desk: Desk, client: str) -> None:
+    check_static_restart(desk, client, "range")
+
+
+@pytest.mark.parametrize("client", COOPERATIVE_CLIENTS)
+def test_cooperative_static_member_restarts_without_a_rebalance(desk: Desk, client: str) -> None:
+    check_static_restart(desk, client, "cooperative-sticky")
+
+
+@pytest.mark.usefixtures("kafka_jars")
+def test_java_static_member_restarts_without_a_rebalance(desk: Desk) -> None:
+    check_static_restart(desk, "java", "range")
+
+
+def check_static_restart(desk: Desk, client: str, strategy: str) -> None:
+    """Restart the leader, then a follower: nobody else notices and the same partitions come back."""
+    topic, group = desk.topic("static"), desk.name("static")
+    partitions = [(topic, number) for number in range(5)]
+    settings = {"strategy": strategy, "session_timeout_ms": 20_000}
+    members = {
+        name: desk.member(client, group, topic, name, instance_id=f"seat-{name}", **settings)
+        for name in ("a", "b")
+    }
+    before = desk.wait_stable(group, members.values(), partitions)
+    generation = desk.generation(group)
+    for name, other in (("a", "b"), ("b", "a")):
+        seen = len(members[other].events)
+        members[name].stop()
+        members[name] = desk.member(client, group, topic, name, instance_id=f"seat-{name}", **settings)
+        after = desk.wait_stable(group, members.values(), partitions)
+        assert after.members[name].partitions == before.members[name].partitions
+        assert after.members[name].instance_id == f"seat-{name}"
+        assert after.members[name].member_id != before.members[name].member_id
+        assert members[other].events[seen:] == []
+        assert desk.generation(group) == generation
+
+
+@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+def test_second_owner_of_an_instance_id_fences_the_first(desk: Desk, client: str) -> None:
+    topic, group = desk.topic("fence"), desk.name("fence")
+    partitions = [(topic, number) for number in range(5)]
+    first = desk.member(client, group, topic, "first", instance_id="seat")
+    desk.wait_stable(group, [first], partitions)
+    second = desk.member(client, group, topic, "second", instance_id="seat")
+    error = first.wait_event("error")
+    assert "fenced" in error.detail.lower() or "fatal" in error.detail.lower()
+    view = desk.wait_stable(group, [second], partitions)
+    assert view.members["second"].instance_id == "seat"
+
+
+@pytest.mark.parametrize("client", COOPERATIVE_CLIENTS)
+def test_cooperative_rebalance_revokes_only_what_moves(desk: Desk, client: str) -> None:
+    check_cooperative(desk, client)
+
+
+@pytest.mark.usefixtures("kafka_jars")
+def test_java_cooperative_rebalance_revokes_only_what_moves(desk: Desk) -> None:
+    check_cooperative(desk, "java")
+
+
+def check_cooperative(desk: Desk, client: str) -> None:
+    topic, group = desk.topic("coop"), desk.name("coop")
+    partitions = [(topic, number) for number in range(5)]
+    old = desk.member(client, group, topic, "old", strategy="cooperative-sticky")
+    desk.wait_stable(group, [old], partitions)
+    seen = len(old.events)
+    new = desk.member(client, group, topic, "new", strategy="cooperative-sticky")
+    desk.wait_stable(group, [old, new], partitions)
+    assert old.moved("revoked", seen) == new.owned
+    assert len(new.owned) == 2
+    assert old.moved("assigned", seen) == frozenset()
+    assert "lost" not in old.kinds()
+
+
+@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+def test_eager_rebalance_revokes_everything(desk: Desk, client: str) -> None:
+    topic, group = desk.topic("eager"), desk.name("eager")
+    partitions = [(topic, number) for number in range(5)]
+    old = desk.member(client, group, topic, "old")
+    desk.wait_stable(group, [old], partitions)
+    seen = len(old.events)
+    new = desk.member(client, group, topic, "new")
+    desk.wait_stable(group, [old, new], partitions)
+    assert old.moved("revoked", seen) == frozenset(partitions)
+    assert old.moved("assigned", seen) == old.owned
+
+
+@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+def test_changed_subscription_rebalances(desk: Desk, client: str) -> None:
+    first, second, group = desk.topic("sub", 2), desk.topic("sub", 3), desk.name("sub")
+    one = [(first, number) for number in range(2)]
+    both = one + [(second, number) for number in range(3)]
+    members = [desk.member(client, group, first, strategy="roundrobin") for _ in range(2)]
+    desk.wait_stable(group, members, one)
+    for member in members:
+        assert isinstance(member, ThreadMember)
+        subscribe_to(member, [first, second])
+    view = desk.wait_stable(group, members, both)
+    assert view.sizes() == [3, 2]
+
+
+def subscribe_to(member: ThreadMember, topics: list[str]) -> None:
+    """Change the subscription and keep the listener."""
+
+    def change(client: Any) -> None:
+        if member.config.client == "confluent":
+            client.subscribe(
+                topics,
+                on_assign=lambda _, parts: member.on_assigned((p.topic, p.partition) for p in parts),
+                on_revoke=lambda _, parts: member.on_revoked((p.topic, p.partition) for p in parts),
+            )
+        else:
+            client.subscribe(topics=topics, listener=member.listener)
+
+    member.do(change)
+
+
+@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+def test_added_partitions_are_handed_out(desk: Desk, client: str) -> None:
+    topic, group = desk.topic("grow", 2), desk.name("grow")
+    members = [desk.member(client, group, topic, metadata_max_age_ms=500) for _ in range(2)]
+    desk.wait_stable(group, members, [(topic, number) for number in range(2)])
+    desk.add_partitions(topic, 5)
+    view = desk.wait_stable(group, members, [(topic, number) for number in range(5)])
+    assert view.sizes() == [3, 2]
+
+
+@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+def test_member_that_polls_too_rarely_leaves_and_comes_back(desk: Desk, client: str) -> None:
+    topic, group = desk.topic("slow"), desk.name("slow")
+    partitions = [(topic, number) for number in range(5)]
+    settings = {"session_timeout_ms": 2_000, "max_poll_interval_ms": 2_500}
+    quick = desk.member(client, group, topic, "quick", **settings)
+    slow = desk.member(client, group, topic, "slow", **settings)
+    assert isinstance(slow, ThreadMember)
+    desk.wait_stable(group, [quick, slow], partitions)
+    handled = threading.Event()
+    stuck = slow.do_later(lambda _: handled.wait(30) and None)
+    try:
+        quick.wait_owns(5)
+    finally:
+        handled.set()
+    stuck.result(30)
+    desk.wait_stable(group, [quick, slow], partitions)
