@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rota.cli import record_format
+from rota.cli.ending import exit_code, heed_sigterm
 from rota.cli.options import cluster_options, json_option, key_values
 from rota.cli.output import count_of, note
 from rota.model import RotaError, TopicPartition
@@ -117,7 +118,7 @@ def consume(
 
     Without --group it reads every partition and leaves no trace. With --group it joins, shares the partitions
     with the other members, says on standard error what it got or lost, and commits as --commit says. Given
-    both --max-messages and --timeout-ms it fails (1) if fewer records came. A TOPIC that starts with ^ is a
+    a number of messages and a timeout it fails (1) if fewer records came. A TOPIC that starts with ^ is a
     pattern (only with --group).
 
     \b
@@ -189,10 +190,11 @@ class Reader:
                 on_revoke=self._on_revoke,
                 on_lost=self._on_lost,
             )
+        heed_sigterm()
         try:
             printed = self._loop()
-        except KeyboardInterrupt:
-            return 130
+        except KeyboardInterrupt as interrupt:
+            return exit_code(interrupt)
         finally:
             self._commit()
             self._consumer.close()

@@ -168,11 +168,15 @@ class Report:
     rows: tuple[OffsetRow, ...] | None
 
     def remark(self) -> str | None:
-        """What ``kafka-consumer-groups`` says beside the table."""
+        """What ``kafka-consumer-groups`` says beside the table, and who is idle, which it does not say."""
+        name = self.group.group
         if self.group.state == "Empty":
-            return f"Consumer group '{self.group.group}' has no active members."
+            return f"Consumer group '{name}' has no active members."
         if self.group.state in REBALANCING:
-            return f"Warning: Consumer group '{self.group.group}' is rebalancing."
+            return f"Warning: Consumer group '{name}' is rebalancing."
+        idle = [member.member_id for member in self.group.members if not member.assignment]
+        if idle:
+            return f"Idle in consumer group '{name}', without a partition: {', '.join(idle)}"
         return None
 
     def as_json(self) -> dict[str, Any]:
@@ -267,7 +271,7 @@ def _block(look: Look, cluster: Cluster) -> list[Line]:
         block += [Line("")] if block else []
         block += look.lines(report)
         if remark := report.remark():
-            block += [Line(remark)]
+            block += [Line(""), Line(remark)]
     return block or [Line("There are no groups.")]
 
 

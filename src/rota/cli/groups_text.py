@@ -23,10 +23,11 @@ MISSING = "-"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text and the member it is about, for those who colour."""
+    """One line of text, the member it is about, and its cells, for those who colour or have less room."""
 
     text: str
     member_id: str | None = None
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +83,26 @@ def offset_lines(group: str, rows: Sequence[OffsetRow], *, verbose: bool) -> lis
     if not rows:
         return []
     members = [row.member for row in rows]
-    widths = {
-        "group": _width(15, [group]),
-        "topic": _width(15, (row.partition.topic for row in rows)),
-        "member": _width(15, (member.member_id for member in members if member)),
-        "host": _width(15, (member.host for member in members if member)),
-    }
     epoch = ["LEADER-EPOCH"] if verbose else []
     numbers = ["CURRENT-OFFSET", "LOG-END-OFFSET", "LAG"]
-    lines = [
-        Line(
-            _offset_line(
-                widths,
-                group="GROUP",
-                topic="TOPIC",
-                partition="PARTITION",
-                numbers=[*epoch, *numbers],
-                owner=("CONSUMER-ID", "HOST", "CLIENT-ID"),
-            )
-        )
+    widths = [
+        *(_width(15, [group]), _width(15, (row.partition.topic for row in rows)), 10),
+        *(15 for _ in [*epoch, *numbers]),
+        *(
+            _width(15, (getattr(member, name) for member in members if member))
+            for name in ("member_id", "host")
+        ),
+        0,
     ]
+    header = ["GROUP", "TOPIC", "PARTITION", *epoch, *numbers, "CONSUMER-ID", "HOST", "CLIENT-ID"]
+    lines = [_line(header, widths)]
     for row in rows:
         at, member = row.committed, row.member
-        leader_epoch = [_cell(at.leader_epoch if at else None)] if verbose else []
+        values = [at.leader_epoch if at else None] if verbose else []
+        values += [at.offset if at else None, row.end, row.lag]
         owner = (member.member_id, member.host, member.client_id) if member else (MISSING,) * 3
-        text = _offset_line(
-            widths,
-            group=group,
-            topic=row.partition.topic,
-            partition=str(row.partition.partition),
-            numbers=[*leader_epoch, _cell(at.offset if at else None), _cell(row.end), _cell(row.lag)],
-            owner=owner,
-        )
-        lines.append(Line(text, member.member_id if member else None))
+        cells = [group, row.partition.topic, str(row.partition.partition), *map(_cell, values), *owner]
+        lines.append(_line(cells, widths, member.member_id if member else None))
     return lines
 
 
@@ -139,45 +127,22 @@ def member_lines(group: GroupDescription, *, verbose: bool) -> list[Line]:
     owners: list[str | None] = [None, *(member.member_id for member in members)]
     # Kafka ends the short form with a blank, which its --verbose form continues from.
     end = "" if verbose else " "
-    return [
-        Line(" ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) + end, owner)
-        for row, owner in zip([header, *rows], owners, strict=True)
-    ]
+    return [_line(row, widths, owner, end) for row, owner in zip([header, *rows], owners, strict=True)]
 
 
 def state_lines(group: GroupDescription, *, verbose: bool) -> list[Line]:
     """``--describe --state`` and its ``--verbose``."""
     at = group.coordinator
     coordinator = f"{at.host}:{at.port}  ({at.id})" if at else MISSING
-    widths = (_width(15, [group.group]), _width(25, [coordinator]))
-    rows = [
-        (
-            "GROUP",
-            "COORDINATOR (ID)",
-            "ASSIGNMENT-STRATEGY",
-            "STATE",
-            "GROUP-EPOCH",
-            "TARGET-ASSIGNMENT-EPOCH",
-            "#MEMBERS",
-        ),
-        (
-            group.group,
-            coordinator,
-            group.assignor or MISSING,
-            group.state,
-            MISSING,
-            MISSING,
-            str(len(group.members)),
-        ),
-    ]
-    return [
-        Line(
-            f"{name:<{widths[0]}} {where:<{widths[1]}} {assignor:<20} {state:<20} "
-            + (f"{epoch:<15} {target:<25} " if verbose else "")
-            + count
-        )
-        for name, where, assignor, state, epoch, target, count in rows
-    ]
+    widths = [_width(15, [group.group]), _width(25, [coordinator]), 20, 20]
+    header = ["GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE"]
+    cells = [group.group, coordinator, group.assignor or MISSING, group.state]
+    if verbose:
+        widths += [15, 25]
+        header += ["GROUP-EPOCH", "TARGET-ASSIGNMENT-EPOCH"]
+        cells += [MISSING, MISSING]
+    widths.append(0)
+    return [_line([*header, "#MEMBERS"], widths), _line([*cells, str(len(group.members))], widths)]
 
 
 def assignment_text(partitions: Iterable[TopicPartition]) -> str:
@@ -188,20 +153,9 @@ def assignment_text(partitions: Iterable[TopicPartition]) -> str:
     )
 
 
-def _offset_line(
-    widths: Mapping[str, int],
-    *,
-    group: str,
-    topic: str,
-    partition: str,
-    numbers: Sequence[str],
-    owner: Sequence[str],
-) -> str:
-    member, host, client = owner
-    cells = [f"{group:<{widths['group']}}", f"{topic:<{widths['topic']}}", f"{partition:<10}"]
-    cells += [f"{number:<15}" for number in numbers]
-    cells += [f"{member:<{widths['member']}}", f"{host:<{widths['host']}}", client]
-    return " ".join(cells)
+def _line(cells: Sequence[str], widths: Sequence[int], member_id: str | None = None, end: str = "") -> Line:
+    text = " ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)) + end
+    return Line(text, member_id, tuple(cells))
 
 
 def _member_cells(group: str, member: MemberDescription, *, static: bool, verbose: bool) -> list[str]:

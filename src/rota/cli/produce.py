@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rota.cli.ending import exit_code, heed_sigterm
 from rota.cli.options import cluster_options, json_option, key_values
 from rota.cli.output import count_of, emit, emit_json, note, table
 from rota.model import RotaError
@@ -147,12 +148,13 @@ def produce(
     )
     started = time.monotonic()
     sender = Sender(producer, topic, tally, show=show and not as_json)
-    interrupted = False
+    ended = 0
     failure: RotaError | None = None
+    heed_sigterm()
     try:
         sender.send_all(source, pace=pace, count=count, duration=duration)
-    except KeyboardInterrupt:
-        interrupted = True
+    except KeyboardInterrupt as interrupt:
+        ended = exit_code(interrupt)
     except RotaError as error:  # a bad line: those before it were sent and are counted
         failure = error
     sender.finish(cluster.timeout_s)
@@ -161,7 +163,7 @@ def produce(
         raise RotaError(f"{count_of(tally.failed, 'record')} not acknowledged: {tally.first_error}")
     if failure is not None:
         raise failure
-    return 130 if interrupted else 0
+    return ended
 
 
 class Sender:

@@ -43,14 +43,14 @@ def topics() -> None:
     "-p",
     metavar="N",
     type=click.IntRange(min=1),
-    help="[default: the broker's num.partitions]",
+    help="How many partitions (default: the broker's num.partitions).",
 )
 @click.option(
     "--replication-factor",
     "-r",
     metavar="N",
     type=click.IntRange(min=1),
-    help="[default: the broker's default.replication.factor]",
+    help="Copies of each partition (default: the broker's default.replication.factor).",
 )
 @click.option("--config", "configs", multiple=True, metavar="K=V", help="A topic setting; may be repeated.")
 @click.option("--if-not-exists", is_flag=True, help="A topic that is there already is no error.")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from rota.cli.output import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rota.cli.groups_text import Line
 
-__all__ = ["Palette", "every", "watch_text"]
+__all__ = ["Palette", "every", "fit", "watch_text"]
 
 COLOURS = (39, 208, 43, 205, 220, 141, 77, 173)
 """Of the terminal's 256, told apart by most eyes; the ids beside them say the same without colour."""
+
+SHORTEST_ID = 12
 
 HOME, CLEAR_SCREEN, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[2J", "\x1b[K", "\x1b[J"
 
@@ -64,10 +70,48 @@ def watch_text(seconds: float, title: str, look: Callable[[], Sequence[Line]]) -
         sys.stdout.flush()
 
 
+def fit(lines: Sequence[Line], columns: int) -> list[Line]:
+    """The same lines for a narrower window: columns as wide as needed, then member ids cut in the middle."""
+    if all(len(line.text.rstrip()) <= columns for line in lines):
+        return list(lines)
+    fitted: list[Line] = []
+    for has_cells, group in itertools.groupby(lines, key=lambda line: bool(line.cells)):
+        block = list(group)
+        fitted += _squeeze(block, columns) if has_cells else block
+    return fitted
+
+
+def _squeeze(block: Sequence[Line], columns: int) -> list[Line]:
+    rows = [list(line.cells) for line in block]
+    excess = _widest(rows) - columns
+    ids = [line.member_id for line in block]
+    longest = max((len(member_id) for member_id in ids if member_id), default=0)
+    if excess > 0 and longest > SHORTEST_ID:
+        room = max(SHORTEST_ID, longest - excess)
+        rows = [
+            [_shorten(cell, room) if cell == member_id else cell for cell in row]
+            for row, member_id in zip(rows, ids, strict=True)
+        ]
+    texts = table(rows[0], rows[1:])
+    return [replace(line, text=text) for line, text in zip(block, texts, strict=True)]
+
+
+def _widest(rows: Sequence[Sequence[str]]) -> int:
+    return max(map(len, table(rows[0], rows[1:])))
+
+
+def _shorten(text: str, room: int) -> str:
+    """``consumer-1-8c…07e2``: both ends of an id tell it apart, the middle never does."""
+    if len(text) <= room:
+        return text
+    tail = min(4, room // 3)
+    return f"{text[: room - tail - 1]}…{text[-tail:]}"
+
+
 def _screen(head: str, clock: str, lines: Sequence[Line], palette: Palette) -> str:
     """One screenful: cut to the terminal's size, each line cleared behind its end, the rest cleared below."""
     columns, rows = shutil.get_terminal_size()
-    body = list(lines)
+    body = fit(lines, columns)
     room = max(1, rows - 3)
     hidden = len(body) - room
     if hidden > 0:
