@@ -1,20 +1,21 @@
-"""Kafka's broker, topic and group configs: every name of Apache Kafka 4.1, with type, default and valid values."""
+"""Kafka's broker, topic and group configs: each name of Apache Kafka 4.1, its type, default, valid values."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rota.broker.configs.broker_table import ROWS as _BROKER_ROWS
 from rota.broker.configs.definition import TYPE_CODES, ConfigDef, Value
 from rota.broker.configs.group_table import ROWS as _GROUP_ROWS
 from rota.broker.configs.topic_table import ROWS as _TOPIC_ROWS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 __all__ = ["BROKER", "GROUP", "TOPIC", "TYPE_CODES", "ConfigDef", "Value", "nearest"]
 
-_EFFECTIVE: Final = frozenset(
-    """
+_ACTED_ON: Final = """
     auto.create.topics.enable compression.type connections.max.idle.ms delete.topic.enable fetch.max.bytes
     group.initial.rebalance.delay.ms group.max.session.timeout.ms group.max.size group.min.session.timeout.ms
     log.cleanup.policy log.flush.interval.messages log.flush.interval.ms log.index.interval.bytes
@@ -28,22 +29,22 @@ _EFFECTIVE: Final = frozenset(
     cleanup.policy flush.messages flush.ms index.interval.bytes internal.segment.bytes max.message.bytes
     message.timestamp.after.max.ms message.timestamp.before.max.ms message.timestamp.type
     retention.bytes retention.ms segment.bytes segment.index.bytes segment.ms
-    """.split()
-)
+"""
+_EFFECTIVE: Final = frozenset(_ACTED_ON.split())
 
 
 def _definition(name: str, type_: str, default: str | None, valid: str, *rest: str) -> ConfigDef:
-    mode = rest[0] if rest else ""
-    # The second to last field of a topic's row names broker configs, of a broker's row whether it is dynamic.
-    is_mode = mode in {"dynamic", "read-only", "internal"}
+    # Next comes a broker config's mode, or the broker configs that a topic config falls back to.
+    extra = rest[0] if rest else ""
+    is_mode = extra in {"read-only", "per-broker", "cluster-wide"}
     return ConfigDef(
         name,
         type_,
         default,
         valid,
-        is_dynamic=mode == "dynamic",
+        mode=extra if is_mode else "read-only",
         is_internal="internal" in rest,
-        synonyms=() if is_mode or not mode else tuple(mode.split(",")),
+        synonyms=() if is_mode or not extra else tuple(extra.split(",")),
         effective=name in _EFFECTIVE,
     )
 

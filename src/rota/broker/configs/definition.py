@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from rota.model import RotaError
@@ -24,6 +25,17 @@ TYPE_CODES = {
 """The numbers that DescribeConfigs uses for the types."""
 
 _LIMITS = {"short": 2**15, "int": 2**31, "long": 2**63}
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+
+_NAMED = {
+    "<replicas>": (re.compile(r"\*?|\d+:\d+(\s*,\s*\d+:\d+)*"), "*, or pairs PARTITION:BROKER,…"),
+    "<offset-reset>": (
+        re.compile(r"latest|earliest|by_duration:P[0-9DTHMS.]+"),
+        "latest, earliest, or by_duration:PnDTnHnMn.nS",
+    ),
+    "<non-empty>": (re.compile(r".+"), "some text"),
+}
+"""Kinds of values that are neither a range nor a choice: pattern, and the words for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +43,17 @@ class ConfigDef:
     """One config of Kafka's.
 
     ``default_text`` is None where Kafka has no default. ``valid`` is ``low..high`` (either may be missing),
-    optionally followed by `` or X``, or ``a|b|c``. ``synonyms`` are the broker configs that a topic config falls
-    back to, the first one that is set. ``effective``: this broker acts on it.
+    optionally followed by `` or X``; or ``a|b|c``, with ``~`` before it if case does not matter; or a kind in
+    angle brackets. ``mode`` is a broker config's: ``read-only`` (set when the broker starts), ``per-broker``
+    (can be changed for one broker) or ``cluster-wide`` (for all, or for one). ``synonyms`` are the broker
+    configs that a topic config falls back to, the first that is set. ``effective``: this broker acts on it.
     """
 
     name: str
     type: str
     default_text: str | None
     valid: str = ""
-    is_dynamic: bool = False
+    mode: str = "read-only"
     is_internal: bool = False
     synonyms: tuple[str, ...] = ()
     effective: bool = False
@@ -48,6 +62,11 @@ class ConfigDef:
     def default(self) -> Value:
         """The default, parsed."""
         return None if self.default_text is None else self._parse(self.default_text)
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Can be changed while the broker runs."""
+        return self.mode != "read-only"
 
     @property
     def is_sensitive(self) -> bool:
@@ -69,10 +88,9 @@ class ConfigDef:
                     raise self._error(text, "true or false")
                 return text.lower() == "true"
             case "int" | "long" | "short":
-                try:
-                    number = int(text)
-                except ValueError:
-                    raise self._error(text, "a whole number") from None
+                if not _WHOLE.fullmatch(text):
+                    raise self._error(text, "a whole number")
+                number = int(text)
                 if not -_LIMITS[self.type] <= number < _LIMITS[self.type]:
                     raise self._error(text, f"a whole number that fits Kafka's {self.type}")
                 return number
@@ -87,21 +105,27 @@ class ConfigDef:
                 return text
 
     def _check(self, text: str, value: Value) -> None:
-        if ".." in self.valid:
-            bounds, _, exception = self.valid.partition(" or ")
-            low, _, high = bounds.partition("..")
-            assert isinstance(value, int | float)
-            inside = (not low or value >= float(low)) and (not high or value <= float(high))
-            if not inside and text.strip() != exception:
-                limits = (
-                    f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
-                )
-                raise self._error(text, limits + (f", or {exception}" if exception else ""))
-            return
-        choices = self.valid.split("|")
-        for each in value if isinstance(value, list) else [value]:
-            if each not in choices:
-                raise self._error(text, ", ".join(choices))
+        if self.valid in _NAMED:
+            pattern, words = _NAMED[self.valid]
+            if not pattern.fullmatch(text.strip()):
+                raise self._error(text, words)
+        elif ".." in self.valid:
+            self._check_range(text, value)
+        else:
+            any_case = self.valid.startswith("~")
+            choices = self.valid.removeprefix("~").split("|")
+            for each in value if isinstance(value, list) else [value]:
+                if (str(each).upper() if any_case else each) not in choices:
+                    raise self._error(text, ", ".join(choices))
+
+    def _check_range(self, text: str, value: Value) -> None:
+        bounds, _, exception = self.valid.partition(" or ")
+        low, _, high = bounds.partition("..")
+        assert isinstance(value, int | float)
+        inside = (not low or value >= float(low)) and (not high or value <= float(high))
+        if not inside and text.strip() != exception:
+            limits = f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
+            raise self._error(text, limits + (f", or {exception}" if exception else ""))
 
     def _error(self, text: str, allowed: str) -> RotaError:
         return RotaError(f"config {self.name}={text}: allowed is {allowed}", exit_code=2)
