@@ -77,7 +77,7 @@ class RebalanceReason(StrEnum):
 _REASON_WORDS: Final[Mapping[RebalanceReason, str]] = {
     RebalanceReason.MEMBER_JOINED: "joined",
     RebalanceReason.MEMBER_LEFT: "left",
-    RebalanceReason.SESSION_EXPIRED: "was not heard from for its whole session timeout",
+    RebalanceReason.SESSION_EXPIRED: "was silent for its whole session timeout",
     RebalanceReason.POLL_INTERVAL_EXCEEDED: "took longer than max.poll.interval.ms between two polls",
     RebalanceReason.SUBSCRIPTION_CHANGED: "changed its subscription",
     RebalanceReason.PARTITIONS_ADDED: "the number of partitions changed",

@@ -43,7 +43,7 @@ class Rebalance:
 
     @property
     def words(self) -> str:
-        """The reason in plain English: ``c3 was not heard from for its whole session timeout``."""
+        """The reason in plain English: ``c3 was silent for its whole session timeout``."""
         return "for an unknown reason" if self.reason is None else reason_words(self.reason, self.member)
 
 

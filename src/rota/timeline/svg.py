@@ -35,7 +35,7 @@ _STYLE: Final = """
 """
 
 _FONT: Final = 12
-_CHAR: Final = 6.9  # the width to allow for one letter
+_CHAR: Final = 6.6  # the width to allow for one letter
 _PAD: Final = 16
 
 
@@ -92,7 +92,7 @@ class _Picture:
         self._labels = [f"P{item.partition}" if one_topic else str(item) for item in self._partitions]
         longest = max((len(label) for label in self._labels), default=0)
         self._left = _PAD + min(max(longest * _CHAR, 28), 180) + 8
-        self._right = self._width - _PAD - 92
+        self._right = self._width - _PAD - 102
         self._top = 112
         self._bottom = self._top + count * self._row
 
@@ -175,8 +175,9 @@ class _Picture:
         last_pause = {part.partition: part for part in self._summary.partitions}
         size = min(_FONT, self._row - 1)
         small = f'font-size="{size - 1}"'
-        self._text(self._right + 8, self._top - 8, "pause", f'class="rota-dim" {small}')
-        self._text(self._right + 56, self._top - 8, "again", f'class="rota-dim" {small}')
+        for x, above, below in ((8, "longest", "pause"), (62, "read", "again")):
+            self._text(self._right + x, self._top - 20, above, f'class="rota-dim" {small}')
+            self._text(self._right + x, self._top - 7, below, f'class="rota-dim" {small}')
         for partition, label in zip(self._partitions, self._labels, strict=True):
             y, middle = self._y(partition), self._y(partition) + self._row / 2 + size * 0.36
             if self._partitions.index(partition) % 2 == 0:
@@ -195,7 +196,7 @@ class _Picture:
                 )
             again = part.processed_again or part.delivered_again
             if again:
-                self._text(self._right + 56, middle, f"{again:,}", f'class="rota-text" {small}')
+                self._text(self._right + 62, middle, f"{again:,}", f'class="rota-text" {small}')
 
     def _bands(self) -> None:
         labelled = -100.0
@@ -235,13 +236,21 @@ class _Picture:
         size = min(_FONT, self._row - 2)
         name = span.consumer if len(span.consumer) * _CHAR * size / _FONT + 8 <= width else look.sign
         if len(name) * _CHAR * size / _FONT + 3 <= width:
-            self._text(
-                x + 4 if name != look.sign else x + width / 2 - 3,
-                y + height / 2 + size * 0.36,
-                name,
-                f'fill="{look.ink}" font-size="{size}" stroke="{look.colour}" stroke-width="3" '
-                'paint-order="stroke"',
+            place = x + 4 + self._shift(partition, x) if name != look.sign else x + width / 2 - 3
+            middle = y + height / 2 + size * 0.36
+            halo = (
+                f'font-size="{size}" fill="none" stroke="{look.colour}" stroke-width="4" aria-hidden="true"'
             )
+            self._text(place, middle, name, halo)
+            self._text(place, middle, name, f'fill="{look.ink}" font-size="{size}"')
+
+    def _shift(self, partition: TopicPartition, x: float) -> float:
+        """How far a name must give way to the sign of a repetition at the begin of its bar."""
+        near = (
+            item.partition == partition and abs(self._x(item.at_ms) - x) < 8
+            for item in self._summary.duplicates
+        )
+        return 8 if any(near) else 0
 
     def _patterned(self, x: float, y: float, width: float, height: float, look: Look) -> None:
         if look.pattern:
@@ -263,8 +272,9 @@ class _Picture:
         self._rect(x, y, width, height, f'fill="url(#{self._ident}-hatch)" class="rota-pause"', tip)
         text = seconds(pause.duration_ms)
         if self._row >= 14 and len(text) * _CHAR + 6 <= width:
-            style = 'class="rota-text rota-halo" text-anchor="middle" stroke-width="4" paint-order="stroke"'
-            self._text(x + width / 2, y + height / 2 + 4, text, style)
+            halo = 'class="rota-halo" text-anchor="middle" fill="none" stroke-width="5" aria-hidden="true"'
+            self._text(x + width / 2, y + height / 2 + 4, text, halo)
+            self._text(x + width / 2, y + height / 2 + 4, text, 'class="rota-text" text-anchor="middle"')
 
     def _duplicates(self) -> None:
         kind = "processed" if self._summary.processed_again else "delivered"
@@ -368,7 +378,8 @@ class _Picture:
         ]
         if not lines:
             return y - 12
-        columns = 2 if len(lines) > 8 and self._width >= 900 else 1
+        longest = max(len(text) for _, text in lines)
+        columns = 2 if len(lines) > 8 and self._width >= 2 * (longest * _CHAR + 34 + _PAD) else 1
         height = -(-len(lines) // columns)
         room = (self._width - 2 * _PAD) / columns
         for index, (number, text) in enumerate(lines):
@@ -382,7 +393,7 @@ class _Picture:
         item = self._summary.rebalances[index - 1]
         duration = item.rebalance.duration_ms
         took = "not completed" if duration is None else f"took {seconds(duration)}"
-        paused = f", {_count(item.paused, 'partition')} paused" if item.paused else ""
+        paused = f", {item.paused} paused" if item.paused else ""
         moved = f", {item.moved} moved" if item.moved else ""
         return f"{'; '.join((item.rebalance.words, *item.rebalance.also))} ({took}{moved}{paused})"
 
