@@ -1,0 +1,27 @@
+"""The settings of the group coordinator, with the defaults of Apache Kafka 4.1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["GroupConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupConfig:
+    """Settings of classic groups and of committed offsets; ``_ms`` are milliseconds."""
+
+    initial_rebalance_delay_ms: int = 3_000
+    """``group.initial.rebalance.delay.ms``: how long the first rebalance of an empty group waits for others."""
+    min_session_timeout_ms: int = 6_000
+    """``group.min.session.timeout.ms``"""
+    max_session_timeout_ms: int = 1_800_000
+    """``group.max.session.timeout.ms``"""
+    max_size: int = 2**31 - 1
+    """``group.max.size``: members beyond this many are turned away."""
+    new_member_join_timeout_ms: int = 300_000
+    """How long a new member may wait in its first JoinGroup; a constant in Kafka (five minutes)."""
+    offset_metadata_max_bytes: int = 4_096
+    """``offset.metadata.max.bytes``: longest text that may accompany a committed offset, in UTF-16 units."""
+    offsets_retention_ms: int = 7 * 24 * 60 * 60_000
+    """``offsets.retention.minutes``: after this long an unused group's offsets are forgotten."""

@@ -1,0 +1,97 @@
+"""OffsetFetch (key 9, versions 1-9): what a group has committed; -1 where it has not.
+
+Version notes: v2 lets topics be null, for everything the group has committed; up to v7 one group and a
+top-level error, from v8 several groups. ``require_stable`` (v7) has no effect until transactions commit
+offsets here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rota.wire.messages.offset_fetch import (
+    OffsetFetchResponse,
+    OffsetFetchResponseGroup,
+    OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rota.coordinator.offsets import CommittedOffsets
+    from rota.wire.messages.offset_fetch import OffsetFetchRequest
+
+__all__ = ["fetch_offsets"]
+
+_GROUPS_VERSION = 8
+
+_Entry = tuple[int, int, int, str]
+"""Partition, offset, leader epoch, metadata."""
+
+
+def fetch_offsets(
+    offsets: CommittedOffsets, request: OffsetFetchRequest, version: int
+) -> OffsetFetchResponse:
+    """The answer in the shape of ``version``. An unknown group has committed nothing: that is no error."""
+    if version >= _GROUPS_VERSION:
+        groups = []
+        for group in request.groups:
+            wanted = None if group.topics is None else [(t.name, t.partition_indexes) for t in group.topics]
+            found = _find(offsets, group.group_id, wanted)
+            topics = [_topic_of_group(name, entries) for name, entries in found]
+            groups.append(OffsetFetchResponseGroup(group_id=group.group_id, topics=topics))
+        return OffsetFetchResponse(groups=groups)
+    wanted = None if request.topics is None else [(t.name, t.partition_indexes) for t in request.topics]
+    found = _find(offsets, request.group_id, wanted)
+    return OffsetFetchResponse(topics=[_topic(name, entries) for name, entries in found])
+
+
+def _find(
+    offsets: CommittedOffsets, group_id: str, wanted: Iterable[tuple[str, list[int]]] | None
+) -> Iterator[tuple[str, list[_Entry]]]:
+    committed = offsets.of_group(group_id)
+    if wanted is None:
+        wanted = [(topic, list(partitions)) for topic, partitions in committed.items()]
+    for topic, indexes in wanted:
+        values = committed.get(topic, {})
+        entries: list[_Entry] = []
+        for index in indexes:
+            value = values.get(index)
+            if value is None:
+                entries.append((index, -1, -1, ""))
+            else:
+                entries.append((index, value.offset, value.leader_epoch, value.metadata))
+        yield topic, entries
+
+
+def _topic(name: str, entries: list[_Entry]) -> OffsetFetchResponseTopic:
+    return OffsetFetchResponseTopic(
+        name=name,
+        partitions=[
+            OffsetFetchResponsePartition(
+                partition_index=index,
+                committed_offset=offset,
+                committed_leader_epoch=epoch,
+                metadata=metadata,
+            )
+            for index, offset, epoch, metadata in entries
+        ],
+    )
+
+
+def _topic_of_group(name: str, entries: list[_Entry]) -> OffsetFetchResponseTopics:
+    return OffsetFetchResponseTopics(
+        name=name,
+        partitions=[
+            OffsetFetchResponsePartitions(
+                partition_index=index,
+                committed_offset=offset,
+                committed_leader_epoch=epoch,
+                metadata=metadata,
+            )
+            for index, offset, epoch, metadata in entries
+        ],
+    )

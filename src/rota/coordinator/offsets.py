@@ -1,0 +1,286 @@
+"""Committed offsets: OffsetCommit (key 8, v2-9), OffsetDelete (key 47, v0), and their expiry.
+
+What is stored is what is recorded: the ``OffsetCommitValue`` of each group, topic and partition. Version
+notes: a commit's retention time is honoured as far as clients can still send it (v2-4), as an expiry of its
+own; v9 answers GROUP_ID_NOT_FOUND for an unknown group instead of ILLEGAL_GENERATION.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rota.coordinator.outcome import LogRecord
+from rota.coordinator.records import group_tombstone, offset_tombstone
+from rota.coordinator.states import GroupState
+from rota.model import ErrorCode, GroupError
+from rota.timeline.events import OffsetCommitted
+from rota.wire.messages.group_log import OffsetCommitKey, OffsetCommitValue
+from rota.wire.messages.offset_commit import (
+    OffsetCommitResponse,
+    OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
+)
+from rota.wire.messages.offset_delete import (
+    OffsetDeleteResponse,
+    OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rota.coordinator.group import Group
+    from rota.coordinator.outcome import Context, TopicView
+    from rota.coordinator.step import Groups, Step
+    from rota.wire.messages.offset_commit import OffsetCommitRequest, OffsetCommitRequestPartition
+    from rota.wire.messages.offset_delete import OffsetDeleteRequest
+
+__all__ = ["CommittedOffsets", "handle_commit", "handle_delete", "maybe_expire"]
+
+_EMPTY = GroupState.EMPTY
+_PREPARING = GroupState.PREPARING_REBALANCE
+_COMPLETING = GroupState.COMPLETING_REBALANCE
+_STABLE = GroupState.STABLE
+
+_GROUP_ID_NOT_FOUND_VERSION = 9
+_NO_TIME = -1
+
+
+class CommittedOffsets:
+    """The committed offsets of all groups."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[str, dict[int, OffsetCommitValue]]] = {}
+
+    def put(self, key: OffsetCommitKey, value: OffsetCommitValue) -> None:
+        """Replay a commit."""
+        self._groups.setdefault(key.group, {}).setdefault(key.topic, {})[key.partition] = value
+
+    def remove(self, key: OffsetCommitKey) -> None:
+        """Replay a tombstone."""
+        topics = self._groups.get(key.group)
+        if topics is None or key.topic not in topics:
+            return
+        topics[key.topic].pop(key.partition, None)
+        if not topics[key.topic]:
+            del topics[key.topic]
+            if not topics:
+                del self._groups[key.group]
+
+    def get(self, group_id: str, topic: str, partition: int) -> OffsetCommitValue | None:
+        """One committed offset."""
+        return self._groups.get(group_id, {}).get(topic, {}).get(partition)
+
+    def of_group(self, group_id: str) -> dict[str, dict[int, OffsetCommitValue]]:
+        """Everything that a group has committed: topic, partition, value. Not to be changed."""
+        return self._groups.get(group_id, {})
+
+    def of_topic(self, topic: str) -> Iterator[tuple[str, int]]:
+        """Who has committed which partition of ``topic``."""
+        for group_id, topics in self._groups.items():
+            for partition in topics.get(topic, ()):
+                yield group_id, partition
+
+
+# --- commit -------------------------------------------------------------------------------------------------
+
+
+def handle_commit(
+    groups: Groups, topics: TopicView, request: OffsetCommitRequest, context: Context, step: Step
+) -> None:
+    """Record what may be recorded; each partition has an error code of its own.
+
+    Partitions that do not exist are sorted out first: if nothing remains, not even the group is looked at.
+    """
+    unknown: dict[str, list[int]] = {}
+    known: list[tuple[str, list[OffsetCommitRequestPartition]]] = []
+    for topic in request.topics:
+        count = topics.partitions(topic.name) or 0
+        there = [p for p in topic.partitions if 0 <= p.partition_index < count]
+        if len(there) < len(topic.partitions) or not there:
+            missing = [p.partition_index for p in topic.partitions if not 0 <= p.partition_index < count]
+            unknown[topic.name] = missing
+        if there:
+            known.append((topic.name, there))
+    code = _commit_error(groups, request, context, step) if known else ErrorCode.NONE
+    response = OffsetCommitResponse(
+        topics=[
+            OffsetCommitResponseTopic(
+                name=name,
+                partitions=[
+                    OffsetCommitResponsePartition(
+                        partition_index=index, error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                    )
+                    for index in indexes
+                ],
+            )
+            for name, indexes in unknown.items()
+        ]
+    )
+    for name, partitions in known:
+        _commit_topic(request, name, partitions, code, step, response)
+    step.reply(context.token, response)
+
+
+def _commit_error(groups: Groups, request: OffsetCommitRequest, context: Context, step: Step) -> ErrorCode:
+    """Whether the group accepts this commit; if it does, the commit is a sign of life like a heartbeat."""
+    group = groups.get(request.group_id)
+    if group is None:
+        if request.generation_id_or_member_epoch < 0:
+            # A consumer without a group's management, or an administrator: the record makes a simple group.
+            return ErrorCode.NONE
+        if context.version >= _GROUP_ID_NOT_FOUND_VERSION:
+            return ErrorCode.GROUP_ID_NOT_FOUND
+        return ErrorCode.ILLEGAL_GENERATION
+    try:
+        check_commit(
+            group, request.member_id, request.group_instance_id, request.generation_id_or_member_epoch
+        )
+    except GroupError as error:
+        return error.code
+    if group.state is _STABLE or group.state is _PREPARING:
+        step.extend_session(group, group.members[request.member_id])
+    return ErrorCode.NONE
+
+
+def check_commit(group: Group, member_id: str, instance_id: str | None, generation: int) -> None:
+    """Whether a commit speaks for the current generation, or for nobody in a group without members.
+
+    Raises:
+        GroupError: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS.
+    """
+    if generation < 0 and group.state is _EMPTY:
+        return
+    if generation < 0 and not member_id and instance_id is None:
+        raise GroupError(ErrorCode.UNKNOWN_MEMBER_ID)
+    group.check_member(member_id, instance_id)
+    if generation != group.generation:
+        raise GroupError(ErrorCode.ILLEGAL_GENERATION)
+    if group.state is _COMPLETING:
+        raise GroupError(ErrorCode.REBALANCE_IN_PROGRESS)
+
+
+def _commit_topic(
+    request: OffsetCommitRequest,
+    name: str,
+    partitions: list[OffsetCommitRequestPartition],
+    code: ErrorCode,
+    step: Step,
+    response: OffsetCommitResponse,
+) -> None:
+    limit = step.config.offset_metadata_max_bytes
+    retention_ms = request.retention_time_ms
+    expires_ms = _NO_TIME if retention_ms == _NO_TIME else step.now_ms + retention_ms
+    answers = []
+    for partition in partitions:
+        index, offset, metadata = (
+            partition.partition_index,
+            partition.committed_offset,
+            partition.committed_metadata or "",
+        )
+        own_code = code
+        if code == ErrorCode.NONE:
+            if _utf16_length(metadata) > limit:
+                own_code = ErrorCode.OFFSET_METADATA_TOO_LARGE
+            else:
+                value = OffsetCommitValue(
+                    offset=offset,
+                    leader_epoch=partition.committed_leader_epoch,
+                    metadata=metadata,
+                    commit_timestamp=step.now_ms,
+                    expire_timestamp=expires_ms,
+                )
+                key = OffsetCommitKey(group=request.group_id, topic=name, partition=index)
+                step.records.append(LogRecord(key, value))
+                step.events.append(
+                    OffsetCommitted(step.now_ms, request.group_id, request.member_id, name, index, offset)
+                )
+        answers.append(OffsetCommitResponsePartition(partition_index=index, error_code=own_code))
+    for topic in response.topics:
+        if topic.name == name:
+            topic.partitions += answers
+            return
+    response.topics.append(OffsetCommitResponseTopic(name=name, partitions=answers))
+
+
+def _utf16_length(text: str) -> int:
+    """The length as Java counts it."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+# --- deletion -----------------------------------------------------------------------------------------------
+
+
+def handle_delete(
+    groups: Groups,
+    offsets: CommittedOffsets,
+    topics: TopicView,
+    request: OffsetDeleteRequest,
+    context: Context,
+    step: Step,
+) -> None:
+    """Forget committed offsets, except of topics that the group reads at this time."""
+    try:
+        group = _deletable(groups, request.group_id)
+    except GroupError as error:
+        step.reply(context.token, OffsetDeleteResponse(error_code=error.code))
+        return
+    answers = []
+    for topic in request.topics:
+        count = topics.partitions(topic.name) or 0
+        partitions = []
+        for partition in topic.partitions:
+            index = partition.partition_index
+            code = ErrorCode.NONE
+            if not 0 <= index < count:
+                code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            elif group.is_subscribed(topic.name):
+                code = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
+            elif offsets.get(group.group_id, topic.name, index) is not None:
+                step.records.append(offset_tombstone(group.group_id, topic.name, index))
+            partitions.append(OffsetDeleteResponsePartition(partition_index=index, error_code=code))
+        answers.append(OffsetDeleteResponseTopic(name=topic.name, partitions=partitions))
+    step.reply(context.token, OffsetDeleteResponse(topics=answers))
+
+
+def _deletable(groups: Groups, group_id: str) -> Group:
+    if not group_id:
+        raise GroupError(ErrorCode.INVALID_GROUP_ID)
+    group = groups.existing(group_id)
+    if group.state is not _EMPTY and not group.uses_consumer_protocol:
+        raise GroupError(ErrorCode.NON_EMPTY_GROUP)
+    return group
+
+
+# --- expiry -------------------------------------------------------------------------------------------------
+
+
+def maybe_expire(group: Group, offsets: CommittedOffsets, step: Step) -> None:
+    """Forget what has not been used for ``offsets.retention.minutes``; then the group too, if it has no members.
+
+    The time runs from when the group became empty; for simple groups, and for topics that a stable group no
+    longer subscribes to, from each commit.
+    """
+    all_expired = True
+    for topic, partitions in offsets.of_group(group.group_id).items():
+        for partition, value in partitions.items():
+            if _is_expired(group, topic, value, step):
+                step.records.append(offset_tombstone(group.group_id, topic, partition))
+            else:
+                all_expired = False
+    if all_expired and group.state is _EMPTY:
+        step.records.append(group_tombstone(group.group_id))
+
+
+def _is_expired(group: Group, topic: str, value: OffsetCommitValue, step: Step) -> bool:
+    if group.is_subscribed(topic):
+        return False
+    since_ms = value.commit_timestamp
+    if group.protocol_type is not None:
+        if group.state is _EMPTY:
+            since_ms = value.commit_timestamp if group.state_since_ms == _NO_TIME else group.state_since_ms
+        elif not (group.state is _STABLE and group.uses_consumer_protocol and group.subscribed is not None):
+            return False
+    if value.expire_timestamp != _NO_TIME:
+        return step.now_ms >= value.expire_timestamp
+    return step.now_ms - since_ms >= step.config.offsets_retention_ms
