@@ -2,12 +2,13 @@
 
     python -m bench.assignors [--rounds 3] [--no-java]
 
-Sizes: 2,000 members x 100 topics x 1,000 partitions (100,000 in all) and 1,000 members x 10 topics x 1,000 (10,000),
-all members on all topics; "one leaves" is the rebalance after one member of a settled group is gone; "mixed" gives
-every member a random half of 20 topics x 50 partitions (200 members), the general way of the sticky strategies.
+Sizes are members x topics x partitions per topic, all members on all topics; "one leaves" is the rebalance
+after one member of a settled group is gone; "mixed" gives every member a random half of the topics, which is
+the general way of the sticky strategies.
 
-Each round starts a new Java process and a new Python process per row, interleaved: "first" is the first assignment
-in a process, as in a leader that has just started, "third" the third. Shown is the median over the rounds, in ms.
+Each round starts a new Java process and a new Python process per row, one after the other: "first" is the
+first assignment in a process, as in a leader that has just started, "third" the third. Shown is the median
+over the rounds, in ms.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tests.java.assignors import JavaAssignors
 
 from rota.coordinator.assignors import ASSIGNORS, MemberSubscription
 from rota.coordinator.assignors.plan import remember
-from tests.java.assignors import JavaAssignors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Case = tuple[str, str, dict[str, MemberSubscription], dict[str, int]]
 

@@ -110,6 +110,7 @@ def test_values_that_are_allowed(definition: ConfigDef, text: str, value: object
         (TOPIC["preallocate"], "yes", "true or false"),
         (TOPIC["leader.replication.throttled.replicas"], "0-1", "*, or pairs PARTITION:BROKER,…"),
         (TOPIC["min.cleanable.dirty.ratio"], "2", "0 to 1"),
+        (TOPIC["min.cleanable.dirty.ratio"], "nan", "a number"),
         (BROKER["group.consumer.migration.policy"], "up", "DISABLED, DOWNGRADE, UPGRADE, BIDIRECTIONAL"),
         (GROUP["share.auto.offset.reset"], "none", "latest, earliest, or by_duration:PnDTnHnMn.nS"),
     ],

@@ -26,6 +26,7 @@ TYPE_CODES = {
 
 _LIMITS = {"short": 2**15, "int": 2**31, "long": 2**63}
 _WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 _NAMED = {
     "<replicas>": (re.compile(r"\*?|\d+:\d+(\s*,\s*\d+:\d+)*"), "*, or pairs PARTITION:BROKER,…"),
@@ -95,10 +96,9 @@ class ConfigDef:
                     raise self._error(text, f"a whole number that fits Kafka's {self.type}")
                 return number
             case "double":
-                try:
-                    return float(text)
-                except ValueError:
-                    raise self._error(text, "a number") from None
+                if not _NUMBER.fullmatch(text):
+                    raise self._error(text, "a number")
+                return float(text)
             case "list":
                 return [part.strip() for part in text.split(",")] if text else []
             case _:
