@@ -1,0 +1,115 @@
+"""Headers and frames: what stands before a message on the wire.
+
+A frame is a length (int32) and as many bytes. Request header v1 is key, version, correlation id, client id; v2
+adds tagged fields; response header v0 is the correlation id; v1 adds tagged fields.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, NamedTuple
+
+from rota.wire.apis import Api
+from rota.wire.codec import encoder
+from rota.wire.errors import WireError
+from rota.wire.schema import Message
+
+__all__ = ["RequestHeader", "read_client_id", "read_request_header", "request_frame", "response_frame", "skip_tags"]
+
+_REQUEST_START = struct.Struct(">hhi")
+_FRAME_START = struct.Struct(">ii")
+_CLIENT_ID_LENGTH = struct.Struct(">h")
+
+
+class RequestHeader(NamedTuple):
+    """The beginning of a request."""
+
+    api_key: int
+    api_version: int
+    correlation_id: int
+    client_id: str | None
+
+
+def read_client_id(frame: memoryview, position: int) -> tuple[str | None, int]:
+    """The client id at ``position``, and where it ends. Raises ``WireError``."""
+    if len(frame) < position + 2:
+        raise WireError("the request header is cut short")
+    length = _CLIENT_ID_LENGTH.unpack_from(frame, position)[0]
+    position += 2
+    if length < 0:
+        return None, position
+    stop = position + length
+    if stop > len(frame):
+        raise WireError("the client id is cut short")
+    try:
+        return str(frame[position:stop], "utf-8"), stop
+    except UnicodeDecodeError as error:
+        raise WireError("the client id is not UTF-8") from error
+
+
+def skip_tags(frame: memoryview, position: int) -> int:
+    """Step over a header's tagged fields (KIP-482); none is defined. Raises ``WireError``."""
+    count, position = _uvarint(frame, position)
+    for _ in range(count):
+        _, position = _uvarint(frame, position)
+        size, position = _uvarint(frame, position)
+        position += size
+        if position > len(frame):
+            break
+    if position > len(frame):
+        raise WireError("the header's tagged fields are cut short")
+    return position
+
+
+def _uvarint(frame: memoryview, position: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 35, 7):
+        if position >= len(frame):
+            break
+        byte = frame[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise WireError("the header's tagged fields are cut short")
+
+
+def read_request_header(api: Api, frame: memoryview) -> tuple[RequestHeader, int]:
+    """The header of a request to ``api``, and where its body begins. Raises ``WireError``."""
+    if len(frame) < _REQUEST_START.size:
+        raise WireError("the request header is cut short")
+    key, version, correlation_id = _REQUEST_START.unpack_from(frame)
+    client_id, position = read_client_id(frame, _REQUEST_START.size)
+    if api.request_header_version(version) >= 2:
+        position = skip_tags(frame, position)
+    return RequestHeader(key, version, correlation_id, client_id), position
+
+
+def request_frame(
+    api: Api, version: int, correlation_id: int, client_id: str | None, request: Message
+) -> list[Any]:
+    """A whole request, length first, as chunks."""
+    header = _REQUEST_START.pack(api.key, version, correlation_id)
+    if client_id is None:
+        header += b"\xff\xff"
+    else:
+        encoded = client_id.encode()
+        header += _CLIENT_ID_LENGTH.pack(len(encoded)) + encoded
+    if api.request_header_version(version) >= 2:
+        header += b"\0"
+    body: list[Any] = []
+    encoder(type(request), version)(request, body)
+    size = len(header) + sum(map(len, body))
+    return [struct.pack(">i", size) + header, *body]
+
+
+def response_frame(api: Api, version: int, correlation_id: int, response: Message) -> list[Any]:
+    """A whole response, length first, as chunks whose record bytes are not copied."""
+    body: list[Any] = []
+    encoder(type(response), version)(response, body)
+    head = b"\0" if api.response_header_version(version) >= 1 else b""
+    if len(body) == 1:
+        only = body[0]
+        return [_FRAME_START.pack(4 + len(head) + len(only), correlation_id) + head + only]
+    size = 4 + len(head) + sum(map(len, body))
+    return [_FRAME_START.pack(size, correlation_id) + head, *body]

@@ -1,0 +1,50 @@
+"""DeleteAcls: API 31, versions 1-3."""
+
+from __future__ import annotations
+
+from rota.wire.schema import Message, Struct, array, int8, int16, int32, string
+
+__all__ = [
+    "DeleteAclsFilter",
+    "DeleteAclsFilterResult",
+    "DeleteAclsMatchingAcl",
+    "DeleteAclsRequest",
+    "DeleteAclsResponse",
+]
+
+
+class DeleteAclsFilter(Struct):
+    resource_type_filter: int = int8(default=0)
+    resource_name_filter: str | None = string(nullable="0+", default="")
+    pattern_type_filter: int = int8("1+", default=3)
+    principal_filter: str | None = string(nullable="0+", default="")
+    host_filter: str | None = string(nullable="0+", default="")
+    operation: int = int8(default=0)
+    permission_type: int = int8(default=0)
+
+
+class DeleteAclsRequest(Message, api_key=31, versions="1-3", flexible="2+"):
+    filters: list[DeleteAclsFilter] = array(DeleteAclsFilter, default=[])
+
+
+class DeleteAclsMatchingAcl(Struct):
+    error_code: int = int16(default=0)
+    error_message: str | None = string(nullable="0+", default="")
+    resource_type: int = int8(default=0)
+    resource_name: str = string(default="")
+    pattern_type: int = int8("1+", default=3)
+    principal: str = string(default="")
+    host: str = string(default="")
+    operation: int = int8(default=0)
+    permission_type: int = int8(default=0)
+
+
+class DeleteAclsFilterResult(Struct):
+    error_code: int = int16(default=0)
+    error_message: str | None = string(nullable="0+", default="")
+    matching_acls: list[DeleteAclsMatchingAcl] = array(DeleteAclsMatchingAcl, default=[])
+
+
+class DeleteAclsResponse(Message, api_key=31, versions="1-3", flexible="2+"):
+    throttle_time_ms: int = int32(default=0)
+    filter_results: list[DeleteAclsFilterResult] = array(DeleteAclsFilterResult, default=[])
