@@ -140,7 +140,9 @@ def read_header(buf: Buffer, pos: int = 0) -> BatchHeader:
     try:
         return _make(_unpack(buf, pos))
     except struct.error as error:
-        raise CorruptBatchError(f"a batch header has {HEADER_SIZE} bytes, {len(buf) - pos} are left") from error
+        raise CorruptBatchError(
+            f"a batch header has {HEADER_SIZE} bytes, {len(buf) - pos} are left"
+        ) from error
 
 
 def check_batch(buf: Buffer, pos: int = 0) -> BatchHeader:
