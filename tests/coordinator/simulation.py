@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome
+from rota.coordinator.log_format import decode_record, encode_record
+from rota.model import KafkaError, TopicPartition
+from rota.wire.codec import encode_versioned
 from rota.wire.messages.consumer_protocol import (
     ConsumerProtocolAssignment,
     ConsumerProtocolAssignmentTopicPartition,
@@ -24,11 +28,6 @@ from rota.wire.messages.offset_commit import (
     OffsetCommitRequestTopic,
 )
 from rota.wire.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
-
-from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome
-from rota.coordinator.log_format import decode_record, encode_record
-from rota.model import KafkaError, TopicPartition
-from rota.wire.codec import encode_versioned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +120,7 @@ class Simulation:
         self.now_ms = until_ms
 
     def restart(self) -> None:
-        """kill -9: what is in the log is all that the next broker knows. Parked requests die with their sockets."""
+        """kill -9: the next broker knows the log and nothing else. Parked requests die with their sockets."""
         self.waiting.clear()
         self.timers.clear()
         self.coordinator = self.replayed()

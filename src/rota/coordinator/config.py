@@ -12,7 +12,7 @@ class GroupConfig:
     """Settings of classic groups and of committed offsets; ``_ms`` are milliseconds."""
 
     initial_rebalance_delay_ms: int = 3_000
-    """``group.initial.rebalance.delay.ms``: how long the first rebalance of an empty group waits for others."""
+    """``group.initial.rebalance.delay.ms``: how long an empty group's first rebalance waits for others."""
     min_session_timeout_ms: int = 6_000
     """``group.min.session.timeout.ms``"""
     max_session_timeout_ms: int = 1_800_000

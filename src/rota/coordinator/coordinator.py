@@ -224,7 +224,7 @@ class GroupCoordinator:
         return step.outcome()
 
     def topic_changed(self, topic: str, now_ms: int) -> Outcome:
-        """A topic has other partitions now. Its groups' leaders will find out and join again: remember why."""
+        """A topic has other partitions now: remember why its groups' leaders are going to join again."""
         for group in self.groups.values():
             if group.subscribed is not None and topic in group.subscribed:
                 group.changed_topics.add(topic)

@@ -93,7 +93,7 @@ class Group:
         return max((member.rebalance_timeout_ms for member in self.members.values()), default=0)
 
     def is_subscribed(self, topic: str) -> bool:
-        """Whether the group reads ``topic``; when the subscriptions are not known, consumers read everything."""
+        """Whether the group reads ``topic``; consumers of unknown subscriptions read everything."""
         return self.uses_consumer_protocol if self.subscribed is None else topic in self.subscribed
 
     def supports(self, protocol_type: str, protocols: Protocols) -> bool:
@@ -290,5 +290,5 @@ class Group:
         return {member_id: member.assignment for member_id, member in self.members.items()}
 
     def __repr__(self) -> str:
-        return f"Group({self.group_id} {self.state.value} generation={self.generation}
-        members={len(self.members)})"
+        state = self.state.value
+        return f"Group({self.group_id} {state} generation={self.generation} members={len(self.members)})"

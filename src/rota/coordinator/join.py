@@ -109,7 +109,7 @@ def _check(request: JoinGroupRequest, step: Step) -> ErrorCode | None:
 
 
 def _is_room_for(group: Group, member_id: str, max_size: int) -> bool:
-    """At the barrier the first to come are let in, so that a lowered ``group.max.size`` sheds the last ones."""
+    """At the barrier the first to come are let in: a lowered ``group.max.size`` sheds the last ones."""
     if group.state is _EMPTY:
         return True
     member = group.members.get(member_id)

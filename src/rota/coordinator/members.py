@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from rota.wire.messages.group_log import GroupMetadataValueMember
+    from rota.wire.messages.group_log import MemberMetadata
 
 __all__ = ["Member", "Parked", "Protocols"]
 
@@ -75,7 +75,7 @@ class Member:
         self.armed_ms: int | None = None
 
     @classmethod
-    def from_record(cls, record: GroupMetadataValueMember, protocol: str | None) -> Member:
+    def from_record(cls, record: MemberMetadata, protocol: str | None) -> Member:
         """The member as ``__consumer_offsets`` remembers it: with the chosen protocol only."""
         timeout_ms = record.rebalance_timeout
         return cls(

@@ -256,7 +256,7 @@ def _deletable(groups: Groups, group_id: str) -> Group:
 
 
 def maybe_expire(group: Group, offsets: CommittedOffsets, step: Step) -> None:
-    """Forget what has not been used for ``offsets.retention.minutes``; then the group too, if it has no members.
+    """Forget what was not used for ``offsets.retention.minutes``; then the group too, if nobody is in it.
 
     The time runs from when the group became empty; for simple groups, and for topics that a stable group no
     longer subscribes to, from each commit.

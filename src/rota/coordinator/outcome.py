@@ -30,7 +30,7 @@ TimerKey = tuple[str, ...]
 
 
 class Context(NamedTuple):
-    """Where a request came from. ``token`` is the caller's name for it and must be unique while it is parked."""
+    """Where a request came from. ``token``, the caller's name for it, must be unique while it is parked."""
 
     token: int
     version: int
@@ -60,7 +60,7 @@ class Reply(NamedTuple):
 
 
 class Timer(NamedTuple):
-    """Call ``on_timer(key, now_ms)`` once ``deadline_ms`` has passed; None cancels. Replaces an earlier deadline."""
+    """Call ``on_timer(key, now_ms)`` once ``deadline_ms`` has passed, and at no other time; None cancels."""
 
     key: TimerKey
     deadline_ms: int | None

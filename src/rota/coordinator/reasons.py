@@ -64,7 +64,7 @@ def of_leave(text: str | None, *, by_instance: bool) -> RebalanceReason:
 def of_rejoin(
     group: Group, member: Member, protocols: Protocols, text: str | None
 ) -> tuple[RebalanceReason, str]:
-    """Why a member that is in the group joins again, and what else is known; ``protocols`` is what it offers now."""
+    """Why a member that is in the group joins again, offering ``protocols``, and what else is known."""
     said = client_text(text)
     if group.uses_consumer_protocol and protocols != member.protocols:
         before, after = _topics(member.protocols), _topics(protocols)

@@ -68,7 +68,7 @@ def prepare(group: Group, reason: RebalanceReason, member_id: str, detail: str, 
 def prepare_or_complete(
     group: Group, reason: RebalanceReason, member_id: str, detail: str, step: Step
 ) -> None:
-    """Something changed that the members must agree on: begin a rebalance, or see whether the barrier is full."""
+    """The members must come together: begin a rebalance, or see whether the barrier is full."""
     if group.state is _PREPARING:
         maybe_complete_join(group, step)
     else:

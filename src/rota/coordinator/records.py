@@ -1,4 +1,4 @@
-"""The records that say what became of a group. What they mean is in ``Group.load``, their bytes in ``log_format``."""
+"""The records that say what became of a group; ``Group.load`` reads them, ``log_format`` has their bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rota.coordinator.outcome import LogRecord
 from rota.wire.messages.group_log import (
     GroupMetadataKey,
     GroupMetadataValue,
-    GroupMetadataValueMember,
+    MemberMetadata,
     OffsetCommitKey,
 )
 
@@ -49,7 +49,7 @@ def group_record(
     emptied: bool = False,
     assignments: Mapping[str, bytes] | None = None,
 ) -> LogRecord:
-    """A generation with its members and their ``assignments``; or, ``emptied``, the next one, without members."""
+    """A generation, its members and their ``assignments``; or, ``emptied``, the next one without members."""
     if emptied:
         value = GroupMetadataValue(
             protocol_type=group.protocol_type or "",
@@ -82,7 +82,7 @@ def _value(
         leader=leader,
         current_state_timestamp=group.state_since_ms,
         members=[
-            GroupMetadataValueMember(
+            MemberMetadata(
                 member_id=member.member_id,
                 group_instance_id=member.instance_id,
                 client_id=member.client_id,

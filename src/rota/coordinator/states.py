@@ -35,7 +35,8 @@ class GroupState(Enum):
 
     action: park JoinGroup requests; answer heartbeats and SyncGroup with REBALANCE_IN_PROGRESS; accept commits
         of the old generation, so that members can commit before they let go.
-    transition: all members joined, or the rebalance timeout passed and some did -> CompletingRebalance;
+    transition: all members joined, or the rebalance timeout passed and some did ->
+        CompletingRebalance;
         all members are gone -> Empty.
     """
 

@@ -35,7 +35,7 @@ def subscribed_topics(metadata: bytes) -> tuple[str, ...] | None:
 
 
 def owned_partitions(metadata: bytes) -> frozenset[TopicPartition] | None:
-    """The partitions that a cooperative consumer says it holds; None if the subscription has no such field."""
+    """The partitions that a cooperative consumer says it holds; None if it has no field for them."""
     if int.from_bytes(metadata[:_VERSION_SIZE], "big", signed=True) < _WITH_OWNED:
         return None
     read = _read(ConsumerProtocolSubscription, _WITH_OWNED, metadata)
@@ -64,7 +64,7 @@ def _read(cls: type[_M], version: int, data: bytes) -> _M | None:
     if len(data) < _VERSION_SIZE:
         return None
     try:
-        message, _ = decoder(cls, version)(memoryview(data), _VERSION_SIZE)
+        message: _M = decoder(cls, version)(memoryview(data), _VERSION_SIZE)[0]
     except WireError:
         return None
     return message

@@ -74,7 +74,7 @@ def _differ(theirs: str | None, ours: str | None) -> bool:
 
 
 def _stabilise(group: Group, assignments: dict[str, bytes], step: Step) -> None:
-    """Record the leader's assignment and hand it out; ``Group.load`` makes the group Stable when it is recorded.
+    """Record the leader's assignment and hand it out; once recorded, ``Group.load`` makes the group Stable.
 
     Who is not mentioned gets nothing; who is mentioned and is not a member is ignored, as in Kafka.
     """
