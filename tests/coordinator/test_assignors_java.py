@@ -16,11 +16,11 @@ from rota.coordinator.assignors import (
     encode_cooperative_user_data,
     encode_sticky_user_data,
 )
+from rota.model import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rota.model import TopicPartition
 
 TOPICS = ["orders", "payments", "web-events", "t", "a.b_c", "Zebra", "new_users", "actions", "x1", "x2"]
 Members = dict[str, MemberSubscription]
@@ -116,3 +116,35 @@ def test_histories_go_as_in_java(java: JavaAssignors, strategy: str, seed: int) 
         theirs = java.assign(strategy, members, topics)
         if is_sound(theirs, members, topics):
             assert ASSIGNORS[strategy](members, topics) == theirs
+
+
+def claims_at_will(rng: random.Random, strategy: str) -> tuple[Members, dict[str, int]]:
+    """A group whose members claim what they like: unevenly, twice, from different generations."""
+    equal = rng.random() < 0.3
+    names = rng.sample(TOPICS, rng.randint(1, 6))
+    topics = {topic: rng.randint(1, rng.choice([5, 60])) for topic in names}
+    members = dict(new_member(rng, names, equal=equal) for _ in range(rng.randint(2, 9)))
+    claims: dict[str, list[TopicPartition]] = {member: [] for member in members}
+    favourite = rng.choice(sorted(members))
+    latest = rng.choice([1, 1, 3])
+    for topic, count in topics.items():
+        # Java may give a partition back to an older generation's holder that no longer wants its topic: let
+        # members claim only what they want if there are older generations.
+        able = [name for name, each in sorted(members.items()) if latest == 1 or topic in each.topics]
+        for number in range(count if able else 0):
+            claimants = rng.sample(able, min(len(able), rng.choice([1] * 9 + [2])))
+            if rng.random() < 0.2 and favourite in able:
+                claimants = [favourite]
+            for member in claimants:
+                claims[member].append(TopicPartition(topic, number))
+    for member, held in claims.items():
+        rng.shuffle(held)
+        members |= remembering(strategy, {member: members[member]}, {member: held}, rng.randint(1, latest))
+    return members, topics
+
+
+@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("strategy", ["sticky", "cooperative-sticky"])
+def test_arbitrary_claims_are_settled_as_in_java(java: JavaAssignors, strategy: str, seed: int) -> None:
+    members, topics = claims_at_will(random.Random(f"{strategy} {seed}"), strategy)
+    assert ASSIGNORS[strategy](members, topics) == java.assign(strategy, members, topics)
