@@ -18,7 +18,7 @@ from rota.model import ErrorCode, KafkaError, TopicPartition
 if TYPE_CHECKING:
     from rota.broker.settings import Settings
     from rota.storage import AppendInfo, Log, LogDirectory
-    from rota.timeline import Event
+    from rota.timeline.events import Event
 
 __all__ = ["Broker"]
 
@@ -48,7 +48,7 @@ class Broker:
         self.clock = clock or Clock()
         self.node_id = settings.int("node.id")
         self.cluster_id = directory.metadata.cluster_id
-        settings.set_dynamic(directory.metadata.broker_configs(self.node_id))
+        self._load_dynamic()
         self.timers = Timers(loop, self.clock.now_ms)
         self.fetch_waits = FetchWaits(loop.call_soon)
         self.fetch_sessions = FetchSessions(settings.int("max.incremental.fetch.session.cache.slots"))
@@ -62,7 +62,7 @@ class Broker:
 
     # --- records --------------------------------------------------------------------------------------------
 
-    def append(self, tp: TopicPartition, partition_log: Log, records: memoryview) -> AppendInfo:
+    def append(self, partition_log: Log, records: memoryview) -> AppendInfo:
         """Append batches (stamped in place) and wake who waits for them."""
         info = partition_log.append(records, self.clock.now_ms(), leader_epoch=self.leader_epoch)
         self.fetch_waits.appended(partition_log)
@@ -102,6 +102,19 @@ class Broker:
         self.topics.add_partitions(name, count)
         self.groups.topic_changed(name)
         log.info("topic %s has %d partitions now", name, count)
+
+    # --- configs --------------------------------------------------------------------------------------------
+
+    def set_broker_configs(self, node: int | None, configs: dict[str, str]) -> None:
+        """Replace this broker's dynamic settings, or with ``node`` None the cluster-wide ones."""
+        self.directory.metadata.put_broker_overrides(node, configs)
+        self._load_dynamic()
+        for topic in self.topics:
+            self.topics.refresh(topic)
+
+    def _load_dynamic(self) -> None:
+        metadata = self.directory.metadata
+        self.settings.set_dynamic(metadata.broker_overrides(None), metadata.broker_overrides(self.node_id))
 
     # --- life -----------------------------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from rota.wire import WireError
 from rota.wire.apis import APIS, Api
 from rota.wire.codec import decoder, encoder
+from rota.wire.frames import read_client_id, skip_tags
 
 if TYPE_CHECKING:
     from rota.wire.schema import Message
@@ -63,7 +63,6 @@ SERVED: Final[dict[int, str]] = {
     75: "describe_topic_partitions",
 }
 
-_CLIENT_ID_LENGTH = struct.Struct(">h")
 _FRAME_START = struct.Struct(">ii")
 _API_VERSIONS = 18
 
@@ -71,10 +70,11 @@ _API_VERSIONS = 18
 class Route:
     """One API at one version: how to read it, who handles it, how to write the answer."""
 
-    __slots__ = ("_encode", "_flexible_request", "_flexible_response", "api", "decode", "handle")
+    __slots__ = ("_encode", "_flexible_request", "_flexible_response", "_version", "api", "decode", "handle")
 
     def __init__(self, api: Api, version: int, handle: Callable[..., Any]) -> None:
         self.api = api
+        self._version = version
         self.handle = handle
         self.decode: Callable[[memoryview, int], tuple[Message, int]] = decoder(api.request_type, version)
         self._encode = encoder(api.response_type, version)
@@ -83,36 +83,25 @@ class Route:
 
     def read_header(self, frame: memoryview) -> tuple[str | None, int]:
         """The client id, and where the body starts. The fixed part, 8 bytes, has been read already."""
-        if len(frame) < 10:
-            raise WireError("header cut short")
-        length = _CLIENT_ID_LENGTH.unpack_from(frame, 8)[0]
-        position = 10
-        client_id = None
-        if length >= 0:
-            position += length
-            if position > len(frame):
-                raise WireError("client id cut short")
-            try:
-                client_id = str(frame[10:position], "utf-8")
-            except UnicodeDecodeError as error:
-                raise WireError("client id is not UTF-8") from error
+        client_id, position = read_client_id(frame, 8)
         if self._flexible_request:
-            position = _skip_tags(frame, position)
+            position = skip_tags(frame, position)
         return client_id, position
 
     def frame(self, version: int, correlation_id: int, response: Message) -> list[Any]:
         """The whole answer, length and header first, as chunks whose record bytes are not copied."""
-        if version != 0 and self.api.key == _API_VERSIONS and getattr(response, "error_code", 0) == 35:
-            # KIP-511: whoever asks in a version unknown here is answered in version 0, which everyone reads.
-            body: list[Any] = []
-            encoder(self.api.response_type, 0)(response, body)
+        if version == self._version:
+            encode, flexible = self._encode, self._flexible_response
         else:
-            body = [b"\0"] if self._flexible_response else []
-            self._encode(response, body)
+            # KIP-511: who asks for ApiVersions in an unknown version is answered in version 0.
+            encode, flexible = encoder(self.api.response_type, 0), False
+        body: list[Any] = []
+        encode(response, body)
+        head = b"\0" if flexible else b""
         if len(body) == 1:
             only = body[0]
-            return [_FRAME_START.pack(4 + len(only), correlation_id) + only]
-        return [_FRAME_START.pack(4 + sum(map(len, body)), correlation_id), *body]
+            return [_FRAME_START.pack(4 + len(head) + len(only), correlation_id) + head + only]
+        return [_FRAME_START.pack(4 + len(head) + sum(map(len, body)), correlation_id) + head, *body]
 
 
 class Dispatch:
@@ -162,28 +151,3 @@ class _UnknownApiVersions(Route):
 
 def _leave_unread(frame: memoryview, offset: int) -> tuple[Any, int]:
     return None, max(offset, len(frame))
-
-
-def _skip_tags(frame: memoryview, position: int) -> int:
-    """Step over the header's tagged fields (KIP-482); none is defined for requests."""
-    count, position = _varint(frame, position)
-    for _ in range(count):
-        _, position = _varint(frame, position)
-        size, position = _varint(frame, position)
-        position += size
-        if position > len(frame):
-            raise WireError("header's tagged fields cut short")
-    return position
-
-
-def _varint(frame: memoryview, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if position >= len(frame) or shift > 28:
-            raise WireError("header's tagged fields cut short")
-        byte = frame[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rota.timeline import (
+from rota.timeline.events import (
     Event,
     MemberJoined,
     MemberLeft,

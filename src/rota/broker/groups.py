@@ -16,7 +16,6 @@ from rota.broker.request import PARKED, Request
 from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
 from rota.coordinator.log_format import decode_record, encode_record
 from rota.model import KafkaError, TopicPartition
-
 from rota.wire.records import build_batch, iter_batches, iter_records
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ class Groups:
             by_partition.setdefault(partition, []).append((key, value, now_ms, []))
         for partition, entries in by_partition.items():
             tp = TopicPartition(OFFSETS_TOPIC, partition)
-            self._broker.append(tp, self._broker.topics.log(tp), memoryview(build_batch(entries)))
+            self._broker.append(self._broker.topics.log(tp), memoryview(build_batch(entries)))
 
     def load(self) -> None:
         """Replay ``__consumer_offsets`` from its start; afterwards every group goes on where it was."""

@@ -15,7 +15,7 @@ from rota.broker.options import BrokerOptions
 from rota.broker.server import Server
 from rota.broker.settings import Settings
 from rota.storage import LogDirectory
-from rota.timeline import Event, to_json
+from rota.timeline.events import Event, to_json
 
 __all__ = ["Node", "run"]
 
@@ -34,7 +34,7 @@ class Node:
         clock: Clock | None = None,
     ) -> None:
         options.check()
-        settings = Settings(options.configs)
+        settings = Settings({"node.id": "1", **options.configs})
         without_effect = settings.without_effect()
         if without_effect:
             log.info("configs that mean nothing on one node: %s", ", ".join(without_effect))
@@ -79,7 +79,7 @@ def run(options: BrokerOptions) -> int:
         try:
             print(f"rota broker ready on {node.bootstrap_servers}", flush=True)  # noqa: T201 - its one line
         except BrokenPipeError:
-            sys.stdout = None  # type: ignore[assignment] - nobody reads it; the log on stderr goes on
+            sys.stdout = None
         where = options.data_dir or "memory only"
         log.info("listening on %s:%d, data: %s", *node.server.address, where)
         gc.collect()

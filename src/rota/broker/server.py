@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _RECEIVE_BUFFER = 256 * 1024
 _ACCEPT_AT_ONCE = 128
+_EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 _ACCEPT_AGAIN_AFTER_S = 0.2
 
 
@@ -48,7 +49,7 @@ class Server:
         self._listener = _listen(host, port, broker.settings.int("socket.listen.backlog.size"))
         bound = self._listener.getsockname()
         self.address: tuple[str, int] = (bound[0], bound[1])
-        self.advertised = advertised or (host if host not in {"", "0.0.0.0", "::"} else _own_name(), bound[1])
+        self.advertised = advertised or (host if host not in _EVERYWHERE else _own_name(), bound[1])
         loop.add_reader(self._listener.fileno(), self._on_connection)
         if self._idle_limit_s > 0:
             self._sweep = loop.call_later(min(self._idle_limit_s, 30.0), self._close_idle)

@@ -7,6 +7,7 @@ options, the default of Apache Kafka 4.1.
 from __future__ import annotations
 
 from collections.abc import Mapping
+
 from rota.broker.configs import BROKER, ConfigDef, Value, nearest
 from rota.model import RotaError
 
@@ -22,7 +23,8 @@ class Settings:
         for name, value in static.items():
             self.definition(name).parse(value)
             self.static[name] = value
-        self._dynamic: dict[str, str] = {}
+        self._cluster: dict[str, str] = {}
+        self._own: dict[str, str] = {}
 
     @staticmethod
     def definition(name: str) -> ConfigDef:
@@ -34,9 +36,10 @@ class Settings:
             raise RotaError(f"unknown broker config {name!r}{hint}", exit_code=2)
         return found
 
-    def set_dynamic(self, values: Mapping[str, str]) -> None:
-        """Take over the dynamic settings: cluster-wide ones, overridden by this broker's own."""
-        self._dynamic = dict(values)
+    def set_dynamic(self, cluster: Mapping[str, str], own: Mapping[str, str]) -> None:
+        """Take over the dynamic settings: cluster-wide ones, and this broker's own, which override them."""
+        self._cluster = dict(cluster)
+        self._own = dict(own)
         self._parsed.clear()
 
     def without_effect(self) -> list[str]:
@@ -45,7 +48,20 @@ class Settings:
 
     def is_set(self, name: str) -> bool:
         """True unless the value is Kafka's default."""
-        return name in self._dynamic or name in self.static
+        return name in self._own or name in self._cluster or name in self.static
+
+    def chain(self, name: str) -> list[tuple[str | None, int]]:
+        """Every value that ``name`` was given and where (DescribeConfigs' source numbers), the deciding one first."""
+        found: list[tuple[str | None, int]] = [
+            (values[name], source)
+            for values, source in ((self._own, 2), (self._cluster, 3), (self.static, 4))
+            if name in values
+        ]
+        return [*found, (self.definition(name).default_text, 5)]
+
+    def source(self, name: str) -> int:
+        """Where the value of ``name`` comes from."""
+        return self.chain(name)[0][1]
 
     def get(self, name: str) -> Value:
         """The parsed value of ``name``."""
@@ -53,8 +69,8 @@ class Settings:
             return self._parsed[name]
         except KeyError:
             definition = self.definition(name)
-            raw = self._dynamic.get(name, self.static.get(name))
-            value = definition.default if raw is None else definition.parse(raw)
+            raw = self.chain(name)[0][0]
+            value = None if raw is None else definition.parse(raw)
             self._parsed[name] = value
             return value
 

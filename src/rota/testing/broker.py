@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from rota.broker.options import BrokerOptions
 from rota.model import RotaError
 
 if TYPE_CHECKING:
     from rota.broker.node import Node
-    from rota.timeline import Event
+    from rota.timeline.events import Event
 
 __all__ = ["Broker"]
 
@@ -57,7 +57,7 @@ class Broker:
         self.port = port
         self._runner: _ThreadRunner | _ProcessRunner | None = None
 
-    def start(self) -> Broker:
+    def start(self) -> Self:
         """Start, and return once clients can connect."""
         assert self._runner is None, "already started"
         options = BrokerOptions(port=self.port, data_dir=self.data_dir, configs=dict(self.configs))
@@ -83,7 +83,7 @@ class Broker:
         self.stop()
         self.start()
 
-    def __enter__(self) -> Broker:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
@@ -139,7 +139,9 @@ class Broker:
         self._steered().call(advance)
 
     def _steered(self) -> _ThreadRunner:
-        assert isinstance(self._runner, _ThreadRunner), 'only a running broker with mode="thread" can be steered'
+        assert isinstance(self._runner, _ThreadRunner), (
+            'only a running broker with mode="thread" can be steered'
+        )
         return self._runner
 
 
@@ -157,7 +159,7 @@ class _ThreadRunner:
         def serve() -> None:
             try:
                 started.append(Node(options, self._loop, on_event=self.events.append))
-            except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            except BaseException as error:
                 started.append(error)
                 return
             finally:

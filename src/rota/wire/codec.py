@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 from rota.wire.errors import WireError
@@ -37,13 +37,13 @@ _FORMATS = {
 # --- entry points -------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=None)
+@cache
 def decoder(cls: type[Message], version: int) -> Callable[[memoryview, int], tuple[Any, int]]:
     """The function that reads ``cls`` in ``version`` from a buffer at a position, and where it ended."""
     return _DecoderSource(cls, version).compile()
 
 
-@lru_cache(maxsize=None)
+@cache
 def encoder(cls: type[Message], version: int) -> Callable[[Any, list[Any]], None]:
     """The function that appends a message's chunks to a list; record bytes become chunks of their own."""
     return _EncoderSource(cls, version).compile()
@@ -309,7 +309,10 @@ class _DecoderSource(_Source):
         if isinstance(element, str) and element in _FORMATS:
             code, size = _FORMATS[element]
             if element == "uuid":
-                self.line(indent + 1, f"{variable} = [bytes(buf[p:p + 16]) for p in range(pos, pos + {count} * 16, 16)]")
+                self.line(
+                    indent + 1,
+                    f"{variable} = [bytes(buf[p:p + 16]) for p in range(pos, pos + {count} * 16, 16)]",
+                )
             else:
                 unpack = self.constant("unpack", struct.unpack_from)
                 self.line(indent + 1, f"{variable} = list({unpack}('>%d{code}' % {count}, buf, pos))")

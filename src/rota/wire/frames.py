@@ -14,7 +14,14 @@ from rota.wire.codec import encoder
 from rota.wire.errors import WireError
 from rota.wire.schema import Message
 
-__all__ = ["RequestHeader", "read_client_id", "read_request_header", "request_frame", "response_frame", "skip_tags"]
+__all__ = [
+    "RequestHeader",
+    "read_client_id",
+    "read_request_header",
+    "request_frame",
+    "response_frame",
+    "skip_tags",
+]
 
 _REQUEST_START = struct.Struct(">hhi")
 _FRAME_START = struct.Struct(">ii")

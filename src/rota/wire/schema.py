@@ -95,7 +95,13 @@ def _field(
     element: str | type[Struct] | None = None,
 ) -> Any:
     return Field(
-        kind, Versions.parse(versions), Versions.parse(nullable), default, tag, Versions.parse(tagged), element
+        kind,
+        Versions.parse(versions),
+        Versions.parse(nullable),
+        default,
+        tag,
+        Versions.parse(tagged),
+        element,
     )
 
 
@@ -199,11 +205,6 @@ def struct(
     return _field("struct", versions, nullable, default, tag, tagged, element)
 
 
-_SPECIFIERS = (
-    array, boolean, bytes_, float64, int8, int16, int32, int64, records, string, struct, uint16, uint32, uuid,
-)  # fmt: skip
-
-
 class _New:
     """The mark of an argument that was not given and whose default has to be made anew."""
 
@@ -214,7 +215,13 @@ class _New:
 NEW = _New()
 
 
-@dataclass_transform(eq_default=True, kw_only_default=True, field_specifiers=_SPECIFIERS)
+@dataclass_transform(
+    eq_default=True,
+    kw_only_default=True,
+    field_specifiers=(
+        array, boolean, bytes_, float64, int8, int16, int32, int64, records, string, struct, uint16, uint32, uuid,
+    ),
+)  # fmt: skip
 class _StructType(type):
     """Turns declared fields into slots and writes ``__init__``."""
 
@@ -257,25 +264,31 @@ def _make_init(declared: list[Field]) -> Any:
     return scope["__init__"]
 
 
-class Struct(metaclass=_StructType):
-    """A group of fields inside a message."""
+class _Tagged:
+    """What is no declared field: tagged fields of a later Kafka, kept as they came."""
 
     __slots__ = ("unknown_tags",)
-    fields: ClassVar[tuple[Field, ...]]
 
     unknown_tags: dict[int, bytes] | None
 
     def __init__(self) -> None:
         self.unknown_tags = None
 
+
+class Struct(_Tagged, metaclass=_StructType):
+    """A group of fields inside a message."""
+
+    __slots__ = ()
+    fields: ClassVar[tuple[Field, ...]]
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return (self.unknown_tags or None) == (other.unknown_tags or None) and all(  # type: ignore[attr-defined]
+        return (self.unknown_tags or None) == (other.unknown_tags or None) and all(
             getattr(self, each.name) == getattr(other, each.name) for each in self.fields
         )
 
-    __hash__ = None  # type: ignore[assignment] - a struct can be changed
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         shown = [

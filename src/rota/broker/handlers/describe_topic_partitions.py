@@ -8,9 +8,9 @@ from rota.broker.handlers.metadata import ALL_TOPIC_OPERATIONS
 from rota.broker.topics import check_topic_name
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.describe_topic_partitions import (
-    Cursor,
     DescribeTopicPartitionsRequest,
     DescribeTopicPartitionsResponse,
+    DescribeTopicPartitionsResponseCursor,
     DescribeTopicPartitionsResponsePartition,
     DescribeTopicPartitionsResponseTopic,
 )
@@ -35,13 +35,17 @@ def handle(
     response = DescribeTopicPartitionsResponse()
     for name in names:
         if room <= 0:
-            response.next_cursor = Cursor(topic_name=name, partition_index=start)
+            response.next_cursor = DescribeTopicPartitionsResponseCursor(
+                topic_name=name, partition_index=start
+            )
             break
         described, following = _describe(broker, name, start, room)
         response.topics.append(described)
         room -= len(described.partitions)
         if following is not None:
-            response.next_cursor = Cursor(topic_name=name, partition_index=following)
+            response.next_cursor = DescribeTopicPartitionsResponseCursor(
+                topic_name=name, partition_index=following
+            )
             break
         start = 0
     return response

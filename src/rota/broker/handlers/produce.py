@@ -85,7 +85,7 @@ def _append(broker: Broker, tp: TopicPartition, records: memoryview | None) -> A
     if records is None or not len(records):
         raise KafkaError(ErrorCode.INVALID_RECORD, "no records")
     try:
-        return broker.append(tp, partition_log, records)
+        return broker.append(partition_log, records)
     except OSError as error:
         log.error("cannot append to %s: %s", tp, error.strerror)
         raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, error.strerror) from error

@@ -1,0 +1,40 @@
+"""AlterConfigs (key 33), versions 0-2: replace a resource's configs as a whole (deprecated by KIP-339)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rota.broker.config_changes import replace
+from rota.model import KafkaError
+from rota.wire.messages.alter_configs import (
+    AlterConfigsRequest,
+    AlterConfigsResourceResponse,
+    AlterConfigsResponse,
+)
+
+if TYPE_CHECKING:
+    from rota.broker.broker import Broker
+    from rota.broker.request import Request
+
+__all__ = ["handle"]
+
+
+def handle(broker: Broker, message: AlterConfigsRequest, _request: Request) -> AlterConfigsResponse:
+    response = AlterConfigsResponse()
+    for resource in message.resources:
+        result = AlterConfigsResourceResponse(
+            resource_type=resource.resource_type, resource_name=resource.resource_name, error_message=None
+        )
+        response.responses.append(result)
+        values = {config.name: config.value for config in resource.configs}
+        try:
+            replace(
+                broker,
+                resource.resource_type,
+                resource.resource_name,
+                values,
+                validate_only=message.validate_only,
+            )
+        except KafkaError as error:
+            result.error_code, result.error_message = error.code, error.message
+    return response

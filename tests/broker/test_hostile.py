@@ -1,0 +1,164 @@
+"""Input from nobody's client: the broker closes that connection, says why once, and serves everyone else."""
+
+from __future__ import annotations
+
+import random
+import resource
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.broker.raw import RawClient
+
+from rota.model import ErrorCode
+from rota.testing import Broker
+from rota.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from rota.wire.messages.metadata import MetadataRequest, MetadataResponse
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Broker]:
+    with Broker(mode="process") as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def address(broker: Broker) -> str:
+    return broker.bootstrap_servers
+
+
+@pytest.fixture(autouse=True)
+def _others_are_served(address: str) -> Iterator[None]:
+    """Whatever one client does, the next one is answered."""
+    yield
+    with RawClient(address) as client:
+        answer = client.call(ApiVersionsRequest(), 0, ApiVersionsResponse)
+        assert answer.error_code == ErrorCode.NONE
+
+
+def test_an_unknown_api_closes_the_connection(address: str) -> None:
+    with RawClient(address) as client:
+        client.socket.sendall(struct.pack(">ihhih", 10, 9999, 0, 1, -1))
+        assert client.is_closed_by_broker()
+
+
+def test_an_unknown_version_closes_the_connection(address: str) -> None:
+    with RawClient(address) as client:
+        client.socket.sendall(struct.pack(">ihhih", 10, 3, 99, 1, -1))
+        assert client.is_closed_by_broker()
+
+
+def test_an_unknown_version_of_api_versions_is_answered_in_version_0(address: str) -> None:
+    with RawClient(address) as client:
+        client.socket.sendall(struct.pack(">ihhih", 11, 18, 9, 77, -1) + b"\0")
+        frame = client.receive_frame()
+    # correlation id, error 35 (UNSUPPORTED_VERSION), one API: 18, versions 0-4
+    assert frame == struct.pack(">ihihhh", 77, 35, 1, 18, 0, 4)
+
+
+@pytest.mark.parametrize("claimed", [2**31 - 1, -1, 0, 7, 104_857_601])
+def test_a_frame_of_an_impossible_size_closes_the_connection(address: str, claimed: int) -> None:
+    with RawClient(address) as client:
+        client.socket.sendall(struct.pack(">i", claimed) + b"\0" * 16)
+        assert client.is_closed_by_broker()
+
+
+def test_half_a_frame_then_silence_holds_nobody_up(address: str) -> None:
+    silent = [RawClient(address) for _ in range(20)]
+    for client in silent:
+        client.socket.sendall(struct.pack(">ihhi", 100 * 1024 * 1024, 3, 12, 1) + b"abc")
+    with RawClient(address) as client:
+        assert client.call(MetadataRequest(topics=[]), 12, MetadataResponse).brokers
+    for client in silent:
+        client.socket.close()
+
+
+def test_a_claimed_size_takes_no_memory(broker: Broker) -> None:
+    address = broker.bootstrap_servers
+    before = _resident_bytes(broker.pid)
+    silent = [RawClient(address) for _ in range(100)]
+    for client in silent:
+        client.socket.sendall(struct.pack(">ihhi", 100 * 1024 * 1024, 3, 12, 1) + b"abc")
+    with RawClient(address) as client:
+        client.call(ApiVersionsRequest(), 0, ApiVersionsResponse)
+    grown = _resident_bytes(broker.pid) - before
+    for client in silent:
+        client.socket.close()
+    assert grown < 64 * 1024 * 1024
+
+
+def test_random_bytes_close_the_connection_and_nothing_else(address: str) -> None:
+    source = random.Random(7)
+    for _ in range(200):
+        with RawClient(address) as client:
+            body = source.randbytes(source.randint(0, 300))
+            client.socket.sendall(struct.pack(">i", len(body)) + body)
+            client.socket.shutdown(socket.SHUT_WR)
+            while client.socket.recv(65536):
+                pass
+
+
+def test_a_known_api_with_a_random_body_closes_the_connection(address: str) -> None:
+    source = random.Random(11)
+    for key, version in [
+        (3, 12),
+        (1, 16),
+        (0, 9),
+        (11, 9),
+        (8, 9),
+        (9, 9),
+        (19, 7),
+        (2, 7),
+        (14, 5),
+        (18, 3),
+    ]:
+        for _ in range(20):
+            body = source.randbytes(source.randint(0, 200))
+            with RawClient(address) as client:
+                client.socket.sendall(struct.pack(">ihhih", 10 + len(body), key, version, 1, -1) + body)
+                client.socket.shutdown(socket.SHUT_WR)
+                while client.socket.recv(65536):
+                    pass
+
+
+def test_a_thousand_connections_opened_and_dropped(address: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    clients = [RawClient(address) for _ in range(1000)]
+    for client in clients[::2]:
+        client.socket.sendall(b"\0\0")
+    for client in clients:
+        client.socket.close()
+
+
+@pytest.mark.parametrize("name", ["../escape", "..", ".", "", "a/b", "a\0b", "ü", "a" * 250, "a b"])
+def test_a_topic_name_that_is_a_path_is_refused(address: str, name: str) -> None:
+    with RawClient(address) as client:
+        request = CreateTopicsRequest(
+            topics=[CreatableTopic(name=name, num_partitions=1, replication_factor=1)], timeout_ms=1000
+        )
+        answer = client.call(request, 5, CreateTopicsResponse)
+    assert [topic.error_code for topic in answer.topics] == [ErrorCode.INVALID_TOPIC_EXCEPTION]
+
+
+def test_requests_sent_ahead_are_answered_in_order(address: str) -> None:
+    with RawClient(address) as client:
+        sent = [client.send(MetadataRequest(topics=[]), 12) for _ in range(500)]
+        received = [struct.unpack_from(">i", client.receive_frame())[0] for _ in sent]
+    assert received == sent
+
+
+def test_a_frame_sent_byte_by_byte_is_served(address: str) -> None:
+    frame = struct.pack(">ihhih", 10, 18, 0, 5, -1)
+    with RawClient(address) as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for position in range(len(frame)):
+            client.socket.sendall(frame[position : position + 1])
+        assert struct.unpack_from(">ih", client.receive_frame()) == (5, 0)
+
+
+def _resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
