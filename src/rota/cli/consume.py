@@ -137,6 +137,7 @@ def consume(
     }
     render = _renderer(layout, as_json=as_json, columns=columns)
     _check_group_options(group, topics, commit=commit, instance_id=instance_id)
+    chosen = key_values(properties, "--property")
     plain = [topic for topic in topics if not topic.startswith("^")]
     counts = cluster.partition_counts(plain)
     settings = Settings(
@@ -149,7 +150,7 @@ def consume(
         delay_s=delay_ms / 1000,
     )
     config = _consumer_config(settings, client_id, instance_id, auto_commit_interval_ms)
-    consumer = cluster.consumer({**config, **key_values(properties, "--property")})
+    consumer = cluster.consumer({**config, **chosen})
     partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
     return Reader(consumer, settings, render).run(partitions)
 

@@ -57,10 +57,10 @@ def plan(members: str, partitions: int | None, topics: Sequence[str], strategy: 
       rota plan --members 3,4 --partitions 12 --strategy cooperative-sticky
       rota plan --members 2 --topic orders:3 --topic payments:3
     """
-    from rota.coordinator.assignors.plan import plan as make_plan
-
     counts = _counts(members)
     shape = _topics(partitions, topics)
+    from rota.coordinator.assignors.plan import plan as make_plan
+
     width = len(str(max(counts)))
     names = [f"consumer-{number:0{width}}" for number in range(1, max(counts) + 1)]
     plans: list[Plan] = []

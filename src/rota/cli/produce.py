@@ -139,13 +139,13 @@ def produce(
     """
     if events and (file is not None or key_separator is not None):
         raise RotaError("--events makes its own records; leave out --file and --key-separator", exit_code=2)
-    source: Iterable[Pair] = _events(seed, keys, skew) if events else _lines(file, key_separator)
+    separator = _separator(key_separator)
+    settings = {"partitioner": "murmur2_random", "linger.ms": 5, **key_values(properties, "--property")}
+    source: Iterable[Pair] = _events(seed, keys, skew) if events else _lines(file, separator)
     pace = (10.0 if events else 0.0) if rate is None else rate
     cluster.partition_counts([topic])
     tally = Tally()
-    producer = cluster.producer(
-        {"partitioner": "murmur2_random", "linger.ms": 5, **key_values(properties, "--property")}
-    )
+    producer = cluster.producer(settings)
     started = time.monotonic()
     sender = Sender(producer, topic, tally, show=show and not as_json)
     ended = 0
@@ -228,11 +228,14 @@ def _events(seed: int, keys: int, skew: float) -> Iterator[Pair]:
     return web_events(seed, keys, skew)
 
 
-def _lines(file: Path | None, key_separator: str | None) -> Iterator[Pair]:
-    """Key and value of each line; without a separator there are no keys."""
-    separator = None if key_separator is None else CHARACTER_OF.get(key_separator, key_separator).encode()
-    if separator == b"":
+def _separator(text: str | None) -> bytes | None:
+    if text == "":
         raise RotaError("--key-separator wants at least one character", exit_code=2)
+    return None if text is None else CHARACTER_OF.get(text, text).encode()
+
+
+def _lines(file: Path | None, separator: bytes | None) -> Iterator[Pair]:
+    """Key and value of each line; without a separator there are no keys."""
     if file is None or str(file) == "-":
         if sys.stdin.isatty():
             note("One record a line; Ctrl+D ends.")

@@ -23,7 +23,10 @@ __all__ = ["Palette", "every", "fit", "watch_text"]
 COLOURS = (39, 208, 43, 205, 220, 141, 77, 173)
 """Of the terminal's 256, told apart by most eyes; the ids beside them say the same without colour."""
 
-SHORTEST_ID = 12
+SHORTEST_ID = 9
+
+DISPENSABLE = ("GROUP", "HOST", "LEADER-EPOCH")
+"""Columns that a narrow window may do without, in this order; the title names the group already."""
 
 HOME, CLEAR_SCREEN, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[2J", "\x1b[K", "\x1b[J"
 
@@ -71,7 +74,10 @@ def watch_text(seconds: float, title: str, look: Callable[[], Sequence[Line]]) -
 
 
 def fit(lines: Sequence[Line], columns: int) -> list[Line]:
-    """The same lines for a narrower window: columns as wide as needed, then member ids cut in the middle."""
+    """The same lines for a narrower window.
+
+    Columns become as wide as needed and no wider; then member ids are cut in the middle; then columns go.
+    """
     if all(len(line.text.rstrip()) <= columns for line in lines):
         return list(lines)
     fitted: list[Line] = []
@@ -83,8 +89,8 @@ def fit(lines: Sequence[Line], columns: int) -> list[Line]:
 
 def _squeeze(block: Sequence[Line], columns: int) -> list[Line]:
     rows = [list(line.cells) for line in block]
-    excess = _widest(rows) - columns
     ids = [line.member_id for line in block]
+    excess = _widest(rows) - columns
     longest = max((len(member_id) for member_id in ids if member_id), default=0)
     if excess > 0 and longest > SHORTEST_ID:
         room = max(SHORTEST_ID, longest - excess)
@@ -92,6 +98,10 @@ def _squeeze(block: Sequence[Line], columns: int) -> list[Line]:
             [_shorten(cell, room) if cell == member_id else cell for cell in row]
             for row, member_id in zip(rows, ids, strict=True)
         ]
+    for name in DISPENSABLE:
+        if _widest(rows) > columns and name in rows[0]:
+            at = rows[0].index(name)
+            rows = [row[:at] + row[at + 1 :] for row in rows]
     texts = table(rows[0], rows[1:])
     return [replace(line, text=text) for line, text in zip(block, texts, strict=True)]
 

@@ -1,0 +1,31 @@
+"""The real command in a process of its own, aimed at the broker under test."""
+
+import os
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.cli.command import Command
+
+if TYPE_CHECKING:
+    from tests.brokers import BrokerUnderTest
+
+
+@pytest.fixture
+def rota() -> Command:
+    """`rota` without any broker: nothing listens where it looks."""
+    return Command("127.0.0.1:1")
+
+
+@pytest.fixture
+def cli(broker: "BrokerUnderTest") -> Command:
+    """`rota` aimed at the broker under test."""
+    return Command(broker.bootstrap_servers)
+
+
+@pytest.fixture
+def new_name() -> Callable[[str], str]:
+    """Names that no other test uses on the shared broker."""
+    suffix = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    return lambda stem: f"{stem}-{suffix}"

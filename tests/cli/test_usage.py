@@ -1,0 +1,250 @@
+"""What needs no broker: help, wrong usage, unreachable brokers, what is imported."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from tests.cli.command import Command
+
+from rota.cli.root import COMMANDS, root
+
+LEAVES = (
+    "broker",
+    "topics create",
+    "topics list",
+    "topics describe",
+    "topics delete",
+    "topics add-partitions",
+    "produce",
+    "consume",
+    "groups list",
+    "groups describe",
+    "plan",
+    "completion",
+)
+
+USAGE = {
+    "frobnicate": "no command 'frobnicate': the commands are",
+    "topcs": "no command 'topcs': did you mean topics?",
+    "topics creat": "no command 'creat': did you mean create?",
+    "topics create": "missing argument 'TOPIC'",
+    "topics create t --partitions 0": "0 is not in the range x>=1",
+    "topics create t --config cleanup.policy": "--config wants name=value, not 'cleanup.policy'",
+    "topics create t --colour red": "no such option '--colour'",
+    "topics delete": "missing argument 'TOPIC...'",
+    "topics add-partitions t": "missing option '--to'",
+    "produce t --events --file x": "--events makes its own records",
+    "produce t --key-separator=": "--key-separator wants at least one character",
+    "produce t --rate -1": "-1.0 is not in the range x>=0",
+    "produce t --property nonsense": "--property wants name=value",
+    "consume": "missing argument 'TOPIC...'",
+    "consume t --format {colour}": "--format knows no {colour}: the fields are {topic}, {partition}",
+    "consume t --format {key": "--format: expected '}'",
+    "consume t --format {key:d}": "--format: Unknown format code 'd'",
+    "consume t --json --format {key}": "--json and --format exclude each other",
+    "consume t --json --print-key": "--print-… belongs to the plain layout",
+    "consume t --commit manual": "give --group too",
+    "consume t --commit never": "'never' is not one of 'auto', 'manual'",
+    "consume ^t": "a pattern (^…) needs --group",
+    "groups list --state sleepy": "no state sleepy: the states are PreparingRebalance",
+    "groups list --type share": "no type share: the types are Classic, Consumer",
+    "groups describe": "name the groups to describe, or give --all",
+    "groups describe g --all": "name the groups to describe, or give --all",
+    "plan --members 3": "give either --partitions N or --topic NAME:N",
+    "plan --members three --partitions 5": "--members wants numbers from 1",
+    "plan --members 3 --topic orders": "--topic wants NAME:N",
+    "plan --members 3 --topic a:1 --topic a:2": "--topic a is given twice",
+    "plan --members 3 --partitions 5 --strategy best": "'best' is not one of 'range'",
+    "broker --memory --data x": "--memory and --data exclude each other",
+    "broker --advertised nowhere": "--advertised wants HOST:PORT, not 'nowhere'",
+    "broker --config port": "--config wants name=value",
+    "broker --config-file /nowhere/server.properties": "cannot read /nowhere/server.properties",
+    "broker --port 65536": "65536 is not in the range",
+    "completion tcsh": "'tcsh' is not one of 'bash', 'zsh', 'fish'",
+    "topics list -b nonsense:": "'nonsense:' is no broker's address: expected HOST:PORT",
+    "topics list --command-config /nowhere": "cannot read /nowhere",
+}
+
+
+@pytest.mark.parametrize("line", USAGE)
+def test_wrong_usage_is_one_line_and_exit_code_2(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    from rota.cli import run
+
+    code = run(line.split())
+    out, err = capfd.readouterr()
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert USAGE[line] in err
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        (
+            "sesion.timeout.ms=1",
+            "unknown client property sesion.timeout.ms; did you mean session.timeout.ms?",
+        ),
+        ("colour=red", "unknown client property colour"),
+        ("session.timeout.ms=soon", 'Invalid value for configuration property "session.timeout.ms"'),
+        ("just words\n", "line 1: expected name=value"),
+        ("ssl.truststore.location=/x.jks", "belongs to Java clients; use ssl.ca.location"),
+        ("sasl.jaas.config=Plain required;", "sasl.jaas.config holds no username"),
+    ],
+)
+def test_a_wrong_property_is_wrong_usage(
+    rota: Command, tmp_path: Path, properties: str, expected: str
+) -> None:
+    file = tmp_path / "client.properties"
+    file.write_text(f"# a comment\n{properties}" if "words" not in properties else properties)
+    said = rota("groups", "list", "--command-config", str(file))
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert expected in said.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "topics list",
+        "topics create t",
+        "topics describe t",
+        "produce t --events --count 1",
+        "consume t --timeout-ms 100",
+        "consume t --group g --timeout-ms 100",
+        "groups list",
+        "groups describe g",
+        "groups describe g --watch 1",
+    ],
+)
+def test_an_unreachable_broker_is_one_line_within_seconds(rota: Command, line: str) -> None:
+    started = time.monotonic()
+    said = rota(*line.split())
+    assert time.monotonic() - started < 12
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        "error: no broker at 127.0.0.1:1: the connection was refused; start one with `rota broker` "
+        "or name another with --bootstrap-server\n"
+    )
+
+
+def test_a_name_that_does_not_resolve(rota: Command) -> None:
+    said = rota("topics", "list", "--bootstrap-server", "no-such-host.invalid:9092")
+    assert said.code == 1
+    assert "no-such-host.invalid:9092" in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_port_that_never_answers(rota: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        said = rota("topics", "list", "-b", address)
+    assert time.monotonic() - started < 14
+    assert said.code == 1
+    assert said.err.startswith(f"error: no answer from a broker at {address}")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("line", LEAVES)
+def test_help_teaches_by_example(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    from rota.cli import run
+
+    assert run([*line.split(), "--help"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "Example" in out
+    assert f"rota {line}" in out.split("Example", 1)[1]
+
+
+def test_help_lists_every_command(rota: Command) -> None:
+    said = rota.good("--help")
+    assert [line.split()[0] for line in said.out.split("Commands:\n")[1].splitlines()] == list(COMMANDS)
+
+
+def test_every_declared_command_has_its_own_name() -> None:
+    """The lazy table and the click commands agree (the lab has its own tests)."""
+    context = click.Context(root)
+    for name in COMMANDS:
+        if name != "lab":
+            command = root.get_command(context, name)
+            assert command is not None
+            assert command.name == name
+
+
+def test_version(rota: Command) -> None:
+    from rota import __version__
+
+    assert rota.good("--version").out == f"rota {__version__}\n"
+
+
+def test_no_arguments_show_the_help_and_exit_2(rota: Command) -> None:
+    said = rota()
+    assert said.code == 2
+    assert "Commands:" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (
+            ["--help"],
+            {"confluent_kafka", "rich", "asyncio", "rota.broker", "rota.cluster", "rota.coordinator"},
+        ),
+        (["broker", "--help"], {"confluent_kafka", "rich", "rota.cluster", "rota.timeline"}),
+        (
+            ["plan", "-m", "3", "-p", "5"],
+            {"confluent_kafka", "rich", "asyncio", "rota.broker", "rota.cluster"},
+        ),
+        (["groups", "--help"], {"confluent_kafka", "rich", "asyncio", "rota.broker"}),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(arguments: list[str], heavy: set[str]) -> None:
+    program = (
+        "import sys, rota.cli; rota.cli.run(sys.argv[1:]); "
+        "sys.stderr.write(' '.join(name for name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
+    assert heavy & set(done.stderr.split()) == set()
+
+
+def test_the_broker_runs_without_client_libraries() -> None:
+    """`rota broker` starts quickly because it imports neither rich nor librdkafka."""
+    program = "import sys, rota.broker.node; sys.stdout.write(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {"confluent_kafka", "rich", "click"} & set(done.stdout.split()) == set()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str, capfd: pytest.CaptureFixture[str]) -> None:
+    from rota.cli import run
+
+    assert run(["completion", shell]) == 0
+    assert f"_ROTA_COMPLETE={shell}_complete" in capfd.readouterr().out
+
+
+def test_completion_knows_the_commands() -> None:
+    environment = {
+        **os.environ,
+        "_ROTA_COMPLETE": "bash_complete",
+        "COMP_WORDS": "rota gr",
+        "COMP_CWORD": "1",
+    }
+    command = [str(Path(sys.executable).with_name("rota"))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["plain,groups"]
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    command = f"{sys.executable} -m rota plan -m {','.join(['400'] * 40)} -p 2000 | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
