@@ -23,6 +23,7 @@ from rota.model import RotaError, TopicPartition
 
 __all__ = [
     "EVENT_TYPES",
+    "FATAL_KINDS",
     "FORMAT_VERSION",
     "Assigned",
     "Committed",
@@ -107,6 +108,10 @@ class FaultKind(StrEnum):
     def ends_ownership(self) -> bool:
         """Whether the consumer is no longer there afterwards."""
         return self in (FaultKind.KILLED, FaultKind.CRASHED)
+
+
+FATAL_KINDS: Final = frozenset(kind.value for kind in FaultKind if kind.ends_ownership)
+"""The kinds of faults after which the consumer is gone."""
 
 
 @dataclass(frozen=True, slots=True)

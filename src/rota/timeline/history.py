@@ -192,7 +192,7 @@ class History:
         self.incidents.append(Incident(now_ms, event.consumer, event.kind, words))
         if event.consumer:
             self._seen(event.consumer)
-        if event.kind in _FATAL:
+        if event.kind in ev.FATAL_KINDS:
             self.ledger.release_all(event.consumer, now_ms, words)
             self.alive[event.consumer] = False
         elif event.kind == ev.FaultKind.THAWED:
@@ -285,8 +285,6 @@ class History:
         copied.alive = dict(self.alive)
         return copied
 
-
-_FATAL: Final = frozenset(kind.value for kind in ev.FaultKind if kind.ends_ownership)
 
 _FAULT_WORDS: Final[Mapping[str, str]] = {
     ev.FaultKind.KILLED: "was killed with -9",

@@ -6,8 +6,8 @@ acknowledged had also been delivered when the interruption came, the pause begin
 acknowledged, and if none comes before the next delivery there was no pause. So an idle topic never pauses.
 
 An interruption is a rebalance (from its start to its completion), a fault or a stop of the owner, or the
-begin or end of someone's ownership. A gap between two deliveries that no interruption touches is the
-consumer's own pace.
+begin or end of someone's ownership; a partition without an owner is interrupted until it has one, a frozen
+owner's until it goes on. Waiting that no interruption touches is the consumer's own pace.
 
 Where nothing is known of production (`Produced`), a gap counts in full once it is three times as long as the
 partition's usual distance between deliveries. Deliveries closer together than `Activity.resolution_ms` are
@@ -97,7 +97,7 @@ def _judge(
         return None
     if gap_end - start_ms < max(min_ms, 1):
         return None
-    within = [item for item in known if _overlaps(item, gap_start, gap_end)]
+    within = [item for item in known if _overlaps(item, start_ms, gap_end)]
     cause = root_cause(within)
     if cause is None:
         return None

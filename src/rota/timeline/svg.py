@@ -299,20 +299,37 @@ class _Picture:
     def _incidents(self) -> None:
         y = self._top - 32
         end = -100.0
-        for incident in self._summary.incidents:
+        for group in self._neighbours():
+            incident = group[0]
             x = self._x(incident.at_ms)
-            tip = f"{self._since(incident.at_ms)}: {incident.consumer or 'the broker'} {incident.words}"
-            self._parts.append(draw_sign(sign_of(incident.kind), x, y, 24, tip))
+            for item in group:
+                tip = f"{self._since(item.at_ms)}: {item.consumer or 'the broker'} {item.words}"
+                if is_fatal(item.kind):
+                    self._killed(item, self._x(item.at_ms), tip)
+            tips = "; ".join(f"{item.consumer or 'the broker'} {item.words}" for item in group)
+            tips = f"{self._since(incident.at_ms)}: {tips}"
+            self._parts.append(draw_sign(sign_of(incident.kind), x, y, 24, tips))
             look = self._looks.get(incident.consumer)
             name = incident.consumer or "broker"
-            if look is not None and len(self._looks) > 8:
+            if look is not None and (len(self._looks) > 8 or len(name) > 16):
                 name = look.sign
+            name += f" +{len(group) - 1}" if len(group) > 1 else ""
             room = len(name) * _CHAR
             if x - room / 2 > end + 3:
                 self._text(x, y - 9, name, 'class="rota-dim" text-anchor="middle" font-size="11"')
                 end = x + room / 2
-            if is_fatal(incident.kind):
-                self._killed(incident, x, tip)
+
+    def _neighbours(self) -> list[list[Incident]]:
+        """Incidents of one sign that would lie on top of each other, together."""
+        groups: list[list[Incident]] = []
+        for item in self._summary.incidents:
+            last = groups[-1][0] if groups else None
+            same = last is not None and sign_of(last.kind) == sign_of(item.kind)
+            if last is not None and same and self._x(item.at_ms) - self._x(last.at_ms) < 8:
+                groups[-1].append(item)
+            else:
+                groups.append([item])
+        return groups
 
     def _killed(self, incident: Incident, x: float, tip: str) -> None:
         for partition in self._partitions:

@@ -28,8 +28,8 @@ _RESET: Final = "\x1b[0m"
 def draw_text(timeline: Timeline, width: int = 80, color: bool = False) -> str:
     """The picture, at most ``width`` columns wide, ending in a newline.
 
-    A cell of a strip shows who owned the partition for most of its time; ``·`` where records waited for most
-    of it, ``x`` where the owner was killed, ``!`` where records came again, ``?`` where some were lost. The
+    A cell of a strip shows who owned the partition for most of its time; ``·`` where records waited for a
+    third of it, ``x`` where the owner was killed, ``!`` where records came again, ``?`` where some were lost. The
     line above the strips numbers the rebalances. ``color`` adds ANSI colours of 24 bits; nothing is told by
     them alone.
     """

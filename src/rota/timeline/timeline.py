@@ -327,7 +327,7 @@ class Timeline:
 
 
 def _is_going_on(rebalance: Rebalance, at_ms: int) -> bool:
-    return rebalance.started_ms <= at_ms and (
+    return rebalance.started_ms < at_ms and (
         rebalance.completed_ms is None or at_ms <= rebalance.completed_ms
     )
 
