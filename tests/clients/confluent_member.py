@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from tests.clients.member import Record, ThreadMember
 
 
@@ -53,8 +53,6 @@ class ConfluentMember(ThreadMember):
         error = message.error()
         if error is not None:
             self.note("error", str(error.name()))
-            if error.code() == KafkaError._FATAL or error.fatal():
-                self.stopping.set()
             return
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         assert topic is not None

@@ -98,7 +98,8 @@ class Desk:
     def wait_topic(self, name: str, partitions: int) -> None:
         def ready() -> bool:
             try:
-                return len(self.end_offsets(name, range(partitions))) == partitions
+                known = self.admin.list_topics(name, timeout=5).topics[name].partitions
+                return len(known) == partitions == len(self.end_offsets(name, known))
             except KafkaException:
                 return False
 

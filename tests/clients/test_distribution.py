@@ -86,4 +86,7 @@ def planned(view: GroupView, topic: str) -> "dict[str, frozenset[Partition]]":
     names = {member.member_id: name for name, member in view.members.items()}
     subscriptions = {member_id: MemberSubscription(topics=(topic,)) for member_id in names}
     plan = ASSIGNORS[view.strategy](subscriptions, {topic: 5})
-    return {names[member_id]: frozenset(map(tuple, share)) for member_id, share in plan.items()}
+    return {
+        names[member_id]: frozenset((p.topic, p.partition) for p in share)
+        for member_id, share in plan.items()
+    }
