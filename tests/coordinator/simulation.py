@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome
 from rota.coordinator.log_format import decode_record, encode_record
-from rota.model import KafkaError, TopicPartition
+from rota.model import TopicPartition
 from rota.wire.codec import encode_versioned
 from rota.wire.messages.consumer_protocol import (
     ConsumerProtocolAssignment,
     ConsumerProtocolAssignmentTopicPartition,
     ConsumerProtocolSubscription,
-    ConsumerProtocolSubscriptionTopicPartition,
 )
+from rota.wire.messages.consumer_protocol import TopicPartition as SubscribedPartition
 from rota.wire.messages.heartbeat import HeartbeatRequest
 from rota.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from rota.wire.messages.leave_group import LeaveGroupRequest, MemberIdentity
@@ -153,21 +153,7 @@ class Simulation:
         self, member: str, generation: int, assignment: Mapping[str, bytes] | None = None, **options: Any
     ) -> int:
         group, version = options.pop("group", "g"), options.pop("version", 5)
-        names: dict[str, Any] = (
-            {"protocol_type": "consumer", "protocol_name": "range"} if version >= 5 else {}
-        )
-        names.update(options)
-        request = SyncGroupRequest(
-            group_id=group,
-            generation_id=generation,
-            member_id=member,
-            assignments=[
-                SyncGroupRequestAssignment(member_id=name, assignment=data)
-                for name, data in (assignment or {}).items()
-            ],
-            **names,
-        )
-        return self.send(request, version)
+        return self.send(sync_request(group, member, generation, assignment, **options), version)
 
     def heartbeat(
         self, member: str, generation: int, *, group: str = "g", instance: str | None = None
@@ -225,10 +211,6 @@ class Simulation:
             self.sync(member, group.generation, plan if is_leader else None, **options)
 
 
-class FailedAppendError(KafkaError):
-    """What a log raises when its disk is full."""
-
-
 def join_request(
     group: str = "g",
     member: str = "",
@@ -253,6 +235,30 @@ def join_request(
         protocol_type=protocol_type,
         protocols=[JoinGroupRequestProtocol(name=name, metadata=data) for name, data in protocols],
         reason=reason,
+    )
+
+
+def sync_request(
+    group: str,
+    member: str,
+    generation: int,
+    assignment: Mapping[str, bytes] | None = None,
+    *,
+    instance: str | None = None,
+    protocol: str | None = "range",
+    protocol_type: str | None = "consumer",
+) -> Any:
+    return SyncGroupRequest(
+        group_id=group,
+        generation_id=generation,
+        member_id=member,
+        group_instance_id=instance,
+        protocol_type=protocol_type,
+        protocol_name=protocol,
+        assignments=[
+            SyncGroupRequestAssignment(member_id=name, assignment=data)
+            for name, data in (assignment or {}).items()
+        ],
     )
 
 
@@ -287,7 +293,7 @@ def subscription_bytes(topics: list[str], owned: Mapping[str, list[int]] | None 
     message = ConsumerProtocolSubscription(
         topics=topics,
         owned_partitions=[
-            ConsumerProtocolSubscriptionTopicPartition(topic=topic, partitions=partitions)
+            SubscribedPartition(topic=topic, partitions=partitions)
             for topic, partitions in (owned or {}).items()
         ],
     )

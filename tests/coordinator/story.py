@@ -20,7 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.coordinator.simulation import Simulation, assignment_bytes, join_request, subscription_bytes
+from tests.coordinator.simulation import (
+    Simulation,
+    assignment_bytes,
+    commit_request,
+    join_request,
+    subscription_bytes,
+    sync_request,
+)
 
 from rota.coordinator import GroupConfig
 from rota.coordinator.subscriptions import assigned_partitions
@@ -87,9 +94,7 @@ class Story:
             verb, *words = shlex.split(command)
             names = [word for word in words if "=" not in word]
             options = dict(word.split("=", 1) for word in words if "=" in word)
-            getattr(self, "do_" + verb.replace("-", "_"))(
-                *names, **{k.replace("-", "_"): v for k, v in options.items()}
-            )
+            getattr(self, "do_" + verb)(*names, **options)
         return self.lines
 
     # --- commands -------------------------------------------------------------------------------------------
@@ -109,7 +114,8 @@ class Story:
             self.instances[name] = options["instance"]
         topics = options.pop("topics", "orders").split(",")
         owned = _partitions(options.pop("owned")) if "owned" in options else None
-        numbers = {key: int(options.pop(key)) for key in ("session_ms", "rebalance_ms") if key in options}
+        limits = ("session_ms", "rebalance_ms")
+        numbers: dict[str, Any] = {key: int(options.pop(key)) for key in limits if key in options}
         subscription = subscription_bytes(topics, owned)
         request = join_request(
             GROUP,
@@ -130,8 +136,6 @@ class Story:
         self, name: str, *, v: str = "5", generation: str = "", protocol: str = "range", **plan: str
     ) -> None:
         """``sync alice alice=orders:0,1 bob=orders:2`` is a leader's."""
-        from tests.coordinator.simulation import sync_request
-
         assignments = {
             self.members.get(who, who): assignment_bytes(_partitions(what)) for who, what in plan.items()
         }
@@ -168,8 +172,6 @@ class Story:
 
     def do_commit(self, name: str, **offsets: str) -> None:
         """``commit alice orders:0=17``."""
-        from tests.coordinator.simulation import commit_request
-
         parsed = {}
         for where, offset in offsets.items():
             topic, partition = where.split(":")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rota.coordinator.outcome import LogRecord
 from rota.wire import WireError
-from rota.wire.codec import decode_versioned, encode_versioned
+from rota.wire.codec import decode, decode_versioned, encode, encode_versioned
 from rota.wire.messages.group_log import (
     GroupMetadataKey,
     GroupMetadataValue,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_record", "encode_record"]
 
+_KIND_SIZE = 2
+_KEY_VERSION = 0
 _LEGACY_OFFSET_KEY, _OFFSET_KEY, _GROUP_KEY = 0, 1, 2
 _OFFSET_VALUE_VERSION = _GROUP_VALUE_VERSION = 3
 _EXPIRING_OFFSET_VALUE_VERSION = 1
@@ -34,7 +36,7 @@ def encode_record(record: LogRecord) -> tuple[bytes, bytes | None]:
     """The key and value of a record; None is the value of a tombstone."""
     key, value = record
     kind = _OFFSET_KEY if isinstance(key, OffsetCommitKey) else _GROUP_KEY
-    encoded_key = encode_versioned(key, kind)
+    encoded_key = kind.to_bytes(_KIND_SIZE, "big") + encode(key, _KEY_VERSION)
     if value is None:
         return encoded_key, None
     version = _GROUP_VALUE_VERSION
@@ -50,13 +52,14 @@ def decode_record(key: bytes, value: bytes | None) -> LogRecord | None:
     Raises:
         WireError: the bytes are not what their kind and version say.
     """
-    if len(key) < 2:
-        raise WireError(f"a key of {len(key)} bytes has no version")
-    kind = int.from_bytes(key[:2], "big", signed=True)
+    if len(key) < _KIND_SIZE:
+        raise WireError(f"a key of {len(key)} bytes does not say what it is")
+    kind = int.from_bytes(key[:_KIND_SIZE], "big", signed=True)
+    rest = memoryview(key)[_KIND_SIZE:]
     if kind in (_LEGACY_OFFSET_KEY, _OFFSET_KEY):
         decoded: Message | None = None if value is None else decode_versioned(OffsetCommitValue, value)
-        return LogRecord(decode_versioned(OffsetCommitKey, key), decoded)
+        return LogRecord(decode(OffsetCommitKey, _KEY_VERSION, rest), decoded)
     if kind == _GROUP_KEY:
         decoded = None if value is None else decode_versioned(GroupMetadataValue, value)
-        return LogRecord(decode_versioned(GroupMetadataKey, key), decoded)
+        return LogRecord(decode(GroupMetadataKey, _KEY_VERSION, rest), decoded)
     return None
