@@ -29,16 +29,20 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> list[str]:
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = (), gap: int = 2
+) -> list[str]:
     """Lines of a table: columns as wide as their longest cell; ``right`` names those of numbers."""
     cells = [list(header), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     numeric = {i for i, name in enumerate(header) if name in set(right)}
     return [
-        "  ".join(
+        (" " * gap)
+        .join(
             cell.rjust(width) if i in numeric else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
+        )
+        .rstrip()
         for row in cells
     ]
 

@@ -102,12 +102,12 @@ def _squeeze(block: Sequence[Line], columns: int) -> list[Line]:
         if _widest(rows) > columns and name in rows[0]:
             at = rows[0].index(name)
             rows = [row[:at] + row[at + 1 :] for row in rows]
-    texts = table(rows[0], rows[1:])
+    texts = table(rows[0], rows[1:], gap=1)
     return [replace(line, text=text) for line, text in zip(block, texts, strict=True)]
 
 
 def _widest(rows: Sequence[Sequence[str]]) -> int:
-    return max(map(len, table(rows[0], rows[1:])))
+    return max(map(len, table(rows[0], rows[1:], gap=1)))
 
 
 def _shorten(text: str, room: int) -> str:

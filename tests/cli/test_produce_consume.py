@@ -1,0 +1,171 @@
+"""`rota produce` and `rota consume`: what was acknowledged is what is read, in order, and counted."""
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.cli.command import Command
+
+if TYPE_CHECKING:
+    from tests.brokers import BrokerUnderTest
+
+NewName = Callable[[str], str]
+
+
+@pytest.fixture
+def topic(cli: Command, new_name: NewName) -> str:
+    """A topic of three partitions."""
+    name = new_name("web-events-partitioned")
+    cli.good("topics", "create", name, "--partitions", "3")
+    return name
+
+
+def read_all(cli: Command, topic: str, count: int, *more: str) -> list[dict[str, object]]:
+    limits = ("--max-messages", str(count), "--timeout-ms", "15000")
+    return cli.good("consume", topic, "--from-beginning", *limits, "--json", *more).json_lines()
+
+
+def test_every_acknowledged_event_is_read_and_keys_keep_their_partition(cli: Command, topic: str) -> None:
+    said = cli.good("produce", topic, "--events", "--count", "500", "--rate", "0", "--keys", "20", "--json")
+    summary = said.json()
+    assert (summary["acknowledged"], summary["failed"]) == (500, 0)
+    records = read_all(cli, topic, 500)
+    counts = Counter(record["partition"] for record in records)
+    assert counts == {entry["partition"]: entry["records"] for entry in summary["partitions"]}
+    homes: dict[object, set[object]] = {}
+    for record in records:
+        homes.setdefault(record["key"], set()).add(record["partition"])
+    assert len(homes) == 20
+    assert all(len(partitions) == 1 for partitions in homes.values())
+    for partition in counts:
+        offsets = [record["offset"] for record in records if record["partition"] == partition]
+        assert offsets == list(range(len(offsets)))
+    numbers = sorted(json.loads(str(record["value"]))["event"] for record in records)
+    assert numbers == list(range(1, 501))
+
+
+def test_keys_land_where_java_s_producer_puts_them(
+    cli: Command, broker: "BrokerUnderTest", kafka_jars: Path, topic: str
+) -> None:
+    from tests.kafka.tools import KafkaTools
+
+    lines = "".join(f"user-{n}:java\n" for n in range(40))
+    separator = ("--property", "parse.key=true", "--property", "key.separator=:")
+    KafkaTools(broker.bootstrap_servers)("kafka-console-producer", "--topic", topic, *separator, stdin=lines)
+    cli.good("produce", topic, "--key-separator", ":", stdin=lines.replace("java", "rota"))
+    homes: dict[object, Counter[object]] = {}
+    for record in read_all(cli, topic, 80):
+        homes.setdefault(record["key"], Counter())[record["partition"]] += 1
+    assert len(homes) == 40
+    assert all(list(partitions.values()) == [2] for partitions in homes.values())
+
+
+def test_lines_from_a_file_and_the_plain_layouts(cli: Command, topic: str, tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_bytes(b"k\tone\nk\ttwo\r\n")
+    cli.good("produce", topic, "--file", str(file), "--key-separator", r"\t")
+    read = ("consume", topic, "--from-beginning", "--max-messages", "2", "--timeout-ms", "15000")
+    assert cli.good(*read).lines == ["one", "two"]
+    columns = ("--print-timestamp", "--print-partition", "--print-offset", "--print-key")
+    first = cli.good(*read, *columns).lines[0].split("\t")
+    assert first[0].startswith("CreateTime:")
+    assert first[1].startswith("Partition:")
+    assert first[2:] == ["Offset:0", "k", "one"]
+    own = cli.good(*read, "--format", r"{key}\t{offset} {value}").lines
+    assert own == ["k\t0 one", "k\t1 two"]
+
+
+def test_bytes_that_are_no_text_survive(cli: Command, topic: str) -> None:
+    cli.good("produce", topic, stdin=b"\xff\xfe\n")
+    (record,) = read_all(cli, topic, 1)
+    assert record["valueBase64"] == "//4="
+    assert record["key"] is None
+
+
+def test_a_line_without_a_key_ends_it_after_those_before(cli: Command, topic: str) -> None:
+    said = cli("produce", topic, "--key-separator", ",", stdin="a,1\nb2\nc,3\n")
+    assert said.code == 1
+    assert said.lines[0].startswith("1 record acknowledged")
+    assert said.err == "error: line 2 holds no key separator ','\n"
+
+
+@pytest.mark.parametrize("line", ["produce {} --events", "consume {}", "consume {} --group g"])
+def test_an_unknown_topic(cli: Command, new_name: NewName, line: str) -> None:
+    topic = new_name("absent")
+    said = cli(*line.format(topic).split())
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        f"error: topic {topic} does not exist at {cli.bootstrap_servers}: "
+        f"`rota topics create {topic}` makes it, `rota topics list` shows the others\n"
+    )
+
+
+def test_fewer_records_than_wanted_is_a_failure(cli: Command, topic: str) -> None:
+    said = cli("consume", topic, "--from-beginning", "--max-messages", "3", "--timeout-ms", "300")
+    assert (said.code, said.err) == (1, "error: only 0 of 3 records came before the timeout\n")
+    assert cli.good("consume", topic, "--from-beginning", "--timeout-ms", "300").out == ""
+
+
+def test_rate_and_duration_bound_what_is_sent(cli: Command, topic: str) -> None:
+    said = cli.good("produce", topic, "--events", "--rate", "20", "--duration", "1", "--json")
+    assert said.json()["acknowledged"] == 20
+
+
+def test_ctrl_c_ends_a_producer_with_its_summary(cli: Command, topic: str) -> None:
+    with cli.start("produce", topic, "--events", "--rate", "50", "--show") as producer:
+        assert producer.next_out().startswith("user-")
+        said = producer.stop()
+    assert (said.code, said.err) == (130, "")
+    assert "acknowledged by" in said.out
+    assert "none failed" in said.out
+
+
+@pytest.mark.parametrize("commit", ["auto", "manual"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_restarted_member_goes_on_where_it_stopped(
+    cli: Command, topic: str, new_name: NewName, commit: str, number: signal.Signals, code: int
+) -> None:
+    group = new_name("resume")
+    joins = ("consume", topic, "--group", group, "--from-beginning", "--commit", commit)
+    cli.good("produce", topic, stdin="1\n2\n3\n")
+    with cli.start(*joins) as member:
+        assert member.next_err().endswith(f"assigned {topic} 0, 1, 2 (now 3 partitions)")
+        first = sorted(member.next_out() for _ in range(3))
+        said = member.stop(number)
+    assert first == ["1", "2", "3"]
+    assert said.code == code
+    assert said.err.strip().endswith(f"revoked {topic} 0, 1, 2 (now 0 partitions)")
+    cli.good("produce", topic, stdin="4\n")
+    said = cli(*joins, "--max-messages", "1", "--timeout-ms", "15000")
+    assert (said.code, said.out) == (0, "4\n")
+
+
+def test_a_second_member_takes_over_and_a_surplus_one_is_idle(cli: Command, new_name: NewName) -> None:
+    topic, group = new_name("small"), new_name("crowd")
+    cli.good("topics", "create", topic, "--partitions", "1")
+    with cli.start("consume", topic, "--group", group, "--client-id", "a") as first:
+        assert "(now 1 partition)" in first.next_err()
+        with cli.start("consume", topic, "--group", group, "--client-id", "b") as second:
+            words = second.next_err()
+            assert words.endswith(
+                "assigned no partition (now 0 partitions; idle: others hold all partitions)"
+            )
+            described = cli("groups", "describe", group, "--members")
+            assert described.err.startswith(f"\nIdle in consumer group '{group}', without a partition: b-")
+            first.stop()
+            deadline = time.monotonic() + 20
+            while f"assigned {topic} 0" not in words:
+                assert time.monotonic() < deadline
+                words = second.next_err()
+
+
+def test_without_a_group_nothing_is_left_behind(cli: Command, topic: str) -> None:
+    before = set(cli.good("groups", "list").lines)
+    cli.good("produce", topic, stdin="x\n")
+    read_all(cli, topic, 1)
+    assert set(cli.good("groups", "list").lines) == before
