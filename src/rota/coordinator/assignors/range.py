@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rota.coordinator.assignors.collector import collector_paused
 from rota.coordinator.assignors.order import bucket_order
 from rota.coordinator.assignors.roundrobin import in_turn
 from rota.coordinator.assignors.subscription import MemberSubscription, partitions_of, subscribed_counts
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["assign_range"]
 
 
+@collector_paused
 def assign_range(
     members: Mapping[str, MemberSubscription], partitions: Mapping[str, int]
 ) -> dict[str, list[TopicPartition]]:

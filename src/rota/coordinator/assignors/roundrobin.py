@@ -10,6 +10,7 @@ from bisect import bisect_left
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from rota.coordinator.assignors.collector import collector_paused
 from rota.coordinator.assignors.order import java_sorted
 from rota.coordinator.assignors.subscription import MemberSubscription, partitions_of, subscribed_counts
 
@@ -42,6 +43,7 @@ def subscriptions_equal(members: Mapping[str, MemberSubscription]) -> bool:
     return all(each.topics == first.topics or topics == frozenset(each.topics) for each in subscriptions)
 
 
+@collector_paused
 def assign_roundrobin(
     members: Mapping[str, MemberSubscription], partitions: Mapping[str, int]
 ) -> dict[str, list[TopicPartition]]:

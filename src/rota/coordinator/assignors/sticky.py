@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rota.coordinator.assignors.claims import Memory, settle_claims
+from rota.coordinator.assignors.collector import collector_paused
 from rota.coordinator.assignors.constrained import assign_constrained
 from rota.coordinator.assignors.general import assign_general
 from rota.coordinator.assignors.roundrobin import subscriptions_equal
@@ -31,17 +32,20 @@ if TYPE_CHECKING:
 __all__ = ["assign_cooperative_sticky", "assign_sticky"]
 
 
+@collector_paused
 def assign_sticky(
     members: Mapping[str, MemberSubscription], partitions: Mapping[str, int]
 ) -> dict[str, list[TopicPartition]]:
     """Assign stickily; what members held before is read from their user data."""
     if not members:
         return {}
-    memories = {member: decode_sticky_user_data(each.user_data) for member, each in members.items()}
+    names = {topic.encode(): topic for topic in partitions}
+    memories = {member: decode_sticky_user_data(each.user_data, names) for member, each in members.items()}
     assignment, _ = _target(members, memories, partitions)
     return assignment
 
 
+@collector_paused
 def assign_cooperative_sticky(
     members: Mapping[str, MemberSubscription], partitions: Mapping[str, int]
 ) -> dict[str, list[TopicPartition]]:

@@ -13,12 +13,12 @@ import struct
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from rota.model import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = [
     "NO_GENERATION",
@@ -61,18 +61,16 @@ class Assignor(Protocol):
     ) -> dict[str, list[TopicPartition]]: ...
 
 
+_SHORT, _INT = struct.Struct(">h"), struct.Struct(">i")
+_new_partition: Callable[[tuple[str, int]], TopicPartition]
 _new_partition = partial(
     tuple.__new__, TopicPartition
 )  # a third of the time of TopicPartition(topic, number)
 
 
-def _numbered(topic: str, numbers: Iterable[int]) -> list[TopicPartition]:
-    return cast("list[TopicPartition]", list(map(_new_partition, zip(repeat(topic), numbers, strict=False))))
-
-
 def partitions_of(topic: str, count: int) -> list[TopicPartition]:
     """All partitions of a topic, in order."""
-    return _numbered(topic, range(count))
+    return list(map(_new_partition, zip(repeat(topic), range(count), strict=False)))
 
 
 def subscribed_counts(members: Iterable[MemberSubscription], partitions: Mapping[str, int]) -> dict[str, int]:
@@ -99,38 +97,49 @@ def encode_sticky_user_data(partitions: Iterable[TopicPartition], generation: in
     return b"".join(parts)
 
 
-def decode_sticky_user_data(data: bytes | None) -> tuple[list[TopicPartition], int]:
-    """``(partitions, generation)`` from a ``sticky`` member's user data; nothing if unreadable."""
+def decode_sticky_user_data(
+    data: bytes | None, topics: dict[bytes, str] | None = None
+) -> tuple[list[TopicPartition], int]:
+    """``(partitions, generation)`` from a ``sticky`` member's user data; nothing if unreadable.
+
+    Versions 0 and 1. Calls that share ``topics`` (name as bytes to name) make each name once.
+    """
     if not data:
         return [], NO_GENERATION
     try:
-        partitions, position = _read_assignment(data)
+        partitions, position = _read_assignment(data, {} if topics is None else topics)
     except (struct.error, ValueError):
         return [], NO_GENERATION
     if len(data) - position < 4:  # version 0 ends here
         return partitions, NO_GENERATION
-    (generation,) = struct.unpack_from(">i", data, position)
+    (generation,) = _INT.unpack_from(data, position)
     return partitions, generation
 
 
-def _read_assignment(data: bytes) -> tuple[list[TopicPartition], int]:
+def _read_assignment(data: bytes, names: dict[bytes, str]) -> tuple[list[TopicPartition], int]:
     partitions: list[TopicPartition] = []
-    (topics,) = struct.unpack_from(">i", data)
-    position = 4
+    (topics,) = _INT.unpack_from(data)
+    position, end = 4, len(data)
     if topics < 0:
         raise ValueError("negative count")
     for _ in range(topics):
-        (size,) = struct.unpack_from(">h", data, position)
-        if size < 0 or size > len(data) - position - 2:
+        (size,) = _SHORT.unpack_from(data, position)
+        position += 2
+        if size < 0 or size > end - position:
             raise ValueError("name runs over the end")
-        topic = data[position + 2 : position + 2 + size].decode("utf-8", "replace")
-        position += 2 + size
-        (count,) = struct.unpack_from(">i", data, position)
-        if count < 0 or count > (len(data) - position - 4) // 4:
+        name = data[position : position + size]
+        topic = names.get(name)
+        if topic is None:
+            topic = names[name] = name.decode("utf-8", "replace")
+        position += size
+        (count,) = _INT.unpack_from(data, position)
+        position += 4
+        if count < 0 or count > (end - position) // 4:
             raise ValueError("numbers run over the end")
-        numbers = struct.unpack_from(f">{count}i", data, position + 4)
-        position += 4 + 4 * count
-        partitions += _numbered(topic, numbers)
+        partitions += map(
+            _new_partition, zip(repeat(topic), struct.unpack_from(f">{count}i", data, position), strict=False)
+        )
+        position += 4 * count
     return partitions, position
 
 
@@ -143,5 +152,5 @@ def decode_cooperative_user_data(data: bytes | None) -> int:
     """The generation in a ``cooperative-sticky`` member's user data, -1 if there is none."""
     if data is None or len(data) < 4:
         return NO_GENERATION
-    (generation,) = struct.unpack_from(">i", data)
+    (generation,) = _INT.unpack_from(data)
     return int(generation)
