@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 from rota.model import TopicPartition
 from rota.timeline import events as ev
@@ -126,6 +127,7 @@ class Story:
 R = ev.RebalanceReason
 
 
+@cache
 def three_consumers_one_killed() -> Story:
     """Three consumers, one each of six partitions' thirds; c3 is killed, missed after 6 s, and comes back."""
     story = Story(partitions=6)
@@ -151,6 +153,7 @@ def three_consumers_one_killed() -> Story:
     return story
 
 
+@cache
 def static_restart() -> Story:
     """Two static members; one is restarted within its session timeout: no rebalance, the same partitions."""
     story = Story(partitions=4)
@@ -166,6 +169,7 @@ def static_restart() -> Story:
     return story
 
 
+@cache
 def short() -> Story:
     """Five seconds, two partitions, one consumer joined by another."""
     story = Story(partitions=2)
@@ -178,6 +182,7 @@ def short() -> Story:
     return story
 
 
+@cache
 def many() -> Story:
     """Fifty partitions, twenty consumers, ten minutes, a rolling restart without static membership."""
     story = Story(partitions=50, produce_every_ms=500, commit_every_ms=2000)

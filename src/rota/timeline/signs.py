@@ -10,7 +10,7 @@ from rota.timeline.events import FaultKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SIGNS", "draw_sign", "is_fatal", "sign_of"]
+__all__ = ["SIGNS", "draw_sign", "is_fatal", "safe", "sign_of"]
 
 SIGNS: Final[Mapping[str, str]] = {
     "started": "consumer started",
@@ -69,6 +69,15 @@ def is_fatal(kind: str) -> bool:
 def draw_sign(sign: str, x: float, y: float, room: float, tip: str = "") -> str:
     """The sign around x, y as an SVG group no higher than room."""
     scale = min(1.0, room / 16)
-    title = f"<title>{escape(tip)}</title>" if tip else ""
+    title = f"<title>{safe(tip)}</title>" if tip else ""
     place = f"translate({x:.1f} {y:.1f})" + (f" scale({scale:.2f})" if scale < 1 else "")
     return f'<g transform="{place}" class="rota-{sign}">{title}{_SHAPES[sign]}</g>'
+
+
+def safe(text: str) -> str:
+    """Escaped, and without the control characters that XML does not allow at all."""
+    allowed = (
+        letter if letter in "\t\n" or (letter >= " " and letter not in "\ufffe\uffff") else "�"
+        for letter in text
+    )
+    return escape("".join(allowed), quote=True)

@@ -7,11 +7,10 @@ that comes from outside is escaped.
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Final
 
 from rota.timeline.look import PATTERNS, Look, looks, seconds
-from rota.timeline.signs import SIGNS, draw_sign, is_fatal, sign_of
+from rota.timeline.signs import SIGNS, draw_sign, is_fatal, safe, sign_of
 
 if TYPE_CHECKING:
     from rota.model import TopicPartition
@@ -124,10 +123,10 @@ class _Picture:
 
     def _rect(self, x: float, y: float, width: float, height: float, attributes: str, tip: str = "") -> None:
         shape = f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" {attributes}'
-        self._parts.append(f"{shape}><title>{_safe(tip)}</title></rect>" if tip else f"{shape}/>")
+        self._parts.append(f"{shape}><title>{safe(tip)}</title></rect>" if tip else f"{shape}/>")
 
     def _text(self, x: float, y: float, text: str, attributes: str = 'class="rota-text"') -> None:
-        self._parts.append(f'<text x="{x:.1f}" y="{y:.1f}" {attributes}>{_safe(text)}</text>')
+        self._parts.append(f'<text x="{x:.1f}" y="{y:.1f}" {attributes}>{safe(text)}</text>')
 
     def _fit(self, text: str, room: float, size: float = _FONT) -> str:
         letters = int(room / (_CHAR * size / _FONT))
@@ -153,14 +152,14 @@ class _Picture:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}" '
             f'viewBox="0 0 {width} {height:.0f}" role="img" '
             f'aria-labelledby="{ident}-title {ident}-desc" font-family="sans-serif" font-size="{_FONT}">\n'
-            f'<title id="{ident}-title">{_safe(self._title)}</title>\n'
-            f'<desc id="{ident}-desc">{_safe(self._story(described))}</desc>\n'
+            f'<title id="{ident}-title">{safe(self._title)}</title>\n'
+            f'<desc id="{ident}-desc">{safe(self._story(described))}</desc>\n'
             f"<style>{_STYLE}</style>\n<defs>{patterns}{hatch}</defs>\n"
             f'<rect width="{width}" height="{height:.0f}" class="rota-page"/>\n'
             f'<text x="{_PAD}" y="28" class="rota-text" font-size="17" font-weight="bold">'
-            f"{_safe(self._fit(self._title, width - 2 * _PAD, 17))}</text>\n"
+            f"{safe(self._fit(self._title, width - 2 * _PAD, 17))}</text>\n"
             f'<text x="{_PAD}" y="48" class="rota-dim">'
-            f"{_safe(self._fit(described, width - 2 * _PAD))}</text>\n"
+            f"{safe(self._fit(described, width - 2 * _PAD))}</text>\n"
         )
 
     def _story(self, described: str) -> str:
@@ -422,12 +421,3 @@ def _tick_step(length_ms: int, most: float) -> int:
             if length_ms / (unit * factor) <= most:
                 return unit * factor
     return length_ms
-
-
-def _safe(text: str) -> str:
-    """Escaped, and without the control characters that XML does not allow at all."""
-    allowed = (
-        letter if letter in "\t\n" or (letter >= " " and letter not in "\ufffe\uffff") else "�"
-        for letter in text
-    )
-    return escape("".join(allowed), quote=True)

@@ -68,7 +68,7 @@ class _Drawing:
             ended = "not completed" if took is None else f"took {seconds(took)}"
             reasons = "; ".join((item.rebalance.words, *item.rebalance.also))
             paused = f", {item.paused} paused" if item.paused else ""
-            text = f"{index:>3} {self._since(item.rebalance.started_ms)}: {reasons} ({ended}{paused})"
+            text = f"{index:>3} {self._since(item.rebalance.started_ms)}: {_plain(reasons)} ({ended}{paused})"
             lines.append(_cut(text, self._width))
         return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -176,8 +176,8 @@ class _Drawing:
         return line
 
     def _legend(self) -> list[str]:
-        parts = [f"{self._paint(look.sign, look)} {name}" for name, look in self._looks.items()]
-        plain = [f"{look.sign} {name}" for name, look in self._looks.items()]
+        parts = [f"{self._paint(look.sign, look)} {_plain(name)}" for name, look in self._looks.items()]
+        plain = [f"{look.sign} {_plain(name)}" for name, look in self._looks.items()]
         lines = _wrapped(parts, self._width, "  ", plain)
         signs = [f"{_BUSY} rebalance"] if self._summary.rebalances else []
         signs += [f"{_PAUSE} records wait"] if self._summary.pauses else []
@@ -203,6 +203,11 @@ def _wrapped(parts: list[str], width: int, between: str, plain: list[str] | None
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """Without control characters: names come from other programs, and a terminal obeys."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _rgb(colour: str) -> str:
