@@ -30,15 +30,14 @@ class Timers:
         self._deadlines[key] = (deadline_ms, callback)
         self._sequence += 1
         heapq.heappush(self._heap, (deadline_ms, self._sequence, key))
+        self._tidy()
         if self._handle is None or deadline_ms < self._handle_ms:
             self._arm()
 
     def cancel(self, key: Hashable) -> None:
         """Forget the deadline of ``key``, if it has one."""
         self._deadlines.pop(key, None)
-        if len(self._heap) > 1024 and len(self._heap) > 4 * len(self._deadlines):
-            self._heap = [entry for entry in self._heap if self._is_current(entry)]
-            heapq.heapify(self._heap)
+        self._tidy()
 
     def run_due(self) -> None:
         """Call back everything whose deadline has passed; tests with a clock of their own call this."""
@@ -58,6 +57,12 @@ class Timers:
             self._handle = None
         self._deadlines.clear()
         self._heap.clear()
+
+    def _tidy(self) -> None:
+        """Drop the entries of moved and cancelled deadlines once they are most of the heap."""
+        if len(self._heap) > 1024 and len(self._heap) > 4 * len(self._deadlines):
+            self._heap = [entry for entry in self._heap if self._is_current(entry)]
+            heapq.heapify(self._heap)
 
     def _is_current(self, entry: tuple[int, int, Hashable]) -> bool:
         current = self._deadlines.get(entry[2])
