@@ -153,7 +153,7 @@ def describe(
         from rota.cli.watch import every as ticks
 
         for _ in ticks(watch):
-            emit_json([report.as_json() for report in look.at(cluster)], indent=None)
+            emit_json(_line(look, cluster), indent=None)
             sys.stdout.flush()
     title = "rota groups describe " + (" ".join(names) or "--all")
     watch_text(watch, title, lambda: _block(look, cluster))
@@ -256,6 +256,14 @@ def _print(reports: Sequence[Report], look: Look) -> None:
             emit(palette.paint(line.text, line.member_id))
         if remark := report.remark():
             note(f"\n{remark}")
+
+
+def _line(look: Look, cluster: Cluster) -> Any:
+    """One line for --watch --json; a look that failed says why in its place."""
+    try:
+        return [report.as_json() for report in look.at(cluster)]
+    except RotaError as error:
+        return {"error": str(error)}
 
 
 def _block(look: Look, cluster: Cluster) -> list[Line]:
