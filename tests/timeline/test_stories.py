@@ -70,6 +70,29 @@ class TestOwnership:
         assert timeline.overlaps() == [Overlap(P0, "a", "b", 60, 90)]
         assert timeline.moves() == [Move(P0, "a", "b", 60, 60)]
 
+    def test_an_excluded_consumer_that_wakes_up_overlaps_too(self) -> None:
+        timeline = Timeline.of(
+            [
+                ev.MemberJoined(1, "g", "a-1", "a", "/h"),
+                ev.Assigned(10, "a", (P0,)),
+                ev.RebalanceCompleted(50, "g", 2, "range", "b-1", {"b-1": ()}),
+                ev.Assigned(60, "b", (P0,)),
+                ev.Lost(90, "a", (P0,)),
+            ]
+        )
+        assert timeline.ownership(P0)[0].end_ms == 50
+        assert timeline.overlaps() == [Overlap(P0, "a", "b", 60, 90)]
+
+    def test_who_starts_again_did_not_live_to_overlap(self) -> None:
+        timeline = Timeline.of(
+            [
+                ev.Assigned(10, "a", (P0,)),
+                ev.Assigned(60, "b", (P0,)),
+                ev.ConsumerStarted(90, "a", 2),
+            ]
+        )
+        assert timeline.overlaps() == []
+
     def test_of_those_who_report_nothing_is_the_coordinators_assignment(self) -> None:
         joined = [ev.MemberJoined(1, "g", f"{name}-uuid", name, "/h") for name in ("a", "b")]
         timeline = Timeline.of(

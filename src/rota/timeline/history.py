@@ -174,6 +174,7 @@ class History:
         record.committed = max(record.committed, event.offset)
 
     def _started(self, event: ev.ConsumerStarted, now_ms: int) -> None:
+        self.ledger.forget(event.consumer)
         self.ledger.release_all(event.consumer, now_ms, "started again")
         self.alive[event.consumer] = True
         self.incidents.append(Incident(now_ms, event.consumer, "started", f"started (pid {event.pid})"))

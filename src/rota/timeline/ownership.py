@@ -138,6 +138,9 @@ class Ledger:
             if owner is not None:
                 self._end(partition, now_ms, f"was replaced by {consumer}")
                 self._displaced[owner, partition] = consumer, now_ms
+            for key, (successor, _) in self._displaced.items():
+                if key[1] == partition and not successor:
+                    self._displaced[key] = consumer, now_ms
             self.spans.setdefault(partition, []).append(Span(consumer, now_ms, None))
             self._held.setdefault(consumer, set()).add(partition)
 
@@ -162,13 +165,25 @@ class Ledger:
         for consumer in sorted(self._held):
             if consumer not in given:
                 if consumer not in names.consumers or consumer in names.known:
-                    self.release_all(consumer, now_ms, "was no longer a member")
+                    self._exclude(consumer, now_ms, believes=consumer in names.consumers)
             elif consumer not in names.consumers:
                 gone = self._held[consumer] - given[consumer]
                 self.release(consumer, sorted(gone), now_ms, "had to give it up")
         for consumer in sorted(given):
             if consumer not in names.consumers:
                 self.assign(consumer, sorted(given[consumer]), now_ms)
+
+    def _exclude(self, consumer: str, now_ms: int, *, believes: bool) -> None:
+        """The group goes on without a consumer, which may still run and believe to own what it did."""
+        held = self.held(consumer)
+        self.release(consumer, held, now_ms, "was no longer a member")
+        if believes:
+            self._displaced.update({(consumer, partition): ("", now_ms) for partition in held})
+
+    def forget(self, consumer: str) -> None:
+        """The consumer begins anew: nobody knows until when its forerunner believed to own anything."""
+        for key in [key for key in self._displaced if key[0] == consumer]:
+            del self._displaced[key]
 
     def moves(self) -> list[Move]:
         """Every change of owner, in order of time."""
@@ -189,7 +204,7 @@ class Ledger:
 
     def _end_overlap(self, consumer: str, partition: TopicPartition, now_ms: int) -> None:
         displaced = self._displaced.pop((consumer, partition), None)
-        if displaced is not None and now_ms > displaced[1]:
+        if displaced is not None and displaced[0] and now_ms > displaced[1]:
             self.overlaps.append(Overlap(partition, consumer, displaced[0], displaced[1], now_ms))
 
     def copy(self) -> Ledger:
