@@ -1,4 +1,4 @@
-"""The signs that mark single moments in the picture of a timeline."""
+"""The signs that mark single moments in the picture of a timeline, and how text is fitted in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rota.timeline.events import FaultKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SIGNS", "draw_sign", "is_fatal", "safe", "sign_of"]
+__all__ = ["SIGNS", "draw_sign", "is_fatal", "safe", "sign_of", "wrapped"]
 
 SIGNS: Final[Mapping[str, str]] = {
     "started": "consumer started",
@@ -81,3 +81,17 @@ def safe(text: str) -> str:
         for letter in text
     )
     return escape("".join(allowed), quote=True)
+
+
+def wrapped(parts: list[str], width: int, between: str, plain: list[str] | None = None) -> list[str]:
+    """The parts in as few lines as fit; ``plain`` has their texts as they count for the width."""
+    lines: list[str] = []
+    room = 0
+    for part, shown in zip(parts, plain or parts, strict=True):
+        if lines and len(shown) + len(between) <= room:
+            lines[-1] += between + part
+            room -= len(between) + len(shown)
+        else:
+            lines.append(part)
+            room = width - len(shown)
+    return lines

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rota.timeline.look import PATTERNS, Look, looks, seconds
-from rota.timeline.signs import SIGNS, draw_sign, is_fatal, safe, sign_of
+from rota.timeline.signs import SIGNS, draw_sign, is_fatal, safe, sign_of, wrapped
 
 if TYPE_CHECKING:
     from rota.model import TopicPartition
@@ -92,7 +92,10 @@ class _Picture:
         longest = max((len(label) for label in self._labels), default=0)
         self._left = _PAD + min(max(longest * _CHAR, 28), 180) + 8
         self._right = self._width - _PAD - 102
-        self._top = 112
+        self._found = wrapped(
+            describe(self._summary).split(" · "), int((self._width - 2 * _PAD) / _CHAR), " · "
+        )
+        self._top = 96 + 16 * len(self._found)
         self._bottom = self._top + count * self._row
 
     def draw(self) -> str:
@@ -157,9 +160,11 @@ class _Picture:
             f"<style>{_STYLE}</style>\n<defs>{patterns}{hatch}</defs>\n"
             f'<rect width="{width}" height="{height:.0f}" class="rota-page"/>\n'
             f'<text x="{_PAD}" y="28" class="rota-text" font-size="17" font-weight="bold">'
-            f"{safe(self._fit(self._title, width - 2 * _PAD, 17))}</text>\n"
-            f'<text x="{_PAD}" y="48" class="rota-dim">'
-            f"{safe(self._fit(described, width - 2 * _PAD))}</text>\n"
+            f"{safe(self._fit(self._title, width - 2 * _PAD, 19.5))}</text>\n"
+            + "".join(
+                f'<text x="{_PAD}" y="{48 + 16 * line}" class="rota-dim">{safe(text)}</text>\n'
+                for line, text in enumerate(self._found)
+            )
         )
 
     def _story(self, described: str) -> str:
@@ -262,7 +267,8 @@ class _Picture:
             self._pause(pause)
 
     def _pause(self, pause: Pause) -> None:
-        inset = 3 if self._row >= 18 else 1
+        # Slimmer than a bar: an owner that does not read shows as a frame around the hatch.
+        inset = 6 if self._row >= 18 else 2
         end_ms = self._summary.end_ms if pause.end_ms is None else pause.end_ms
         x, y = self._x(pause.start_ms), self._y(pause.partition) + inset
         width, height = max(self._x(end_ms) - x, 2), self._row - 2 * inset

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rota.timeline.look import Look, looks, seconds
-from rota.timeline.signs import is_fatal
+from rota.timeline.signs import is_fatal, wrapped
 from rota.timeline.svg import describe
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class _Drawing:
 
     def draw(self) -> str:
         """All lines."""
-        lines = [*_wrapped(describe(self._summary).split(" · "), self._width, " · "), ""]
+        lines = [*wrapped(describe(self._summary).split(" · "), self._width, " · "), ""]
         if self._summary.rebalances:
             lines.append(self._framed("", self._rebalance_line(), ""))
         for part, label in zip(self._summary.partitions, self._labels, strict=True):
@@ -178,27 +178,13 @@ class _Drawing:
     def _legend(self) -> list[str]:
         parts = [f"{self._paint(look.sign, look)} {_plain(name)}" for name, look in self._looks.items()]
         plain = [f"{look.sign} {_plain(name)}" for name, look in self._looks.items()]
-        lines = _wrapped(parts, self._width, "  ", plain)
+        lines = wrapped(parts, self._width, "  ", plain)
         signs = [f"{_BUSY} rebalance"] if self._summary.rebalances else []
         signs += [f"{_PAUSE} records wait"] if self._summary.pauses else []
         signs += [f"{_KILLED} killed"] if any(is_fatal(item.kind) for item in self._summary.incidents) else []
         signs += [f"{_AGAIN} records came again"] if self._summary.duplicates else []
         signs += [f"{_LOST} records lost"] if self._summary.losses else []
-        return [*lines, *_wrapped(signs, self._width, "  "), ""]
-
-
-def _wrapped(parts: list[str], width: int, between: str, plain: list[str] | None = None) -> list[str]:
-    """The parts in as few lines as fit; ``plain`` has their texts as they count for the width."""
-    lines: list[str] = []
-    room = 0
-    for part, shown in zip(parts, plain or parts, strict=True):
-        if lines and len(shown) + len(between) <= room:
-            lines[-1] += between + part
-            room -= len(between) + len(shown)
-        else:
-            lines.append(part)
-            room = width - len(shown)
-    return lines
+        return [*lines, *wrapped(signs, self._width, "  "), ""]
 
 
 def _cut(text: str, width: int) -> str:
