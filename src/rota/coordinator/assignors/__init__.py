@@ -9,6 +9,9 @@ where that client itself goes wrong they are what it should have been:
 - a member that subscribes to no topic gets none (Java may take the others' topics for its own);
 - a former holder that no longer subscribes to a topic does not get its partition back.
 
+Members with equal subscriptions settle in two cooperative rebalances. With unequal ones a third may be needed,
+in Java as here: the second round may find one more partition to move.
+
 Left out: rack awareness (KIP-881). Racks change the result only where members *and* replicas name racks and
 some partition has no replica in some rack; on a single broker that cannot be.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Move", "Plan", "plan"]
 
-_MOST_ROUNDS = 20  # cooperative groups settle in two rounds; more would be our bug
+_MOST_ROUNDS = 20  # members that want the same settle in two; this many would be our bug
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Plan:
     strategy: str
     assignment: Mapping[str, tuple[TopicPartition, ...]]  # in the order of the members' names
     moves: tuple[Move, ...] = ()
-    rounds: int = 1  # rebalances until stable: a cooperative group needs a second one to hand partitions over
+    rounds: int = 1  # rebalances until stable: a cooperative group hands partitions over in a second one
 
     @property
     def rows(self) -> list[tuple[str, tuple[TopicPartition, ...]]]:
