@@ -6,13 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cli.command import Command
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
+    from tests.kafka.tools import KafkaTools
 
 NewName = Callable[[str], str]
 
@@ -169,3 +170,37 @@ def test_without_a_group_nothing_is_left_behind(cli: Command, topic: str) -> Non
     cli.good("produce", topic, stdin="x\n")
     read_all(cli, topic, 1)
     assert set(cli.good("groups", "list").lines) == before
+
+
+def test_consumer_offsets_can_be_read_as_kafka_s_formatters_print_them(
+    cli: Command, broker: "BrokerUnderTest", kafka_jars: Path, topic: str, new_name: NewName
+) -> None:
+    from tests.kafka.tools import KafkaTools
+
+    group = new_name("readable")
+    cli.good("produce", topic, stdin="1\n2\n3\n")
+    limits = ("--max-messages", "3", "--timeout-ms", "15000")
+    assert (
+        cli("consume", topic, "--group", group, "--from-beginning", "--commit", "manual", *limits).code == 0
+    )
+    read = ("consume", "__consumer_offsets", "--from-beginning", "--decode-offsets", "--timeout-ms", "2000")
+    ours = [record for record in cli.good(*read).json_lines() if record["key"]["data"]["group"] == group]
+    assert {record["key"]["type"] for record in ours} == {1, 2}
+    for kind, formatter in ((1, "OffsetsMessageFormatter"), (2, "GroupMetadataMessageFormatter")):
+        theirs = _formatted(KafkaTools(broker.bootstrap_servers), formatter, group)
+        assert [record for record in ours if record["key"]["type"] == kind] == theirs
+    commits = [record["value"]["data"]["offset"] for record in ours if record["key"]["type"] == 1]
+    assert sum(commits) == 3
+
+
+def _formatted(tools: "KafkaTools", formatter: str, group: str) -> list[dict[str, Any]]:
+    """What Kafka's console consumer prints of one group; one object after the other, without line ends."""
+    arguments = ("--topic", "__consumer_offsets", "--from-beginning", "--timeout-ms", "4000", "--formatter")
+    text = tools("kafka-console-consumer", *arguments, f"org.apache.kafka.tools.consumer.{formatter}")
+    found: list[dict[str, Any]] = []
+    decoder = json.JSONDecoder()
+    at = 0
+    while (at := text.find("{", at)) >= 0:
+        record, at = decoder.raw_decode(text, at)
+        found += [record] if record["key"]["data"]["group"] == group else []
+    return found

@@ -48,6 +48,7 @@ USAGE = {
     "consume t --format {key:d}": "--format: Unknown format code 'd'",
     "consume t --json --format {key}": "--json and --format exclude each other",
     "consume t --json --print-key": "--print-… belongs to the plain layout",
+    "consume t --decode-offsets --json": "--decode-offsets prints JSON of its own",
     "consume t --commit manual": "give --group too",
     "consume t --commit never": "'never' is not one of 'auto', 'manual'",
     "consume ^t": "a pattern (^…) needs --group",

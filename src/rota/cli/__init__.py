@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> int:
     """Run one command line and give its exit code."""
     import click
 
-    from rota.cli.root import root
+    from rota.cli.root import PipeClosedError, root
     from rota.model import RotaError
 
     try:
@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
         return INTERRUPTED
     except RotaError as error:
         return _failed(str(error), error.exit_code)
-    except BrokenPipeError:
+    except (BrokenPipeError, PipeClosedError):
         return _pipe_closed()
     return result if isinstance(result, int) else 0
 

@@ -61,6 +61,11 @@ COMMIT_EVERY_S = 1.0
 )
 @json_option("Print one JSON object a record.")
 @click.option(
+    "--decode-offsets",
+    is_flag=True,
+    help="Print the records of __consumer_offsets in words, as Kafka's formatters for them do.",
+)
+@click.option(
     "--commit",
     type=click.Choice(["auto", "manual"]),
     default="auto",
@@ -106,6 +111,7 @@ def consume(
     print_timestamp: bool,
     layout: str | None,
     as_json: bool,
+    decode_offsets: bool,
     commit: str,
     auto_commit_interval_ms: int,
     delay_ms: int,
@@ -127,6 +133,7 @@ def consume(
       rota consume web-events-partitioned --group tour --client-id consumer-1
       rota consume orders --group slow --commit manual --delay-ms 500
       rota consume new_users --from-beginning --max-messages 10 --timeout-ms 5000 --json
+      rota consume __consumer_offsets --from-beginning --decode-offsets
       rota consume new_users --format '{partition}@{offset} {key}={value}'
     """
     columns = {
@@ -135,7 +142,9 @@ def consume(
         "offset": print_offset,
         "timestamp": print_timestamp,
     }
-    render = _renderer(layout, as_json=as_json, columns=columns)
+    if decode_offsets and (as_json or layout is not None or any(columns.values())):
+        raise RotaError("--decode-offsets prints JSON of its own; leave out the other layouts", exit_code=2)
+    render = _renderer(layout, as_json=as_json, decode_offsets=decode_offsets, columns=columns)
     _check_group_options(group, topics, commit=commit, instance_id=instance_id)
     chosen = key_values(properties, "--property")
     plain = [topic for topic in topics if not topic.startswith("^")]
@@ -303,13 +312,19 @@ class Reader:
         self._done.clear()
 
 
-def _renderer(layout: str | None, *, as_json: bool, columns: dict[str, bool]) -> Callable[[Message], bytes]:
+def _renderer(
+    layout: str | None, *, as_json: bool, decode_offsets: bool, columns: dict[str, bool]
+) -> Callable[[Message], bytes]:
     if as_json and layout is not None:
         raise RotaError("--json and --format exclude each other", exit_code=2)
     if (as_json or layout is not None) and any(columns.values()):
         raise RotaError(
             "--print-… belongs to the plain layout; --json and --format hold it already", exit_code=2
         )
+    if decode_offsets:
+        from rota.cli.offsets_format import offsets_line
+
+        return offsets_line
     if as_json:
         return record_format.json_line
     return record_format.console(**columns) if layout is None else record_format.pattern(layout)

@@ -155,7 +155,8 @@ def describe(
         for _ in ticks(watch):
             emit_json(_line(look, cluster), indent=None)
             sys.stdout.flush()
-    title = "rota groups describe " + (" ".join(names) or "--all")
+    options = ([f"--{view}"] if view != "offsets" else []) + (["--verbose"] if verbose else [])
+    title = " ".join(["rota groups describe", *(names or ["--all"]), *options])
     watch_text(watch, title, lambda: _block(look, cluster))
     return 0
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from rota import __version__
 from rota.cli.lazy import LazyGroup
 
-__all__ = ["root"]
+__all__ = ["PipeClosedError", "root"]
 
 COMMANDS = {
     "broker": ("rota.cli.broker:broker", "Run a Kafka-compatible broker on this machine."),
@@ -21,8 +23,23 @@ COMMANDS = {
 }
 
 
+class PipeClosedError(Exception):
+    """Whoever read the output has had enough; click would make a failure of it, which it is not."""
+
+
+class Root(LazyGroup):
+    """The outermost group."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and keep a closed pipe out of click's hands."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise PipeClosedError from None
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=Root,
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -25,7 +25,7 @@ COLOURS = (39, 208, 43, 205, 220, 141, 77, 173)
 
 SHORTEST_ID = 9
 
-DISPENSABLE = ("GROUP", "HOST", "LEADER-EPOCH")
+DISPENSABLE = ("HOST", "LEADER-EPOCH", "GROUP")
 """Columns that a narrow window may do without, in this order; the title names the group already."""
 
 HOME, CLEAR_SCREEN, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[2J", "\x1b[K", "\x1b[J"

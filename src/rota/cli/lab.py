@@ -1,0 +1,289 @@
+"""``rota lab``: a consumer group of real processes to watch, to steer and to break."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from rota.cli.output import emit, emit_json, note
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rota.rehearsal.session import Session
+    from rota.rehearsal.settings import LabSettings
+    from rota.timeline import Summary
+
+__all__ = ["lab"]
+
+
+@click.command()
+@click.option(
+    "--consumers", type=click.IntRange(1, 9), default=3, show_default=True, help="How many to start with."
+)
+@click.option(
+    "--partitions", type=click.IntRange(1, 100), default=3, show_default=True, help="Of the lab's topic."
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 2000),
+    default=30.0,
+    show_default=True,
+    metavar="N",
+    help="Events a second from the producer.",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="End after this time, even in the middle of the script.",
+)
+@click.option(
+    "--assignor",
+    type=click.Choice(["range", "roundrobin", "cooperative-sticky"]),
+    default="range",
+    show_default=True,
+    help="How partitions are shared out; the first two stop everybody for each rebalance.",
+)
+@click.option("--static", is_flag=True, help="Static members: each consumer has a group.instance.id.")
+@click.option(
+    "--session-timeout",
+    type=click.IntRange(1000),
+    default=6000,
+    show_default=True,
+    metavar="MS",
+    help="Silence after which a consumer is taken for dead (Kafka's default: 45000).",
+)
+@click.option(
+    "--commit",
+    type=click.Choice(["manual", "auto"]),
+    default="manual",
+    show_default=True,
+    help="Commit what is done, or let the client commit what it has handed out.",
+)
+@click.option(
+    "--auto-commit-interval",
+    type=click.IntRange(1),
+    default=5000,
+    show_default=True,
+    metavar="MS",
+    help="How often the client commits, with --commit auto.",
+)
+@click.option(
+    "--handler",
+    type=click.FloatRange(0, 2000),
+    default=10.0,
+    show_default=True,
+    metavar="MS",
+    help="How long a consumer works on one record.",
+)
+@click.option("--users", type=click.IntRange(1), default=100, show_default=True, help="Keys of the events.")
+@click.option(
+    "--skew",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="S",
+    help="How much busier the first users are (1 makes a hot partition).",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same events.")
+@click.option("--script", is_flag=True, help="On a terminal: play the script at once, and end with it.")
+@click.option("--plain", is_flag=True, help="On a terminal: plain lines, as into a file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON; the story goes to stderr.")
+@click.option(
+    "--svg",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw who owned what, pauses and repeats.",
+)
+@click.option(
+    "--timeline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep all events as JSON lines.",
+)
+@click.option(
+    "--bootstrap-server",
+    "-b",
+    metavar="HOST:PORT",
+    help="Use this Kafka instead of an embedded broker; the lab only touches a group and a topic of its own.",
+)
+@click.option(
+    "--command-config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Client properties for that Kafka (security.protocol=…, sasl.…).",
+)
+@click.option(
+    "--topic", default="web-events-partitioned", show_default=True, metavar="NAME", help="The lab's topic."
+)
+@click.option(
+    "--group", default="web-events-group", show_default=True, metavar="NAME", help="The lab's group."
+)
+@click.option(
+    "--keep", is_flag=True, help="With --bootstrap-server: do not delete group and topic at the end."
+)
+def lab(
+    script: bool, plain: bool, as_json: bool, svg: Path | None, timeline: Path | None, **options: Any
+) -> int:
+    """Watch a consumer group rebalance live, and steer it.
+
+    Starts a broker, a topic, a producer of web events and consumers, each in its own process. On a terminal you
+    see who owns which partition, and keys add, kill, stop, freeze and slow consumers. Without a terminal a script
+    kills one consumer with kill -9, brings it back, stops others and overloads the last one.
+
+    At the end comes what was measured: pauses, moves, records processed twice, and whether every acknowledged
+    record was processed. Exit code 1 if one was lost.
+
+    \b
+    Examples:
+      rota lab
+      rota lab --assignor cooperative-sticky --consumers 2 --partitions 6
+      rota lab --script --svg lab.svg
+      rota lab | cat                          the script, in plain lines
+    """
+    settings = _settings(**options)
+    for path in (svg, timeline):
+        _check_writable(path)
+    live = not plain and not as_json and _is_terminal()
+    say = note if as_json else _flushed
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    return _run(settings, say, live=live, play=script, as_json=as_json, svg=svg, timeline=timeline)
+
+
+def _run(
+    settings: LabSettings,
+    say: Callable[[str], None],
+    *,
+    live: bool,
+    play: bool,
+    as_json: bool,
+    svg: Path | None,
+    timeline: Path | None,
+) -> int:
+    from rota.rehearsal.lab import Lab
+    from rota.rehearsal.plain import run_plain
+    from rota.rehearsal.report import exit_code
+
+    with Lab(settings) as stage:
+        _announce(settings, say)
+        stage.start()
+        say(f"Cluster {stage.bootstrap}, topic {settings.topic}, group {settings.group}.")
+        if live:
+            from rich.console import Console
+
+            from rota.rehearsal.live import run_live
+
+            session = run_live(stage, Console(), play=play)
+        else:
+            session = run_plain(stage, say)
+        summary = session.conclude()
+        _report(session, summary, as_json=as_json)
+        _write_files(session, svg, timeline, say)
+    for line in stage.notes:
+        note(f"left behind: {line}")
+    return exit_code(summary)
+
+
+def _settings(
+    session_timeout: int,
+    auto_commit_interval: int,
+    handler: float,
+    duration: float | None,
+    bootstrap_server: str | None,
+    command_config: Path | None,
+    **options: Any,
+) -> LabSettings:
+    from rota.cluster import client_properties, read_properties
+    from rota.rehearsal.settings import LabSettings
+
+    if command_config is not None and bootstrap_server is None:
+        raise RotaError(
+            "--command-config is for the Kafka of --bootstrap-server, which is missing", exit_code=2
+        )
+    properties = client_properties(read_properties(command_config)) if command_config is not None else {}
+    properties.pop("bootstrap.servers", None)
+    return LabSettings(
+        session_timeout_ms=session_timeout,
+        auto_commit_interval_ms=auto_commit_interval,
+        handler_delay_ms=handler,
+        duration_s=duration,
+        bootstrap=bootstrap_server,
+        client_properties=properties,
+        **options,
+    )
+
+
+def _announce(settings: LabSettings, say: Callable[[str], None]) -> None:
+    changes = settings.changes()
+    if changes:
+        say("Changed for the lesson: " + "; ".join(map(str, changes)) + ".")
+
+
+def _report(session: Session, summary: Summary, *, as_json: bool) -> None:
+    from rota.rehearsal.report import summary_document, summary_lines
+    from rota.timeline.text import draw_text
+
+    if as_json:
+        changed = {change.name: change.value for change in session.lab.settings.changes()}
+        emit_json(summary_document(summary, changed_settings=changed))
+        return
+    emit()
+    for line in summary_lines(summary):
+        emit(line)
+    emit()
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    emit(draw_text(session.whole(), _width(), color=colour).rstrip("\n"))
+
+
+def _write_files(
+    session: Session, svg: Path | None, timeline: Path | None, say: Callable[[str], None]
+) -> None:
+    if svg is not None:
+        from rota.timeline.svg import draw_svg
+
+        svg.write_text(draw_svg(session.whole(), title=f"rota lab: {session.lab.settings.group}"))
+        say(f"The picture is in {svg}.")
+    if timeline is not None:
+        from rota.timeline.events import to_json
+
+        events = sorted(session.lab.events, key=lambda event: event.at_ms)
+        timeline.write_text("".join(to_json(event) + "\n" for event in events))
+        say(f"The recording is in {timeline}.")
+
+
+def _check_writable(path: Path | None) -> None:
+    """Find out before the lab, not after it, that its results have nowhere to go."""
+    if path is None:
+        return
+    try:
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise RotaError(f"cannot write {path}: {error.strerror}", exit_code=2) from None
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def _flushed(text: str) -> None:
+    emit(text)
+    sys.stdout.flush()
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
