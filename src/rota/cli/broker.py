@@ -91,7 +91,7 @@ def broker(
 
     settings: dict[str, str] = {}
     if config_file is not None:
-        from rota.cli.properties_file import read_properties
+        from rota.properties_file import read_properties
 
         settings = read_properties(config_file)
     settings |= key_values(configs, "--config")

@@ -65,7 +65,7 @@ def key_values(pairs: Iterable[str], option: str) -> dict[str, str]:
 
 
 def _cluster(bootstrap_server: str, command_config: Path | None) -> Cluster:
-    from rota.cli.properties_file import read_properties
+    from rota.properties_file import read_properties
     from rota.cluster import Cluster
 
     properties = read_properties(command_config) if command_config is not None else {}

@@ -17,6 +17,7 @@ from rota.cluster.descriptions import (
 )
 from rota.cluster.errors import ClusterError, explain
 from rota.cluster.properties import client_properties
+from rota.properties_file import read_properties
 
 __all__ = [
     "DEFAULT_BOOTSTRAP",
@@ -32,4 +33,5 @@ __all__ = [
     "TopicDescription",
     "client_properties",
     "explain",
+    "read_properties",
 ]
