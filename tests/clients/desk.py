@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from confluent_kafka import (
     Consumer,
@@ -37,6 +38,9 @@ class Broker(Protocol):
 
     kind: str
     bootstrap_servers: str
+
+    @property
+    def data_dir(self) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,5 +284,12 @@ def _generation(value: bytes | None) -> int:
     return int(struct.unpack_from(">i", value, start)[0])
 
 
-def lines_of_json(text: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+def json_objects(text: str) -> list[dict[str, Any]]:
+    """The JSON objects that a tool printed, one after another, on lines of their own or not."""
+    found: list[dict[str, Any]] = []
+    decoder, start = json.JSONDecoder(), text.find("{")
+    while start >= 0:
+        value, end = decoder.raw_decode(text, start)
+        found.append(value)
+        start = text.find("{", end)
+    return found

@@ -37,7 +37,7 @@ class KafkaTools:
     def __call__(self, name: str, *arguments: str | Path, stdin: str = "", timeout_s: float = 60.0) -> str:
         """Standard output of the tool; an AssertionError with all it said if it fails."""
         done = subprocess.run(
-            tool_command(name, "--bootstrap-server", self.bootstrap_servers, *arguments),
+            tool_command(name, *arguments, "--bootstrap-server", self.bootstrap_servers),
             input=stdin,
             capture_output=True,
             text=True,

@@ -1,0 +1,65 @@
+"""The broker stops or crashes under a working group: the group goes on, without a rebalance and without a
+loss.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from confluent_kafka import Producer
+from tests.clients.desk import Desk
+from tests.kafka.ports import wait_until
+
+if TYPE_CHECKING:
+    from tests.brokers import BrokerUnderTest
+    from tests.clients.member import Member
+
+CLIENTS = ("confluent", "kafka-python", "aiokafka")
+
+
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_groups_live_through_a_restart_of_the_broker(own_broker: "BrokerUnderTest", how: str) -> None:
+    """Members of three libraries, each in its group; nothing acknowledged is lost, nobody is rebalanced."""
+    with Desk(own_broker) as desk:
+        topic = desk.topic("restart")
+        partitions = desk.produce(topic, per_partition=2)
+        members: dict[str, list[Member]] = {}
+        groups = {client: desk.name(f"restart-{client}") for client in CLIENTS}
+        settings: dict[str, Any] = {"session_timeout_ms": 30_000, "commit_each_poll": True}
+        for client, group in groups.items():
+            members[client] = [desk.member(client, group, topic, **settings) for _ in range(2)]
+        before = {client: desk.wait_stable(groups[client], members[client], partitions) for client in CLIENTS}
+        generations = {client: desk.generation(group) for client, group in groups.items()}
+        for group in groups.values():
+            wait_until("the first records are committed", committed(desk, group, partitions, 2))
+
+        if how == "kill":
+            own_broker.kill()
+            own_broker.start()
+        else:
+            own_broker.restart()
+
+        produce_after(desk, topic)
+        for client, group in groups.items():
+            wait_until("the second records are committed", committed(desk, group, partitions, 4), 60)
+            after = desk.wait_stable(group, members[client], partitions, 60)
+            assert after.members == before[client].members
+            assert desk.generation(group) == generations[client]
+            for member in members[client]:
+                assert member.kinds().count("assigned") <= 2  # joined, made room for the other; then no more
+                offsets = [(record.partition, record.offset) for record in member.records]
+                assert len(offsets) == len(set(offsets)), "delivered twice"
+
+
+def committed(desk: Desk, group: str, partitions: list[tuple[str, int]], offset: int) -> "Any":
+    return lambda: desk.committed(group) == dict.fromkeys(partitions, offset)
+
+
+def produce_after(desk: Desk, topic: str) -> None:
+    """Two more records in each partition; the producer waits for the broker by itself."""
+    producer = Producer(
+        {"bootstrap.servers": desk.bootstrap_servers, "enable.idempotence": True, "log_level": 0}
+    )
+    for partition in range(5):
+        for number in (2, 3):
+            producer.produce(topic, str(number).encode(), partition=partition)
+    assert producer.flush(60) == 0
