@@ -65,8 +65,8 @@ def key_values(pairs: Iterable[str], option: str) -> dict[str, str]:
 
 
 def _cluster(bootstrap_server: str, command_config: Path | None) -> Cluster:
-    from rota.properties_file import read_properties
     from rota.cluster import Cluster
+    from rota.properties_file import read_properties
 
     properties = read_properties(command_config) if command_config is not None else {}
     properties.pop("bootstrap.servers", None)
