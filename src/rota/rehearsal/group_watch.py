@@ -1,0 +1,109 @@
+"""The coordinator's view of a group on a broker that does not record it: two looks, and what changed between.
+
+Kafka tells nobody why a group rebalances. Two descriptions of a group show who came and who went; the lab knows
+whom it killed, froze or stopped. Together that is a reason. What begins and ends between two looks is not seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+from rota.model import RotaError
+from rota.rehearsal.recording import clock_ms
+from rota.timeline.events import (
+    Event,
+    MemberJoined,
+    MemberLeft,
+    RebalanceCompleted,
+    RebalanceReason,
+    RebalanceStarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from rota.cluster import Cluster, GroupDescription
+
+__all__ = ["GroupWatch", "differences"]
+
+INTERVAL_S = 0.4
+
+
+def differences(
+    before: GroupDescription, after: GroupDescription, silent: Collection[str], generation: int, at_ms: int
+) -> list[Event]:
+    """What happened between two descriptions of one group.
+
+    ``silent`` are the client ids of those that were killed or frozen: when they go, their session ended.
+    ``generation`` counts the completed rebalances so far, for a description does not tell it.
+    """
+    group = after.group
+    old = {member.member_id: member for member in before.members}
+    new = {member.member_id: member for member in after.members}
+    found: list[Event] = []
+    reasons: list[tuple[RebalanceReason, str]] = []
+    for member_id, member in new.items():
+        if member_id not in old:
+            found.append(
+                MemberJoined(at_ms, group, member_id, member.client_id, member.host, member.instance_id)
+            )
+            reasons.append((RebalanceReason.MEMBER_JOINED, member_id))
+    for member_id, member in old.items():
+        if member_id not in new:
+            gone = member.client_id in silent
+            reason = RebalanceReason.SESSION_EXPIRED if gone else RebalanceReason.MEMBER_LEFT
+            found.append(MemberLeft(at_ms, group, member_id, reason, "seen by asking"))
+            reasons.append((reason, member_id))
+    stable = after.state == "Stable"
+    shared = {member_id: member.assignment for member_id, member in new.items()}
+    changed = shared != {member_id: member.assignment for member_id, member in old.items()}
+    if before.state in ("Stable", "Empty", "Dead") and (not stable or changed) and after.members:
+        reason, who = reasons[0] if reasons else (RebalanceReason.MEMBER_REJOINED, "")
+        found.append(RebalanceStarted(at_ms, group, generation, reason, who, "seen by asking"))
+    if stable and (changed or before.state != "Stable"):
+        found.append(RebalanceCompleted(at_ms, group, generation + 1, after.assignor or None, None, shared))
+    return found
+
+
+class GroupWatch:
+    """Asks for the group's description again and again, in a thread of its own; ``read`` gives the news."""
+
+    def __init__(self, cluster: Cluster, group: str) -> None:
+        self.silent: set[str] = set()
+        self._cluster = cluster
+        self._group = group
+        self._found: list[Event] = []
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="group-watch", daemon=True)
+        self._thread.start()
+
+    def read(self) -> list[Event]:
+        """What was seen since the last time."""
+        with self._lock:
+            found, self._found = self._found, []
+        return found
+
+    def close(self) -> None:
+        """Stop asking."""
+        self._stop.set()
+        self._thread.join(self._cluster.timeout_s + 2)
+
+    def _watch(self) -> None:
+        before: GroupDescription | None = None
+        generation = 0
+        while not self._stop.is_set():
+            after: GroupDescription | None = (
+                before  # if nobody answers: the broker may be back at the next look
+            )
+            with contextlib.suppress(RotaError):
+                after = self._cluster.describe_groups([self._group])[self._group]
+            if before is not None and after is not None:
+                found = differences(before, after, frozenset(self.silent), generation, clock_ms())
+                generation += sum(isinstance(event, RebalanceCompleted) for event in found)
+                with self._lock:
+                    self._found += found
+            before = after
+            self._stop.wait(INTERVAL_S)

@@ -1,0 +1,87 @@
+"""A lab never touches what it did not make: neither a group that others are in, nor a topic that others use.
+
+A group made by a lab is known by its mark, the metadata of its committed offsets. Joining any other group would
+take partitions from its members; writing into any other topic would feed made-up events to whoever reads it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import TopicPartition as ClientPartition
+
+from rota.cluster import explain
+from rota.model import RotaError
+from rota.rehearsal.actors.consumer import MARK
+
+if TYPE_CHECKING:
+    from rota.cluster import Cluster
+    from rota.rehearsal.settings import LabSettings
+
+__all__ = ["check_free", "clean_up", "mark_group"]
+
+ALIVE_STATES = ("Empty", "Dead")
+
+
+def check_free(cluster: Cluster, settings: LabSettings) -> None:
+    """Refuse, saying why and what to do instead, unless group and topic are free or a lab's own.
+
+    Raises:
+        RotaError: somebody is in the group, the group is not a lab's, or the topic is not a lab's.
+    """
+    group, topic, where = settings.group, settings.topic, cluster.bootstrap
+    description = cluster.describe_groups([group])[group]
+    if description.members or description.state not in ALIVE_STATES:
+        who = ", ".join(member.client_id for member in description.members[:3]) or description.state
+        count = len(description.members)
+        raise RotaError(
+            f"refusing to join the group {group} at {where}: it is alive ({count} "
+            f"member{'s' if count != 1 else ''}: {who}), and a rehearsal would take partitions from it; "
+            "choose another name with --group"
+        )
+    offsets = cluster.committed_offsets(group) if description.exists else {}
+    ours = any(offset.metadata == MARK for offset in offsets.values())
+    if offsets and not ours:
+        raise RotaError(
+            f"refusing to join the group {group} at {where}: no lab made it (it has committed offsets "
+            f"of {next(iter(offsets)).topic}), and a rehearsal would move them; choose another name with --group"
+        )
+    own_topics = {tp.topic for tp, offset in offsets.items() if offset.metadata == MARK}
+    if topic in cluster.topics() and topic not in own_topics:
+        raise RotaError(
+            f"refusing to write into the topic {topic} at {where}: it exists and no lab made it; "
+            "choose another name with --topic"
+        )
+
+
+def mark_group(cluster: Cluster, settings: LabSettings) -> None:
+    """Put the mark on all offsets of a group that is to be kept; automatic commits leave none.
+
+    Raises:
+        RotaError: the group still has members, or the cluster refuses.
+    """
+    offsets = cluster.committed_offsets(settings.group)
+    if not offsets:
+        return
+    marked = [ClientPartition(tp.topic, tp.partition, at.offset, MARK) for tp, at in offsets.items()]
+    request = ConsumerGroupTopicPartitions(settings.group, marked)
+    future = cluster.admin.alter_consumer_group_offsets([request], request_timeout=cluster.timeout_s)
+    try:
+        future[settings.group].result(cluster.timeout_s + 2)
+    except KafkaException as error:
+        raise explain(error, f"mark the group {settings.group}") from None
+
+
+def clean_up(cluster: Cluster, settings: LabSettings) -> list[str]:
+    """Delete the lab's group and topic; gives what could not be deleted, and why."""
+    left: list[str] = []
+    future = cluster.admin.delete_consumer_groups([settings.group], request_timeout=cluster.timeout_s)
+    try:
+        future[settings.group].result(cluster.timeout_s + 2)
+    except KafkaException as error:
+        left.append(str(explain(error, f"delete the group {settings.group}")))
+    failure = cluster.delete_topics([settings.topic])[settings.topic]
+    if failure is not None:
+        left.append(str(failure))
+    return left

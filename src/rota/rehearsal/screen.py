@@ -1,0 +1,220 @@
+"""The lab's screen, drawn anew from a `Board` each time; it fits itself to the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from rota.rehearsal.story import clock_text
+from rota.timeline.look import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rota.model import TopicPartition
+    from rota.rehearsal.board import Board, ConsumerRow, PartitionRow
+    from rota.rehearsal.lab import Lab
+    from rota.rehearsal.session import Line
+
+__all__ = ["View", "draw_screen"]
+
+STRIP_MS = 60_000
+LEAST_STRIP = 12
+
+KEYS = (
+    ("a", "add"),
+    ("k", "kill -9"),
+    ("s", "stop"),
+    ("f", "freeze/thaw"),
+    ("d", "slower"),
+    ("u", "faster"),
+    ("1-9", "choose"),
+    ("+ -", "rate"),
+    ("p", "script"),
+    ("?", "help"),
+    ("q", "quit"),
+)
+
+HELP = (
+    ("1 … 9", "choose a consumer; k, s, f, d and u then concern it"),
+    ("a", "add: start one that does not run, or one more"),
+    ("k", "kill -9: gone without a word; the group notices when its session times out"),
+    ("s", "stop (SIGTERM): it commits and leaves; the group notices at once"),
+    ("f", "freeze (SIGSTOP), again f: thaw; a frozen one is silent, then wakes up as a zombie"),
+    ("d  u", "slow down, speed up: how long its handler takes for one record"),
+    ("+  -", "more, fewer events a second from the producer"),
+    ("p", "play the script: kill, come back, leave, overload, scale out"),
+    ("q", "quit: what is left is read, then the summary"),
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a screen is drawn from."""
+
+    board: Board
+    lab: Lab
+    chosen: int
+    lines: Sequence[Line]
+    help: bool
+    age_s: float
+
+
+def draw_screen(view: View, width: int, height: int) -> Group:
+    """All of it, ``height`` rows or fewer."""
+    parts: list[Text | Table] = [*_head(view, width), Text("")]
+    parts += [_partitions(view, width), Text(""), _consumers(view)]
+    used = 6 + len(view.board.partitions) + 2 + len(view.board.consumers)
+    keys = _key_lines(width)
+    room = height - used - len(keys) - 1
+    parts += [Text(""), *_lower(view, width, room - 1), *keys]
+    return Group(*parts)
+
+
+def _head(view: View, width: int) -> list[Text]:
+    settings, board = view.lab.settings, view.board
+    clock = f"{int(view.age_s) // 60}:{int(view.age_s) % 60:02}"
+    static = ", static members" if settings.static else ""
+    title = Text.assemble(
+        (" rota lab ", "bold reverse"), f"  {settings.group}", (f"  {settings.assignor}{static}", "dim")
+    )
+    title.append(f", {settings.commit} commit, {view.lab.rate:g} events/s", "dim")
+    title.truncate(max(10, width - len(clock) - 1))
+    title.append(" " * max(1, width - title.cell_len - len(clock)) + clock)
+    state = Text(" Group  ", "dim")
+    busy = board.state.startswith("rebalancing")
+    state.append(board.state, "bold yellow" if busy else "bold green" if board.state == "stable" else "bold")
+    if board.generation is not None:
+        state.append(f", generation {board.generation}")
+    state.append(_totals(view))
+    last = Text(" Last rebalance  ", "dim").append(board.last_rebalance, "yellow" if busy else "")
+    return [_cut(title, width), _cut(state, width), _cut(last, width)]
+
+
+def _totals(view: View) -> str:
+    summary = view.board.summary
+    if view.lab.ending:
+        return f"   finishing: {view.lab.unread():,} records left to read"
+    lost = f", {summary.lost:,} LOST" if summary.lost else ", none lost"
+    return f"   {summary.produced:,} acknowledged, {summary.processed_again:,} processed twice{lost}"
+
+
+def _partitions(view: View, width: int) -> Table:
+    table = _table()
+    for name in ("PARTITION", "OWNER"):
+        table.add_column(name)
+    for name in ("COMMITTED", "LOG-END", "LAG", "RATE", "WAITS"):
+        table.add_column(name, justify="right")
+    cells = width - 74
+    if cells >= LEAST_STRIP:
+        table.add_column(f"LAST {min(STRIP_MS // 1000, cells)} s", no_wrap=True)
+    rows = {row.name: row for row in view.board.consumers}
+    for row in view.board.partitions:
+        line = [
+            Text(f" {row.partition}"),
+            _owner(row, rows),
+            Text(f"{row.committed:,}"),
+            Text(f"{row.log_end:,}"),
+            Text(f"{row.lag:,}", "bold yellow" if row.lag > 5 * max(row.rate, 10) else ""),
+            Text(f"{row.rate:.0f}/s"),
+            Text("–", "dim") if row.waits_ms is None else Text(seconds(row.waits_ms), "bold red"),
+        ]
+        if cells >= LEAST_STRIP:
+            line.append(_strip(view, row.partition, min(cells, STRIP_MS // 1000)))
+        table.add_row(*line)
+    return table
+
+
+def _owner(row: PartitionRow, rows: dict[str, ConsumerRow]) -> Text:
+    if row.owner is None or row.owner not in rows:
+        return Text(row.owner or " –  nobody    ", "bold red")
+    return _label(rows[row.owner]).append(f" {row.owner}", "")
+
+
+def _label(row: ConsumerRow) -> Text:
+    return Text.assemble((f" {row.look.sign} ", f"bold {row.look.ink} on {row.look.colour}"))
+
+
+def _strip(view: View, partition: int, cells: int) -> Text:
+    """One cell a second, the newest at the right: who owned it, ``·`` where records waited."""
+    timeline = view.lab.timeline
+    tp: TopicPartition = view.lab.partitions()[partition]
+    end_ms = timeline.end_ms
+    spans = timeline.ownership(tp)
+    pauses = [pause for pause in view.board.summary.pauses if pause.partition == tp]
+    rows = {row.name: row for row in view.board.consumers}
+    text = Text()
+    for cell in range(cells):
+        at_ms = end_ms - (cells - cell) * 1000 + 500
+        owner = next((s.consumer for s in spans if s.start_ms <= at_ms < (s.end_ms or at_ms + 1)), None)
+        waits = any(p.start_ms <= at_ms < p.start_ms + p.duration_ms for p in pauses)
+        look = rows[owner].look if owner in rows else None
+        if waits:
+            text.append("·", "bold red")
+        elif look is not None:
+            text.append(look.sign, f"{look.ink} on {look.colour}")
+        else:
+            text.append(" ")
+    return text
+
+
+def _consumers(view: View) -> Table:
+    table = _table()
+    for name in ("CONSUMER", "PROCESS", "IS", "READS"):
+        table.add_column(name)
+    for name in ("RATE", "HANDLER"):
+        table.add_column(name, justify="right")
+    for row in view.board.consumers:
+        mark = Text("▶" if row.number == view.chosen else " ", "bold")
+        held = ", ".join(map(str, row.held)) or ("nothing: idle" if row.pid is not None else "–")
+        style = "" if row.state == "running" else "bold yellow" if row.pid is not None else "red"
+        table.add_row(
+            mark.append_text(_label(row)).append(f" {row.name}", "bold" if row.number == view.chosen else ""),
+            Text(str(row.pid or "–")),
+            Text(row.state, style),
+            Text(held),
+            Text(f"{row.rate:.0f}/s"),
+            Text(f"{row.delay_ms:g} ms"),
+        )
+    return table
+
+
+def _lower(view: View, width: int, room: int) -> list[Text]:
+    """What happened last, or the help, in exactly ``room`` rows."""
+    if room <= 0:
+        return []
+    if view.help:
+        lines = [Text(f" {key:<7}{words}") for key, words in HELP][:room]
+    else:
+        lines = []
+        for line in list(view.lines)[-room:]:
+            text = Text(f" {clock_text(line.at_ms)}  ", "dim")
+            lines.append(text.append(line.text, "bold cyan" if line.loud else "default not dim"))
+    lines = [_cut(line, width) for line in lines]
+    return [*lines, *(Text("") for _ in range(room - len(lines)))]
+
+
+def _key_lines(width: int) -> list[Text]:
+    lines = [Text(" ")]
+    for key, words in KEYS:
+        piece = Text.assemble((key, "bold reverse"), f" {words}  ")
+        if lines[-1].cell_len + piece.cell_len - 2 > width:
+            lines.append(Text(" "))
+        lines[-1].append_text(piece)
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _table() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=False)
+
+
+def _cut(text: Text, width: int) -> Text:
+    text.truncate(width, overflow="ellipsis")
+    text.no_wrap = True
+    return text

@@ -1,0 +1,143 @@
+"""What a lab is made of, and what it changes of Kafka's defaults so that a lesson is short."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ASSIGNORS", "MOST_CONSUMERS", "Change", "LabSettings"]
+
+ASSIGNORS = ("range", "roundrobin", "cooperative-sticky")
+"""The strategies that confluent-kafka's client offers; the first two are eager."""
+
+MOST_CONSUMERS = 9
+"""One digit names each of them."""
+
+KAFKA_SESSION_TIMEOUT_MS = 45_000
+KAFKA_HEARTBEAT_INTERVAL_MS = 3_000
+KAFKA_INITIAL_DELAY_MS = 3_000
+KAFKA_AUTO_COMMIT_INTERVAL_MS = 5_000
+KAFKA_LEAST_SESSION_TIMEOUT_MS = 6_000
+
+LESSON_INITIAL_DELAY_MS = 500
+
+
+class Change(NamedTuple):
+    """One setting that is not Kafka's default."""
+
+    name: str
+    value: str
+    default: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value} (Kafka's default: {self.default})"
+
+
+@dataclass(frozen=True, slots=True)
+class LabSettings:
+    """``bootstrap`` None: an embedded broker of its own. Times are milliseconds where their name says so."""
+
+    consumers: int = 3
+    partitions: int = 3
+    rate: float = 30.0
+    topic: str = "web-events-partitioned"
+    group: str = "web-events-group"
+    assignor: str = "range"
+    static: bool = False
+    session_timeout_ms: int = 6_000
+    commit: str = "manual"
+    commit_interval_ms: int = 500
+    auto_commit_interval_ms: int = KAFKA_AUTO_COMMIT_INTERVAL_MS
+    handler_delay_ms: float = 10.0
+    seed: int = 0
+    users: int = 100
+    skew: float = 0.0
+    duration_s: float | None = None
+    bootstrap: str | None = None
+    keep: bool = False
+    client_properties: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse what cannot work, in one line that says what would."""
+        if not 1 <= self.consumers <= MOST_CONSUMERS:
+            raise RotaError(f"--consumers goes from 1 to {MOST_CONSUMERS}, not {self.consumers}", exit_code=2)
+        if self.session_timeout_ms < 1_000:
+            raise RotaError(
+                f"--session-timeout {self.session_timeout_ms} is in milliseconds and at least 1000",
+                exit_code=2,
+            )
+
+    @property
+    def heartbeat_interval_ms(self) -> int:
+        """A third of the session timeout, as Kafka advises, but no more than its default."""
+        return min(KAFKA_HEARTBEAT_INTERVAL_MS, self.session_timeout_ms // 3)
+
+    def changes(self) -> list[Change]:
+        """What a person has to know to compare what they see with a real cluster."""
+        found = [
+            Change("session.timeout.ms", str(self.session_timeout_ms), str(KAFKA_SESSION_TIMEOUT_MS)),
+            Change(
+                "heartbeat.interval.ms", str(self.heartbeat_interval_ms), str(KAFKA_HEARTBEAT_INTERVAL_MS)
+            ),
+        ]
+        if self.bootstrap is None:
+            found.append(
+                Change(
+                    "group.initial.rebalance.delay.ms",
+                    str(LESSON_INITIAL_DELAY_MS),
+                    str(KAFKA_INITIAL_DELAY_MS),
+                )
+            )
+        if self.commit == "auto":
+            found.append(
+                Change(
+                    "auto.commit.interval.ms",
+                    str(self.auto_commit_interval_ms),
+                    str(KAFKA_AUTO_COMMIT_INTERVAL_MS),
+                )
+            )
+        return [change for change in found if change.value != change.default]
+
+    def broker_configs(self) -> dict[str, str]:
+        """For the embedded broker."""
+        return {
+            "group.initial.rebalance.delay.ms": str(LESSON_INITIAL_DELAY_MS),
+            "group.min.session.timeout.ms": str(min(KAFKA_LEAST_SESSION_TIMEOUT_MS, self.session_timeout_ms)),
+            "auto.create.topics.enable": "false",
+        }
+
+    def consumer_properties(self, name: str, bootstrap: str) -> dict[str, str]:
+        """Of one consumer, in librdkafka's names."""
+        properties = {
+            **self.client_properties,
+            "bootstrap.servers": bootstrap,
+            "client.id": name,
+            "group.id": self.group,
+            "partition.assignment.strategy": self.assignor,
+            "session.timeout.ms": str(self.session_timeout_ms),
+            "heartbeat.interval.ms": str(self.heartbeat_interval_ms),
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": str(self.commit == "auto").lower(),
+            "auto.commit.interval.ms": str(self.auto_commit_interval_ms),
+            # librdkafka's default of a second holds a quick consumer back to a sixth of its speed.
+            "fetch.queue.backoff.ms": "10",
+        }
+        if self.static:
+            properties["group.instance.id"] = name
+        return properties
+
+    def producer_properties(self, bootstrap: str) -> dict[str, str]:
+        """Of the producer: every record acknowledged, none twice, keys placed as Java places them."""
+        return {
+            **self.client_properties,
+            "bootstrap.servers": bootstrap,
+            "client.id": "producer",
+            "partitioner": "murmur2_random",
+            "enable.idempotence": "true",
+            "linger.ms": "5",
+        }

@@ -1,0 +1,118 @@
+"""What happens, as sentences: for a log without a terminal, and for the last lines of the live screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rota.timeline.events import (
+    ConsumerStarted,
+    ConsumerStopped,
+    Event,
+    Fault,
+    FaultKind,
+    Lost,
+    MemberJoined,
+    RebalanceCompleted,
+    RebalanceStarted,
+)
+from rota.timeline.history import reason_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rota.model import TopicPartition
+    from rota.timeline import Pause
+
+__all__ = ["Story", "clock_text", "numbers"]
+
+LEAST_PAUSE_MS = 500
+
+
+def clock_text(at_ms: int) -> str:
+    """The time of day, to the tenth of a second: ``14:02:07.3``."""
+    moment = datetime.fromtimestamp(at_ms / 1000).astimezone()
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 100_000}"
+
+
+def numbers(partitions: Iterable[TopicPartition]) -> str:
+    """The partitions of one topic by their numbers: ``partitions 0 and 2``."""
+    found = [str(tp.partition) for tp in sorted(partitions)]
+    if len(found) == 1:
+        return f"partition {found[0]}"
+    return f"partitions {', '.join(found[:-1])} and {found[-1]}"
+
+
+class Story:
+    """Tells each thing once; remembers what members are called."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._started: set[str] = set()
+        self._told: set[tuple[TopicPartition, int]] = set()
+
+    def tell(self, event: Event) -> str | None:
+        """One sentence, or None for what is not worth one (every record)."""
+        match event:
+            case ConsumerStarted(consumer=who, pid=pid):
+                again = "comes back" if who in self._started else "starts"
+                self._started.add(who)
+                return f"{who} {again} as process {pid}."
+            case ConsumerStopped(consumer=who, how=how):
+                return f"{who} has finished, committed and left ({how})."
+            case Fault():
+                return self._fault(event)
+            case Lost(consumer=who, partitions=partitions) if partitions:
+                return f"{who} learns that it has lost {numbers(partitions)}; it may not commit any more."
+            case MemberJoined(member=member, client_id=client):
+                self._names[member] = client
+                return None
+            case RebalanceStarted():
+                who = self._names.get(event.member, event.member)
+                return f"The group rebalances: {reason_words(event.reason, who)}."
+            case RebalanceCompleted():
+                return self._generation(event)
+            case _:
+                return None
+
+    def pauses(self, pauses: Iterable[Pause]) -> list[tuple[int, str]]:
+        """(when, sentence) for each pause that has ended and was not told before."""
+        found = []
+        for pause in pauses:
+            key = pause.partition, pause.start_ms
+            if pause.end_ms is None or pause.duration_ms < LEAST_PAUSE_MS or key in self._told:
+                continue
+            self._told.add(key)
+            sentence = (
+                f"Partition {pause.partition.partition} is read again after {pause.duration_ms / 1000:.1f} s; "
+                f"{pause.waiting} records had waited ({pause.cause})."
+            )
+            found.append((pause.end_ms, sentence))
+        return found
+
+    def _fault(self, event: Fault) -> str:
+        who = event.consumer or "the broker"
+        match event.kind:
+            case FaultKind.KILLED:
+                return f"{who} is killed with kill -9: no commit, no goodbye."
+            case FaultKind.CRASHED:
+                return f"{who} crashed: {event.detail}."
+            case FaultKind.FROZEN:
+                return f"{who} is frozen (SIGSTOP): alive, but silent."
+            case FaultKind.THAWED:
+                return f"{who} goes on (SIGCONT)."
+            case FaultKind.SLOWED:
+                return f"{who} becomes slower: its handler takes {event.detail}."
+            case "sped-up":
+                return f"{who} becomes faster: its handler takes {event.detail}."
+            case "commit-refused":
+                return f"{who}'s commit was refused ({event.detail}); its last records will come again."
+            case _:
+                return f"{who}: {event.kind} {event.detail}".rstrip() + "."
+
+    def _generation(self, event: RebalanceCompleted) -> str | None:
+        if not event.assignment:
+            return f"Generation {event.generation}: the group is empty."
+        shares = sorted((self._names.get(m, m), held) for m, held in event.assignment.items())
+        texts = [f"{who} reads {numbers(held)}" if held else f"{who} is idle" for who, held in shares]
+        return f"Generation {event.generation}: {'; '.join(texts)}."
