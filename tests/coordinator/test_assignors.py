@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rota.coordinator.assignors import (
@@ -69,6 +69,7 @@ def dumb_roundrobin(members: Members, topics: Mapping[str, int]) -> dict[str, li
 
 
 @pytest.mark.parametrize("strategy", ASSIGNORS)
+@settings(deadline=None)
 @given(members=groups, topics=topic_counts)
 def test_every_partition_goes_to_one_subscriber(
     strategy: str, members: Members, topics: dict[str, int]
@@ -81,18 +82,21 @@ def test_every_partition_goes_to_one_subscriber(
     assert all(each.topic in members[name].topics for name, held in assignment.items() for each in held)
 
 
+@settings(deadline=None)
 @given(members=groups, topics=topic_counts)
 def test_range_is_the_dumb_range(members: Members, topics: dict[str, int]) -> None:
     ours = {member: set(held) for member, held in assign_range(members, topics).items()}
     assert ours == dumb_range(members, topics)
 
 
+@settings(deadline=None)
 @given(members=groups, topics=topic_counts)
 def test_roundrobin_is_the_dumb_roundrobin(members: Members, topics: dict[str, int]) -> None:
     assert assign_roundrobin(members, topics) == dumb_roundrobin(members, topics)
 
 
 @pytest.mark.parametrize("strategy", ["roundrobin", "sticky", "cooperative-sticky"])
+@settings(deadline=None)
 @given(members=equal_groups, topics=topic_counts)
 def test_equal_subscriptions_are_balanced(strategy: str, members: Members, topics: dict[str, int]) -> None:
     sizes = [len(held) for held in ASSIGNORS[strategy](members, topics).values()]
@@ -103,6 +107,7 @@ def stays(before: Assignment, after: Assignment) -> int:
     return sum(len(set(held) & set(after.get(member, []))) for member, held in before.items())
 
 
+@settings(deadline=None)
 @given(members=equal_groups, joins=st.integers(0, 3), leaves=st.integers(0, 3), topics=topic_counts)
 def test_sticky_moves_as_little_as_balance_allows(
     members: Members, joins: int, leaves: int, topics: dict[str, int]
@@ -119,6 +124,7 @@ def test_sticky_moves_as_little_as_balance_allows(
     assert stays({name: before[name] for name in left}, after) == ideal
 
 
+@settings(deadline=None)
 @given(members=groups, topics=topic_counts)
 def test_sticky_leaves_a_settled_group_alone(members: Members, topics: dict[str, int]) -> None:
     before = assign_sticky(members, topics)
@@ -129,6 +135,7 @@ def test_sticky_leaves_a_settled_group_alone(members: Members, topics: dict[str,
     }
 
 
+@settings(deadline=None)
 @given(members=groups, others=groups, topics=topic_counts)
 def test_cooperative_never_gives_away_what_another_still_owns(
     members: Members, others: Members, topics: dict[str, int]
@@ -142,6 +149,7 @@ def test_cooperative_never_gives_away_what_another_still_owns(
         assert all(owner.get(partition, name) == name for partition in partitions)
 
 
+@settings(deadline=None)
 @given(members=groups, others=groups, topics=topic_counts)
 def test_cooperative_settles(members: Members, others: Members, topics: dict[str, int]) -> None:
     """In two rounds if all want the same; if not, Java too may withhold something once more."""
@@ -157,6 +165,7 @@ def test_cooperative_settles(members: Members, others: Members, topics: dict[str
     assert {each for partitions in held.values() for each in partitions} == wanted(joined, topics)
 
 
+@settings(deadline=None)
 @given(members=groups, topics=topic_counts, data=st.binary(max_size=40))
 def test_memory_that_is_no_memory_is_ignored(members: Members, topics: dict[str, int], data: bytes) -> None:
     strangers = {name: replace(member, user_data=data) for name, member in members.items()}
@@ -166,6 +175,7 @@ def test_memory_that_is_no_memory_is_ignored(members: Members, topics: dict[str,
     decode_cooperative_user_data(data)
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(TopicPartition, topic_names, st.integers(0, 99)), unique=True), st.integers(-1, 9))
 def test_sticky_memory_round_trips(held: list[TopicPartition], generation: int) -> None:
     data = encode_sticky_user_data(held, generation)
