@@ -66,6 +66,13 @@ def _undo(groups: Groups, record: LogRecord, code: ErrorCode, step: Step) -> Non
         detail = f"the assignment could not be recorded: {code.name}"
         prepare(group, RebalanceReason.SYNC_TIMEOUT, "", detail, step)
     else:
+        # A static member's successor did not make it: its old self is still the member.
+        for new in group.replacements.values():
+            assert new.instance_id is not None
+            old = group.members[group.static_members[new.instance_id]]
+            old.armed_ms = None
+            step.end_session(group, new.member_id)
+            step.extend_session(group, old)
         group.replacements.clear()
 
 

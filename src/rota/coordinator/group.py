@@ -250,13 +250,16 @@ class Group:
         if self.state is _PREPARING and value.generation <= self.generation:
             return
         members: dict[str, Member] = {}
+        is_new = len(value.members) != len(self.members)
         for entry in value.members:
-            member = self.members.get(entry.member_id) or self.replacements.pop(entry.member_id, None)
-            if member is None:
-                member = Member.from_record(entry, value.protocol)
+            member = self.members.get(entry.member_id)
+            if member is None or not member.is_told_by(entry, value.protocol):
+                is_new = True
+                member = self.replacements.pop(entry.member_id, None)
+                member = member or Member.from_record(entry, value.protocol)
             member.assignment = entry.assignment
             members[entry.member_id] = member
-        if members.keys() != self.members.keys():
+        if is_new:
             self.members = members
             self._recount()
         if value.protocol != self.protocol or self.state is not _COMPLETING:
