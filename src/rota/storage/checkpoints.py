@@ -1,0 +1,74 @@
+"""Kafka's checkpoint files: a line with the version (0), a line with the number of entries, a line for each entry.
+
+They are replaced as a whole, so that a reader finds the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rota.model import RotaError, TopicPartition
+
+__all__ = ["read_lines", "read_offsets", "replace_file", "write_lines", "write_offsets"]
+
+
+def replace_file(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write a file by way of a temporary one; with ``sync`` it is on the disk afterwards."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if sync:
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_lines(path: Path, width: int) -> list[list[str]]:
+    """The entries of a checkpoint, ``width`` words each; none if there is no file. Raises ``RotaError``."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except UnicodeDecodeError as error:
+        raise RotaError(f"{path}: not a checkpoint file; move it away to have it made again") from error
+    entries = [line.split() for line in lines[2:] if line.strip()]
+    well_formed = (
+        len(lines) >= 2
+        and lines[0].strip() == "0"
+        and lines[1].strip() == str(len(entries))
+        and all(
+            len(entry) == width and all(word.lstrip("-").isdigit() for word in entry[-1:])
+            for entry in entries
+        )
+    )
+    if not well_formed:
+        raise RotaError(f"{path}: not a checkpoint file of version 0; move it away to have it made again")
+    return entries
+
+
+def write_lines(path: Path, lines: Iterable[str], *, sync: bool = True) -> None:
+    """Replace a checkpoint."""
+    entries = list(lines)
+    text = "".join(f"{line}\n" for line in ("0", str(len(entries)), *entries))
+    replace_file(path, text.encode(), sync=sync)
+
+
+def read_offsets(path: Path) -> dict[TopicPartition, int]:
+    """A checkpoint with an offset for each partition."""
+    return {
+        TopicPartition(topic, int(partition)): int(offset) for topic, partition, offset in read_lines(path, 3)
+    }
+
+
+def write_offsets(path: Path, offsets: Mapping[TopicPartition, int], *, sync: bool = True) -> None:
+    """Replace a checkpoint with an offset for each partition."""
+    lines = [f"{tp.topic} {tp.partition} {offset}" for tp, offset in sorted(offsets.items())]
+    write_lines(path, lines, sync=sync)

@@ -1,0 +1,240 @@
+"""A broker's data directory: one log a partition, the checkpoints that a start needs, and the lock.
+
+The files are Kafka's own: ``<topic>-<partition>/``, ``meta.properties``, ``partition.metadata``,
+``recovery-point-offset-checkpoint``, ``log-start-offset-checkpoint``, ``replication-offset-checkpoint`` and
+``.kafka_cleanshutdown``; ``rota-metadata.json`` is ours. Without a path all of it is in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import re
+import shutil
+import uuid
+from pathlib import Path
+from typing import Final
+
+from rota.model import RotaError, TopicPartition
+from rota.storage.checkpoints import read_offsets, replace_file, write_offsets
+from rota.storage.config import LogConfig
+from rota.storage.log import Log
+from rota.storage.metadata import MetadataStore, id_text, new_id
+
+__all__ = ["LogDirectory"]
+
+_LOCK: Final = ".lock"
+_CLEAN: Final = ".kafka_cleanshutdown"
+_RECOVERY: Final = "recovery-point-offset-checkpoint"
+_START: Final = "log-start-offset-checkpoint"
+_REPLICATION: Final = "replication-offset-checkpoint"
+_LEGAL_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_DELETED: Final = re.compile(r".+-(delete|stray)")
+
+logger = logging.getLogger(__name__)
+
+
+class LogDirectory:
+    """All logs of a broker. Made by ``LogDirectory.open``; belongs to one process at a time."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.logs: dict[TopicPartition, Log] = {}
+        self.metadata = MetadataStore.open(path)
+        self.was_clean = True
+        self._lock: int | None = None
+        self._recovery_points: dict[TopicPartition, int] = {}
+        self._start_offsets: dict[TopicPartition, int] = {}
+
+    @classmethod
+    def open(cls, path: Path | str | None, *, node_id: int = 1) -> LogDirectory:
+        """Open or make a data directory; None: in memory. Raises ``RotaError``, e.g. if another process has it."""
+        if path is None:
+            return cls(None)
+        directory = Path(path).absolute()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = _take_lock(directory)
+        except OSError as error:
+            raise RotaError(f"cannot use the data directory {directory}: {error.strerror}") from error
+        try:
+            opened = cls(directory)
+            opened._lock = lock
+            opened._load(node_id)
+        except BaseException:
+            os.close(lock)
+            raise
+        return opened
+
+    def _load(self, node_id: int) -> None:
+        assert self.path is not None
+        _raise_file_limit()
+        clean = self.path / _CLEAN
+        self.was_clean = clean.exists()
+        clean.unlink(missing_ok=True)
+        self._recovery_points = read_offsets(self.path / _RECOVERY)
+        self._start_offsets = read_offsets(self.path / _START)
+        self._check_properties(node_id)
+        for each in self.path.iterdir():
+            if _DELETED.fullmatch(each.name) and each.is_dir():
+                shutil.rmtree(each, ignore_errors=True)
+
+    def _check_properties(self, node_id: int) -> None:
+        assert self.path is not None
+        path = self.path / "meta.properties"
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            values = {
+                "version": "1",
+                "node.id": str(node_id),
+                "directory.id": new_id(),
+                "cluster.id": self.metadata.cluster_id,
+            }
+            replace_file(
+                path, "".join(f"{key}={value}\n" for key, value in values.items()).encode(), sync=False
+            )
+            return
+        stored = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+        if stored.get("node.id", str(node_id)) != str(node_id):
+            raise RotaError(
+                f"{self.path} belongs to the broker with node.id {stored['node.id']}, not {node_id}: "
+                "set node.id, or use another directory"
+            )
+        if stored.get("cluster.id", self.metadata.cluster_id) != self.metadata.cluster_id:
+            raise RotaError(f"{self.path} belongs to another cluster ({stored['cluster.id']})")
+
+    # --- what it is -----------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What Kafka's tools call this directory: its path, or ``memory``."""
+        return "memory" if self.path is None else str(self.path)
+
+    def volume(self) -> tuple[int, int]:
+        """Bytes of the file system in all, and those still free; -1, -1 in memory."""
+        if self.path is None:
+            return -1, -1
+        found = os.statvfs(self.path)
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+    # --- logs -----------------------------------------------------------------------------------------------
+
+    def open_log(self, tp: TopicPartition, topic_id: bytes, config: LogConfig, *, now_ms: int) -> Log:
+        """Open a partition's log, recovering it after a crash, or create it.
+
+        The directory of another topic that had the same name is moved aside. Raises ``OSError``.
+        """
+        assert tp not in self.logs, f"{tp} is open"
+        where = self._directory(tp)
+        recover_from: int | None = None
+        start = 0
+        if where is not None:
+            if self._prepare(where, topic_id):
+                recover_from = None if self.was_clean else self._recovery_points.get(tp, 0)
+                start = self._start_offsets.get(tp, 0)
+            else:
+                self._recovery_points.pop(tp, None)
+                self._start_offsets.pop(tp, None)
+        log = Log.open(where, config, now_ms=now_ms, recover_from=recover_from, log_start_offset=start)
+        self.logs[tp] = log
+        return log
+
+    def _prepare(self, where: Path, topic_id: bytes) -> bool:
+        """Make a partition's directory, or check whose it is; whether it was there."""
+        identity = where / "partition.metadata"
+        text = f"version: 0\ntopic_id: {id_text(topic_id)}"
+        try:
+            where.mkdir()
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
+                if identity.read_text(encoding="utf-8").split() == text.split():
+                    return True
+            logger.warning("%s belongs to a topic that is no more, and is removed", where)
+            stray = where.with_name(f"{where.name[:200]}.{uuid.uuid4().hex}-stray")
+            where.rename(stray)
+            shutil.rmtree(stray, ignore_errors=True)
+            where.mkdir()
+        identity.write_text(text, encoding="utf-8")
+        return False
+
+    def _directory(self, tp: TopicPartition) -> Path | None:
+        legal = _LEGAL_TOPIC.fullmatch(tp.topic) and tp.topic not in {".", ".."}
+        assert legal, f"not a topic's name: {tp.topic!r}"
+        assert tp.partition >= 0
+        return None if self.path is None else self.path / f"{tp.topic}-{tp.partition}"
+
+    def delete(self, tp: TopicPartition) -> None:
+        """Remove a partition and its records; what was handed out for sending stays readable."""
+        log = self.logs.pop(tp)
+        self._recovery_points.pop(tp, None)
+        self._start_offsets.pop(tp, None)
+        where = self._directory(tp)
+        if where is None:
+            log.delete()
+            return
+        # Renamed first: if we are killed half-way, the next start finds nothing that looks like a partition.
+        gone = where.with_name(f"{where.name[:200]}.{uuid.uuid4().hex}-delete")
+        where.rename(gone)
+        log.abandon()
+        shutil.rmtree(gone, ignore_errors=True)
+
+    # --- life -----------------------------------------------------------------------------------------------
+
+    def write_checkpoints(self) -> None:
+        """Write down up to where each log is on the disk, and where it begins."""
+        if self.path is None:
+            return
+        recovery = {tp: log.recovery_point for tp, log in self.logs.items()}
+        starts = {
+            tp: log.log_start_offset for tp, log in self.logs.items() if log.log_start_offset > log.bases[0]
+        }
+        ends = {tp: log.high_watermark for tp, log in self.logs.items()}
+        if recovery != self._recovery_points:
+            write_offsets(self.path / _RECOVERY, recovery)
+            self._recovery_points = recovery
+        if starts != self._start_offsets:
+            write_offsets(self.path / _START, starts)
+            self._start_offsets = starts
+        write_offsets(self.path / _REPLICATION, ends, sync=False)
+
+    def close(self) -> None:
+        """Close every log, leave the mark of a clean shutdown, and give up the lock."""
+        if self.path is None:
+            self.logs.clear()
+            return
+        if self._lock is None:
+            return
+        try:
+            for log in self.logs.values():
+                log.close()
+            self.write_checkpoints()
+            replace_file(self.path / _CLEAN, b'{"version":0,"brokerEpoch":-1}')
+        finally:
+            self.logs.clear()
+            os.close(self._lock)
+            self._lock = None
+
+
+def _take_lock(directory: Path) -> int:
+    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise RotaError(
+            f"the data directory {directory} is in use by another broker: stop it, or use another directory"
+        ) from error
+    return descriptor
+
+
+def _raise_file_limit() -> None:
+    """Every partition in use keeps a file open: allow as many as the system lets us, as the JVM does."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,156 @@
+"""What a broker knows besides records: topics, settings made at run time, ids. One JSON file, replaced as a whole."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rota.model import RotaError
+from rota.storage.checkpoints import replace_file
+
+__all__ = ["MetadataStore", "StoredTopic", "id_text", "new_id"]
+
+FILE: Final = "rota-metadata.json"
+_VERSION: Final = 1
+
+
+def new_id() -> str:
+    """A random id as Kafka prints ids: 22 characters."""
+    return id_text(uuid.uuid4().bytes)
+
+
+def id_text(raw: bytes) -> str:
+    """Kafka's text for the 16 bytes of an id."""
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _id_bytes(text: str) -> bytes:
+    return urlsafe_b64decode(text + "==")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTopic:
+    """A topic as it was stored; ``configs`` holds what was set for it."""
+
+    id: bytes
+    partitions: int
+    configs: Mapping[str, str]
+
+
+class MetadataStore:
+    """Reads are from memory; every change is on the disk when the method returns (with a path)."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.cluster_id = new_id()
+        self.topics: dict[str, StoredTopic] = {}
+        self.next_producer_id = 0
+        self._brokers: dict[str, dict[str, str]] = {}
+        self._groups: dict[str, dict[str, str]] = {}
+
+    @classmethod
+    def open(cls, directory: Path | None) -> MetadataStore:
+        """Read the file, or begin a new cluster. Raises ``RotaError`` if the file is not to be understood."""
+        store = cls(directory / FILE if directory else None)
+        if store._path is None:
+            return store
+        try:
+            store._load(json.loads(store._path.read_bytes()))
+        except FileNotFoundError:
+            store._save()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RotaError(
+                f"{store._path} is damaged ({error}); restore it, or use an empty directory"
+            ) from error
+        return store
+
+    def _load(self, content: dict[str, Any]) -> None:
+        if content["version"] != _VERSION:
+            raise RotaError(f"{self._path} has version {content['version']}, this program knows {_VERSION}")
+        self.cluster_id = str(content["cluster_id"])
+        self.next_producer_id = int(content["next_producer_id"])
+        self._brokers = content["broker_configs"]
+        self._groups = content["group_configs"]
+        self.topics = {
+            name: StoredTopic(_id_bytes(topic["id"]), int(topic["partitions"]), topic["configs"])
+            for name, topic in content["topics"].items()
+        }
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        content = {
+            "version": _VERSION,
+            "cluster_id": self.cluster_id,
+            "next_producer_id": self.next_producer_id,
+            "broker_configs": self._brokers,
+            "group_configs": self._groups,
+            "topics": {
+                name: {
+                    "id": id_text(topic.id),
+                    "partitions": topic.partitions,
+                    "configs": dict(topic.configs),
+                }
+                for name, topic in sorted(self.topics.items())
+            },
+        }
+        replace_file(self._path, json.dumps(content, indent=1).encode() + b"\n")
+
+    # --- topics ---------------------------------------------------------------------------------------------
+
+    def put_topic(self, name: str, topic_id: bytes, partitions: int, configs: Mapping[str, str]) -> None:
+        """Remember a topic, or its change."""
+        self.topics[name] = StoredTopic(topic_id, partitions, dict(configs))
+        self._save()
+
+    def remove_topic(self, name: str) -> None:
+        """Forget a topic."""
+        if self.topics.pop(name, None) is not None:
+            self._save()
+
+    # --- settings -------------------------------------------------------------------------------------------
+
+    def broker_overrides(self, node_id: int | None) -> dict[str, str]:
+        """What was set at run time for a broker; None: for all brokers."""
+        return dict(self._brokers.get(_node(node_id), {}))
+
+    def put_broker_overrides(self, node_id: int | None, configs: Mapping[str, str]) -> None:
+        """Replace what was set at run time for a broker; None: for all brokers."""
+        self._put(self._brokers, _node(node_id), configs)
+
+    def group_configs(self, group: str) -> dict[str, str]:
+        """What was set for a group."""
+        return dict(self._groups.get(group, {}))
+
+    def put_group_configs(self, group: str, configs: Mapping[str, str]) -> None:
+        """Replace what was set for a group."""
+        self._put(self._groups, group, configs)
+
+    def groups_with_configs(self) -> list[str]:
+        """The groups for which something was set, in order."""
+        return sorted(self._groups)
+
+    def _put(self, table: dict[str, dict[str, str]], name: str, configs: Mapping[str, str]) -> None:
+        if configs:
+            table[name] = dict(configs)
+        else:
+            table.pop(name, None)
+        self._save()
+
+    # --- ids ------------------------------------------------------------------------------------------------
+
+    def reserve_producer_ids(self, count: int) -> int:
+        """The first of ``count`` producer ids that nobody else gets."""
+        first = self.next_producer_id
+        self.next_producer_id += count
+        self._save()
+        return first
+
+
+def _node(node_id: int | None) -> str:
+    return "" if node_id is None else str(node_id)

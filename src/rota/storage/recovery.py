@@ -1,0 +1,170 @@
+"""Opening a log that an earlier run has left in a directory.
+
+After a clean shutdown nothing is read but names, sizes and the last segment's index. After a crash everything past
+the recovery point is read: the log ends where the first batch is not whole or its checksum is wrong, what follows is
+cut off, and indexes, producers and leader epochs are made again from the batches.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rota.storage.producer_files import append_aborted, read_aborted, read_snapshot
+from rota.storage.segment import Segment, file_name
+from rota.storage.stores import FileStore
+from rota.wire.records import CorruptBatchError, check_batch
+
+if TYPE_CHECKING:
+    from rota.storage.log import Log
+
+__all__ = ["load"]
+
+_NAME = re.compile(r"(\d{20})\.(log|snapshot|txnindex)")
+
+logger = logging.getLogger(__name__)
+
+
+def load(log: Log, now_ms: int, recover_from: int | None) -> None:
+    """Fill a new log with what its directory holds: segments, producers, epochs, aborted transactions."""
+    directory = log.directory
+    assert directory is not None
+    found: dict[str, list[int]] = {"log": [], "snapshot": [], "txnindex": []}
+    for each in directory.iterdir():
+        match = _NAME.fullmatch(each.name)
+        if match:
+            found[match[2]].append(int(match[1]))
+        elif each.suffix == ".tmp":
+            each.unlink(missing_ok=True)
+    log.epochs.load()
+    bases = sorted(found["log"])
+    for base in bases:
+        state = (directory / file_name(base, ".log")).stat()
+        segment = Segment(
+            directory,
+            base,
+            created_ms=min(now_ms, state.st_mtime_ns // 1_000_000),
+            index_interval=log.config.index_interval_bytes,
+            size=state.st_size,
+        )
+        log.segments.append(segment)
+        log.bases.append(base)
+    if not bases:
+        return
+    _open_segments(log, recover_from)
+    log.log_end_offset = log.segments[-1].next_offset
+    _load_aborted(log, found["txnindex"])
+    _load_producers(log, sorted(found["snapshot"]))
+    log.epochs.save()
+
+
+def _open_segments(log: Log, recover_from: int | None) -> None:
+    """Open each segment, or read it if it may be damaged. Cuts the log at the first damage."""
+    last = len(log.segments) - 1
+    if recover_from is None:
+        for number, segment in enumerate(log.segments[:-1]):
+            segment.open_closed(log.bases[number + 1])
+        log.segments[-1].open_active()
+        return
+    first_unsure = last
+    for number in range(last + 1):
+        if number == last or log.bases[number + 1] > recover_from:
+            first_unsure = number
+            break
+        log.segments[number].open_closed(log.bases[number + 1])
+    for number in range(first_unsure, last + 1):
+        segment = log.segments[number]
+        if _recover(segment):
+            if number < last:
+                segment.write_indexes()
+            continue
+        for lost in log.segments[number + 1 :]:
+            logger.warning(
+                "segment %d: its %d bytes come after the damage and are dropped", lost.base_offset, lost.size
+            )
+            lost.delete()
+        del log.segments[number + 1 :], log.bases[number + 1 :]
+        break
+    log.epochs.truncate_from_end(log.segments[-1].next_offset)
+    _recover_epochs(log, first_unsure)
+
+
+def _recover(segment: Segment) -> bool:
+    """Find the end of what is whole and cut the rest; whether nothing had to be cut."""
+    store = segment.store
+    assert isinstance(store, FileStore)
+    whole = _whole_bytes(store.path, store.size, segment.base_offset)
+    damaged = store.size - whole
+    if damaged:
+        logger.warning("%s: the last %d bytes are not whole batches and are cut off", store.path, damaged)
+        store.truncate(whole)
+    segment.rebuild_indexes()
+    return not damaged
+
+
+def _whole_bytes(path: Path, size: int, base_offset: int) -> int:
+    """How many bytes from the start on are batches that are whole, right, and in the order of their offsets."""
+    if not size:
+        return 0
+    position, next_offset = 0, base_offset
+    with path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
+        view = memoryview(mapped)
+        try:
+            while position < size:
+                header = check_batch(view, position)
+                if header.base_offset < next_offset or header.last_offset_delta < 0:
+                    break
+                next_offset = header.next_offset
+                position += header.size
+        except CorruptBatchError:
+            pass
+        finally:
+            view.release()
+    return position
+
+
+def _recover_epochs(log: Log, first: int) -> None:
+    for segment in log.segments[first:]:
+        for _, header in segment.scan():
+            if header.leader_epoch > log.epochs.latest:
+                log.epochs.assign(header.leader_epoch, header.base_offset)
+
+
+def _load_aborted(log: Log, bases: list[int]) -> None:
+    assert log.directory is not None
+    for base in sorted(bases):
+        path = log.directory / file_name(base, ".txnindex")
+        entries = read_aborted(path) if base in log.bases else []
+        kept = [each for each in entries if each.last_offset < log.log_end_offset]
+        if len(kept) < len(entries) or not kept:
+            path.unlink()
+            for each in kept:
+                append_aborted(path, each)
+        log.aborted.extend(kept)
+
+
+def _load_producers(log: Log, snapshots: list[int]) -> None:
+    """Begin with the latest snapshot there is, and follow the log from there to its end."""
+    assert log.directory is not None
+    start = log.bases[0]
+    for offset in reversed(snapshots):
+        path = log.directory / file_name(offset, ".snapshot")
+        states = read_snapshot(path) if start <= offset <= log.log_end_offset else None
+        if states is not None:
+            log.producers.restore(states)
+            start = offset
+            break
+        path.unlink()
+    known = {each.last_offset for each in log.aborted}
+    for segment in log.segments:
+        if segment.next_offset <= start:
+            continue
+        for position, header in segment.scan(segment.find(start)):
+            if header.producer_id < 0 or header.base_offset < start:
+                continue
+            offset = header.base_offset
+            data = segment.batch_at(position) if header.is_control else b""
+            log.note_producer(data, 0, header, offset, is_indexed=offset in known)

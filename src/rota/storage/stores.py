@@ -1,0 +1,190 @@
+"""Where a segment's bytes lie: a file, or memory. Both are appended to, read and cut short in the same way.
+
+A ``FileRegion`` names bytes of a file without reading them, for ``sendfile``. It keeps the file open: the bytes stay
+readable after their segment was deleted, and the file is closed when the last region of it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["FileHandle", "FileRegion", "FileStore", "MemoryStore", "Store"]
+
+
+class FileHandle:
+    """A file descriptor that is closed when nothing refers to it any more."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, path: Path | str, flags: int) -> None:
+        self.fd = -1
+        self.fd = os.open(path, flags | os.O_CLOEXEC, 0o644)
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class FileRegion:
+    """``length`` bytes of a file from ``offset`` on."""
+
+    __slots__ = ("file", "length", "offset")
+
+    def __init__(self, file: FileHandle, offset: int, length: int) -> None:
+        self.file = file
+        self.offset = offset
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def fileno(self) -> int:
+        return self.file.fd
+
+    def read(self) -> bytes:
+        """The bytes themselves."""
+        return os.pread(self.file.fd, self.length, self.offset)
+
+    def __bytes__(self) -> bytes:
+        return self.read()
+
+
+class Store(Protocol):
+    """The bytes of one segment. ``size`` is where the next append goes."""
+
+    size: int
+
+    def append(self, data: memoryview) -> None: ...
+    def pread(self, length: int, position: int) -> bytes | memoryview: ...
+    def region(self, position: int, length: int) -> list[FileRegion | memoryview]: ...
+    def truncate(self, size: int) -> None: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+    def delete(self) -> None: ...
+
+
+class FileStore:
+    """One ``.log`` file, opened when it is first needed and created by the first append.
+
+    Appends are synchronous ``pwrite``: a broker's event loop spends less on them than on any hand-over.
+    """
+
+    __slots__ = ("_handle", "path", "size")
+
+    def __init__(self, path: Path, size: int = 0) -> None:
+        self.path = path
+        self.size = size
+        self._handle: FileHandle | None = None
+
+    def _open(self) -> FileHandle:
+        handle = self._handle = FileHandle(self.path, os.O_RDWR | os.O_CREAT)
+        return handle
+
+    def create(self) -> None:
+        """Create the file now: an empty segment is remembered by its name."""
+        self._open()
+
+    def append(self, data: memoryview) -> None:
+        """Write at the end. On ``OSError`` (a full disk) the file is as it was."""
+        handle = self._handle or self._open()
+        length = len(data)
+        written = os.pwrite(handle.fd, data, self.size)
+        try:
+            while written < length:
+                written += os.pwrite(handle.fd, data[written:], self.size + written)
+        except OSError:
+            os.ftruncate(handle.fd, self.size)
+            raise
+        self.size += length
+
+    def pread(self, length: int, position: int) -> bytes:
+        return os.pread((self._handle or self._open()).fd, length, position)
+
+    def region(self, position: int, length: int) -> list[FileRegion | memoryview]:
+        return [FileRegion(self._handle or self._open(), position, length)]
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate((self._handle or self._open()).fd, size)
+        self.size = size
+
+    def flush(self) -> None:
+        """Bring what was written to the disk."""
+        if self.size:
+            os.fdatasync((self._handle or self._open()).fd)
+
+    def close(self) -> None:
+        """Let go of the file; it is opened again when needed."""
+        self._handle = None
+
+    def delete(self) -> None:
+        """Remove the file; regions that were handed out stay readable."""
+        self.path.unlink(missing_ok=True)
+        self._handle = None
+
+
+class MemoryStore:
+    """Blocks of memory that never move, so that what was handed out stays valid."""
+
+    __slots__ = ("_blocks", "_starts", "_used", "size")
+
+    _LARGEST_BLOCK = 1024 * 1024
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._blocks: list[bytearray] = []
+        self._starts: list[int] = []
+        self._used = 0  # bytes used of the last block; the others are full or as full as they will be
+
+    def append(self, data: memoryview) -> None:
+        length = len(data)
+        if not self._blocks or self._used + length > len(self._blocks[-1]):
+            room = min(self._LARGEST_BLOCK, max(4096, self.size))
+            self._blocks.append(bytearray(max(room, length)))
+            self._starts.append(self.size)
+            self._used = 0
+        self._blocks[-1][self._used : self._used + length] = data
+        self._used += length
+        self.size += length
+
+    def region(self, position: int, length: int) -> list[FileRegion | memoryview]:
+        found: list[FileRegion | memoryview] = []
+        end = min(position + length, self.size)
+        index = bisect_right(self._starts, position) - 1
+        while position < end:
+            start = self._starts[index]
+            block_end = self._starts[index + 1] if index + 1 < len(self._starts) else self.size
+            stop = min(end, block_end)
+            found.append(memoryview(self._blocks[index])[position - start : stop - start].toreadonly())
+            position = stop
+            index += 1
+        return found
+
+    def pread(self, length: int, position: int) -> bytes | memoryview:
+        parts = self.region(position, length)
+        if len(parts) == 1:
+            part = parts[0]
+            assert isinstance(part, memoryview)
+            return part
+        return b"".join(bytes(part) for part in parts)
+
+    def truncate(self, size: int) -> None:
+        rest = bytes(self.pread(size, 0)) if size else b""
+        self._blocks, self._starts, self._used, self.size = [], [], 0, 0
+        if rest:
+            self.append(memoryview(rest))
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to let go of: the records live as long as the log."""
+
+    def delete(self) -> None:
+        self._blocks, self._starts, self._used, self.size = [], [], 0, 0
