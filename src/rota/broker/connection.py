@@ -144,7 +144,7 @@ class Connection:
         if filled < 4:
             return 4096
         whole = 4 + int(_SIZE.unpack_from(view)[0])
-        return min(whole, max(_TRUSTED_FRAME, filled * 2)) if whole > filled else filled
+        return min(whole, max(_TRUSTED_FRAME, filled * 4)) if whole > filled else filled
 
     def _grow(self, size: int) -> None:
         if size > len(self._buffer):
