@@ -201,8 +201,8 @@ def _settings(
     command_config: Path | None,
     **options: Any,
 ) -> LabSettings:
-    from rota.properties_file import read_properties
     from rota.cluster import client_properties
+    from rota.properties_file import read_properties
     from rota.rehearsal.settings import LabSettings
 
     if command_config is not None and bootstrap_server is None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rota.rehearsal.lab import Lab
-    from rota.rehearsal.seats import Seat
     from rota.timeline import Summary
 
 __all__ = ["Board", "ConsumerRow", "Meter", "PartitionRow", "draw_board"]
@@ -172,8 +171,3 @@ def draw_board(board: Board) -> list[str]:
 
 def _sign(name: str, seats: dict[str, ConsumerRow]) -> str:
     return f"[{seats[name].look.sign}]" if name in seats else "[?]"
-
-
-def seat_by_number(lab: Lab, number: int) -> Seat | None:
-    """The consumer with this number."""
-    return next((seat for seat in lab.seats if seat.number == number), None)

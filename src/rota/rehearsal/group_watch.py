@@ -24,47 +24,68 @@ from rota.timeline.events import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from rota.cluster import Cluster, GroupDescription
+    from rota.cluster import Cluster, GroupDescription, MemberDescription
 
 __all__ = ["GroupWatch", "differences"]
 
 INTERVAL_S = 0.4
+SEEN = "seen by asking"
 
 
 def differences(
-    before: GroupDescription, after: GroupDescription, silent: Collection[str], generation: int, at_ms: int
+    before: GroupDescription,
+    after: GroupDescription,
+    silent: Collection[str],
+    generation: int,
+    since_ms: int,
+    at_ms: int,
 ) -> list[Event]:
     """What happened between two descriptions of one group.
 
     ``silent`` are the client ids of those that were killed or frozen: when they go, their session ended.
-    ``generation`` counts the completed rebalances so far, for a description does not tell it.
+    ``generation`` counts the completed rebalances so far, for a description does not tell it. ``since_ms`` and
+    ``at_ms`` are the times of the two looks: what began, began after the first; what is done, was done by the second.
     """
     group = after.group
-    old = {member.member_id: member for member in before.members}
-    new = {member.member_id: member for member in after.members}
+    old, new = _by_identity(before), _by_identity(after)
     found: list[Event] = []
     reasons: list[tuple[RebalanceReason, str]] = []
-    for member_id, member in new.items():
-        if member_id not in old:
+    for who, member in old.items():
+        if who not in new:
+            expired = member.client_id in silent
+            reason = RebalanceReason.SESSION_EXPIRED if expired else RebalanceReason.MEMBER_LEFT
+        elif new[who].member_id != member.member_id:
+            reason = RebalanceReason.STATIC_MEMBER_REPLACED
+        else:
+            continue
+        found.append(MemberLeft(since_ms, group, member.member_id, reason, SEEN))
+        if who not in new:
+            reasons.append((reason, member.member_id))
+    for who, member in new.items():
+        if who not in old or old[who].member_id != member.member_id:
             found.append(
-                MemberJoined(at_ms, group, member_id, member.client_id, member.host, member.instance_id)
+                MemberJoined(
+                    since_ms, group, member.member_id, member.client_id, member.host, member.instance_id
+                )
             )
-            reasons.append((RebalanceReason.MEMBER_JOINED, member_id))
-    for member_id, member in old.items():
-        if member_id not in new:
-            gone = member.client_id in silent
-            reason = RebalanceReason.SESSION_EXPIRED if gone else RebalanceReason.MEMBER_LEFT
-            found.append(MemberLeft(at_ms, group, member_id, reason, "seen by asking"))
-            reasons.append((reason, member_id))
+        if who not in old:
+            reasons.append((RebalanceReason.MEMBER_JOINED, member.member_id))
     stable = after.state == "Stable"
-    shared = {member_id: member.assignment for member_id, member in new.items()}
-    changed = shared != {member_id: member.assignment for member_id, member in old.items()}
+    changed = {who: member.assignment for who, member in old.items()} != {
+        who: member.assignment for who, member in new.items()
+    }
     if before.state in ("Stable", "Empty", "Dead") and (not stable or changed) and after.members:
-        reason, who = reasons[0] if reasons else (RebalanceReason.MEMBER_REJOINED, "")
-        found.append(RebalanceStarted(at_ms, group, generation, reason, who, "seen by asking"))
+        reason, member_id = reasons[0] if reasons else (RebalanceReason.MEMBER_REJOINED, "")
+        found.append(RebalanceStarted(since_ms, group, generation, reason, member_id, SEEN))
     if stable and (changed or before.state != "Stable"):
+        shared = {member.member_id: member.assignment for member in after.members}
         found.append(RebalanceCompleted(at_ms, group, generation + 1, after.assignor or None, None, shared))
     return found
+
+
+def _by_identity(group: GroupDescription) -> dict[str, MemberDescription]:
+    """A static member that comes back is the same one, under a new member id."""
+    return {member.instance_id or member.member_id: member for member in group.members}
 
 
 class GroupWatch:
@@ -94,16 +115,18 @@ class GroupWatch:
     def _watch(self) -> None:
         before: GroupDescription | None = None
         generation = 0
+        since_ms = clock_ms()
         while not self._stop.is_set():
             after: GroupDescription | None = (
                 before  # if nobody answers: the broker may be back at the next look
             )
             with contextlib.suppress(RotaError):
                 after = self._cluster.describe_groups([self._group])[self._group]
+            at_ms = clock_ms()
             if before is not None and after is not None:
-                found = differences(before, after, frozenset(self.silent), generation, clock_ms())
+                found = differences(before, after, frozenset(self.silent), generation, since_ms, at_ms)
                 generation += sum(isinstance(event, RebalanceCompleted) for event in found)
                 with self._lock:
                     self._found += found
-            before = after
+            before, since_ms = after, at_ms
             self._stop.wait(INTERVAL_S)

@@ -6,9 +6,11 @@ take partitions from its members; writing into any other topic would feed made-u
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import TopicPartition as ClientPartition
 
 from rota.cluster import explain
@@ -16,12 +18,13 @@ from rota.model import RotaError
 from rota.rehearsal.actors.consumer import MARK
 
 if TYPE_CHECKING:
-    from rota.cluster import Cluster
+    from rota.cluster import Cluster, ClusterError
     from rota.rehearsal.settings import LabSettings
 
 __all__ = ["check_free", "clean_up", "mark_group"]
 
-ALIVE_STATES = ("Empty", "Dead")
+STATES_WITHOUT_MEMBERS = ("Empty", "Dead")
+SESSION_GRACE_S = 3.0
 
 
 def check_free(cluster: Cluster, settings: LabSettings) -> None:
@@ -32,7 +35,7 @@ def check_free(cluster: Cluster, settings: LabSettings) -> None:
     """
     group, topic, where = settings.group, settings.topic, cluster.bootstrap
     description = cluster.describe_groups([group])[group]
-    if description.members or description.state not in ALIVE_STATES:
+    if description.members or description.state not in STATES_WITHOUT_MEMBERS:
         who = ", ".join(member.client_id for member in description.members[:3]) or description.state
         count = len(description.members)
         raise RotaError(
@@ -74,14 +77,28 @@ def mark_group(cluster: Cluster, settings: LabSettings) -> None:
 
 
 def clean_up(cluster: Cluster, settings: LabSettings) -> list[str]:
-    """Delete the lab's group and topic; gives what could not be deleted, and why."""
+    """Delete the lab's group and topic; gives what could not be deleted, and why.
+
+    Members that were killed, or are static, are in the group until their session ends: that is waited for.
+    """
     left: list[str] = []
-    future = cluster.admin.delete_consumer_groups([settings.group], request_timeout=cluster.timeout_s)
+    deadline = time.monotonic() + settings.session_timeout_ms / 1000 + SESSION_GRACE_S
+    while True:
+        failure = _delete_group(cluster, settings.group)
+        if failure is None or failure.code == ClientError.GROUP_ID_NOT_FOUND:
+            break
+        if failure.code != ClientError.NON_EMPTY_GROUP or time.monotonic() > deadline:
+            left.append(str(failure))
+            break
+        time.sleep(0.3)
+    trouble = cluster.delete_topics([settings.topic])[settings.topic]
+    return left if trouble is None else [*left, str(trouble)]
+
+
+def _delete_group(cluster: Cluster, group: str) -> ClusterError | None:
+    future = cluster.admin.delete_consumer_groups([group], request_timeout=cluster.timeout_s)
     try:
-        future[settings.group].result(cluster.timeout_s + 2)
+        future[group].result(cluster.timeout_s + 2)
     except KafkaException as error:
-        left.append(str(explain(error, f"delete the group {settings.group}")))
-    failure = cluster.delete_topics([settings.topic])[settings.topic]
-    if failure is not None:
-        left.append(str(failure))
-    return left
+        return explain(error, f"delete the group {group}")
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ __all__ = ["View", "draw_screen"]
 
 STRIP_MS = 60_000
 LEAST_STRIP = 12
+LEAST_NEWS = 3
 
 KEYS = (
     ("a", "add"),
@@ -66,13 +68,14 @@ class View:
 
 def draw_screen(view: View, width: int, height: int) -> Group:
     """All of it, ``height`` rows or fewer."""
-    parts: list[Text | Table] = [*_head(view, width), Text("")]
-    parts += [_partitions(view, width), Text(""), _consumers(view)]
-    used = 6 + len(view.board.partitions) + 2 + len(view.board.consumers)
     keys = _key_lines(width)
-    room = height - used - len(keys) - 1
-    parts += [Text(""), *_lower(view, width, room - 1), *keys]
-    return Group(*parts)
+    fixed = 8 + len(view.board.consumers) + len(keys)  # heads, empty lines, consumers, keys
+    shown = max(1, min(len(view.board.partitions), height - fixed - LEAST_NEWS))
+    hidden = len(view.board.partitions) - shown
+    parts: list[Text | Table] = [*_head(view, width), Text(""), _partitions(view, width, shown)]
+    parts.append(Text(f" and {hidden} more; a taller window shows them" if hidden else "", "dim"))
+    parts += [_consumers(view), Text("")]
+    return Group(*parts, *_lower(view, width, height - fixed - shown), *keys)
 
 
 def _head(view: View, width: int) -> list[Text]:
@@ -80,9 +83,9 @@ def _head(view: View, width: int) -> list[Text]:
     clock = f"{int(view.age_s) // 60}:{int(view.age_s) % 60:02}"
     static = ", static members" if settings.static else ""
     title = Text.assemble(
-        (" rota lab ", "bold reverse"), f"  {settings.group}", (f"  {settings.assignor}{static}", "dim")
+        (" rota lab ", "bold reverse"), f"  {settings.group}", (f"  {view.lab.rate:g} events/s", "dim")
     )
-    title.append(f", {settings.commit} commit, {view.lab.rate:g} events/s", "dim")
+    title.append(f", {settings.assignor}, {settings.commit} commit{static}", "dim")
     title.truncate(max(10, width - len(clock) - 1))
     title.append(" " * max(1, width - title.cell_len - len(clock)) + clock)
     state = Text(" Group  ", "dim")
@@ -103,7 +106,7 @@ def _totals(view: View) -> str:
     return f"   {summary.produced:,} acknowledged, {summary.processed_again:,} processed twice{lost}"
 
 
-def _partitions(view: View, width: int) -> Table:
+def _partitions(view: View, width: int, shown: int) -> Table:
     table = _table()
     for name in ("PARTITION", "OWNER"):
         table.add_column(name)
@@ -113,7 +116,7 @@ def _partitions(view: View, width: int) -> Table:
     if cells >= LEAST_STRIP:
         table.add_column(f"LAST {min(STRIP_MS // 1000, cells)} s", no_wrap=True)
     rows = {row.name: row for row in view.board.consumers}
-    for row in view.board.partitions:
+    for row in view.board.partitions[:shown]:
         line = [
             Text(f" {row.partition}"),
             _owner(row, rows),
@@ -187,15 +190,27 @@ def _lower(view: View, width: int, room: int) -> list[Text]:
     """What happened last, or the help, in exactly ``room`` rows."""
     if room <= 0:
         return []
+    lines: list[Text] = []
     if view.help:
-        lines = [Text(f" {key:<7}{words}") for key, words in HELP][:room]
+        for key, words in HELP:
+            lines += _wrapped(f" {key:<7}", words, "", width)
+        lines = lines[:room]
     else:
-        lines = []
         for line in list(view.lines)[-room:]:
-            text = Text(f" {clock_text(line.at_ms)}  ", "dim")
-            lines.append(text.append(line.text, "bold cyan" if line.loud else "default not dim"))
-    lines = [_cut(line, width) for line in lines]
+            style = "bold cyan" if line.loud else "default not dim"
+            lines += _wrapped(f" {clock_text(line.at_ms)}  ", line.text, style, width)
+        lines = lines[-room:]
     return [*lines, *(Text("") for _ in range(room - len(lines)))]
+
+
+def _wrapped(label: str, words: str, style: str, width: int) -> list[Text]:
+    """The words beside their label, in as many lines as they need."""
+    pieces = textwrap.wrap(words, max(10, width - len(label))) or [""]
+    heads = [label, *[" " * len(label)] * (len(pieces) - 1)]
+    return [
+        _cut(Text.assemble((head, "dim"), (piece, style)), width)
+        for head, piece in zip(heads, pieces, strict=True)
+    ]
 
 
 def _key_lines(width: int) -> list[Text]:
