@@ -36,9 +36,8 @@ _HEADER = struct.Struct(">hhi")
 _MSG_MORE = getattr(socket, "MSG_MORE", 0)
 _MAX_BUFFERS = 512  # below IOV_MAX everywhere
 _FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
-_TRUSTED_FRAME = (
-    2 * 1024 * 1024
-)  # a frame's claimed size is believed up to here; beyond, memory follows the data
+# A frame's claimed size is believed up to here; beyond it, memory follows the data that arrives.
+_TRUSTED_FRAME = 64 * 1024  # a frame's claimed size is believed up to here; beyond, memory follows the data
 
 
 class Connection:
