@@ -13,12 +13,12 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import TopicPartition as ClientPartition
 
-from rota.cluster import explain
+from rota.cluster import ClusterError, explain
 from rota.model import RotaError
 from rota.rehearsal.actors.consumer import MARK
 
 if TYPE_CHECKING:
-    from rota.cluster import Cluster, ClusterError
+    from rota.cluster import Cluster
     from rota.rehearsal.settings import LabSettings
 
 __all__ = ["check_free", "clean_up", "mark_group"]
@@ -100,5 +100,7 @@ def _delete_group(cluster: Cluster, group: str) -> ClusterError | None:
     try:
         future[group].result(cluster.timeout_s + 2)
     except KafkaException as error:
-        return explain(error, f"delete the group {group}")
+        found = explain(error, f"delete the group {group}")
+        assert isinstance(found, ClusterError), "a broker's refusal has a code"
+        return found
     return None

@@ -55,12 +55,12 @@ class Player:
                 self._answered_ms = now_ms
                 self.late.append(self._step.say)
                 said.append(f"The group has not answered for {self._patience_ms / 1000:.0f} s; going on.")
-        if self._step is not None and (
-            self._answered_ms is None or now_ms - self._answered_ms < self._step.rest_ms
-        ):
-            return said
         if self._step is not None:
-            said.append(SNAPSHOT)
+            if self._answered_ms is not None and now_ms - self._answered_ms >= self._step.rest_ms:
+                # The next step acts at the next tick, so that the table still shows this one's end.
+                self._step = None
+                said.append(SNAPSHOT)
+            return said
         self._step = next(self._steps, None)
         if self._step is None:
             self.done = True
@@ -122,7 +122,6 @@ def lesson(lab: Lab) -> list[Step]:
         )
     ]
     if not others:
-        others = []
         return [
             *steps,
             Step(f"kill -9 {victim.name}: it is the only one.", lambda: lab.kill(victim), _always, 2000),

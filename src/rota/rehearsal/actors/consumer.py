@@ -7,6 +7,8 @@ that line is the effect, so what the recording says was processed was processed,
 of commits would hold back the heartbeat behind it), synchronously before partitions are given back, and not at
 all for partitions that were lost. ``--commit auto`` leaves it to the client (``enable.auto.commit``), as most
 tutorials do: records count as read when poll has returned them, done or not.
+
+That it was started is recorded by its director, in whose order consumers get their numbers and colours.
 """
 
 from __future__ import annotations
@@ -122,9 +124,8 @@ class ConsumerActor:
             self._done.update((partition, offset + 1) for partition, offset in records)
             return
         self.events.write(*delivered)
+        # What has been handed out is finished, even when asked to stop: a batch is a moment's work.
         for partition, offset in records:
-            if self.steering.stopping:
-                return
             time.sleep(self.steering.value / 1000)
             self.events.write(Processed(clock_ms(), self.name, self.topic, partition, offset, offset))
             self._done[partition] = offset + 1
