@@ -13,6 +13,7 @@ import click
 from rota.cli import record_format
 from rota.cli.ending import exit_code, heed_sigterm
 from rota.cli.options import cluster_options, json_option, key_values
+from rota.cli.outage import Outage
 from rota.cli.output import count_of, note
 from rota.model import RotaError, TopicPartition
 
@@ -27,6 +28,9 @@ __all__ = ["consume"]
 
 COMMIT_EVERY_S = 1.0
 """Manual commits are gathered: a commit for each record would starve the member's own heartbeats."""
+
+
+MAX_POLL_EXCEEDED = -147  # librdkafka's own code: it has left the group and joins again at the next poll
 
 
 @click.command()
@@ -159,9 +163,10 @@ def consume(
         delay_s=delay_ms / 1000,
     )
     config = _consumer_config(settings, client_id, instance_id, auto_commit_interval_ms)
-    consumer = cluster.consumer({**config, **chosen})
+    outage = Outage(cluster.bootstrap)
+    consumer = cluster.consumer({**config, "error_cb": outage, **chosen})
     partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
-    return Reader(consumer, settings, render).run(partitions)
+    return Reader(consumer, settings, render, outage).run(partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +185,11 @@ class Settings:
 class Reader:
     """Polls, prints and, where asked to, commits. One thread does everything, so that nothing overlaps."""
 
-    def __init__(self, consumer: Consumer, settings: Settings, render: Callable[[Message], bytes]) -> None:
+    def __init__(
+        self, consumer: Consumer, settings: Settings, render: Callable[[Message], bytes], outage: Outage
+    ) -> None:
         self._consumer = consumer
+        self._outage = outage
         self._settings = settings
         self._render = render
         self._manual = settings.group is not None and settings.commit == "manual"
@@ -231,6 +239,7 @@ class Reader:
                 self._check(message.error())
                 continue
             else:
+                self._outage.over()
                 out.write(self._render(message))
                 printed += 1
                 waiting_since = time.monotonic()
@@ -249,6 +258,12 @@ class Reader:
     def _check(self, error: Any) -> None:
         """An error while reading: those that mend themselves are noted, the others end it."""
         text = " ".join(str(error.str()).split())
+        if error.code() == MAX_POLL_EXCEEDED:
+            note(
+                f"{_clock()} too slow: max.poll.interval.ms passed over one record, "
+                "so the group went on without this member"
+            )
+            return
         if error.fatal() or not error.retriable():
             raise RotaError(f"could not read {' '.join(self._settings.topics)}: {text}")
         note(f"waiting: {text}")
@@ -356,6 +371,10 @@ def _consumer_config(
     if instance_id is not None:
         config["group.instance.id"] = instance_id
     return config
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")
 
 
 def _ours(partitions: list[Any]) -> set[TopicPartition]:

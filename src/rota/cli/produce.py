@@ -16,6 +16,7 @@ import click
 
 from rota.cli.ending import exit_code, heed_sigterm
 from rota.cli.options import cluster_options, json_option, key_values
+from rota.cli.outage import Outage
 from rota.cli.output import count_of, emit, emit_json, note, table
 from rota.model import RotaError
 
@@ -145,9 +146,10 @@ def produce(
     pace = (10.0 if events else 0.0) if rate is None else rate
     cluster.partition_counts([topic])
     tally = Tally()
-    producer = cluster.producer(settings)
+    outage = Outage(cluster.bootstrap)
+    producer = cluster.producer({"error_cb": outage, **settings})
     started = time.monotonic()
-    sender = Sender(producer, topic, tally, show=show and not as_json)
+    sender = Sender(producer, topic, tally, outage, show=show and not as_json)
     ended = 0
     failure: RotaError | None = None
     heed_sigterm()
@@ -169,10 +171,11 @@ def produce(
 class Sender:
     """Hands records to a producer at a pace and keeps the tally of what came back."""
 
-    def __init__(self, producer: Producer, topic: str, tally: Tally, *, show: bool) -> None:
+    def __init__(self, producer: Producer, topic: str, tally: Tally, outage: Outage, *, show: bool) -> None:
         self._producer = producer
         self._topic = topic
         self._tally = tally
+        self._outage = outage
         self._show = show
 
     def send_all(
@@ -215,6 +218,7 @@ class Sender:
         if error is not None:
             self._tally.fail(" ".join(str(error.str()).split()))
             return
+        self._outage.over()
         self._tally.add(message.partition(), message.offset())
         if self._show:
             key = message.key()
