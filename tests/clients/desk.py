@@ -231,6 +231,24 @@ class Desk:
         answer = self.admin.list_consumer_group_offsets(request, request_timeout=10)[group].result(15)
         return {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions if tp.offset >= 0}
 
+    def wait_committed(self, group: str, expected: Mapping[Partition, int], timeout_s: float = 30.0) -> None:
+        """Wait until just these offsets are committed; errors while the broker is away do not matter."""
+        last: object = None
+
+        def reached() -> bool:
+            nonlocal last
+            try:
+                last = self.committed(group)
+            except KafkaException as error:
+                last = error
+            return last == expected
+
+        try:
+            wait_until(f"{group} has committed {sorted(expected.items())}", reached, timeout_s)
+        except TimeoutError as late:
+            late.add_note(f"last answer: {last}")
+            raise
+
     def generations(self, group: str) -> list[int]:
         """Every generation recorded for a classic group, oldest first; -1 for the record that deletes it."""
         return [_generation(value) for value in self._group_records(group)]

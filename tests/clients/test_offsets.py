@@ -9,7 +9,6 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from tests.clients.desk import Desk
 from tests.clients.member import ThreadMember
-from tests.kafka.ports import wait_until
 
 PYTHON_CLIENTS = ("confluent", "kafka-python", "aiokafka")
 
@@ -35,12 +34,12 @@ def check_resume(desk: Desk, client: str) -> None:
     partitions = desk.produce(topic, per_partition=4)
     first = desk.member(client, group, topic, commit_each_poll=True)
     first.wait_records(20)
-    wait_until("everything is committed", lambda: desk.committed(group) == dict.fromkeys(partitions, 4))
+    desk.wait_committed(group, dict.fromkeys(partitions, 4))
     first.stop()
     desk.produce(topic, per_partition=2, first=4)
     second = desk.member(client, group, topic, commit_each_poll=True)
     records = second.wait_records(10)
-    wait_until("the rest is committed", lambda: desk.committed(group) == dict.fromkeys(partitions, 6))
+    desk.wait_committed(group, dict.fromkeys(partitions, 6))
     assert sorted((r.topic, r.partition, r.offset) for r in records) == sorted(
         (topic, number, offset) for topic, number in partitions for offset in (4, 5)
     )
@@ -66,7 +65,7 @@ def test_auto_commit_comes_by_itself(desk: Desk, client: str) -> None:
     topic, group = desk.topic("auto"), desk.name("auto")
     partitions = desk.produce(topic, per_partition=3)
     desk.member(client, group, topic, auto_commit_ms=200).wait_records(15)
-    wait_until("auto-commit has happened", lambda: desk.committed(group) == dict.fromkeys(partitions, 3))
+    desk.wait_committed(group, dict.fromkeys(partitions, 3))
 
 
 def test_crash_before_the_auto_commit_repeats_records(desk: Desk) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Producer
 from tests.clients.desk import Desk
-from tests.kafka.ports import wait_until
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
@@ -30,7 +29,7 @@ def test_groups_live_through_a_restart_of_the_broker(own_broker: "BrokerUnderTes
         before = {client: desk.wait_stable(groups[client], members[client], partitions) for client in CLIENTS}
         generations = {client: desk.generation(group) for client, group in groups.items()}
         for group in groups.values():
-            wait_until("the first records are committed", committed(desk, group, partitions, 2))
+            desk.wait_committed(group, dict.fromkeys(partitions, 2))
 
         if how == "kill":
             own_broker.kill()
@@ -40,7 +39,7 @@ def test_groups_live_through_a_restart_of_the_broker(own_broker: "BrokerUnderTes
 
         produce_after(desk, topic)
         for client, group in groups.items():
-            wait_until("the second records are committed", committed(desk, group, partitions, 4), 60)
+            desk.wait_committed(group, dict.fromkeys(partitions, 4), 60)
             after = desk.wait_stable(group, members[client], partitions, 60)
             assert after.members == before[client].members
             assert desk.generation(group) == generations[client]
@@ -48,10 +47,6 @@ def test_groups_live_through_a_restart_of_the_broker(own_broker: "BrokerUnderTes
                 assert member.kinds().count("assigned") <= 2  # joined, made room for the other; then no more
                 offsets = [(record.partition, record.offset) for record in member.records]
                 assert len(offsets) == len(set(offsets)), "delivered twice"
-
-
-def committed(desk: Desk, group: str, partitions: list[tuple[str, int]], offset: int) -> "Any":
-    return lambda: desk.committed(group) == dict.fromkeys(partitions, offset)
 
 
 def produce_after(desk: Desk, topic: str) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from tests.clients.desk import OFFSETS_TOPIC, Desk, coordinator_partition, json_objects
-from tests.kafka.ports import wait_until
 from tests.kafka.tools import offline_tool, table
 
 pytestmark = pytest.mark.usefixtures("kafka_jars")
@@ -21,7 +20,7 @@ def test_consumer_groups_describes_a_group_of_two(desk: Desk) -> None:
     partitions = desk.produce(topic, per_partition=4)
     members = [desk.member("confluent", group, topic, name, commit_each_poll=True) for name in ("one", "two")]
     view = desk.wait_stable(group, members, partitions)
-    wait_until("everything is committed", lambda: desk.committed(group) == dict.fromkeys(partitions, 4))
+    desk.wait_committed(group, dict.fromkeys(partitions, 4))
     shown = desk.tools("kafka-consumer-groups", "--describe", "--group", group)
     rows = table(shown)
     assert list(rows[0]) == DESCRIBE_COLUMNS
@@ -59,7 +58,7 @@ def test_consumer_groups_resets_offsets_of_an_inactive_group_only(desk: Desk) ->
     partitions = desk.produce(topic, per_partition=4)
     member = desk.member("confluent", group, topic, commit_each_poll=True)
     member.wait_records(20)
-    wait_until("everything is committed", lambda: desk.committed(group) == dict.fromkeys(partitions, 4))
+    desk.wait_committed(group, dict.fromkeys(partitions, 4))
     reset = ("kafka-consumer-groups", "--reset-offsets", "--group", group, "--topic", topic)
     refused = desk.tools(*reset, "--to-earliest", "--execute")
     assert "current state is Stable" in refused
@@ -80,7 +79,7 @@ def test_consumer_groups_deletes_offsets_and_groups(desk: Desk) -> None:
     partitions = desk.produce(topic, per_partition=1)
     member = desk.member("confluent", group, topic, commit_each_poll=True)
     member.wait_records(5)
-    wait_until("everything is committed", lambda: desk.committed(group) == dict.fromkeys(partitions, 1))
+    desk.wait_committed(group, dict.fromkeys(partitions, 1))
     member.stop()
     desk.tools("kafka-consumer-groups", "--delete-offsets", "--group", group, "--topic", f"{topic}:0,1")
     assert desk.committed(group).keys() == {(topic, 2), (topic, 3), (topic, 4)}
@@ -93,7 +92,7 @@ def test_console_consumer_reads_the_offsets_topic(desk: Desk) -> None:
     desk.produce(topic, per_partition=3, partitions=1)
     member = desk.member("confluent", group, topic, commit_each_poll=True)
     member.wait_records(3)
-    wait_until("everything is committed", lambda: desk.committed(group) == {(topic, 0): 3})
+    desk.wait_committed(group, {(topic, 0): 3})
     read = (
         *(
             "kafka-console-consumer",

@@ -48,9 +48,11 @@ class RealKafka:
         self.directory = data_dir
         self.data_dir = data_dir / "data"
         self.log_file = data_dir / "server.log"
+        self._properties = data_dir / "server.properties"
         self.process: subprocess.Popen[bytes] | None = None
         self.bootstrap_servers = ""
         self.port = 0
+        self._controller_port = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -66,6 +68,7 @@ class RealKafka:
     def start(self) -> None:
         """Start (or start again, on the same port and data); returns when a client is answered."""
         for attempt in range(3):
+            self.prepare()
             self.spawn()
             try:
                 self._wait_ready()
@@ -80,40 +83,53 @@ class RealKafka:
             else:
                 return
 
-    def spawn(self) -> None:
-        """Format the storage if it is new and start the JVM, without waiting for it."""
-        ports = free_ports(2)
-        self.port = self.port or ports[0]
+    def prepare(self) -> None:
+        """Choose ports, write the settings, and format the storage if it is new."""
+        if not self.port:
+            self.port, self._controller_port = free_ports(2)
         self.bootstrap_servers = f"127.0.0.1:{self.port}"
         self.directory.mkdir(parents=True, exist_ok=True)
-        properties = self.directory / "server.properties"
-        settings = self._defaults(controller_port=ports[1]) | self.config
-        properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        settings = self._defaults() | self.config
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         if not (self.data_dir / "meta.properties").exists():
-            self.format(properties)
-        with self.log_file.open("wb") as log:
+            self.format()
+
+    def spawn(self) -> None:
+        """Start the JVM on prepared storage, without waiting for it."""
+        with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                self._java(*self._jvm, "-Drota.log.level=INFO", "kafka.Kafka", str(properties)),
+                self._java(*self._jvm, "-Drota.log.level=INFO", "kafka.Kafka", str(self._properties)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def format(self, properties: Path) -> None:
+    def format(self) -> None:
         """Write the storage's identity, as `kafka-storage format` does."""
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         while cluster_id.startswith("-"):  # the tool would read it as an option
             cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         subprocess.run(
             self._java(
-                *QUICK_JVM, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)
+                *QUICK_JVM, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)
             ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
             timeout=60,
         )
+
+    def wait_listening(self) -> None:
+        """Return as soon as the node listens for clients."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not listening(self.port):
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"Apache Kafka does not listen after {_START_TIMEOUT_S:g} s:\n{self._log_tail()}"
+                )
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL if the broker does not follow; only ever to the process started here."""
@@ -152,15 +168,8 @@ class RealKafka:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        assert self.process is not None
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not listening(self.port):
-            self._check_alive()
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"Apache Kafka does not listen after {_START_TIMEOUT_S:g} s:\n{self._log_tail()}"
-                )
-            time.sleep(0.05)
+        self.wait_listening()
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
         while True:
             try:
@@ -183,12 +192,12 @@ class RealKafka:
     def _log_tail(self) -> str:
         return self.log_file.read_text(errors="replace")[-6000:] if self.log_file.exists() else ""
 
-    def _defaults(self, controller_port: int) -> dict[str, str]:
+    def _defaults(self) -> dict[str, str]:
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller_port}",
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller_port}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
