@@ -71,7 +71,9 @@ class Module:
         self, owner: str, name: str, fields: list[dict[str, Any]], common: dict[str, Any], base: str
     ) -> str:
         lines = [self.field(owner, each, common) for each in fields]
-        self.classes.append(f"class {name}({base}):\n" + ("\n".join(f"    {line}" for line in lines) or "    pass"))
+        self.classes.append(
+            f"class {name}({base}):\n" + ("\n".join(f"    {line}" for line in lines) or "    pass")
+        )
         return name
 
     def nested(self, owner: str, kafka_name: str, field: dict[str, Any], common: dict[str, Any]) -> str:
@@ -174,13 +176,20 @@ def main() -> None:
         (_TARGET / f"{snake(api)}.py").write_text(module.text(docstring))
         first, _, final = versions[1].partition("-")
         flexible = request["flexibleVersions"].rstrip("+")
-        table.append((key, api, int(first), int(final or first), None if flexible == "none" else int(flexible)))
+        table.append(
+            (key, api, int(first), int(final or first), None if flexible == "none" else int(flexible))
+        )
     _write("group_log", coordinator, GROUP_LOG, "The records of ``__consumer_offsets``: keys and values.")
-    _write("consumer_protocol", clients, CONSUMER_PROTOCOL, "What members tell each other inside JoinGroup and SyncGroup.")
+    _write(
+        "consumer_protocol",
+        clients,
+        CONSUMER_PROTOCOL,
+        "What members tell each other inside JoinGroup and SyncGroup.",
+    )
     rows = "\n".join(f"    {row!r}," for row in sorted(table))
     (_TARGET / "table.py").write_text(
         '"""Every API that is declared: key, name, first and last version, first flexible version."""\n\n'
-        "from __future__ import annotations\n\n__all__ = [\"ROWS\"]\n\n"
+        'from __future__ import annotations\n\n__all__ = ["ROWS"]\n\n'
         f"ROWS: tuple[tuple[int, str, int, int, int | None], ...] = (\n{rows}\n)\n"
     )
     for arguments in (["check", "-q", "--fix", "--select", "I,RUF022"], ["format", "-q"]):
