@@ -1,7 +1,7 @@
 """Child processes: actors that record and obey, and the embedded broker.
 
-Each runs in a session of its own, so that Ctrl+C reaches the director alone, and is ended by its own pid. An
-actor also ends by itself when the director is gone, for then its standard input ends.
+Each runs in a session of its own, so that Ctrl+C reaches the director alone, and is ended by its own pid. Each
+also ends by itself when the director is gone, for then its standard input ends.
 """
 
 from __future__ import annotations
@@ -112,11 +112,11 @@ class Actor(Process):
 
 
 class EmbeddedBroker(Process):
-    """``rota broker`` on a free port, with its data and its coordinator's recording in ``directory``."""
+    """Rota's broker on a free port, with its data and its coordinator's recording in ``directory``."""
 
     def __init__(self, directory: Path, configs: Mapping[str, str]) -> None:
         timeline = directory / "coordinator.jsonl"
-        command = [sys.executable, "-m", "rota", "broker", "--port", "0"]
+        command = [sys.executable, "-m", "rota.rehearsal.actors.broker"]
         command += ["--data", str(directory / "data"), "--timeline", str(timeline)]
         for name, value in configs.items():
             command += ["--config", f"{name}={value}"]

@@ -1,0 +1,44 @@
+"""Which processes a program has started, and whether they are still there (Linux: /proc)."""
+
+import os
+import time
+from pathlib import Path
+
+
+def descendants(pid: int) -> set[int]:
+    """All children of a process, and theirs, that run now."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields[0] != "Z":
+                parents[int(entry.name)] = int(fields[1])
+    found: set[int] = set()
+    frontier = {pid}
+    while frontier:
+        frontier = {child for child, parent in parents.items() if parent in frontier} - found
+        found |= frontier
+    return found
+
+
+def all_gone(pids: set[int], within_s: float = 5.0) -> bool:
+    """Whether every one of these processes ends within the time."""
+    deadline = time.monotonic() + within_s
+    while pids and time.monotonic() < deadline:
+        pids = {pid for pid in pids if _runs(pid)}
+        time.sleep(0.05)
+    return not pids
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

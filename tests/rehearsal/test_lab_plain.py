@@ -1,0 +1,168 @@
+"""`rota lab` without a terminal: the script, told in plain lines, and its findings."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.rehearsal.children import all_gone, descendants
+
+from rota.timeline import Timeline
+from rota.timeline.events import read_events
+
+LAB = [sys.executable, "-m", "rota", "lab"]
+
+
+class Run(NamedTuple):
+    """One run of the whole script."""
+
+    code: int
+    findings: dict[str, Any]
+    story: str
+    seconds: float
+    directory: Path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The script as anyone runs it, once for all tests of this module."""
+    directory = tmp_path_factory.mktemp("lab")
+    started = time.monotonic()
+    done = subprocess.run(
+        [*LAB, "--json", "--svg", "lab.svg", "--timeline", "lab.jsonl"],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+        env={**os.environ, "TMPDIR": str(directory)},
+    )
+    assert done.stdout, done.stderr
+    return Run(done.returncode, json.loads(done.stdout), done.stderr, time.monotonic() - started, directory)
+
+
+def test_nothing_is_lost_and_the_exit_code_says_so(run: Run) -> None:
+    assert run.code == 0
+    assert run.findings["verdict"] == "passed"
+    assert run.findings["lost"] == run.findings["waiting"] == 0
+    assert run.findings["produced"] == run.findings["processed"] > 500
+
+
+def test_takes_less_than_a_minute_of_the_groups_time(run: Run) -> None:
+    assert run.findings["end_ms"] - run.findings["start_ms"] < 60_000
+
+
+def test_a_killed_consumers_partition_pauses_for_about_the_session_timeout(run: Run) -> None:
+    killed = [pause for pause in run.findings["pauses"] if "killed" in pause["cause"]]
+    assert len(killed) == 1, killed
+    # Silence counts from its last heartbeat, up to 2 s before the kill; then come join and sync.
+    assert 4_000 <= killed[0]["duration_ms"] <= 12_000
+    assert killed[0]["partition"] == "web-events-partitioned-1"
+
+
+def test_its_partitions_move_to_the_survivors_and_back(run: Run) -> None:
+    moves = [
+        (move["from_consumer"], move["to_consumer"])
+        for move in run.findings["moves"]
+        if move["partition"] == "web-events-partitioned-1"
+    ]
+    assert moves[0][0] == "consumer-2"
+    assert moves[1][1] == "consumer-2"
+
+
+def test_the_coordinator_gives_a_reason_for_every_rebalance(run: Run) -> None:
+    words = [item["words"] for item in run.findings["rebalances"]]
+    assert any("consumer-2 was silent" in text for text in words), words
+    assert any(text == "consumer-3 left" for text in words), words
+    assert all(item["rebalance"]["reason"] for item in run.findings["rebalances"])
+
+
+def test_what_comes_twice_is_little_and_explained(run: Run) -> None:
+    # A kill repeats at most what was done since the last commit (0.5 s at 10 records a second, and slack).
+    assert run.findings["processed_again"] <= 40
+    assert all(item["cause"] for item in run.findings["duplicates"])
+
+
+def test_says_what_it_changed_and_what_happens(run: Run) -> None:
+    assert "session.timeout.ms 6000 (Kafka's default: 45000)" in run.story
+    assert "kill -9 consumer-2" in run.story
+    assert re.search(r"consumer-2 comes back as process \d+", run.story)
+    assert re.search(r"Generation \d+: consumer-2 reads partitions 0, 1 and 2\.", run.story)
+    assert "has not answered" not in run.story
+
+
+def test_the_recording_gives_the_same_findings(run: Run) -> None:
+    with (run.directory / "lab.jsonl").open() as lines:
+        summary = Timeline.of(read_events(lines), "web-events-group").summary()
+    assert summary.to_dict() == {key: run.findings[key] for key in summary.to_dict()}
+
+
+def test_draws_the_picture(run: Run) -> None:
+    assert (run.directory / "lab.svg").read_text().startswith("<svg")
+
+
+def test_leaves_no_temporary_files(run: Run) -> None:
+    assert sorted(path.name for path in run.directory.iterdir()) == ["lab.jsonl", "lab.svg"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ends_cleanly_when_asked_to(number: signal.Signals) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        lab = subprocess.Popen(
+            LAB, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": directory}
+        )
+        with lab:
+            assert lab.stdout is not None
+            for line in lab.stdout:
+                if "Generation" in line:
+                    break
+            children = descendants(lab.pid)
+            assert len(children) == 5, "a broker, a producer, three consumers"
+            lab.send_signal(number)
+            rest = lab.stdout.read()
+        assert "The producer stops" in rest
+        assert "Nothing was lost" in rest or "Nothing was produced" in rest
+        assert lab.returncode == 0
+        assert all_gone(children)
+        assert list(Path(directory).iterdir()) == []
+
+
+def test_actors_end_when_their_director_is_killed() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        lab = subprocess.Popen(
+            LAB, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": directory}
+        )
+        with lab:
+            assert lab.stdout is not None
+            for line in lab.stdout:
+                if "Generation" in line:
+                    break
+            children = descendants(lab.pid)
+            lab.kill()
+        assert all_gone(children, within_s=15)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--svg", "/nowhere/lab.svg"], "cannot write /nowhere/lab.svg"),
+        (["--command-config", "x"], "--command-config is for the Kafka of --bootstrap-server"),
+        (["--consumers", "10"], "10"),
+        (["-b", "127.0.0.1:1"], "127.0.0.1:1"),
+    ],
+)
+def test_says_in_one_line_what_is_wrong(arguments: list[str], words: str) -> None:
+    done = subprocess.run([*LAB, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
