@@ -150,7 +150,14 @@ class Segment:
         self._index = OffsetIndex.load(self._path(".index"), self.size)
         self._times = TimeIndex.load(self._path(".timeindex"))
         if self._index is None or self._times is None:
-            self.rebuild_indexes()
+            self._restore_indexes()
+
+    def _restore_indexes(self) -> None:
+        """Make the lost indexes of a closed segment again; it ends where the next one begins, as before."""
+        next_offset = self.next_offset
+        self.rebuild_indexes()
+        self.next_offset = next_offset
+        self.write_indexes()
 
     def find(self, offset: int) -> int:
         """Position of the first batch that ends at ``offset`` or later; the segment's size if there is none."""
@@ -249,9 +256,7 @@ class Segment:
         last = TimeIndex.last_entry(self._path(".timeindex"))
         if last is None:
             if self.size:
-                self.rebuild_indexes()
-                self.write_indexes()
-                self.next_offset = next_offset
+                self._restore_indexes()
         else:
             self.max_timestamp, self.max_timestamp_offset = last[0], self.base_offset + last[1]
 

@@ -146,9 +146,14 @@ class MemoryStore:
         length = len(data)
         if not self._blocks or self._used + length > len(self._blocks[-1]):
             room = min(self._LARGEST_BLOCK, max(4096, self.size))
-            self._blocks.append(bytearray(max(room, length)))
             self._starts.append(self.size)
             self._used = 0
+            if length >= room:
+                self._blocks.append(bytearray(data))
+                self._used = length
+                self.size += length
+                return
+            self._blocks.append(bytearray(room))
         self._blocks[-1][self._used : self._used + length] = data
         self._used += length
         self.size += length

@@ -31,6 +31,8 @@ _XERIAL_HEADER = _XERIAL_MAGIC + struct.pack(">ii", 1, 1)
 _XERIAL_BLOCK = 32 * 1024
 # A snappy element of 3 bytes copies at most 64: a length that claims more than this is a lie.
 _SNAPPY_MAX_RATIO = 32
+# How cramjam says that the output does not fit; anything else means that the input is malformed.
+_TOO_SMALL = "failed to write whole buffer"
 _INT32 = struct.Struct(">i")
 
 
@@ -143,6 +145,8 @@ def _decompress_into(
         try:
             return memoryview(out)[: into(view, out)]
         except (cramjam.DecompressionError, ValueError, OSError) as error:
+            if _TOO_SMALL not in str(error):
+                raise WireError(f"{codec}: {error}") from error
             if room >= limit:
-                raise WireError(f"{codec}: malformed, or more than {limit} bytes: {error}") from error
+                raise WireError(f"{codec}: more than {limit} bytes") from error
         room = min(limit, room * 8)

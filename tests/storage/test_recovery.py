@@ -1,0 +1,199 @@
+"""After a crash: the log is a prefix of what was written, whole and clean, and everything derived is right."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rota.storage import Log, LogConfig
+from rota.storage.segment import file_name
+from rota.wire.records import check_batch, end_marker, iter_batches
+from tests.storage.batches import SMALL, batch, read_all, values
+
+
+def write(directory: Path, count: int, config: LogConfig = SMALL) -> Log:
+    """A log of ``count`` batches of two records each."""
+    log = Log.open(directory, config, now_ms=1_000)
+    for number in range(count):
+        log.append(batch(b"%d" % number, b"second", at=1_000 + number), 1_000)
+    return log
+
+
+def recover(directory: Path, recover_from: int | None = 0) -> Log:
+    return Log.open(directory, SMALL, now_ms=9_000, recover_from=recover_from)
+
+
+def test_nothing_is_lost_without_a_clean_close(tmp_path: Path) -> None:
+    log = write(tmp_path, 30)
+    again = recover(tmp_path)
+    assert read_all(again) == read_all(log)
+    assert again.append(batch(b"next"), 9_000).base_offset == 60
+
+
+def test_every_cut_of_the_tail_leaves_a_prefix(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    log = write(tmp_path / "made", 12)
+    whole = values(log)
+    last = log.segments[-1]
+    ends = [position + header.size for position, header in last.scan()]
+    before = log.bases[-1]
+    data = (tmp_path / "made" / file_name(before, ".log")).read_bytes()
+    for cut in range(len(data) + 1):
+        where = tmp_path / f"cut-{cut}"
+        shutil.copytree(tmp_path / "made", where)
+        (where / file_name(before, ".log")).write_bytes(data[:cut])
+        again = recover(where)
+        kept = sum(end <= cut for end in ends)
+        assert again.log_end_offset == before + 2 * kept
+        assert values(again) == whole[: again.log_end_offset]
+        assert again.append(batch(b"next"), 9_000).base_offset == before + 2 * kept
+        assert values(recover(where))[-1] == b"next"
+        shutil.rmtree(where)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(number=st.integers(0, 19), at=st.integers(min_value=0), bit=st.integers(0, 7))
+def test_flipped_bit_ends_the_log_before_its_batch(
+    tmp_path_factory: pytest.TempPathFactory, number: int, at: int, bit: int
+) -> None:
+    """In any byte but the base offset's and the leader epoch's, which the checksum does not cover."""
+    where = tmp_path_factory.mktemp("log")
+    log = write(where, 20)
+    whole = values(log)
+    index = max(index for index, base in enumerate(log.bases) if base <= 2 * number)
+    position = log.segments[index].find(2 * number)
+    path = where / file_name(log.bases[index], ".log")
+    data = bytearray(path.read_bytes())
+    covered = [*range(8, 12), *range(16, len(log.segments[index].batch_at(position)))]
+    data[position + covered[at % len(covered)]] ^= 1 << bit
+    path.write_bytes(data)
+    again = recover(where)
+    assert again.log_end_offset == 2 * number
+    assert values(again) == whole[: 2 * number]
+    for piece in again.iter_batches_from(0):
+        for begin, _ in iter_batches(piece):
+            check_batch(piece, begin)
+
+
+def test_damage_in_the_middle_drops_the_segments_after_it(tmp_path: Path) -> None:
+    write(tmp_path, 30)
+    files = sorted(tmp_path.glob("*.log"))
+    data = bytearray(files[1].read_bytes())
+    data[-1] ^= 1
+    files[1].write_bytes(data)
+    again = recover(tmp_path)
+    assert len(again.segments) == 2
+    assert len(values(again)) == again.log_end_offset
+    assert sorted(tmp_path.glob("*.log")) == files[:2]
+
+
+def test_before_the_recovery_point_nothing_is_read(tmp_path: Path) -> None:
+    log = write(tmp_path, 30)
+    log.flush()
+    point = log.recovery_point
+    files = sorted(tmp_path.glob("*.log"))
+    data = bytearray(files[0].read_bytes())
+    data[-1] ^= 1
+    files[0].write_bytes(data)
+    again = recover(tmp_path, point)
+    assert again.log_end_offset == 60
+
+
+def test_clean_start_reads_no_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = write(tmp_path, 200)
+    expected = read_all(log)
+    log.close()
+    read: list[int] = []
+    real = __import__("os").pread
+
+    def pread(fd: int, length: int, position: int) -> bytes:
+        read.append(length)
+        return bytes(real(fd, length, position))
+
+    monkeypatch.setattr("os.pread", pread)
+    again = recover(tmp_path, None)
+    assert len(read) <= 2
+    monkeypatch.undo()
+    assert read_all(again) == expected
+
+
+@pytest.mark.parametrize("recover_from", [None, 0])
+@pytest.mark.parametrize("suffix", [".index", ".timeindex"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "beyond"])
+def test_indexes_are_made_again(tmp_path: Path, suffix: str, damage: str, recover_from: int | None) -> None:
+    log = write(tmp_path, 40)
+    expected = read_all(log)
+    log.close()
+    contents = {path: path.read_bytes() for path in tmp_path.glob("*" + suffix)}
+    for path, data in contents.items():
+        if damage == "missing":
+            path.unlink()
+        elif damage == "cut":
+            path.write_bytes(data[:-3])
+        elif suffix == ".index":
+            path.write_bytes(data[:-4] + (2**30).to_bytes(4, "big"))
+    again = recover(tmp_path, recover_from)
+    assert read_all(again, max_bytes=150) == expected
+    for wanted in range(1_000, 1_042):
+        assert again.offset_for_timestamp(wanted) == log.offset_for_timestamp(wanted)
+    again.close()
+    if damage != "beyond":
+        assert {path: path.read_bytes() for path in contents} == contents
+
+
+def test_indexes_of_a_recovered_log_are_those_of_a_closed_one(tmp_path: Path) -> None:
+    for name in ("closed", "crashed"):
+        (tmp_path / name).mkdir()
+        log = write(tmp_path / name, 40)
+        if name == "crashed":
+            for path in (tmp_path / name).glob("*index"):
+                path.unlink()
+            log = recover(tmp_path / name)
+        log.close()
+    for path in sorted((tmp_path / "closed").iterdir()):
+        assert path.read_bytes() == (tmp_path / "crashed" / path.name).read_bytes(), path.name
+
+
+def test_marker_that_was_cut_off_is_forgotten(tmp_path: Path) -> None:
+    log = Log.open(tmp_path, SMALL, now_ms=1_000)
+    log.append(batch(b"x", producer=(5, 0, 0), transactional=True), 1_000)
+    size = log.size
+    log.append(
+        end_marker(committed=False, producer_id=5, producer_epoch=0, coordinator_epoch=0, timestamp=1_000),
+        1_000,
+        check=False,
+    )
+    assert log.aborted_transactions(0, 2) == [(5, 0)]
+    with (tmp_path / file_name(0, ".log")).open("r+b") as file:
+        file.truncate(size + 10)
+    again = recover(tmp_path)
+    assert (again.log_end_offset, again.last_stable_offset) == (1, 0)
+    assert again.aborted_transactions(0, 2) == []
+    assert not (tmp_path / file_name(0, ".txnindex")).exists()
+
+
+def test_damaged_snapshot_is_passed_over(tmp_path: Path) -> None:
+    log = Log.open(tmp_path, SMALL, now_ms=1_000)
+    for number in range(30):
+        log.append(batch(b"x", producer=(5, 0, number)), 1_000)
+    log.close()
+    for path in tmp_path.glob("*.snapshot"):
+        path.write_bytes(b"nonsense")
+    again = recover(tmp_path, None)
+    (producer,) = again.active_producers()
+    assert producer.last_sequence == 29
+    assert [each.last_offset for each in producer.batches] == [25, 26, 27, 28, 29]
+
+
+def test_snapshots_are_dropped_with_their_segments(tmp_path: Path) -> None:
+    log = Log.open(tmp_path, SMALL, now_ms=1_000)
+    for number in range(60):
+        log.append(batch(b"x", producer=(5, 0, number)), 1_000)
+    log.delete_records(50)
+    bases = {int(path.stem) for path in tmp_path.glob("*.log")}
+    assert bases == set(log.bases)
+    assert all(int(path.stem) > log.bases[0] - 1 for path in tmp_path.glob("*.snapshot"))
