@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rota.cli import record_format
-from rota.cli.ending import exit_code, heed_sigterm
+from rota.cli.ending import StopRequest
 from rota.cli.options import cluster_options, json_option, key_values
 from rota.cli.outage import Outage
 from rota.cli.output import count_of, note
@@ -196,6 +196,7 @@ class Reader:
         self._held: set[TopicPartition] = set()
         self._done: dict[TopicPartition, int] = {}  # next offset to read, printed but not committed yet
         self._committed_at = time.monotonic()
+        self._stop = StopRequest()
 
     def run(self, partitions: Sequence[TopicPartition]) -> int:
         """Read until something ends it; the last commit and the goodbye to the group happen in any case."""
@@ -208,14 +209,13 @@ class Reader:
                 on_revoke=self._on_revoke,
                 on_lost=self._on_lost,
             )
-        heed_sigterm()
         try:
             printed = self._loop()
-        except KeyboardInterrupt as interrupt:
-            return exit_code(interrupt)
         finally:
             self._commit()
             self._consumer.close()
+        if self._stop.code:
+            return self._stop.code
         limit = self._settings.max_messages
         if limit is not None and printed < limit:
             raise RotaError(f"only {printed} of {count_of(limit, 'record')} came before the timeout")
@@ -226,7 +226,7 @@ class Reader:
         settings = self._settings
         printed = 0
         waiting_since = time.monotonic()
-        while settings.max_messages is None or printed < settings.max_messages:
+        while not self._stop.code and (settings.max_messages is None or printed < settings.max_messages):
             message = self._consumer.poll(0 if printed else 0.2)
             if message is None:
                 out.flush()
@@ -243,17 +243,19 @@ class Reader:
                 out.write(self._render(message))
                 printed += 1
                 waiting_since = time.monotonic()
-                self._note_done(message)
                 if settings.delay_s:
                     out.flush()
                     self._work()
+                    if self._stop.code:
+                        break  # the work on this record was cut short: it is not done
+                self._note_done(message)
             self._maybe_commit()
         out.flush()
         return printed
 
     def _work(self) -> None:
         """The pretended work on one record; its commit may only follow afterwards."""
-        time.sleep(self._settings.delay_s)
+        self._stop.sleep(self._settings.delay_s)
 
     def _check(self, error: Any) -> None:
         """An error while reading: those that mend themselves are noted, the others end it."""

@@ -1,32 +1,52 @@
-"""How a command that runs until it is told to stop is told: Ctrl+C, or SIGTERM as a supervisor sends it."""
+"""How a command that runs until it is told to stop is told: Ctrl+C, or SIGTERM as a supervisor sends it.
+
+The signal only leaves word, and the command stops between two records. An exception out of nowhere could strike
+after a record was printed and before it was noted as done, or inside a client library's callback.
+"""
 
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, NoReturn
+import time
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ["INTERRUPTED", "exit_code", "heed_sigterm"]
+__all__ = ["StopRequest"]
 
-INTERRUPTED = 130
-TERMINATED = 143
-
-
-class TerminatedError(KeyboardInterrupt):
-    """SIGTERM, which takes the same way out as Ctrl+C."""
+_T = TypeVar("_T")
 
 
-def heed_sigterm() -> None:
-    """From now on SIGTERM lets a command finish properly instead of killing it."""
+class StopRequest:
+    """From its making on, SIGINT and SIGTERM are remembered here; ``code`` is then 128 plus the number."""
 
-    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise TerminatedError
+    def __init__(self) -> None:
+        self.code = 0
+        self._reading = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._heed)
 
-    signal.signal(signal.SIGTERM, stop)
+    def _heed(self, number: int, _frame: FrameType | None) -> None:
+        self.code = 128 + number
+        if self._reading:
+            raise KeyboardInterrupt
 
+    def items(self, source: Iterator[_T]) -> Iterator[_T]:
+        """The source's items until it ends or a stop is wanted, which also ends a wait for the next line."""
+        while not self.code:
+            self._reading = True
+            try:
+                item = next(source)
+            except (StopIteration, KeyboardInterrupt):
+                return
+            finally:
+                self._reading = False
+            yield item
 
-def exit_code(interrupt: KeyboardInterrupt) -> int:
-    """128 plus the signal's number, as shells have it."""
-    return TERMINATED if isinstance(interrupt, TerminatedError) else INTERRUPTED
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not through a stop."""
+        end = time.monotonic() + seconds
+        while not self.code and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))

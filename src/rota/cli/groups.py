@@ -31,6 +31,9 @@ STATES = (
     "Reconciling",
 )
 TYPES = ("Classic", "Consumer")
+WATCH_TIMEOUT_S = 4.0
+"""A live picture that cannot be refreshed says so sooner than a single question gives up."""
+
 REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
 
 
@@ -149,6 +152,7 @@ def describe(
     from rota.cli.watch import watch_text
 
     cluster.nodes()  # a wrong address is said once, at the start; later failures are shown and waited out
+    cluster.timeout_s = WATCH_TIMEOUT_S
     if as_json:
         from rota.cli.watch import every as ticks
 
@@ -264,6 +268,7 @@ def _line(look: Look, cluster: Cluster) -> Any:
     try:
         return [report.as_json() for report in look.at(cluster)]
     except RotaError as error:
+        cluster.close()  # a fresh connection finds a restarted broker sooner
         return {"error": str(error)}
 
 
@@ -274,6 +279,7 @@ def _block(look: Look, cluster: Cluster) -> list[Line]:
     try:
         reports = look.at(cluster)
     except RotaError as error:
+        cluster.close()
         return [Line(str(error))]
     block: list[Line] = []
     for report in reports:

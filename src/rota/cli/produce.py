@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rota.cli.ending import exit_code, heed_sigterm
+from rota.cli.ending import StopRequest
 from rota.cli.options import cluster_options, json_option, key_values
 from rota.cli.outage import Outage
 from rota.cli.output import count_of, emit, emit_json, note, table
@@ -149,14 +149,11 @@ def produce(
     outage = Outage(cluster.bootstrap)
     producer = cluster.producer({"error_cb": outage, **settings})
     started = time.monotonic()
-    sender = Sender(producer, topic, tally, outage, show=show and not as_json)
-    ended = 0
+    stop = StopRequest()
+    sender = Sender(producer, topic, tally, outage, stop, show=show and not as_json)
     failure: RotaError | None = None
-    heed_sigterm()
     try:
-        sender.send_all(source, pace=pace, count=count, duration=duration)
-    except KeyboardInterrupt as interrupt:
-        ended = exit_code(interrupt)
+        sender.send_all(stop.items(iter(source)), pace=pace, count=count, duration=duration)
     except RotaError as error:  # a bad line: those before it were sent and are counted
         failure = error
     sender.finish(cluster.timeout_s)
@@ -165,17 +162,20 @@ def produce(
         raise RotaError(f"{count_of(tally.failed, 'record')} not acknowledged: {tally.first_error}")
     if failure is not None:
         raise failure
-    return ended
+    return stop.code
 
 
 class Sender:
     """Hands records to a producer at a pace and keeps the tally of what came back."""
 
-    def __init__(self, producer: Producer, topic: str, tally: Tally, outage: Outage, *, show: bool) -> None:
+    def __init__(
+        self, producer: Producer, topic: str, tally: Tally, outage: Outage, stop: StopRequest, *, show: bool
+    ) -> None:
         self._producer = producer
         self._topic = topic
         self._tally = tally
         self._outage = outage
+        self._stop = stop
         self._show = show
 
     def send_all(
@@ -191,6 +191,8 @@ class Sender:
                 self._serve_until(started + duration)
                 return
             self._serve_until(due)
+            if self._stop.code:
+                return
             self._send(key, value)
 
     def finish(self, timeout_s: float) -> None:
@@ -211,7 +213,7 @@ class Sender:
                 return
 
     def _serve_until(self, due: float) -> None:
-        while (left := due - time.monotonic()) > 0:
+        while not self._stop.code and (left := due - time.monotonic()) > 0:
             self._producer.poll(min(left, 0.2))
 
     def _delivered(self, error: Any, message: Any) -> None:
