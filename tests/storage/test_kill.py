@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.storage.batches import read_all
+
 from rota.model import TopicPartition
 from rota.storage import LogConfig, LogDirectory
-from tests.storage.batches import read_all
 
 _CONFIG = LogConfig(segment_bytes=4_000, index_interval_bytes=300)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.storage.batches import SMALL, batch, read_all, values
 
 from rota.model import ErrorCode, KafkaError
 from rota.storage import FileRegion, Log, LogConfig
 from rota.wire.records import build_batch, end_marker, iter_batches, read_header
-from tests.storage.batches import SMALL, batch, read_all, values
 
 
 @pytest.fixture(params=["disk", "memory"])

@@ -11,8 +11,8 @@ from rota.storage.producer_files import decode_snapshot, encode_snapshot
 from rota.storage.producers import (
     AbortedTransaction,
     BatchMetadata,
-    ProducerState,
     Producers,
+    ProducerState,
     sequence_after,
 )
 from rota.wire.records import BatchHeader, EndMarker, build_batch, read_header

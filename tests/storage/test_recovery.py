@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.storage.batches import SMALL, batch, read_all, values
 
 from rota.storage import Log, LogConfig
 from rota.storage.segment import file_name
 from rota.wire.records import check_batch, end_marker, iter_batches
-from tests.storage.batches import SMALL, batch, read_all, values
 
 
 def write(directory: Path, count: int, config: LogConfig = SMALL) -> Log:

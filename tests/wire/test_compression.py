@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 
 import cramjam
 import pytest
-from aiokafka import codec as aiokafka
+from aiokafka import codec as aiokafka  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,10 +85,8 @@ def test_data_that_ends_early_is_refused_or_shorter(codec: str, cut: int) -> Non
 @pytest.mark.parametrize("codec", PACKED)
 @given(data=st.binary(max_size=300))
 def test_noise_raises_nothing_else(codec: str, data: bytes) -> None:
-    try:
+    with contextlib.suppress(WireError):
         decompress(codec, data, 100_000)
-    except WireError:
-        pass
 
 
 def test_what_does_not_compress_is_kept() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from kafka.record.default_records import (  # type: ignore[import-untyped]
+    DefaultRecordBatch,
+    DefaultRecordBatchBuilder,
+)
 
 from rota.wire import WireError
 from rota.wire.compression import CODEC_IDS, CODECS
@@ -144,10 +149,8 @@ def test_malformed_records_raise_nothing_but_wire_errors(noise: bytes, count: in
     batch = build_batch([(b"a", b"1", 1, ())])[:HEADER_SIZE] + noise
     batch[8:12] = (len(batch) - 12).to_bytes(4, "big")
     batch[57:61] = count.to_bytes(4, "big")
-    try:
+    with contextlib.suppress(WireError):
         list(iter_records(batch))
-    except WireError:
-        pass
 
 
 def test_old_formats_are_refused_by_name() -> None:

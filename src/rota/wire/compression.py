@@ -31,13 +31,18 @@ _XERIAL_HEADER = _XERIAL_MAGIC + struct.pack(">ii", 1, 1)
 _XERIAL_BLOCK = 32 * 1024
 # A snappy element of 3 bytes copies at most 64: a length that claims more than this is a lie.
 _SNAPPY_MAX_RATIO = 32
+# A frame of version 1 with blocks of at most 64 kB that do not depend on each other (the Java client reads no
+# other), without checksums; the third byte is the header's own checksum.
+_LZ4_HEADER = b"\x04\x22\x4d\x18" + b"\x60\x40\x82"
+_LZ4_BLOCK = 64 * 1024
+_LZ4_STORED = 1 << 31
 # How cramjam says that the output does not fit; anything else means that the input is malformed.
 _TOO_SMALL = "failed to write whole buffer"
 _INT32 = struct.Struct(">i")
 
 
 def compress(codec: str, data: Buffer, level: int | None = None) -> bytes:
-    """``data`` compressed by one of ``CODECS``; ``level`` is the codec's own (None: its default)."""
+    """``data`` compressed by one of ``CODECS``; ``level`` is that of gzip or zstd (None: its default)."""
     match codec:
         case "none":
             return bytes(data)
@@ -47,7 +52,7 @@ def compress(codec: str, data: Buffer, level: int | None = None) -> bytes:
         case "snappy":
             return _compress_xerial(data)
         case "lz4":
-            return bytes(cramjam.lz4.compress(bytes(data), level=level))
+            return _compress_lz4(data)
         case "zstd":
             return bytes(cramjam.zstd.compress(bytes(data), level=3 if level is None else level))
     raise AssertionError(f"no such codec: {codec}")
@@ -98,6 +103,21 @@ def _compress_xerial(data: Buffer) -> bytes:
         block = bytes(cramjam.snappy.compress_raw(view[start : start + _XERIAL_BLOCK]))
         out += _INT32.pack(len(block))
         out += block
+    return bytes(out)
+
+
+def _compress_lz4(data: Buffer) -> bytes:
+    view = memoryview(data)
+    out = bytearray(_LZ4_HEADER)
+    for start in range(0, len(view), _LZ4_BLOCK):
+        plain = view[start : start + _LZ4_BLOCK]
+        block: Buffer = bytes(cramjam.lz4.compress_block(plain, store_size=False))
+        size = len(block)
+        if size >= len(plain):
+            block, size = plain, len(plain) | _LZ4_STORED
+        out += size.to_bytes(4, "little")
+        out += block
+    out += bytes(4)
     return bytes(out)
 
 
