@@ -54,7 +54,9 @@ def topic_description(topic: Any, configs: Iterable[Any] = ()) -> TopicDescripti
         ConfigValue(entry.name, "" if entry.value is None else str(entry.value), bool(entry.is_default))
         for entry in configs
     )
-    return TopicDescription(topic.name, str(topic.topic_id), bool(topic.is_internal), partitions, values)
+    # librdkafka writes ids in plain base64, Kafka and its tools in the form that is safe in URLs.
+    topic_id = str(topic.topic_id).replace("+", "-").replace("/", "_")
+    return TopicDescription(topic.name, topic_id, bool(topic.is_internal), partitions, values)
 
 
 def group_listing(group: Any) -> GroupListing:
