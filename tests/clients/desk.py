@@ -71,7 +71,7 @@ class Desk:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.bootstrap_servers = broker.bootstrap_servers
-        self.admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
+        self.reconnect()
         self.tools = KafkaTools(broker.bootstrap_servers)
         self._members: list[Member] = []
         self._numbers = itertools.count(1)
@@ -86,6 +86,10 @@ class Desk:
         for member in reversed(self._members):
             with suppress(AssertionError):
                 member.stop()
+
+    def reconnect(self) -> None:
+        """A new admin client: librdkafka's may wait for ever for answers once its broker was restarted."""
+        self.admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
 
     # names, topics, records
 

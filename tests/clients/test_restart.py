@@ -37,6 +37,7 @@ def test_groups_live_through_a_restart_of_the_broker(own_broker: "BrokerUnderTes
         else:
             own_broker.restart()
 
+        desk.reconnect()
         produce_after(desk, topic)
         for client, group in groups.items():
             desk.wait_committed(group, dict.fromkeys(partitions, 4), 60)

@@ -55,9 +55,10 @@ def test_topic_that_exists_cannot_be_made_again(desk: "Desk") -> None:
 def test_deleted_topic_is_gone(desk: "Desk") -> None:
     topic = desk.topic()
     desk.admin.delete_topics([topic])[topic].result(30)
-    answer = desk.admin.list_topics(topic, timeout=10).topics[topic].error
-    assert answer is not None
-    assert answer.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+    assert topic not in desk.admin.list_topics(timeout=10).topics
+    again = desk.admin.delete_topics([topic])[topic].exception(30)
+    assert again is not None
+    assert again.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
 @pytest.mark.usefixtures("kafka_jars")
