@@ -456,3 +456,16 @@ def test_aborted_transactions_are_told(where: Path | None, how: str) -> None:
     assert log.aborted_transactions(24, 26) == []
     assert {producer.producer_id for producer in log.active_producers()} == {5, 6}
     assert log.read(0, 10**6, up_to=log.last_stable_offset).size > 0
+
+
+def test_start_past_an_open_transaction_is_stable(where: Path | None) -> None:
+    log = open_log(where)
+    log.append(batch(b"x", producer=(5, 0, 0), transactional=True), 1_000)
+    log.append(batch(b"x"), 1_000)
+    log.delete_records(2)
+    assert log.last_stable_offset == 2
+
+
+def test_two_batches_of_an_idempotent_producer_are_refused() -> None:
+    both = batch(b"a", producer=(5, 0, 0)) + batch(b"b", producer=(5, 0, 1))
+    assert refused(open_log(None), both) == ErrorCode.INVALID_RECORD

@@ -197,3 +197,53 @@ def test_snapshots_are_dropped_with_their_segments(tmp_path: Path) -> None:
     bases = {int(path.stem) for path in tmp_path.glob("*.log")}
     assert bases == set(log.bases)
     assert all(int(path.stem) > log.bases[0] - 1 for path in tmp_path.glob("*.snapshot"))
+
+
+def test_damage_behind_a_clean_shutdown_is_recovered(tmp_path: Path) -> None:
+    log = write(tmp_path, 5)
+    expected = read_all(log)
+    log.close()
+    path = max(tmp_path.glob("*.log"))
+    path.write_bytes(path.read_bytes()[:-20])
+    again = recover(tmp_path, None)
+    assert read_all(again) == expected[:8]
+    assert again.append(batch(b"next"), 9_000).base_offset == 8
+
+
+def test_offsets_are_not_given_out_twice_when_all_was_lost(tmp_path: Path) -> None:
+    write(tmp_path, 5)
+    again = Log.open(tmp_path, SMALL, now_ms=9_000, log_start_offset=40)
+    assert (again.log_start_offset, again.log_end_offset) == (40, 40)
+    assert again.append(batch(b"next"), 9_000).base_offset == 40
+    assert [record.offset for record in read_all(recover(tmp_path))] == [40]
+
+
+def test_epochs_are_read_from_the_batches(tmp_path: Path) -> None:
+    log = Log.open(tmp_path, SMALL, now_ms=1_000)
+    for epoch in (0, 0, 3, 3, 4):
+        log.append(batch(b"x"), 1_000, leader_epoch=epoch)
+    (tmp_path / "leader-epoch-checkpoint").write_text("0\n2\n0 0\n9 1\n")
+    again = recover(tmp_path)
+    assert again.epochs.entries == [(0, 0), (3, 2), (4, 4)]
+
+
+def test_open_files_are_few(tmp_path: Path) -> None:
+    log = write(tmp_path, 200)
+    assert len(log.segments) > 20
+    log.close()
+
+    def open_files() -> int:
+        links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        return sum(str(tmp_path) in str(path.readlink()) for path in links)
+
+    again = recover(tmp_path, None)
+    assert open_files() == 0
+    for _ in again.iter_batches_from(0):
+        pass
+    for wanted in range(1_000, 1_200, 7):
+        again.offset_for_timestamp(wanted)
+        again.read(wanted - 1_000, 100)
+    again.flush_closed()
+    assert open_files() <= 6
+    again.close()
+    assert open_files() == 0

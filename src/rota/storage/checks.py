@@ -43,6 +43,8 @@ def check_batches(
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
     if not headers:
         raise KafkaError(ErrorCode.INVALID_RECORD, "no records")
+    if from_client and len(headers) > 1 and any(header.producer_id >= 0 for _, header in headers):
+        raise KafkaError(ErrorCode.INVALID_RECORD, "an idempotent producer sends one batch at a time")
     assert position == end, "batches of our own are whole"
     return headers
 

@@ -81,8 +81,15 @@ class Log:
         log._last_flush_ms = now_ms
         if directory is not None:
             recovery.load(log, now_ms, recover_from)
+        if log.segments and log.segments[-1].next_offset < log_start_offset:
+            # What lay after the start did not survive: offsets that were given out are not given out again.
+            for lost in log.segments:
+                lost.delete()
+            log.segments, log.bases = [], []
+            log.aborted = []
         if not log.segments:
             log.add_segment(log_start_offset, now_ms)
+        if log.epochs.latest < 0:
             log.epochs.assign(0, log_start_offset)
         log.log_end_offset = log.segments[-1].next_offset
         log.recovery_point = (
@@ -242,7 +249,7 @@ class Log:
     def last_stable_offset(self) -> int:
         """Up to where no transaction is open."""
         unstable = self.producers.first_unstable_offset
-        return self.log_end_offset if unstable is None else unstable
+        return self.log_end_offset if unstable is None else max(unstable, self.log_start_offset)
 
     @property
     def size(self) -> int:
@@ -318,6 +325,8 @@ class Log:
                     end = position + next(segment.scan(position))[1].size
                 yield memoryview(segment.store.pread(end - position, position))
                 position = end
+            if segment is not self.segments[-1]:
+                self._keep_few_open(segment)
 
     # --- by time --------------------------------------------------------------------------------------------
 
@@ -326,6 +335,8 @@ class Log:
         for segment in self.segments:
             if segment.next_offset > self.log_start_offset:
                 found = segment.offset_at_time(timestamp, self.log_start_offset)
+                if segment is not self.segments[-1]:
+                    self._keep_few_open(segment)
                 if found is not None:
                     return found
         return None

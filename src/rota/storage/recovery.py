@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import mmap
 import re
-from pathlib import Path
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+from rota.model import KafkaError
 from rota.storage.producer_files import append_aborted, read_aborted, read_snapshot
 from rota.storage.segment import Segment, file_name
 from rota.storage.stores import FileStore
@@ -59,78 +60,81 @@ def load(log: Log, now_ms: int, recover_from: int | None) -> None:
     _load_aborted(log, found["txnindex"])
     _load_producers(log, sorted(found["snapshot"]))
     log.epochs.save()
+    # Files are opened again when they are needed: of thousands of partitions, few are in use.
+    for segment in log.segments[:-1]:
+        segment.release()
+    log.segments[-1].store.close()
 
 
 def _open_segments(log: Log, recover_from: int | None) -> None:
     """Open each segment, or read it if it may be damaged. Cuts the log at the first damage."""
     last = len(log.segments) - 1
-    if recover_from is None:
-        for number, segment in enumerate(log.segments[:-1]):
-            segment.open_closed(log.bases[number + 1])
-        log.segments[-1].open_active()
-        return
     first_unsure = last
-    for number in range(last + 1):
-        if number == last or log.bases[number + 1] > recover_from:
-            first_unsure = number
-            break
+    if recover_from is not None:
+        first_unsure = min(last, max(0, bisect_right(log.bases, recover_from) - 1))
+    for number in range(first_unsure):
         log.segments[number].open_closed(log.bases[number + 1])
+    if recover_from is None:
+        try:
+            log.segments[last].open_active()
+        except KafkaError as error:
+            logger.warning("%s, though the last shutdown was clean; it is recovered", error)
+        else:
+            return
+    # The epochs of what is read are made again from it.
+    log.epochs.truncate_from_end(log.bases[first_unsure])
     for number in range(first_unsure, last + 1):
         segment = log.segments[number]
-        if _recover(segment):
-            if number < last:
-                segment.write_indexes()
-            continue
-        for lost in log.segments[number + 1 :]:
-            logger.warning(
-                "segment %d: its %d bytes come after the damage and are dropped", lost.base_offset, lost.size
-            )
-            lost.delete()
-        del log.segments[number + 1 :], log.bases[number + 1 :]
-        break
-    log.epochs.truncate_from_end(log.segments[-1].next_offset)
-    _recover_epochs(log, first_unsure)
+        is_whole = _recover(log, segment)
+        if number < last:
+            segment.write_indexes()
+        if not is_whole:
+            _drop_after(log, number)
+            break
 
 
-def _recover(segment: Segment) -> bool:
-    """Find the end of what is whole and cut the rest; whether nothing had to be cut."""
+def _drop_after(log: Log, number: int) -> None:
+    for lost in log.segments[number + 1 :]:
+        logger.warning(
+            "segment %d: its %d bytes come after the damage and are dropped", lost.base_offset, lost.size
+        )
+        lost.delete()
+    del log.segments[number + 1 :], log.bases[number + 1 :]
+
+
+def _recover(log: Log, segment: Segment) -> bool:
+    """Read a segment up to where it is no longer whole and cut the rest; whether nothing had to be cut.
+
+    Whole are batches that are complete, have the right checksum, and rise in their offsets.
+    """
     store = segment.store
     assert isinstance(store, FileStore)
-    whole = _whole_bytes(store.path, store.size, segment.base_offset)
-    damaged = store.size - whole
-    if damaged:
-        logger.warning("%s: the last %d bytes are not whole batches and are cut off", store.path, damaged)
-        store.truncate(whole)
-    segment.rebuild_indexes()
-    return not damaged
-
-
-def _whole_bytes(path: Path, size: int, base_offset: int) -> int:
-    """How many bytes from the start on are batches that are whole, right, and in the order of their offsets."""
+    segment.forget_batches()
+    size, position = store.size, 0
     if not size:
-        return 0
-    position, next_offset = 0, base_offset
-    with path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
+        return True
+    with store.path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
         view = memoryview(mapped)
         try:
             while position < size:
                 header = check_batch(view, position)
-                if header.base_offset < next_offset or header.last_offset_delta < 0:
+                if header.base_offset < segment.next_offset or header.last_offset_delta < 0:
                     break
-                next_offset = header.next_offset
+                segment.note(position, header, header.last_offset)
+                if header.leader_epoch > log.epochs.latest:
+                    log.epochs.assign(header.leader_epoch, header.base_offset)
                 position += header.size
         except CorruptBatchError:
             pass
         finally:
             view.release()
-    return position
-
-
-def _recover_epochs(log: Log, first: int) -> None:
-    for segment in log.segments[first:]:
-        for _, header in segment.scan():
-            if header.leader_epoch > log.epochs.latest:
-                log.epochs.assign(header.leader_epoch, header.base_offset)
+    if position < size:
+        logger.warning(
+            "%s: the last %d bytes are not whole batches and are cut off", store.path, size - position
+        )
+        store.truncate(position)
+        return False
+    return True
 
 
 def _load_aborted(log: Log, bases: list[int]) -> None:

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
+from rota.model import ErrorCode, KafkaError
 from rota.storage.indexes import OffsetIndex, TimeIndex
 from rota.storage.stores import FileRegion, FileStore, MemoryStore, Store
 from rota.wire.records import HEADER_SIZE, BatchHeader, iter_records, read_header
@@ -194,7 +195,10 @@ class Segment:
         hints[offset] = position
 
     def scan(self, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
-        """Position and header of each batch from ``position`` on, headers only."""
+        """Position and header of each batch from ``position`` on, headers only.
+
+        Raises ``KafkaError`` KAFKA_STORAGE_ERROR where the bytes are no batch.
+        """
         stop = self.size if end is None else end
         store = self.store
         window_at = position
@@ -204,10 +208,20 @@ class Segment:
             if at + HEADER_SIZE > len(window):
                 window_at, at = position, 0
                 window = store.pread(min(_WINDOW, self.size - position), position)
+            if at + HEADER_SIZE > len(window):
+                raise self._damaged(position)
             header = read_header(window, at)
-            assert header.batch_length + 12 >= HEADER_SIZE, f"no batch at {position} of {self.base_offset}"
+            following = position + header.batch_length + 12
+            if header.batch_length + 12 < HEADER_SIZE or following > self.size:
+                raise self._damaged(position)
             yield position, header
-            position += header.batch_length + 12
+            position = following
+
+    def _damaged(self, position: int) -> KafkaError:
+        return KafkaError(
+            ErrorCode.KAFKA_STORAGE_ERROR,
+            f"segment {self.base_offset} is damaged: no batch at byte {position}",
+        )
 
     def batch_at(self, position: int) -> bytes | memoryview:
         """The bytes of the batch that begins at ``position``."""
@@ -234,17 +248,21 @@ class Segment:
 
     # --- life -----------------------------------------------------------------------------------------------
 
-    def rebuild_indexes(self) -> None:
-        """Make both indexes, and the largest timestamp, again from the batches."""
+    def forget_batches(self) -> None:
+        """Go back to knowing of no batch; ``note`` tells of each again."""
         self._index, self._times = OffsetIndex(), TimeIndex()
         self._since_index = 0
         self.max_timestamp, self.max_timestamp_offset = -1, self.base_offset
         self.first_timestamp = -1
         self.next_offset = self.base_offset
         del self._tail_offsets[:], self._tail_positions[:]
+        self._hints.clear()
+
+    def rebuild_indexes(self) -> None:
+        """Make both indexes, and the largest timestamp, again from the batches."""
+        self.forget_batches()
         for position, header in self.scan():
             self.note(position, header, header.last_offset)
-        self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
 
     def open_closed(self, next_offset: int) -> None:
         """Take over a segment that was written by an earlier run and is not the last one: nothing is read yet.
@@ -298,12 +316,6 @@ class Segment:
             del self._tail_offsets[:], self._tail_positions[:]
         self._hints.clear()
         self.store.close()
-
-    def truncate(self, size: int) -> None:
-        """Cut the segment to its first ``size`` bytes, which end with a whole batch."""
-        self._hints.clear()
-        self.store.truncate(size)
-        self.rebuild_indexes()
 
     def delete(self) -> None:
         """Remove the segment's files. Regions that were handed out stay readable."""

@@ -6,6 +6,7 @@ readable after their segment was deleted, and the file is closed when the last r
 
 from __future__ import annotations
 
+import contextlib
 import os
 from bisect import bisect_right
 from pathlib import Path
@@ -83,17 +84,17 @@ class FileStore:
         self.size = size
         self._handle: FileHandle | None = None
 
-    def _open(self) -> FileHandle:
-        handle = self._handle = FileHandle(self.path, os.O_RDWR | os.O_CREAT)
+    def _open(self, flags: int = os.O_RDWR) -> FileHandle:
+        handle = self._handle = FileHandle(self.path, flags)
         return handle
 
     def create(self) -> None:
         """Create the file now: an empty segment is remembered by its name."""
-        self._open()
+        self._open(os.O_RDWR | os.O_CREAT)
 
     def append(self, data: memoryview) -> None:
         """Write at the end. On ``OSError`` (a full disk) the file is as it was."""
-        handle = self._handle or self._open()
+        handle = self._handle or self._open(os.O_RDWR | os.O_CREAT)
         length = len(data)
         written = os.pwrite(handle.fd, data, self.size)
         try:
@@ -115,9 +116,11 @@ class FileStore:
         self.size = size
 
     def flush(self) -> None:
-        """Bring what was written to the disk."""
+        """Bring what was written to the disk; another thread may do this. A file that is not open stays so."""
         if self.size:
-            os.fdatasync((self._handle or self._open()).fd)
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                handle = self._handle or FileHandle(self.path, os.O_RDWR)
+                os.fdatasync(handle.fd)
 
     def close(self) -> None:
         """Let go of the file; it is opened again when needed."""
