@@ -131,14 +131,17 @@ class LogDirectory:
         where = self._directory(tp)
         recover_from: int | None = None
         start = 0
+        is_new = where is not None and not self._prepare(where, topic_id)
         if where is not None:
-            if self._prepare(where, topic_id):
+            if not is_new:
                 recover_from = None if self.was_clean else self._recovery_points.get(tp, 0)
                 start = self._start_offsets.get(tp, 0)
             else:
                 self._recovery_points.pop(tp, None)
                 self._start_offsets.pop(tp, None)
-        log = Log.open(where, config, now_ms=now_ms, recover_from=recover_from, log_start_offset=start)
+        log = Log.open(
+            where, config, now_ms=now_ms, recover_from=recover_from, log_start_offset=start, is_new=is_new
+        )
         self.logs[tp] = log
         return log
 
@@ -157,7 +160,11 @@ class LogDirectory:
             where.rename(stray)
             shutil.rmtree(stray, ignore_errors=True)
             where.mkdir()
-        identity.write_text(text, encoding="utf-8")
+        descriptor = os.open(identity, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
         return False
 
     def _directory(self, tp: TopicPartition) -> Path | None:

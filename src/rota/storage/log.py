@@ -71,15 +71,17 @@ class Log:
         now_ms: int,
         recover_from: int | None = 0,
         log_start_offset: int = 0,
+        is_new: bool = False,
     ) -> Log:
         """Open or create the log in ``directory``; None: in memory.
 
         ``recover_from`` is the offset before which everything was brought to the disk: what comes after it is
         read, checked and cut where it is no longer whole. None: it was closed cleanly, and nothing is read.
+        ``is_new``: the directory was made just now.
         """
         log = cls(directory, config)
         log._last_flush_ms = now_ms
-        if directory is not None:
+        if directory is not None and not is_new:
             recovery.load(log, now_ms, recover_from)
         if log.segments and log.segments[-1].next_offset < log_start_offset:
             # What lay after the start did not survive: offsets that were given out are not given out again.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import mmap
+import os
 import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING
@@ -34,12 +35,12 @@ def load(log: Log, now_ms: int, recover_from: int | None) -> None:
     directory = log.directory
     assert directory is not None
     found: dict[str, list[int]] = {"log": [], "snapshot": [], "txnindex": []}
-    for each in directory.iterdir():
-        match = _NAME.fullmatch(each.name)
+    for name in os.listdir(directory):  # noqa: PTH208 - there are thousands of these directories
+        match = _NAME.fullmatch(name)
         if match:
             found[match[2]].append(int(match[1]))
-        elif each.suffix == ".tmp":
-            each.unlink(missing_ok=True)
+        elif name.endswith(".tmp"):
+            (directory / name).unlink(missing_ok=True)
     log.epochs.load()
     bases = sorted(found["log"])
     for base in bases:
@@ -58,7 +59,9 @@ def load(log: Log, now_ms: int, recover_from: int | None) -> None:
     _open_segments(log, recover_from)
     log.log_end_offset = log.segments[-1].next_offset
     _load_aborted(log, found["txnindex"])
-    _load_producers(log, sorted(found["snapshot"]))
+    if found["snapshot"] or recover_from is not None:
+        # A clean shutdown of a log without producers leaves no snapshot.
+        _load_producers(log, sorted(found["snapshot"]))
     log.epochs.save()
     # Files are opened again when they are needed: of thousands of partitions, few are in use.
     for segment in log.segments[:-1]:
