@@ -162,3 +162,10 @@ def test_a_frame_sent_byte_by_byte_is_served(address: str) -> None:
 
 def _resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_bytes_behind_a_request_are_ignored(address: str) -> None:
+    # librdkafka sends three of them behind a Metadata request for all topics; Apache Kafka answers it.
+    with RawClient(address) as client:
+        client.socket.sendall(struct.pack(">ihhih", 13, 18, 0, 5, -1) + b"\0\0\0")
+        assert struct.unpack_from(">ih", client.receive_frame()) == (5, 0)
