@@ -18,12 +18,18 @@ from rota.model import RotaError
 from rota.rehearsal.actors.consumer import MARK
 
 if TYPE_CHECKING:
-    from rota.cluster import Cluster
+    from rota.cluster import Cluster, GroupDescription
     from rota.rehearsal.settings import LabSettings
 
 __all__ = ["check_free", "clean_up", "mark_group"]
 
 STATES_WITHOUT_MEMBERS = ("Empty", "Dead")
+NO_COORDINATOR_YET = (
+    ClientError.COORDINATOR_LOAD_IN_PROGRESS,
+    ClientError.COORDINATOR_NOT_AVAILABLE,
+    ClientError.NOT_COORDINATOR,
+)
+COORDINATOR_GRACE_S = 15.0
 SESSION_GRACE_S = 3.0
 
 
@@ -34,7 +40,7 @@ def check_free(cluster: Cluster, settings: LabSettings) -> None:
         RotaError: somebody is in the group, the group is not a lab's, or the topic is not a lab's.
     """
     group, topic, where = settings.group, settings.topic, cluster.bootstrap
-    description = cluster.describe_groups([group])[group]
+    description = _describe(cluster, group)
     if description.members or description.state not in STATES_WITHOUT_MEMBERS:
         who = ", ".join(member.client_id for member in description.members[:3]) or description.state
         count = len(description.members)
@@ -51,11 +57,32 @@ def check_free(cluster: Cluster, settings: LabSettings) -> None:
             f"of {next(iter(offsets)).topic}), and a rehearsal would move them; choose another name with --group"
         )
     own_topics = {tp.topic for tp, offset in offsets.items() if offset.metadata == MARK}
-    if topic in cluster.topics() and topic not in own_topics:
+    if topic not in own_topics and _exists(cluster, topic):
         raise RotaError(
             f"refusing to write into the topic {topic} at {where}: it exists and no lab made it; "
             "choose another name with --topic"
         )
+
+
+def _describe(cluster: Cluster, group: str) -> GroupDescription:
+    """The group; a cluster that is asked about groups for the first time needs a moment to find a coordinator."""
+    deadline = time.monotonic() + COORDINATOR_GRACE_S
+    while True:
+        try:
+            return cluster.describe_groups([group])[group]
+        except ClusterError as error:
+            if error.code not in NO_COORDINATOR_YET or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
+def _exists(cluster: Cluster, topic: str) -> bool:
+    answer = cluster.describe_topics([topic], configs=False)[topic]
+    if isinstance(answer, ClusterError) and answer.code == ClientError.UNKNOWN_TOPIC_OR_PART:
+        return False
+    if isinstance(answer, RotaError):
+        raise answer
+    return True
 
 
 def mark_group(cluster: Cluster, settings: LabSettings) -> None:

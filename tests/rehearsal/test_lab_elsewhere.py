@@ -1,0 +1,118 @@
+"""`rota lab --bootstrap-server`: on somebody's Kafka, with nothing but a group and a topic of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as ClientPartition
+
+from rota.cluster import Cluster
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.brokers import BrokerUnderTest
+
+
+class Place:
+    """A cluster, and names that nobody else uses there."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.cluster = Cluster(bootstrap)
+        suffix = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self.topic, self.group = f"lab-topic-{suffix}", f"lab-group-{suffix}"
+
+    def lab(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a short lab there."""
+        command = [sys.executable, "-m", "rota", "lab", "-b", self.cluster.bootstrap, "--json"]
+        command += ["--topic", self.topic, "--group", self.group, "--duration", "6", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    def commit(self, group: str, topic: str) -> None:
+        """Leave behind what an ordinary consumer leaves behind."""
+        consumer = Consumer({"bootstrap.servers": self.cluster.bootstrap, "group.id": group})
+        consumer.commit(offsets=[ClientPartition(topic, 0, 0)], asynchronous=False)
+        consumer.close()
+
+    def has_topic(self) -> bool:
+        return not isinstance(self.cluster.describe_topics([self.topic])[self.topic], RotaError)
+
+    def has_group(self) -> bool:
+        return self.cluster.describe_groups([self.group])[self.group].exists
+
+
+@pytest.fixture
+def place(broker: BrokerUnderTest) -> Iterator[Place]:
+    found = Place(broker.bootstrap_servers)
+    yield found
+    found.cluster.close()
+
+
+def findings(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_plays_measures_and_leaves_nothing_behind(place: Place) -> None:
+    found = findings(place.lab())
+    assert found["lost"] == found["waiting"] == 0
+    assert found["produced"] > 50
+    assert found["rebalances"], "seen by describing the group"
+    assert not place.has_topic()
+    assert not place.has_group()
+
+
+def test_keeps_what_it_made_and_knows_it_again(place: Place) -> None:
+    first = findings(place.lab("--keep", "--commit", "auto"))
+    assert place.has_topic()
+    assert place.has_group()
+    second = findings(place.lab())
+    assert {row["partition"] for row in second["partitions"]} == {f"{place.topic}-{n}" for n in range(3)}
+    assert second["processed"] <= second["produced"] + first["processed_again"]
+    assert not place.has_topic()
+
+
+def test_refuses_a_group_that_others_are_in(place: Place) -> None:
+    place.cluster.create_topic(place.topic, partitions=3)
+    somebody = Consumer(
+        {"bootstrap.servers": place.cluster.bootstrap, "group.id": place.group, "client.id": "payments"}
+    )
+    somebody.subscribe([place.topic])
+    try:
+        while not somebody.assignment():
+            somebody.poll(0.1)
+        done = place.lab()
+        assert done.returncode == 1
+        assert f"refusing to join the group {place.group}" in done.stderr
+        assert "payments" in done.stderr
+        assert "--group" in done.stderr
+        assert len(place.cluster.describe_groups([place.group])[place.group].members) == 1
+    finally:
+        somebody.close()
+    assert place.has_topic()
+
+
+def test_refuses_a_sleeping_group_that_no_lab_made(place: Place) -> None:
+    place.cluster.create_topic(place.topic, partitions=1)
+    place.commit(place.group, place.topic)
+    done = place.lab()
+    assert done.returncode == 1
+    assert "no lab made it" in done.stderr
+    assert place.has_group()
+
+
+def test_refuses_a_topic_that_no_lab_made(place: Place) -> None:
+    place.cluster.create_topic(place.topic, partitions=3)
+    done = place.lab()
+    assert done.returncode == 1
+    assert f"refusing to write into the topic {place.topic}" in done.stderr
+    assert place.has_topic()
