@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rota.broker.clock import Clock
 from rota.broker.fetch_sessions import FetchSessions
 from rota.broker.fetch_waits import FetchWaits
+from rota.broker.flusher import Flusher
 from rota.broker.groups import Groups
 from rota.broker.timers import Timers
 from rota.broker.topics import Topics
@@ -59,12 +60,14 @@ class Broker:
         self.groups.load()
         self.groups.start_upkeep()
         self._plan_retention()
+        self._flusher = Flusher(self, loop)
 
     # --- records --------------------------------------------------------------------------------------------
 
-    def append(self, partition_log: Log, records: memoryview) -> AppendInfo:
-        """Append batches (stamped in place) and wake who waits for them."""
-        info = partition_log.append(records, self.clock.now_ms(), leader_epoch=self.leader_epoch)
+    def append(self, partition_log: Log, records: memoryview, *, from_client: bool = True) -> AppendInfo:
+        """Append batches (stamped in place) and wake who waits for them. A client's are checked."""
+        now_ms = self.clock.now_ms()
+        info = partition_log.append(records, now_ms, leader_epoch=self.leader_epoch, check=from_client)
         self.fetch_waits.appended(partition_log)
         return info
 
@@ -78,7 +81,9 @@ class Broker:
         before = partition_log.high_watermark if offset == -1 else offset
         if not 0 <= before <= partition_log.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
-        return partition_log.delete_records(before)
+        start = partition_log.delete_records(before)
+        self.directory.write_checkpoints()
+        return start
 
     def next_producer_id(self) -> int:
         """An id no producer had before, across restarts."""
@@ -143,4 +148,5 @@ class Broker:
     def close(self) -> None:
         """Stop the timers and close the logs; the data directory is marked as cleanly closed."""
         self.timers.close()
+        self._flusher.close()
         self.directory.close()

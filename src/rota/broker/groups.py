@@ -135,7 +135,9 @@ class Groups:
             by_partition.setdefault(partition, []).append((key, value, now_ms, []))
         for partition, entries in by_partition.items():
             tp = TopicPartition(OFFSETS_TOPIC, partition)
-            self._broker.append(self._broker.topics.log(tp), memoryview(build_batch(entries)))
+            self._broker.append(
+                self._broker.topics.log(tp), memoryview(build_batch(entries)), from_client=False
+            )
 
     def load(self) -> None:
         """Replay ``__consumer_offsets`` from its start; afterwards every group goes on where it was."""

@@ -18,7 +18,8 @@ __all__ = ["BROKER", "GROUP", "TOPIC", "TYPE_CODES", "ConfigDef", "Value", "near
 _ACTED_ON: Final = """
     auto.create.topics.enable compression.type connections.max.idle.ms delete.topic.enable fetch.max.bytes
     group.initial.rebalance.delay.ms group.max.session.timeout.ms group.max.size group.min.session.timeout.ms
-    log.cleanup.policy log.flush.interval.messages log.flush.interval.ms log.index.interval.bytes
+    log.cleanup.policy log.flush.interval.messages log.flush.interval.ms
+log.flush.offset.checkpoint.interval.ms log.index.interval.bytes
     log.index.size.max.bytes log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms
     log.message.timestamp.type log.retention.bytes log.retention.check.interval.ms log.retention.hours
     log.retention.minutes log.retention.ms log.roll.hours log.roll.ms log.segment.bytes
