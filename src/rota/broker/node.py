@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from typing import IO
@@ -62,38 +63,43 @@ class Node:
 
 def run(options: BrokerOptions) -> int:
     """Run a broker until SIGTERM or SIGINT; prints one line on stdout when it is ready. The exit code."""
-    import signal
-
     loop = _new_event_loop()
     asyncio.set_event_loop(loop)
-    sink: IO[str] | None = None
     try:
-        on_event = None
-        if options.timeline is not None:
-            sink = options.timeline.open("a", encoding="utf-8", buffering=1)
-            on_event = _writer(sink)
-        node = Node(options, loop, on_event=on_event)
-        stopped = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
-        try:
-            print(f"rota broker ready on {node.bootstrap_servers}", flush=True)  # noqa: T201 - its one line
-        except BrokenPipeError:
-            sys.stdout = None
-        where = options.data_dir or "memory only"
-        log.info("listening on %s:%d, data: %s", *node.server.address, where)
-        gc.collect()
-        gc.freeze()  # what exists now stays for good: full collections need not look at it
-        try:
-            loop.run_until_complete(stopped.wait())
-        finally:
-            log.info("shutting down")
-            node.close()
+        if options.timeline is None:
+            loop.run_until_complete(_serve(options, None))
+        else:
+            with options.timeline.open("a", encoding="utf-8", buffering=1) as sink:
+                loop.run_until_complete(_serve(options, _writer(sink)))
     finally:
         loop.close()
-        if sink is not None:
-            sink.close()
     return 0
+
+
+async def _serve(options: BrokerOptions, on_event: Callable[[Event], None] | None) -> None:
+    loop = asyncio.get_running_loop()
+    node = Node(options, loop, on_event=on_event)
+    try:
+        stopped = asyncio.Event()
+        # Before anyone can know that there is somebody to stop, and with the loop running: uvloop would miss
+        # a signal that comes earlier.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        log.info("listening on %s:%d, data: %s", *node.server.address, options.data_dir or "memory only")
+        gc.collect()
+        gc.freeze()  # what exists now stays for good: full collections need not look at it
+        _say_ready(node)
+        await stopped.wait()
+        log.info("shutting down")
+    finally:
+        node.close()
+
+
+def _say_ready(node: Node) -> None:
+    try:
+        print(f"rota broker ready on {node.bootstrap_servers}", flush=True)  # noqa: T201 - its one line
+    except BrokenPipeError:
+        sys.stdout = None  # nobody reads it; the log on stderr goes on
 
 
 def _writer(sink: IO[str]) -> Callable[[Event], None]:
