@@ -1,4 +1,10 @@
-"""A member behind kafka-python."""
+"""A member behind kafka-python.
+
+kafka-python 3.0.12 can lose a join: where a leader that had no metadata of its topics joins again, and `poll`
+runs into its timeout between the JoinGroup and the SyncGroup answer, it takes the join for done, never looks
+at the assignment and sends no heartbeat, until the coordinator removes it. So the member asks for the
+metadata first and polls with a timeout that a join does not exceed.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -39,12 +45,14 @@ class KafkaPythonMember(ThreadMember):
             metrics_enabled=False,
             **commit,
         )
+        for topic in config.topics:
+            consumer.partitions_for_topic(topic)
         self.listener = _Listener(self)
         consumer.subscribe(topics=list(config.topics), listener=self.listener)
         try:
             while not self.stopping.is_set():
                 self.run_tasks(consumer)
-                for batch in consumer.poll(timeout_ms=50).values():
+                for batch in consumer.poll(timeout_ms=200).values():
                     for r in batch:
                         self.records.append(Record(r.topic, r.partition, r.offset, r.key, r.value))
                     if config.commit_each_poll:
