@@ -45,7 +45,7 @@ def test_keys_steer_the_group(scratch: Path) -> None:
         screen.wait_for("consumer-2 reads partition 1")
         screen.press("a")
         screen.wait_for("consumer-4 starts as process")
-        screen.wait_for("nothing: idle")
+        screen.wait_for("consumer-4 is idle")
         screen.press("4s")
         screen.wait_for("consumer-4 has finished, committed and left (SIGTERM)")
         screen.press("1f")

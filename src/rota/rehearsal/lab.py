@@ -21,8 +21,9 @@ from rota.rehearsal.recording import EventTail, clock_ms
 from rota.rehearsal.safety import check_free, clean_up, mark_group
 from rota.rehearsal.seats import Seat, SeatState
 from rota.rehearsal.settings import MOST_CONSUMERS
+from rota.rehearsal.story import TOO_EARLY
 from rota.timeline import Timeline
-from rota.timeline.events import ConsumerStarted, Event, Fault, FaultKind
+from rota.timeline.events import ConsumerStarted, ConsumerStopped, Event, Fault, FaultKind
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -152,10 +153,13 @@ class Lab:
         """Consumers whose process is gone: as ordered, or by themselves."""
         found: list[Event] = []
         for seat in self.seats:
-            if seat.actor is None or seat.actor.running or seat.state in (SeatState.KILLED, SeatState.LEFT):
+            if seat.actor is None or seat.actor.running or not seat.running:
                 continue
             if seat.actor.exit_code == 0:
                 seat.state = SeatState.LEFT
+            elif seat.actor.exit_code == -signal.SIGTERM:  # it had no handler yet
+                seat.state = SeatState.LEFT
+                found.append(ConsumerStopped(clock_ms(), seat.name, TOO_EARLY))
             else:
                 seat.state = SeatState.CRASHED
                 words = seat.actor.last_words() or f"exit code {seat.actor.exit_code}"

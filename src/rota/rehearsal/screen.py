@@ -26,6 +26,7 @@ __all__ = ["View", "draw_screen"]
 STRIP_MS = 60_000
 LEAST_STRIP = 12
 LEAST_NEWS = 3
+NARROW = 74
 
 KEYS = (
     ("a", "add"),
@@ -108,10 +109,11 @@ def _totals(view: View) -> str:
 
 def _partitions(view: View, width: int, shown: int) -> Table:
     table = _table()
+    narrow = width < NARROW
     for name in ("PARTITION", "OWNER"):
-        table.add_column(name)
-    for name in ("COMMITTED", "LOG-END", "LAG", "RATE", "WAITS"):
-        table.add_column(name, justify="right")
+        table.add_column(name, no_wrap=True)
+    for name in (() if narrow else ("COMMITTED", "LOG-END")) + ("LAG", "RATE", "WAITS"):
+        table.add_column(name, justify="right", no_wrap=True)
     cells = width - 74
     if cells >= LEAST_STRIP:
         table.add_column(f"LAST {min(STRIP_MS // 1000, cells)} s", no_wrap=True)
@@ -120,8 +122,7 @@ def _partitions(view: View, width: int, shown: int) -> Table:
         line = [
             Text(f" {row.partition}"),
             _owner(row, rows),
-            Text(f"{row.committed:,}"),
-            Text(f"{row.log_end:,}"),
+            *([] if narrow else [Text(f"{row.committed:,}"), Text(f"{row.log_end:,}")]),
             Text(f"{row.lag:,}", "bold yellow" if row.lag > 5 * max(row.rate, 10) else ""),
             Text(f"{row.rate:.0f}/s"),
             Text("–", "dim") if row.waits_ms is None else Text(seconds(row.waits_ms), "bold red"),
@@ -168,9 +169,9 @@ def _strip(view: View, partition: int, cells: int) -> Text:
 def _consumers(view: View) -> Table:
     table = _table()
     for name in ("CONSUMER", "PROCESS", "IS", "READS"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("RATE", "HANDLER"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in view.board.consumers:
         mark = Text("▶" if row.number == view.chosen else " ", "bold")
         held = ", ".join(map(str, row.held)) or ("nothing: idle" if row.pid is not None else "–")

@@ -90,9 +90,15 @@ def settled(lab: Lab) -> bool:
 
 def lesson(lab: Lab) -> list[Step]:
     """Kill, come back, leave politely, scale to one, overload, scale out: about 45 seconds."""
-    seats = lab.seats
+    seats = [seat for seat in lab.seats if seat.running] or lab.seats[:1]
+    rate = lab.rate
     victim = seats[min(1, len(seats) - 1)]
     others = [seat for seat in seats if seat is not victim]
+
+    def begin() -> None:
+        for seat in seats:
+            lab.thaw(seat)
+            lab.come_back(seat)
 
     def settled_now() -> bool:
         return settled(lab)
@@ -115,12 +121,10 @@ def lesson(lab: Lab) -> list[Step]:
     def caught_up() -> bool:
         return settled(lab) and lab.unread() < lab.rate / 4
 
+    goodbye = "goes without goodbye, being a static member" if lab.settings.static else "says goodbye"
     session = f"{lab.settings.session_timeout_ms / 1000:g} s"
-    steps = [
-        Step(
-            f"{len(seats)} consumers share {lab.settings.partitions} partitions.", _nothing, settled_now, 3000
-        )
-    ]
+    count = f"{len(seats)} consumer{'s share' if others else ' holds'} {lab.settings.partitions} partitions"
+    steps = [Step(f"{count}.", begin, settled_now, 3000)]
     if not others:
         return [
             *steps,
@@ -137,7 +141,7 @@ def lesson(lab: Lab) -> list[Step]:
         ),
         Step(f"{victim.name} is started again.", lambda: lab.come_back(victim), settled_now, 2000),
         Step(
-            f"{others[-1].name} is stopped politely (SIGTERM): it commits and says goodbye.",
+            f"{others[-1].name} is stopped politely (SIGTERM): it commits and {goodbye}.",
             lambda: lab.stop(others[-1]),
             settled_now,
             2000,
@@ -150,11 +154,8 @@ def lesson(lab: Lab) -> list[Step]:
             3000,
         ),
         Step("The others come back to help: lag falls.", come_back, caught_up, 1000),
+        Step(f"Back to {rate:g} events a second.", lambda: lab.set_rate(rate), _always, 500),
     ]
-
-
-def _nothing() -> None:
-    pass
 
 
 def _always() -> bool:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from rota.model import TopicPartition
     from rota.timeline import Pause
 
-__all__ = ["Story", "clock_text", "numbers"]
+__all__ = ["TOO_EARLY", "Story", "clock_text", "numbers"]
 
 LEAST_PAUSE_MS = 500
+
+TOO_EARLY = "SIGTERM while it was starting"
 
 
 def clock_text(at_ms: int) -> str:
@@ -58,6 +60,8 @@ class Story:
                 again = "comes back" if who in self._started else "starts"
                 self._started.add(who)
                 return f"{who} {again} as process {pid}."
+            case ConsumerStopped(consumer=who, how=how) if how == TOO_EARLY:
+                return f"{who} was stopped before it had begun."
             case ConsumerStopped(consumer=who, how=how):
                 return f"{who} has finished, committed and left ({how})."
             case Fault():
