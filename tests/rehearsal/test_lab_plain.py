@@ -62,11 +62,11 @@ def test_takes_less_than_a_minute_of_the_groups_time(run: Run) -> None:
 
 
 def test_a_killed_consumers_partition_pauses_for_about_the_session_timeout(run: Run) -> None:
-    killed = [pause for pause in run.findings["pauses"] if "killed" in pause["cause"]]
-    assert len(killed) == 1, killed
+    killed = [pause for pause in run.findings["pauses"] if "consumer-2 was killed" in pause["cause"]]
+    longest = max(killed, key=lambda pause: pause["duration_ms"])  # catching up may pause once more, briefly
     # Silence counts from its last heartbeat, up to 2 s before the kill; then come join and sync.
-    assert 4_000 <= killed[0]["duration_ms"] <= 12_000
-    assert killed[0]["partition"] == "web-events-partitioned-1"
+    assert 4_000 <= longest["duration_ms"] <= 12_000
+    assert longest["partition"] == "web-events-partitioned-1"
 
 
 def test_its_partitions_move_to_the_survivors_and_back(run: Run) -> None:
