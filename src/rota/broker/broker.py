@@ -11,12 +11,13 @@ from rota.broker.clock import Clock
 from rota.broker.fetch_sessions import FetchSessions
 from rota.broker.fetch_waits import FetchWaits
 from rota.broker.flusher import Flusher
-from rota.broker.groups import Groups
+from rota.broker.group_names import OFFSETS_TOPIC
 from rota.broker.timers import Timers
 from rota.broker.topics import Topics
 from rota.model import ErrorCode, KafkaError, TopicPartition
 
 if TYPE_CHECKING:
+    from rota.broker.groups import Groups
     from rota.broker.settings import Settings
     from rota.storage import AppendInfo, Log, LogDirectory
     from rota.timeline.events import Event
@@ -56,11 +57,24 @@ class Broker:
         self._on_event = on_event
         self._producer_ids = iter(range(0))
         self.topics = Topics(self)
-        self.groups = Groups(self)
-        self.groups.load()
-        self.groups.start_upkeep()
+        self._groups: Groups | None = None
+        if OFFSETS_TOPIC in self.topics:
+            self._open_groups()
         self._plan_retention()
         self._flusher = Flusher(self, loop)
+
+    @property
+    def groups(self) -> Groups:
+        """The groups. Those of a broker that never had one are made when somebody asks for the first."""
+        return self._groups or self._open_groups()
+
+    def _open_groups(self) -> Groups:
+        from rota.broker.groups import Groups
+
+        self._groups = groups = Groups(self)
+        groups.load()
+        groups.start_upkeep()
+        return groups
 
     # --- records --------------------------------------------------------------------------------------------
 
@@ -99,13 +113,15 @@ class Broker:
         """Delete a topic, the offsets committed for it, and wake who waits for it."""
         for gone in self.topics.delete(name):
             self.fetch_waits.appended(gone)
-        self.groups.topic_deleted(name)
+        if self._groups is not None:
+            self._groups.topic_deleted(name)
         log.info("topic %s deleted", name)
 
     def add_partitions(self, name: str, count: int) -> None:
         """Raise a topic's partition count; its groups rebalance when their members see it."""
         self.topics.add_partitions(name, count)
-        self.groups.topic_changed(name)
+        if self._groups is not None:
+            self._groups.topic_changed(name)
         log.info("topic %s has %d partitions now", name, count)
 
     # --- configs --------------------------------------------------------------------------------------------

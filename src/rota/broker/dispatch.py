@@ -122,6 +122,12 @@ class Dispatch:
             self._routes[slot] = found
         return found
 
+    def warm(self, key: int) -> None:
+        """Import what serves an API before anyone asks for it."""
+        api = APIS[key]
+        importlib.import_module(f"rota.broker.handlers.{SERVED[key]}")
+        _ = api.request_type, api.response_type
+
     def _make(self, key: int, version: int) -> Route | None:
         api = APIS.get(key)
         module_name = SERVED.get(key)

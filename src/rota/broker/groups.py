@@ -12,6 +12,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from rota.broker.event_lines import event_line
+from rota.broker.group_names import OFFSETS_TOPIC
 from rota.broker.request import PARKED, Request
 from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
 from rota.coordinator.log_format import decode_record, encode_record
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from rota.storage import Log
     from rota.wire.schema import Message
 
-__all__ = ["OFFSETS_TOPIC", "Groups"]
-
-OFFSETS_TOPIC = "__consumer_offsets"
+__all__ = ["Groups"]
 
 log = logging.getLogger(__name__)
 

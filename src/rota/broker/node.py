@@ -22,6 +22,9 @@ __all__ = ["Node", "run"]
 
 log = logging.getLogger(__name__)
 
+# In the order in which clients that start send them: ApiVersions, Metadata, Produce, FindCoordinator, JoinGroup, …
+_FIRST_APIS = (18, 3, 19, 22, 0, 10, 11, 2, 1)
+
 
 class Node:
     """Open the data directory, load what it remembers, and listen. Raises ``RotaError``."""
@@ -86,13 +89,22 @@ async def _serve(options: BrokerOptions, on_event: Callable[[Event], None] | Non
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         log.info("listening on %s:%d, data: %s", *node.server.address, options.data_dir or "memory only")
-        gc.collect()
-        gc.freeze()  # what exists now stays for good: full collections need not look at it
         _say_ready(node)
+        await _warm_up(node)
         await stopped.wait()
         log.info("shutting down")
     finally:
         node.close()
+
+
+async def _warm_up(node: Node) -> None:
+    """Load what the first requests will need while the first client is still connecting, a piece at a time."""
+    for key in _FIRST_APIS:
+        await asyncio.sleep(0)  # whoever has asked for something already goes first
+        node.server.dispatch.warm(key)
+    await asyncio.sleep(0)
+    _ = node.broker.groups
+    gc.freeze()  # what exists now stays for good: full collections need not look at it
 
 
 def _say_ready(node: Node) -> None:

@@ -10,9 +10,10 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rota.broker.configs import TOPIC, nearest
+from rota.broker.group_names import INTERNAL
 from rota.broker.topic_settings import log_config
 from rota.model import ErrorCode, KafkaError, RotaError, TopicPartition
 
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
     from rota.broker.broker import Broker
     from rota.storage import Log, LogConfig
 
-__all__ = ["INTERNAL", "Topic", "Topics", "check_topic_configs", "check_topic_name"]
+__all__ = ["Topic", "Topics", "check_topic_configs", "check_topic_name"]
 
 log = logging.getLogger(__name__)
 
-INTERNAL: Final = frozenset({"__consumer_offsets", "__transaction_state"})
 _LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
