@@ -4,6 +4,8 @@ Rounds are interleaved, so that a busy moment of the machine hits both. Both get
 initial rebalance delay and the same client program. Prints a table and writes bench/results.json.
 """
 
+from __future__ import annotations
+
 import argparse
 import itertools
 import json
