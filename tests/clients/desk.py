@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 from tests.clients.kinds import new_member
-from tests.clients.member import Member, MemberConfig, Partition
+from tests.clients.member import Member, MemberConfig, Partition, ThreadMember
 from tests.clients.process import PythonProcessMember
 from tests.kafka.ports import wait_until
 from tests.kafka.tools import KafkaTools
@@ -83,6 +83,9 @@ class Desk:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for member in self._members:
+            if isinstance(member, ThreadMember):
+                member.stopping.set()  # all at once, so that their last polls pass together
         for member in reversed(self._members):
             with suppress(AssertionError):
                 member.stop()

@@ -52,7 +52,7 @@ class KafkaPythonMember(ThreadMember):
         try:
             while not self.stopping.is_set():
                 self.run_tasks(consumer)
-                for batch in consumer.poll(timeout_ms=200).values():
+                for batch in consumer.poll(timeout_ms=1_000).values():
                     for r in batch:
                         self.records.append(Record(r.topic, r.partition, r.offset, r.key, r.value))
                     if config.commit_each_poll:
