@@ -1,0 +1,60 @@
+"""What the README shows exists: commands, options, names in its Python."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from rota.cli.root import root
+from rota.testing import Broker
+
+_README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+_SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", _README, re.DOTALL))
+_COMMANDS = [shlex.split(line, comments=True)[1:] for line in _SHELL.splitlines() if line.startswith("rota ")]
+
+
+def _find(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that a line means, and the rest of the line."""
+    command: click.Command = root
+    context = click.Context(root)
+    rest = words
+    while isinstance(command, click.Group) and rest:
+        found = command.get_command(context, rest[0])
+        assert found is not None, f"there is no command {rest[0]}"
+        command, rest = found, rest[1:]
+    return command, rest
+
+
+@pytest.mark.parametrize("words", _COMMANDS, ids=" ".join)
+def test_a_command_and_its_options_exist(words: list[str]) -> None:
+    command, rest = _find(words)
+    known = {name for option in command.params for name in option.opts + option.secondary_opts}
+    used = {word.split("=")[0] for word in rest if word.startswith("-") and word != "-"}
+    assert used <= known
+
+
+def test_every_command_is_shown() -> None:
+    names = root.list_commands(click.Context(root))
+    assert names
+    shown = {words[0] for words in _COMMANDS}
+    assert set(names) <= shown
+
+
+def test_its_first_lines_are_the_two_commands() -> None:
+    first = [line for line in _README.splitlines() if line.startswith("make ")][:2]
+    assert [line.split("#")[0].strip() for line in first] == ["make lab", "make test"]
+
+
+@pytest.mark.parametrize("name", re.findall(r"broker\.(\w+)", _README))
+def test_what_its_python_uses_exists(name: str) -> None:
+    assert hasattr(Broker, name)
+
+
+def test_its_links_lead_somewhere() -> None:
+    here = Path(__file__).parents[1]
+    for target in re.findall(r"\]\(([^)#:]+)\)", _README):
+        assert (here / target).exists(), target
