@@ -22,6 +22,25 @@ def produced(at_ms: int, first: int, last: int) -> ev.Produced:
     return ev.Produced(at_ms, "orders", 0, first, last)
 
 
+def overloaded(handover_ms: int) -> Story:
+    """Records wait 256 ms for their handler, before, during and after a rebalance in which b joins."""
+    story = Story(events=[ev.MemberJoined(900, "g", "a-1", "a", "/h"), ev.Assigned(950, "a", (P0,))])
+    story.tell(produced(960, 0, 9999))
+    at_ms = 1000
+    for number in range(30):
+        story.tell(delivered(at_ms, "a", number, number))
+        at_ms += 256
+    last_ms = at_ms - 256
+    story.tell(ev.RebalanceStarted(last_ms - 2000, "g", 1, R.MEMBER_JOINED, "b"))
+    story.tell(ev.Revoked(last_ms + 10, "a", (P0,)))
+    done_ms = last_ms + handover_ms
+    story.tell(ev.RebalanceCompleted(done_ms - 20, "g", 2, "range", "b-1", {"a-1": (), "b-1": (P0,)}))
+    story.tell(ev.Assigned(done_ms - 10, "b", (P0,)))
+    for number in range(5):
+        story.tell(delivered(done_ms + 256 * number, "b", 30 + number, 30 + number))
+    return story
+
+
 class TestOwnership:
     def test_goes_from_assigned_to_revoked(self) -> None:
         timeline = Timeline.of(
@@ -92,6 +111,40 @@ class TestOwnership:
             ]
         )
         assert timeline.overlaps() == []
+
+    def test_a_replaced_static_member_keeps_its_partitions(self) -> None:
+        """No `RebalanceCompleted` follows: the new process gets what the old one had."""
+        joined = [
+            ev.MemberJoined(1, "g", "x-1", "app", "/h", "x"),
+            ev.MemberJoined(1, "g", "y-1", "app", "/h", "y"),
+        ]
+        timeline = Timeline.of(
+            [
+                *joined,
+                ev.RebalanceCompleted(5, "g", 1, "range", "x-1", {"x-1": (P0,), "y-1": (P1,)}),
+                ev.MemberLeft(9, "g", "x-1", R.STATIC_MEMBER_REPLACED),
+                ev.MemberJoined(9, "g", "x-2", "app", "/h", "x"),
+                ev.MemberLeft(19, "g", "y-1", R.STATIC_MEMBER_REPLACED),
+                ev.MemberJoined(19, "g", "y-2", "app", "/h", "y"),
+            ]
+        )
+        first, second = timeline.consumers()
+        assert timeline.ownership(P0) == [Span(first, 5, None)]
+        assert timeline.ownership(P1) == [Span(second, 5, None)]
+        assert timeline.idle_consumers() == []
+
+    def test_a_replaced_static_member_that_then_leaves_gives_up_its_partitions(self) -> None:
+        timeline = Timeline.of(
+            [
+                ev.MemberJoined(1, "g", "x-1", "app", "/h", "x"),
+                ev.RebalanceCompleted(5, "g", 1, "range", "x-1", {"x-1": (P0,)}),
+                ev.MemberLeft(9, "g", "x-1", R.STATIC_MEMBER_REPLACED),
+                ev.MemberJoined(9, "g", "x-2", "other-client-id", "/h", "x"),
+                ev.MemberLeft(29, "g", "x-2", R.SESSION_EXPIRED),
+            ]
+        )
+        assert [(span.start_ms, span.end_ms) for span in timeline.ownership(P0)] == [(5, 29)]
+        assert timeline.owners_now() == {P0: None}
 
     def test_of_those_who_report_nothing_is_the_coordinators_assignment(self) -> None:
         joined = [ev.MemberJoined(1, "g", f"{name}-uuid", name, "/h") for name in ("a", "b")]
@@ -175,6 +228,43 @@ class TestPauses:
         (pause,) = Timeline.of([*steady, fault, delivered(5000, "a", 5000, 5000)]).pauses(P0)
         assert (pause.duration_ms, pause.cause) == (2100, "the broker broker restarted")
 
+    def test_a_slow_handlers_pace_is_no_pause_though_a_rebalance_goes_on(self) -> None:
+        timeline = Timeline.of(overloaded(handover_ms=300).events)
+        assert timeline.pauses() == []
+        assert timeline.summary().rebalances[-1].paused == 0
+        assert timeline.summary().rebalances[-1].longest_pause_ms == 0
+
+    def test_what_is_clearly_longer_than_the_pace_is_a_pause(self) -> None:
+        (pause,) = Timeline.of(overloaded(handover_ms=900).events).pauses(P0)
+        assert (pause.duration_ms, pause.cause) == (900, "b joined")
+
+    def test_two_hiccups_make_no_pace(self) -> None:
+        events = [produced(900, 0, 9999)]
+        at_ms = 1000
+        for number in range(40):
+            events.append(delivered(at_ms, "a", number, number))
+            at_ms += 2000 if number in (30, 35) else 20
+        events.append(ev.RebalanceStarted(at_ms, "g", 1, R.MEMBER_JOINED, "b"))
+        events.append(ev.RebalanceCompleted(at_ms + 400, "g", 2, None, None, {}))
+        events.append(delivered(at_ms + 500, "a", 40, 40))
+        (pause,) = Timeline.of(events).pauses(P0)
+        assert pause.duration_ms == 520
+
+    def test_a_quiet_topics_distance_between_records_is_not_its_pace(self) -> None:
+        """Ten seconds between records that are read at once: nobody waits, so one second is long."""
+        events: list[ev.Event] = []
+        for number in range(10):
+            at_ms = 10_000 * number + 1000
+            events += [produced(at_ms, number, number), delivered(at_ms + 5, "a", number, number)]
+        events += [
+            produced(101_000, 10, 10),
+            ev.RebalanceStarted(100_500, "g", 1, R.MEMBER_JOINED, "b"),
+            ev.RebalanceCompleted(101_900, "g", 2, None, None, {}),
+            delivered(102_000, "a", 10, 10),
+        ]
+        (pause,) = Timeline.of(events).pauses(P0)
+        assert pause.duration_ms == 1000
+
     def test_a_static_restart_pauses_its_own_partitions_without_a_rebalance(self) -> None:
         summary = Timeline.of(static_restart().events).summary()
         assert [(str(item.partition), item.duration_ms) for item in summary.pauses] == [
@@ -215,6 +305,50 @@ class TestRepeats:
             ("orders-4", 9),
             ("orders-5", 9),
         ]
+
+    def test_a_slow_down_during_a_freeze_is_not_the_cause(self) -> None:
+        events = [
+            ev.Assigned(1000, "a", (P0,)),
+            ev.Fault(1050, "a", ev.FaultKind.SLOWED),
+            ev.Processed(1100, "a", "orders", 0, 0, 9),
+            ev.Fault(1200, "a", ev.FaultKind.FROZEN),
+            ev.Fault(1900, "a", ev.FaultKind.SLOWED),
+            ev.RebalanceStarted(7200, "g", 1, R.SESSION_EXPIRED, "a"),
+            ev.Assigned(7400, "b", (P0,)),
+            ev.Processed(7500, "b", "orders", 0, 5, 20),
+            ev.Fault(9000, "a", ev.FaultKind.THAWED),
+            ev.Processed(9010, "a", "orders", 0, 10, 12),
+            ev.Lost(9100, "a", (P0,)),
+        ]
+        found = [(d.first_by, d.again_by, d.cause) for d in Timeline.of(events).duplicates()]
+        assert found == [("a", "b", "a was frozen"), ("b", "a", "a was frozen")]
+
+    def test_a_kill_during_a_freeze_is_the_cause(self) -> None:
+        events = [
+            ev.Assigned(1000, "a", (P0,)),
+            ev.Processed(1100, "a", "orders", 0, 0, 9),
+            ev.Fault(1200, "a", ev.FaultKind.FROZEN),
+            ev.Fault(2000, "a", ev.FaultKind.KILLED),
+            ev.RebalanceStarted(7200, "g", 1, R.SESSION_EXPIRED, "a"),
+            ev.Assigned(7400, "b", (P0,)),
+            ev.Processed(7500, "b", "orders", 0, 5, 20),
+        ]
+        (item,) = Timeline.of(events).duplicates()
+        assert item.cause == "a was killed with -9"
+
+    def test_a_slow_down_long_before_is_not_the_cause(self) -> None:
+        events = [
+            ev.Assigned(1000, "a", (P0,)),
+            ev.Processed(1100, "a", "orders", 0, 0, 4),
+            ev.Fault(1200, "a", ev.FaultKind.SLOWED),
+            ev.Processed(5100, "a", "orders", 0, 5, 9),
+            ev.RebalanceStarted(5200, "g", 1, R.MEMBER_JOINED, "b"),
+            ev.Lost(5300, "a", (P0,)),
+            ev.Assigned(5400, "b", (P0,)),
+            ev.Processed(5500, "b", "orders", 0, 5, 20),
+        ]
+        (item,) = Timeline.of(events).duplicates()
+        assert item.cause == "b joined"
 
     def test_a_consumer_that_goes_back_by_itself(self) -> None:
         (item,) = Timeline.of([delivered(1, "a", 0, 9), delivered(2, "a", 5, 7)]).duplicates()

@@ -42,6 +42,14 @@ def test_colours_add_nothing_that_is_not_there_without_them() -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == draw_text(timeline, 80)
 
 
+def test_the_list_of_rebalances_can_be_left_to_others() -> None:
+    timeline = Timeline.of(three_consumers_one_killed().events)
+    whole, without = draw_text(timeline), draw_text(timeline, rebalances=False)
+    assert "c2 joined" in whole
+    assert "c2 joined" not in without
+    assert whole.startswith(without.rstrip("\n"))
+
+
 def test_lost_records_are_marked() -> None:
     events = [
         ev.Produced(1000, "t", 0, 0, 9),

@@ -241,7 +241,8 @@ def _report(session: Session, summary: Summary, *, as_json: bool) -> None:
         emit(line)
     emit()
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    emit(draw_text(session.whole(), _width(), color=colour).rstrip("\n"))
+    # The findings have listed the rebalances, under the numbers that the drawing shows.
+    emit(draw_text(session.whole(), _width(), color=colour, rebalances=False).rstrip("\n"))
 
 
 def _write_files(

@@ -6,15 +6,13 @@ returns at once. Who owns what, pauses, moves, repeats and losses are the timeli
 
 from __future__ import annotations
 
-import shutil
 import signal
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rota.cluster import Cluster
 from rota.model import RotaError, TopicPartition
+from rota.rehearsal.folder import Folder
 from rota.rehearsal.group_watch import GroupWatch
 from rota.rehearsal.processes import STOP_LIMIT_S, Actor, EmbeddedBroker
 from rota.rehearsal.recording import EventTail, clock_ms
@@ -50,7 +48,8 @@ class Lab:
         self.ending = False
         self.notes: list[str] = []
         self.bootstrap = settings.bootstrap or ""
-        self._directory = Path(tempfile.mkdtemp(prefix="rota-lab-"))
+        self._folder = Folder()
+        self._directory = self._folder.path
         self._broker: EmbeddedBroker | None = None
         self._cluster: Cluster | None = None
         self._watch: GroupWatch | None = None
@@ -111,7 +110,7 @@ class Lab:
             self._cluster.close()
         if self._broker is not None:
             self._broker.end()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._folder.remove()
 
     def __enter__(self) -> Self:
         return self

@@ -35,14 +35,7 @@ def summary_lines(summary: Summary) -> list[str]:
             f"{part.lost:>4,}  {moves:>5}  {part.pauses:>6}  {seconds(part.longest_pause_ms):>7}  "
             f"{seconds(part.total_pause_ms):>6}"
         )
-    lines += ["", "Rebalances, and the longest pause of a partition while each went on:"]
-    for number, item in enumerate(summary.rebalances, start=1):
-        took = item.rebalance.duration_ms
-        ended = "not completed" if took is None else f"took {seconds(took)}"
-        also = "".join(f"; {words}" for words in item.rebalance.also)
-        pause = f"longest pause {seconds(item.longest_pause_ms)}" if item.paused else "no pause"
-        moved = f"{item.moved} moved" if item.moved else "nothing moved"
-        lines.append(f"  {number:>2}. {item.rebalance.words}{also} ({ended}, {moved}, {pause})")
+    lines += _rebalances(summary)
     for overlap in summary.overlaps[:MOST_LINES]:
         lines.append(
             f"For {seconds(overlap.end_ms - overlap.start_ms)} {overlap.old_consumer} still believed to own "
@@ -55,6 +48,21 @@ def summary_document(summary: Summary, **more: Any) -> dict[str, Any]:
     """What was measured, for programs; ``more`` goes in front."""
     code = exit_code(summary)
     return {"verdict": "failed" if code else "passed", **more, **summary.to_dict()}
+
+
+def _rebalances(summary: Summary) -> list[str]:
+    if not summary.rebalances:
+        return []
+    lines = ["", "Rebalances, and the longest pause of a partition while each went on:"]
+    for number, item in enumerate(summary.rebalances, start=1):
+        since = f"{(item.rebalance.started_ms - summary.start_ms) / 1000:.1f} s"
+        took = item.rebalance.duration_ms
+        ended = "not completed" if took is None else f"took {seconds(took)}"
+        also = "".join(f"; {words}" for words in item.rebalance.also)
+        pause = f"longest pause {seconds(item.longest_pause_ms)}" if item.paused else "no pause"
+        moved = f"{item.moved} moved" if item.moved else "nothing moved"
+        lines.append(f"  {number:>2}  {since:>7}: {item.rebalance.words}{also} ({ended}, {moved}, {pause})")
+    return lines
 
 
 def _verdict(summary: Summary) -> str:

@@ -14,8 +14,16 @@ if TYPE_CHECKING:
     from rota.model import TopicPartition
     from rota.timeline.history import History, Incident
     from rota.timeline.ownership import Span
+    from rota.timeline.repeats import Repeat
 
-__all__ = ["CLOCK_SKEW_MS", "Interruption", "InterruptionKind", "interruptions", "root_cause"]
+__all__ = [
+    "CLOCK_SKEW_MS",
+    "Interruption",
+    "InterruptionKind",
+    "cause_of_repeat",
+    "interruptions",
+    "root_cause",
+]
 
 CLOCK_SKEW_MS: Final = 50
 """How far apart the stamps of two processes may be for the same moment."""
@@ -44,11 +52,13 @@ class Interruption:
 _HARMLESS: Final = frozenset({"started", FaultKind.THAWED.value, FaultKind.RECONNECTED.value})
 _OVER_WITH: Final = {FaultKind.FROZEN.value: FaultKind.THAWED, FaultKind.CUT_OFF.value: FaultKind.RECONNECTED}
 
+_ENDS: Final = FATAL_KINDS | {"started", "stopped"}
+
 
 def interruptions(history: History, partition: TopicPartition) -> list[Interruption]:
     """All that befell the partition or who owned it then, by start.
 
-    An end of ownership lasts until the next begin, a freeze until the consumer is let go on.
+    An end of ownership lasts until the next begin, a freeze until the consumer is let go on, or ends.
     """
     spans = history.ledger.spans.get(partition, [])
     found: list[Interruption] = []
@@ -99,8 +109,8 @@ def _until(history: History, spans: list[Span], index: int) -> int:
     return next(
         (
             later.at_ms
-            for later in history.incidents[index:]
-            if later.consumer == incident.consumer and later.kind == over
+            for later in history.incidents[index + 1 :]
+            if later.consumer == incident.consumer and (later.kind == over or later.kind in _ENDS)
         ),
         history.end_ms,
     )
@@ -116,3 +126,43 @@ def root_cause(candidates: Iterable[Interruption], *, latest: bool = False) -> I
     """The one nearest to the root; among equals the earliest, or the latest if asked."""
     sign = -1 if latest else 1
     return min(candidates, key=lambda item: (item.kind, sign * item.start_ms), default=None)
+
+
+def cause_of_repeat(spans: list[Span], known: list[Interruption], repeat: Repeat) -> Interruption | None:
+    """Why records that one reading had had came again in another; None: the reader went back by itself.
+
+    First what lay upon the first reader when its ownership ended: a kill, a freeze. Then, where the records came
+    again to one that was not the owner any more, what lay upon that one. Else the nearest to the root of what
+    happened in between, without faults that the first reader survived reading.
+    """
+    before, again = repeat.before, repeat.again
+    for who, since_ms in ((before.consumer, before.start_ms), (again.consumer, 0)):
+        ended = [span for span in spans if span.consumer == who and span.end_ms is not None]
+        ends = [span.end_ms for span in ended if span.end_ms and since_ms <= span.end_ms <= again.start_ms]
+        owns = who == again.consumer and any(_holds(span, who, again.start_ms) for span in spans)
+        if ends and not owns:
+            # The first reader's end of that reading; the last end of one that was late.
+            end_ms = ends[0] if who == before.consumer else ends[-1]
+            upon = [item for item in known if _lies_upon(item, who, end_ms)]
+            if upon:
+                return min(upon, key=lambda item: item.start_ms)
+    between = [item for item in known if before.start_ms <= item.start_ms <= again.start_ms]
+    survived = before.end_ms - CLOCK_SKEW_MS
+    relevant = [item for item in between if item.kind != InterruptionKind.FAULT or item.end_ms >= survived]
+    # Of what happened since, the first reader's end is nearer to the root than whatever others did.
+    own = [
+        item for item in relevant if item.consumer == before.consumer or item.kind != InterruptionKind.FAULT
+    ]
+    return root_cause(own or relevant, latest=True)
+
+
+def _holds(span: Span, consumer: str, at_ms: int) -> bool:
+    return (
+        span.consumer == consumer and span.start_ms <= at_ms and (span.end_ms is None or at_ms < span.end_ms)
+    )
+
+
+def _lies_upon(item: Interruption, consumer: str, at_ms: int) -> bool:
+    """Whether a fault of the consumer lasted at that time; an order to be slower is over at once."""
+    own = item.kind == InterruptionKind.FAULT and item.consumer == consumer
+    return own and item.start_ms <= at_ms < item.end_ms

@@ -222,6 +222,9 @@ class History:
     def _left(self, event: ev.MemberLeft, now_ms: int) -> None:
         name = self.names.of(event.member)
         self.names.left(event.member)
+        if event.reason is ev.RebalanceReason.STATIC_MEMBER_REPLACED:
+            # Its successor joins at once and has its partitions; no `RebalanceCompleted` will say so.
+            return
         if name not in self.names.present and name not in self.names.consumers:
             self.ledger.release_all(name, now_ms, reason_words(event.reason, "").removeprefix("a member "))
             self.alive[name] = False

@@ -66,7 +66,8 @@ class Names:
     """The names under which people know the members of a group.
 
     A member is called by its client id if that is the name of a consumer that reports for itself, or if no
-    other member has the same client id; else by ``group.instance.id``, else by its member id.
+    other member has the same client id; else by ``group.instance.id``, else by its member id. A static member
+    that comes back is called what it was called before.
     """
 
     def __init__(self) -> None:
@@ -76,13 +77,18 @@ class Names:
         """Names of those who are or were members."""
         self._names: dict[str, str] = {}
         self._members: dict[str, str] = {}
+        self._instances: dict[str, str] = {}
 
     def joined(self, event: MemberJoined) -> None:
         """Find a name for a member that joins."""
-        name = event.client_id
+        name = self._instances.get(event.instance_id or "", event.client_id)
+        if event.client_id in self.consumers:
+            name = event.client_id
         taken_by = self._members.get(name, event.member)
         if not name or (name not in self.consumers and taken_by != event.member):
             name = event.instance_id or event.member
+        if event.instance_id:
+            self._instances[event.instance_id] = name
         self.known.add(name)
         self._names[event.member] = name
         self._members[name] = event.member
@@ -107,6 +113,7 @@ class Names:
         copied = Names()
         copied.consumers, copied.known = set(self.consumers), set(self.known)
         copied._names, copied._members = dict(self._names), dict(self._members)
+        copied._instances = dict(self._instances)
         return copied
 
 

@@ -65,7 +65,9 @@ class RebalanceSummary:
     paused: int
     """Partitions with a pause in `Summary.pauses` while it went on."""
     longest_pause_ms: int
-    """The longest stretch without a delivery, however short, of any partition while it went on."""
+    """The longest that records of any partition waited while it went on, however short, unless that partition's
+    own pace explains it.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,15 @@ _BUSY: Final = "▔"
 _RESET: Final = "\x1b[0m"
 
 
-def draw_text(timeline: Timeline, width: int = 80, color: bool = False) -> str:
+def draw_text(timeline: Timeline, width: int = 80, color: bool = False, *, rebalances: bool = True) -> str:
     """The picture, at most ``width`` columns wide, ending in a newline.
 
     A cell of a strip shows who owned the partition for most of its time; ``·`` where records waited for a
     third of it, ``x`` where the owner was killed, ``!`` where records came again, ``?`` where some were lost. The
     line above the strips numbers the rebalances. ``color`` adds ANSI colours of 24 bits; nothing is told by
-    them alone.
+    them alone. ``rebalances``: list them, with their reasons, under the strips.
     """
-    return _Drawing(timeline, max(width, 40), color).draw()
+    return _Drawing(timeline, max(width, 40), color).draw(rebalances)
 
 
 class _Drawing:
@@ -52,7 +52,7 @@ class _Drawing:
         self._margin = min(longest, width // 4)
         self._cells = max(width - self._margin - 2 - 16, 10)
 
-    def draw(self) -> str:
+    def draw(self, rebalances: bool) -> str:
         """All lines."""
         lines = [*wrapped(describe(self._summary).split(" · "), self._width, " · "), ""]
         if self._summary.rebalances:
@@ -63,7 +63,7 @@ class _Drawing:
             repeated = f"{_AGAIN} {again}" if again else ""
             lines.append(self._framed(label, self._strip(part.partition), f"{pause:<8}{repeated}"))
         lines += [self._framed("", self._axis(), ""), "", *self._legend()]
-        for index, item in enumerate(self._summary.rebalances, start=1):
+        for index, item in enumerate(self._summary.rebalances if rebalances else (), start=1):
             took = item.rebalance.duration_ms
             ended = "not completed" if took is None else f"took {seconds(took)}"
             reasons = "; ".join((item.rebalance.words, *item.rebalance.also))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rota.timeline import events as ev
-from rota.timeline.causes import Interruption, InterruptionKind, interruptions, root_cause
+from rota.timeline.causes import Interruption, cause_of_repeat, interruptions
 from rota.timeline.history import Generation, History, PartitionRecord, Rebalance
 from rota.timeline.pauses import Pause, find_pauses
 from rota.timeline.summary import Duplicate, Loss, PartitionSummary, RebalanceSummary, Summary
@@ -211,7 +211,11 @@ class Timeline:
             for name, stream in streams:
                 if kind in (None, name) and stream.repeated:
                     known = interruptions(self.history, partition)
-                    found += [_duplicate(name, partition, repeat, known) for repeat in stream.repeats()]
+                    spans = self.ownership(partition)
+                    found += [
+                        _duplicate(name, partition, repeat, cause_of_repeat(spans, known, repeat))
+                        for repeat in stream.repeats()
+                    ]
         return sorted(
             _joined(found), key=lambda item: (item.at_ms, item.partition, item.kind, item.first_offset)
         )
@@ -332,14 +336,8 @@ def _is_going_on(rebalance: Rebalance, at_ms: int) -> bool:
     )
 
 
-def _duplicate(kind: str, partition: TopicPartition, repeat: Repeat, known: list[Interruption]) -> Duplicate:
+def _duplicate(kind: str, partition: TopicPartition, repeat: Repeat, cause: Interruption | None) -> Duplicate:
     before, again = repeat.before, repeat.again
-    between = [item for item in known if before.start_ms <= item.start_ms <= again.start_ms]
-    # Of what happened since, the first reader's end is nearer to the root than whatever others did.
-    own = [
-        item for item in between if item.consumer == before.consumer or item.kind != InterruptionKind.FAULT
-    ]
-    cause = root_cause(own or between, latest=True)
     words = f"{again.consumer} went back" if cause is None else cause.words
     return Duplicate(
         kind,
