@@ -11,19 +11,14 @@ if TYPE_CHECKING:
     from rota.coordinator.group import Group
     from rota.model import ErrorCode
 
-__all__ = ["NULL_NAME_VERSION", "join_error", "join_fenced", "join_success", "sync_error", "sync_success"]
+__all__ = ["NULL_NAME_VERSION", "join_error", "join_success", "sync_error", "sync_success"]
 
 NULL_NAME_VERSION = 7
 """The first version of JoinGroup whose protocol name may be null; before it is empty instead."""
 
 
-def join_error(code: ErrorCode, member_id: str = "") -> JoinGroupResponse:
-    """A JoinGroup that did not get in. Kafka leaves the protocol's name empty here, in all versions."""
-    return JoinGroupResponse(error_code=code, member_id=member_id, protocol_name="")
-
-
-def join_fenced(code: ErrorCode, member_id: str, version: int) -> JoinGroupResponse:
-    """A JoinGroup of a member that is not who it says: here Kafka's protocol name is null where it may be."""
+def join_error(code: ErrorCode, version: int, member_id: str = "") -> JoinGroupResponse:
+    """A JoinGroup that did not get in: the protocol's name is null where ``version`` lets it be."""
     name = None if version >= NULL_NAME_VERSION else ""
     return JoinGroupResponse(error_code=code, member_id=member_id, protocol_name=name)
 

@@ -32,10 +32,12 @@ __all__ = ["delete_groups", "describe_consumer_groups", "describe_groups", "list
 
 _GROUP_ID_NOT_FOUND_VERSION = 6
 _CLASSIC = "classic"
+# Bits are AclOperation codes (read, delete, describe, and the group's configs); everything is allowed here.
+_ALL_GROUP_OPERATIONS = sum(1 << code for code in (3, 6, 8, 10, 11))
 
 
 def describe_groups(groups: Groups, request: DescribeGroupsRequest, version: int) -> DescribeGroupsResponse:
-    """Each group's state and members; metadata only where it is valid, in Stable."""
+    """Each group's state and members; metadata and assignments only where they are valid, in Stable."""
     described = []
     for group_id in request.groups:
         group = groups.get(group_id)
@@ -52,6 +54,10 @@ def describe_groups(groups: Groups, request: DescribeGroupsRequest, version: int
             )
         else:
             described.append(DescribedGroup(group_id=group_id, group_state=GroupState.DEAD.value))
+    if request.include_authorized_operations:
+        for each in described:
+            if each.error_code == ErrorCode.NONE:
+                each.authorized_operations = _ALL_GROUP_OPERATIONS
     return DescribeGroupsResponse(groups=described)
 
 
@@ -69,7 +75,7 @@ def _describe(group: Group) -> DescribedGroup:
                 client_id=member.client_id,
                 client_host=member.client_host,
                 member_metadata=member.metadata(group.protocol) if is_stable else b"",
-                member_assignment=member.assignment,
+                member_assignment=member.assignment if is_stable else b"",
             )
             for member in group.members.values()
         ],

@@ -54,7 +54,7 @@ def _undo(groups: Groups, record: LogRecord, code: ErrorCode, step: Step) -> Non
         del groups[group.group_id]
         for member in group.members.values():
             if member.join is not None:
-                step.reply(member.join.token, join_error(code))
+                step.reply(member.join.token, join_error(code, member.join.version))
             step.end_session(group, member.member_id)
         for member_id in group.pending_joins:
             step.end_session(group, member_id)
@@ -79,7 +79,8 @@ def _undo(groups: Groups, record: LogRecord, code: ErrorCode, step: Step) -> Non
 def _as_error(response: Message, code: ErrorCode) -> Message:
     """The same answer, failed; errors stay what they are."""
     if isinstance(response, JoinGroupResponse):
-        return join_error(code, response.member_id) if response.error_code == ErrorCode.NONE else response
+        # The version is not known here; an empty protocol name fits all of them.
+        return join_error(code, 0, response.member_id) if response.error_code == ErrorCode.NONE else response
     if isinstance(response, SyncGroupResponse):
         return sync_error(code) if response.error_code == ErrorCode.NONE else response
     if isinstance(response, LeaveGroupResponse):

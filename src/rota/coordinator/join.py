@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rota.coordinator import reasons
-from rota.coordinator.answers import join_error, join_fenced, join_success, sync_error
+from rota.coordinator.answers import join_error, join_success, sync_error
 from rota.coordinator.group import Group
 from rota.coordinator.members import Member, Parked
 from rota.coordinator.rebalance import maybe_complete_join, prepare, prepare_or_complete
@@ -77,7 +77,7 @@ def handle_join(groups: Groups, request: JoinGroupRequest, context: Context, ste
     if code is None and group is None and request.member_id:
         code = ErrorCode.UNKNOWN_MEMBER_ID
     if code is not None:
-        step.reply(context.token, join_error(code, request.member_id))
+        step.reply(context.token, join_error(code, context.version, request.member_id))
         return
     is_created = group is None
     if group is None:
@@ -85,9 +85,10 @@ def handle_join(groups: Groups, request: JoinGroupRequest, context: Context, ste
     join = _Join.of(request, context)
     if not _is_room_for(group, join.member_id, step.config.max_size):
         _turn_away(group, join.member_id, step)
-        step.reply(context.token, join_error(ErrorCode.GROUP_MAX_SIZE_REACHED))
+        step.reply(context.token, join_error(ErrorCode.GROUP_MAX_SIZE_REACHED, context.version))
     elif not group.supports(join.protocol_type, join.protocols):
-        step.reply(context.token, join_error(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, join.member_id))
+        answer = join_error(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, context.version, join.member_id)
+        step.reply(context.token, answer)
     elif join.member_id:
         _known_member(group, join, step)
     else:
@@ -146,7 +147,8 @@ def _new_member(group: Group, join: _Join, step: Step) -> None:
     deadline_ms = step.now_ms + join.session_timeout_ms
     group.pending_joins[member_id] = deadline_ms
     step.set_timer(("session", group.group_id, member_id), deadline_ms)
-    step.reply(join.parked.token, join_error(ErrorCode.MEMBER_ID_REQUIRED, member_id))
+    answer = join_error(ErrorCode.MEMBER_ID_REQUIRED, join.parked.version, member_id)
+    step.reply(join.parked.token, answer)
 
 
 def _add(group: Group, member_id: str, join: _Join, step: Step) -> None:
@@ -184,14 +186,15 @@ def _known_member(group: Group, join: _Join, step: Step) -> None:
     if member_id in group.pending_joins:
         # Only dynamic members are given an id before they join.
         if join.instance_id is not None:
-            step.reply(parked.token, join_error(ErrorCode.UNKNOWN_SERVER_ERROR, member_id))
+            answer = join_error(ErrorCode.UNKNOWN_SERVER_ERROR, parked.version, member_id)
+            step.reply(parked.token, answer)
         else:
             _add(group, member_id, join, step)
         return
     try:
         member = group.check_member(member_id, join.instance_id)
     except GroupError as error:
-        step.reply(parked.token, join_fenced(error.code, member_id, parked.version))
+        step.reply(parked.token, join_error(error.code, parked.version, member_id))
         return
     unchanged = member.protocols == join.protocols
     leads = group.leader == member_id
@@ -212,7 +215,8 @@ def _join_again(group: Group, member: Member, join: _Join, step: Step) -> None:
         group.awaiting_join += 1
     else:
         # The same member asks again on another connection; nobody waits for the first answer any more.
-        step.reply(member.join.token, join_error(ErrorCode.REBALANCE_IN_PROGRESS, member.member_id))
+        answer = join_error(ErrorCode.REBALANCE_IN_PROGRESS, member.join.version, member.member_id)
+        step.reply(member.join.token, answer)
     member.join = join.parked
 
 
@@ -276,7 +280,7 @@ def _take_over(group: Group, old: Member, new: Member, former_leader: str | None
 
 def _fence(old: Member, step: Step) -> None:
     if old.join is not None:
-        answer = join_fenced(ErrorCode.FENCED_INSTANCE_ID, old.member_id, old.join.version)
+        answer = join_error(ErrorCode.FENCED_INSTANCE_ID, old.join.version, old.member_id)
         step.reply(old.join.token, answer)
     if old.sync_token is not None:
         step.reply(old.sync_token, sync_error(ErrorCode.FENCED_INSTANCE_ID))

@@ -145,7 +145,7 @@ def _answer_joins(group: Group, step: Step) -> None:
 def remove_member(group: Group, member: Member, reason: RebalanceReason, detail: str, step: Step) -> None:
     """Take a member out. Its parked requests are answered UNKNOWN_MEMBER_ID, so that it may join anew."""
     if member.join is not None:
-        step.reply(member.join.token, join_error(ErrorCode.UNKNOWN_MEMBER_ID))
+        step.reply(member.join.token, join_error(ErrorCode.UNKNOWN_MEMBER_ID, member.join.version))
         member.join = None
         group.awaiting_join -= 1
     if member.sync_token is not None:
