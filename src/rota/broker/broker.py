@@ -12,6 +12,7 @@ from rota.broker.fetch_sessions import FetchSessions
 from rota.broker.fetch_waits import FetchWaits
 from rota.broker.flusher import Flusher
 from rota.broker.group_names import OFFSETS_TOPIC
+from rota.broker.storage_errors import storing
 from rota.broker.timers import Timers
 from rota.broker.topics import Topics
 from rota.model import ErrorCode, KafkaError, TopicPartition
@@ -100,10 +101,11 @@ class Broker:
         return start
 
     def next_producer_id(self) -> int:
-        """An id no producer had before, across restarts."""
+        """An id no producer had before, across restarts. Raises ``KafkaError``."""
         for producer_id in self._producer_ids:
             return producer_id
-        first = self.directory.metadata.reserve_producer_ids(_PRODUCER_ID_BLOCK)
+        with storing("producer ids"):
+            first = self.directory.metadata.reserve_producer_ids(_PRODUCER_ID_BLOCK)
         self._producer_ids = iter(range(first, first + _PRODUCER_ID_BLOCK))
         return next(self._producer_ids)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rota.broker.configs import BROKER, GROUP, TOPIC, ConfigDef, nearest
+from rota.broker.storage_errors import storing
 from rota.model import ErrorCode, KafkaError, RotaError
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def change(
         _apply(configs, definition, each)
     _check(target, configs, seen)
     if not validate_only:
-        target.keep(configs)
+        with storing(f"configs of {target.kind} {name}".rstrip()):
+            target.keep(configs)
 
 
 def replace(
@@ -73,7 +75,8 @@ def replace(
     configs = {config: value for config, value in values.items() if value is not None}
     _check(target, configs, set(configs))
     if not validate_only:
-        target.keep(configs)
+        with storing(f"configs of {target.kind} {name}".rstrip()):
+            target.keep(configs)
 
 
 def _target(broker: Broker, resource_type: int, name: str) -> _Target:
@@ -91,7 +94,7 @@ def _target(broker: Broker, resource_type: int, name: str) -> _Target:
                 metadata.broker_overrides(node),
                 BROKER,
                 lambda new: broker.set_broker_configs(node, new),
-                _check_is_dynamic,
+                _check_is_dynamic if node is not None else _check_is_cluster_wide,
             )
         case 32:
             if not name:
@@ -121,6 +124,14 @@ def _check_is_dynamic(name: str, definition: ConfigDef) -> None:
     if not definition.is_dynamic:
         raise KafkaError(
             ErrorCode.INVALID_REQUEST, f"config {name} can only be set when the broker starts (--config)"
+        )
+
+
+def _check_is_cluster_wide(name: str, definition: ConfigDef) -> None:
+    _check_is_dynamic(name, definition)
+    if definition.mode == "per-broker":
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST, f"config {name} can only be set for one broker, not for all by default"
         )
 
 

@@ -9,11 +9,12 @@ import logging
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rota.broker.configs import TOPIC, nearest
 from rota.broker.group_names import INTERNAL
+from rota.broker.storage_errors import storing
 from rota.broker.topic_settings import log_config
 from rota.model import ErrorCode, KafkaError, RotaError, TopicPartition
 
@@ -54,11 +55,13 @@ class Topics:
         self._topics: dict[str, Topic] = {}
         self._by_id: dict[bytes, Topic] = {}
         self._logs: dict[tuple[str, int], Log] = {}
+        self._is_ready = False  # until then logs are those of an earlier run
         for name, stored in self._directory.metadata.topics.items():
             topic = Topic(name, stored.id, stored.partitions, dict(stored.configs))
             self._topics[name] = topic
             self._by_id[topic.id] = topic
             self._open_logs(topic, range(topic.partitions))
+        self._is_ready = True
 
     # --- finding --------------------------------------------------------------------------------------------
 
@@ -116,14 +119,11 @@ class Topics:
     def create(self, name: str, partitions: int, configs: Mapping[str, str]) -> Topic:
         """Create a topic whose name and configuration have been checked."""
         topic = Topic(name, uuid.uuid4().bytes, partitions, dict(configs))
+        with storing(f"topic {name}"):
+            self._open_logs(topic, range(partitions))
+            self._store_with_new(topic, range(partitions))
         self._topics[name] = topic
         self._by_id[topic.id] = topic
-        try:
-            self._open_logs(topic, range(partitions))
-            self._store(topic)
-        except OSError as error:
-            self._forget(topic)
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"topic {name}: {error.strerror}") from error
         return topic
 
     def create_automatically(self, name: str) -> Topic:
@@ -132,18 +132,19 @@ class Topics:
         return self.create(name, self._broker.settings.int("num.partitions"), {})
 
     def add_partitions(self, name: str, count: int) -> None:
-        """Raise the partition count to ``count``."""
+        """Raise the partition count to ``count``. Raises ``KafkaError``; nothing has changed then."""
         topic = self._topics[name]
         added = range(topic.partitions, count)
-        self._open_logs(topic, added)
+        with storing(f"partitions of topic {name}"):
+            self._open_logs(topic, added)
+            self._store_with_new(replace(topic, partitions=count), added)
         topic.partitions = count
-        self._store(topic)
 
     def set_configs(self, name: str, configs: Mapping[str, str]) -> None:
-        """Replace what is set for a topic, and let its logs follow."""
+        """Replace what is set for a topic, and let its logs follow. Raises ``OSError``; nothing has changed then."""
         topic = self._topics[name]
+        self._store(replace(topic, configs=dict(configs)))
         topic.configs = dict(configs)
-        self._store(topic)
         self.refresh(topic)
 
     def refresh(self, topic: Topic) -> None:
@@ -153,25 +154,47 @@ class Topics:
             self._logs[topic.name, partition].update_config(config)
 
     def delete(self, name: str) -> list[Log]:
-        """Delete a topic and its records; the logs that are no more."""
+        """Delete a topic and its records; the logs that are no more. Raises ``KafkaError`` if nothing was."""
         topic = self._topics[name]
-        gone = self._forget(topic)
-        self._directory.metadata.remove_topic(name)
-        for partition in range(topic.partitions):
-            self._directory.delete(TopicPartition(name, partition))
-        return gone
+        with storing(f"the deletion of topic {name}"):
+            self._directory.metadata.remove_topic(name)
+        del self._topics[name], self._by_id[topic.id]
+        return self._drop_logs(topic, range(topic.partitions))
 
-    def _forget(self, topic: Topic) -> list[Log]:
-        del self._topics[topic.name], self._by_id[topic.id]
-        found = [self._logs.pop((topic.name, each), None) for each in range(topic.partitions)]
-        return [each for each in found if each is not None]
+    def _drop_logs(self, topic: Topic, partitions: range) -> list[Log]:
+        """Remove those logs that are open, with their files; what cannot be removed is stray from now on."""
+        dropped = []
+        for partition in partitions:
+            tp = TopicPartition(topic.name, partition)
+            gone = self._logs.pop(tp, None)
+            if gone is not None:
+                dropped.append(gone)
+                try:
+                    self._directory.delete(tp)
+                except OSError as error:
+                    log.error("the directory of %s cannot be removed: %s", tp, error.strerror)
+        return dropped
 
     def _open_logs(self, topic: Topic, partitions: range) -> None:
+        """Open or create logs: all of them, or none. Raises ``OSError``."""
         config = self._log_config(topic)
         now_ms = self._broker.clock.now_ms()
         for partition in partitions:
             tp = TopicPartition(topic.name, partition)
-            self._logs[tp] = self._directory.open_log(tp, topic.id, config, now_ms=now_ms)
+            try:
+                self._logs[tp] = self._directory.open_log(tp, topic.id, config, now_ms=now_ms)
+            except OSError:
+                if self._is_ready:  # at the start, what is on the disk is not touched
+                    self._drop_logs(topic, partitions)
+                raise
+
+    def _store_with_new(self, topic: Topic, added: range) -> None:
+        """Write down a topic whose logs ``added`` were made for it; they go again if that fails."""
+        try:
+            self._store(topic)
+        except OSError:
+            self._drop_logs(topic, added)
+            raise
 
     def _log_config(self, topic: Topic) -> LogConfig:
         return log_config(topic.configs, self._broker.settings)

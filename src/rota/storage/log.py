@@ -218,9 +218,11 @@ class Log:
         active.write_indexes()
         self.save_producers()
         self.epochs.save()
+        segment = self.add_segment(self.log_end_offset, now_ms)
+        # Only now: if the new file cannot be made, the old segment is still the one that is appended to.
         if self.directory is not None and active.size:
             active.release()
-        return self.add_segment(self.log_end_offset, now_ms)
+        return segment
 
     def add_segment(self, base_offset: int, now_ms: int) -> Segment:
         """Begin a segment; only an empty log's first one has no file yet."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -101,17 +102,34 @@ class MetadataStore:
         }
         replace_file(self._path, json.dumps(content, indent=1).encode() + b"\n")
 
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Save what is changed inside. If that fails (a full disk), nothing has changed."""
+        tables: tuple[dict[str, Any], ...] = (self.topics, self._brokers, self._groups)
+        before = [dict(table) for table in tables]
+        next_producer_id = self.next_producer_id
+        try:
+            yield
+            self._save()
+        except OSError:
+            for table, content in zip(tables, before, strict=True):
+                table.clear()
+                table.update(content)
+            self.next_producer_id = next_producer_id
+            raise
+
     # --- topics ---------------------------------------------------------------------------------------------
 
     def put_topic(self, name: str, topic_id: bytes, partitions: int, configs: Mapping[str, str]) -> None:
         """Remember a topic, or its change."""
-        self.topics[name] = StoredTopic(topic_id, partitions, dict(configs))
-        self._save()
+        with self._change():
+            self.topics[name] = StoredTopic(topic_id, partitions, dict(configs))
 
     def remove_topic(self, name: str) -> None:
         """Forget a topic."""
-        if self.topics.pop(name, None) is not None:
-            self._save()
+        if name in self.topics:
+            with self._change():
+                del self.topics[name]
 
     # --- settings -------------------------------------------------------------------------------------------
 
@@ -136,19 +154,19 @@ class MetadataStore:
         return sorted(self._groups)
 
     def _put(self, table: dict[str, dict[str, str]], name: str, configs: Mapping[str, str]) -> None:
-        if configs:
-            table[name] = dict(configs)
-        else:
-            table.pop(name, None)
-        self._save()
+        with self._change():
+            if configs:
+                table[name] = dict(configs)
+            else:
+                table.pop(name, None)
 
     # --- ids ------------------------------------------------------------------------------------------------
 
     def reserve_producer_ids(self, count: int) -> int:
         """The first of ``count`` producer ids that nobody else gets."""
         first = self.next_producer_id
-        self.next_producer_id += count
-        self._save()
+        with self._change():
+            self.next_producer_id += count
         return first
 
 

@@ -43,7 +43,7 @@ def handle(broker: Broker, message: DescribeConfigsRequest, _request: Request) -
         result.configs = [
             _answer(entry, with_synonyms=message.include_synonyms)
             for entry in entries
-            if wanted is None or entry.name in wanted
+            if not wanted or entry.name in wanted  # an empty list asks for all, as null does
         ]
     return response
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.model import ErrorCode
+from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.find_coordinator import (
     Coordinator,
     FindCoordinatorRequest,
@@ -27,23 +27,33 @@ _GROUP = 0
 
 
 def handle(broker: Broker, message: FindCoordinatorRequest, request: Request) -> FindCoordinatorResponse:
-    host, port = request.listener
     if message.key_type != _GROUP:
-        code, text = ErrorCode.INVALID_REQUEST, "this broker coordinates consumer groups only"
-        if request.version < 4:
-            return FindCoordinatorResponse(error_code=code, error_message=text, node_id=-1, host="", port=-1)
-        return FindCoordinatorResponse(
-            coordinators=[
-                Coordinator(key=key, node_id=-1, host="", port=-1, error_code=code, error_message=text)
-                for key in message.coordinator_keys
-            ]
+        return _refuse(
+            message, request, ErrorCode.INVALID_REQUEST, "this broker coordinates consumer groups only"
         )
-    broker.groups.create_log()
+    try:
+        broker.groups.create_log()
+    except KafkaError as error:
+        return _refuse(message, request, ErrorCode.COORDINATOR_NOT_AVAILABLE, error.message)
+    host, port = request.listener
     if request.version < 4:
         return FindCoordinatorResponse(error_message="NONE", node_id=broker.node_id, host=host, port=port)
     return FindCoordinatorResponse(
         coordinators=[
             Coordinator(key=key, node_id=broker.node_id, host=host, port=port, error_message="")
+            for key in message.coordinator_keys
+        ]
+    )
+
+
+def _refuse(
+    message: FindCoordinatorRequest, request: Request, code: ErrorCode, text: str | None
+) -> FindCoordinatorResponse:
+    if request.version < 4:
+        return FindCoordinatorResponse(error_code=code, error_message=text, node_id=-1, host="", port=-1)
+    return FindCoordinatorResponse(
+        coordinators=[
+            Coordinator(key=key, node_id=-1, host="", port=-1, error_code=code, error_message=text)
             for key in message.coordinator_keys
         ]
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.model import ErrorCode
+from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
 if TYPE_CHECKING:
@@ -22,4 +22,7 @@ __all__ = ["handle"]
 def handle(broker: Broker, message: InitProducerIdRequest, _request: Request) -> InitProducerIdResponse:
     if message.transactional_id is not None:
         return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_id=-1, producer_epoch=-1)
-    return InitProducerIdResponse(producer_id=broker.next_producer_id(), producer_epoch=0)
+    try:
+        return InitProducerIdResponse(producer_id=broker.next_producer_id(), producer_epoch=0)
+    except KafkaError as error:
+        return InitProducerIdResponse(error_code=error.code, producer_id=-1, producer_epoch=-1)
