@@ -165,7 +165,7 @@ def test_changed_subscription_rebalances(desk: Desk, client: str) -> None:
     first, second, group = desk.topic("sub", 2), desk.topic("sub", 3), desk.name("sub")
     one = [(first, number) for number in range(2)]
     both = one + [(second, number) for number in range(3)]
-    members = [desk.member(client, group, first, strategy="roundrobin") for _ in range(2)]
+    members = [desk.member(client, group, first) for _ in range(2)]
     desk.wait_stable(group, members, one)
     for member in members:
         assert isinstance(member, ThreadMember)
