@@ -17,10 +17,11 @@ _MIB = 1024 * 1024
 class Sample:
     """One start of one broker.
 
-    `first_record_s`: from the start of the process (in a directory that is empty, or formatted where the broker
-    needs that) until a group has consumed a record with librdkafka; `raw_record_s`: the same in a start of its
-    own, with a client that has no timers; `format_s`: what formatting took before; `rss_mib`: resident memory
-    at the first record; `cpu_s`: processor time until then; `idle_percent`: of one core, with no client, over 20 s.
+    `first_record_s`: from the start of the process (in a directory that is empty, or formatted where the
+    broker needs that) until a group has consumed a record with librdkafka; `raw_record_s`: the same in a
+    start of its own, with a client that has no timers; `format_s`: what formatting took before; `rss_mib`:
+    resident memory at the first record; `cpu_s`: processor time until then; `idle_percent`: of one core, with
+    no client, over 20 s.
     """
 
     first_record_s: float
@@ -43,8 +44,8 @@ class Server(Protocol):
 
 
 def measure(start: Callable[[], tuple[Server, float, float]]) -> Sample:
-    """Run one broker through two starts, each in a directory of its own, and its idle time. `start` returns it,
-    when it was spawned, and how long formatting took.
+    """Run one broker through two starts, each in a directory of its own, and its idle time. `start` returns
+    it, when it was spawned, and how long formatting took.
     """
     server, spawned_at, _ = start()
     try:
