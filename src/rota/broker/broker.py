@@ -45,10 +45,12 @@ class Broker:
         *,
         on_event: Callable[[Event], None] | None = None,
         clock: Clock | None = None,
+        prompt_heartbeats: bool = False,
     ) -> None:
         self.settings = settings
         self.directory = directory
         self.clock = clock or Clock()
+        self.prompt_heartbeats = prompt_heartbeats
         self.node_id = settings.int("node.id")
         self.cluster_id = directory.metadata.cluster_id
         self._load_dynamic()

@@ -24,6 +24,8 @@ from rota.storage import FileRegion
 from rota.wire import WireError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rota.broker.server import Server
     from rota.wire.schema import Message
 
@@ -57,6 +59,7 @@ class Connection:
         "client_host",
         "fd",
         "last_active",
+        "on_ahead",
         "peer",
         "server",
         "state",
@@ -69,6 +72,9 @@ class Connection:
         self.peer = f"{address[0]}:{address[1]}"
         self.client_host = f"/{address[0]}"
         self.last_active = server.loop.time()
+        self.on_ahead: Callable[[], None] | None = (
+            None  # called when the client sends ahead of a parked request
+        )
         self.state: dict[str, object] = {}  # what handlers remember of this client (its software's name)
         self._buffer = bytearray()  # bytes received but not yet served; used only when a frame is incomplete
         self._filled = 0
@@ -115,6 +121,9 @@ class Connection:
         self._filled += count
         if busy:
             self._pause_reading()  # enough is known: the client is alive and has sent ahead
+            if self.on_ahead is not None:
+                on_ahead, self.on_ahead = self.on_ahead, None
+                on_ahead()
             return
         self._serve_own()
 
@@ -211,6 +220,7 @@ class Connection:
             return
         if self._parked is request:
             self._parked = None
+            self.on_ahead = None
         self._queue(request, response)
         self._flush()
         self._plan_resume()
@@ -325,4 +335,5 @@ class Connection:
         self._buffer = bytearray()
         self._filled = 0
         self._parked = None
+        self.on_ahead = None
         self.server.forget(self)

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 from rota.broker.event_lines import event_line
 from rota.broker.group_names import OFFSETS_TOPIC
+from rota.broker.held_heartbeats import HeldHeartbeats
 from rota.broker.request import PARKED, Request
 from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
 from rota.coordinator.log_format import decode_record, encode_record
 from rota.model import KafkaError, TopicPartition
+from rota.timeline.events import RebalanceStarted
+from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from rota.wire.records import build_batch, iter_batches, iter_records
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ class Groups:
         self._broker = broker
         self._requests: dict[int, Request] = {}
         self._next_token = 0
+        self._held = (
+            HeldHeartbeats(broker, self._answer_heartbeat_again) if broker.prompt_heartbeats else None
+        )
         self.coordinator = GroupCoordinator(group_config(broker), lambda: str(uuid.uuid4()), broker.topics)
 
     # --- requests -------------------------------------------------------------------------------------------
@@ -58,11 +64,34 @@ class Groups:
             # Most requests: answered at once, nothing to record.
             if outcome.timers or outcome.events:
                 self._after(outcome)
-            return replies[0].response
+            response = replies[0].response
+            if (
+                self._held is not None
+                and isinstance(response, HeartbeatResponse)
+                and isinstance(message, HeartbeatRequest)
+                and self._held.maybe_hold(message, request, response, self._session_timeout_ms(message))
+            ):
+                return PARKED
+            return response
         self._requests[token] = request
         own: list[Message] = []
         self._carry_out(outcome, token, own)
         return own[0] if own else PARKED
+
+    def _session_timeout_ms(self, message: HeartbeatRequest) -> int:
+        """The session timeout of the member that sent a heartbeat; 0 if it is none."""
+        group = self.coordinator.groups.get(message.group_id)
+        member = group.members.get(message.member_id) if group else None
+        return member.session_timeout_ms if member else 0
+
+    def _answer_heartbeat_again(self, message: HeartbeatRequest, request: Request) -> HeartbeatResponse:
+        held, self._held = self._held, None  # this answer is the one to send
+        try:
+            response = self.handle(message, request)
+        finally:
+            self._held = held
+        assert isinstance(response, HeartbeatResponse)
+        return response
 
     def carry_out(self, outcome: Outcome) -> None:
         """Do what the coordinator decided without being asked by a client: a timer, a deleted topic."""
@@ -101,6 +130,8 @@ class Groups:
             text = event_line(event)
             if text:
                 log.info("%s", text)
+            if self._held is not None and isinstance(event, RebalanceStarted):
+                self._held.release(event.group)
 
     def _on_timer(self, key: tuple[str, ...]) -> None:
         self.carry_out(self.coordinator.on_timer(key, self._broker.clock.now_ms()))

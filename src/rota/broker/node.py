@@ -44,7 +44,14 @@ class Node:
             log.info("configs that mean nothing on one node: %s", ", ".join(without_effect))
         directory = LogDirectory.open(options.data_dir, node_id=settings.int("node.id"))
         try:
-            self.broker = Broker(settings, directory, loop, on_event=on_event, clock=clock)
+            self.broker = Broker(
+                settings,
+                directory,
+                loop,
+                on_event=on_event,
+                clock=clock,
+                prompt_heartbeats=options.prompt_heartbeats,
+            )
             self.server = Server(
                 self.broker, loop, host=options.host, port=options.port, advertised=options.advertised
             )

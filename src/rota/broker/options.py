@@ -13,7 +13,10 @@ __all__ = ["BrokerOptions"]
 
 @dataclass(frozen=True, slots=True)
 class BrokerOptions:
-    """``port`` 0 takes a free one; ``data_dir`` None keeps everything in memory."""
+    """``port`` 0 takes a free one; ``data_dir`` None keeps everything in memory.
+
+    ``prompt_heartbeats``: see ``rota.broker.held_heartbeats``.
+    """
 
     host: str = "127.0.0.1"
     port: int = 9092
@@ -22,6 +25,7 @@ class BrokerOptions:
     advertised: tuple[str, int] | None = None
     insecure: bool = False
     timeline: Path | None = None
+    prompt_heartbeats: bool = False
 
     def check(self) -> None:
         """Refuse an address that other machines can reach: nothing here asks who they are."""

@@ -54,6 +54,11 @@ LEVELS = ("debug", "info", "warning", "error")
     help="Append what happens in the groups to FILE, as JSON lines.",
 )
 @click.option(
+    "--prompt-heartbeats",
+    is_flag=True,
+    help="Tell members of a rebalance at once, not at their next heartbeat as Kafka does.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(LEVELS, case_sensitive=False),
     default="info",
@@ -71,6 +76,7 @@ def broker(
     advertised: str | None,
     insecure: bool,
     timeline: Path | None,
+    prompt_heartbeats: bool,
     log_level: str,
     quiet: bool,
 ) -> int:
@@ -108,6 +114,7 @@ def broker(
         advertised=None if advertised is None else _address(advertised),
         insecure=insecure,
         timeline=timeline,
+        prompt_heartbeats=prompt_heartbeats,
     )
     try:
         return run(options)

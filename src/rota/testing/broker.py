@@ -40,6 +40,7 @@ class Broker:
     ``mode`` "thread" starts quickest and can be steered (``expire_session``, ``force_rebalance``,
     ``advance_clock``) and asked for its ``events``; "process" can be killed (``kill``) and shares no interpreter
     lock with the test. ``configs`` are Kafka's broker configs; by default ``group.initial.rebalance.delay.ms`` is 0.
+    ``prompt_heartbeats`` lets members hear of a rebalance at once; False is Kafka's timing, at their next heartbeat.
     ``restart`` starts again on the same port and data.
     """
 
@@ -50,17 +51,24 @@ class Broker:
         data_dir: Path | str | None = None,
         mode: Literal["thread", "process"] = "thread",
         port: int = 0,
+        prompt_heartbeats: bool = True,
     ) -> None:
         self.configs = {**TEST_CONFIGS, **(configs or {})}
         self.data_dir = Path(data_dir) if data_dir is not None else None
         self.mode = mode
         self.port = port
+        self.prompt_heartbeats = prompt_heartbeats
         self._runner: _ThreadRunner | _ProcessRunner | None = None
 
     def start(self) -> Self:
         """Start, and return once clients can connect."""
         assert self._runner is None, "already started"
-        options = BrokerOptions(port=self.port, data_dir=self.data_dir, configs=dict(self.configs))
+        options = BrokerOptions(
+            port=self.port,
+            data_dir=self.data_dir,
+            configs=dict(self.configs),
+            prompt_heartbeats=self.prompt_heartbeats,
+        )
         runner = _ThreadRunner(options) if self.mode == "thread" else _ProcessRunner(options)
         self.port = runner.port
         self._runner = runner
@@ -196,6 +204,7 @@ class _ProcessRunner:
     def __init__(self, options: BrokerOptions) -> None:
         command = [sys.executable, "-m", "rota", "broker", "--port", str(options.port)]
         command += ["--data", str(options.data_dir)] if options.data_dir else ["--memory"]
+        command += ["--prompt-heartbeats"] if options.prompt_heartbeats else []
         for name, value in options.configs.items():
             command += ["--config", f"{name}={value}"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603

@@ -25,7 +25,7 @@ __all__ = ["handle"]
 def handle(broker: Broker, message: CreatePartitionsRequest, _request: Request) -> CreatePartitionsResponse:
     names = [topic.name for topic in message.topics]
     response = CreatePartitionsResponse()
-    for wanted in message.topics:
+    for wanted in {topic.name: topic for topic in message.topics}.values():
         result = CreatePartitionsTopicResult(name=wanted.name, error_message=None)
         response.results.append(result)
         try:

@@ -29,8 +29,10 @@ __all__ = ["handle"]
 def handle(broker: Broker, message: CreateTopicsRequest, _request: Request) -> CreateTopicsResponse:
     names = [topic.name for topic in message.topics]
     response = CreateTopicsResponse()
-    for wanted in message.topics:
-        result = CreatableTopicResult(name=wanted.name, num_partitions=-1, replication_factor=-1)
+    for wanted in {topic.name: topic for topic in message.topics}.values():
+        result = CreatableTopicResult(
+            name=wanted.name, error_message=None, num_partitions=-1, replication_factor=-1
+        )
         response.topics.append(result)
         try:
             if names.count(wanted.name) > 1:
@@ -47,7 +49,11 @@ def _create(
     check_topic_name(wanted.name)
     broker.topics.check_free(wanted.name)
     partitions = _partition_count(broker, wanted)
-    configs = {config.name: config.value for config in wanted.configs if config.value is not None}
+    configs = {}
+    for config in wanted.configs:
+        if config.value is None:
+            raise KafkaError(ErrorCode.INVALID_CONFIG, f"{config.name} has no value")
+        configs[config.name] = config.value
     check_topic_configs(configs)
     if not validate_only:
         result.topic_id = broker.topics.create(wanted.name, partitions, configs).id

@@ -31,7 +31,7 @@ def handle(broker: Broker, message: DeleteTopicsRequest, request: Request) -> De
     else:
         wanted = [(name, _NO_ID) for name in message.topic_names]
     response = DeleteTopicsResponse()
-    for name, topic_id in wanted:
+    for name, topic_id in dict.fromkeys(wanted):
         result = DeletableTopicResult(name=name, topic_id=topic_id)
         response.responses.append(result)
         try:
@@ -53,7 +53,7 @@ def _delete(broker: Broker, wanted: list[tuple[str | None, bytes]], result: Dele
         topic = broker.topics.get(result.name)
         missing = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     if topic is None:
-        raise KafkaError(missing)
+        raise KafkaError(missing, "there is no such topic")
     if not broker.settings.bool("delete.topic.enable"):
         raise KafkaError(ErrorCode.TOPIC_DELETION_DISABLED, "delete.topic.enable is false")
     if topic.is_internal:

@@ -78,6 +78,7 @@ def _answer(entry: ConfigEntry, *, with_synonyms: bool) -> DescribeConfigsResour
         config_source=entry.source,
         is_sensitive=entry.is_sensitive,
         config_type=entry.type_code,
+        documentation=None,
         synonyms=[
             DescribeConfigsSynonym(name=name, value=value, source=source)
             for name, value, source in (entry.synonyms if with_synonyms else ())

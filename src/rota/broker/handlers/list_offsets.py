@@ -40,7 +40,7 @@ def handle(broker: Broker, message: ListOffsetsRequest, request: Request) -> Lis
             _failure(partition, ErrorCode.INVALID_REQUEST)
             if seen.count(partition.partition_index) > 1
             else _answer(broker, topic.name, partition, request.version, committed_only=committed_only)
-            for partition in topic.partitions
+            for partition in {each.partition_index: each for each in topic.partitions}.values()
         ]
         response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
     return response
@@ -49,6 +49,8 @@ def handle(broker: Broker, message: ListOffsetsRequest, request: Request) -> Lis
 def _answer(
     broker: Broker, topic: str, partition: ListOffsetsPartition, version: int, *, committed_only: bool
 ) -> ListOffsetsPartitionResponse:
+    if partition.timestamp < _LATEST_TIERED or version < _FIRST_VERSION.get(partition.timestamp, 1):
+        return _failure(partition, ErrorCode.UNSUPPORTED_VERSION)
     log = broker.topics.find_log(topic, partition.partition_index)
     if log is None:
         return _failure(partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -56,8 +58,6 @@ def _answer(
         return _failure(partition, ErrorCode.UNKNOWN_LEADER_EPOCH)
     if 0 <= partition.current_leader_epoch < broker.leader_epoch:
         return _failure(partition, ErrorCode.FENCED_LEADER_EPOCH)
-    if partition.timestamp < _LATEST_TIERED or version < _FIRST_VERSION.get(partition.timestamp, 1):
-        return _failure(partition, ErrorCode.UNSUPPORTED_VERSION)
     offset, timestamp = _find(log, partition.timestamp, committed_only=committed_only)
     return ListOffsetsPartitionResponse(
         partition_index=partition.partition_index,

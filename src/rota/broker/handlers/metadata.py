@@ -53,7 +53,8 @@ def handle(broker: Broker, message: MetadataRequest, request: Request) -> Metada
         assert message.topics is not None
         may_create = message.allow_auto_topic_creation or request.version < 4
         response.topics = [
-            _answer(broker, wanted.name, wanted.topic_id, may_create=may_create) for wanted in message.topics
+            _answer(broker, name, topic_id, may_create=may_create)
+            for name, topic_id in dict.fromkeys((each.name, each.topic_id) for each in message.topics)
         ]
     if message.include_topic_authorized_operations:
         for described in response.topics:

@@ -1,0 +1,93 @@
+"""Heartbeats whose answer is held back until there is news (``--prompt-heartbeats``)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.broker.raw import RawClient
+
+from rota.model import ErrorCode
+from rota.testing import Broker
+from rota.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from rota.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
+from rota.wire.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse
+
+_LONG_MS = 1_200_000  # no test here lives that long
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with Broker() as started:
+        yield started
+
+
+def _member(client: RawClient, group: str) -> HeartbeatRequest:
+    """Join and sync as the only member; its heartbeat."""
+    join = JoinGroupRequest(
+        group_id=group,
+        session_timeout_ms=_LONG_MS,
+        rebalance_timeout_ms=_LONG_MS,
+        protocol_type="consumer",
+        protocols=[JoinGroupRequestProtocol(name="range", metadata=b"")],
+    )
+    joined = client.call(join, 3, JoinGroupResponse)
+    assignment = SyncGroupRequestAssignment(member_id=joined.member_id, assignment=b"")
+    sync = SyncGroupRequest(
+        group_id=group,
+        generation_id=joined.generation_id,
+        member_id=joined.member_id,
+        assignments=[assignment],
+    )
+    assert client.call(sync, 3, SyncGroupResponse).error_code == ErrorCode.NONE
+    return HeartbeatRequest(group_id=group, generation_id=joined.generation_id, member_id=joined.member_id)
+
+
+def _hold_one(broker: Broker, client: RawClient, group: str) -> None:
+    """Show the broker an interval of ten minutes, then send a heartbeat that is therefore held."""
+    heartbeat = _member(client, group)
+    assert client.call(heartbeat, 3, HeartbeatResponse).error_code == ErrorCode.NONE
+    broker.advance_clock(600_000)
+    client.send(heartbeat, 3)
+
+
+def test_a_held_heartbeat_is_answered_when_a_rebalance_begins(broker: Broker) -> None:
+    with RawClient(broker.bootstrap_servers) as client:
+        _hold_one(broker, client, "g")
+        broker.force_rebalance("g")
+        assert client.receive(HeartbeatResponse, 3).error_code == ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_a_held_heartbeat_is_answered_when_something_else_arrives_behind_it(broker: Broker) -> None:
+    with RawClient(broker.bootstrap_servers) as client:
+        _hold_one(broker, client, "g")
+        client.send(FindCoordinatorRequest(key="g"), 1)
+        assert client.receive(HeartbeatResponse, 3).error_code == ErrorCode.NONE
+        assert client.receive(FindCoordinatorResponse, 1).error_code == ErrorCode.NONE
+
+
+def test_a_heartbeat_is_not_held_longer_than_the_members_interval(broker: Broker) -> None:
+    with RawClient(broker.bootstrap_servers) as client:
+        _hold_one(broker, client, "g")
+        broker.advance_clock(300_001)  # a quarter of the session timeout, less than the interval
+        assert client.receive(HeartbeatResponse, 3).error_code == ErrorCode.NONE
+
+
+def test_a_held_heartbeat_whose_client_is_gone_disturbs_nobody(broker: Broker) -> None:
+    with RawClient(broker.bootstrap_servers) as client:
+        _hold_one(broker, client, "g")
+    broker.force_rebalance("g")
+    with RawClient(broker.bootstrap_servers) as other:
+        assert other.call(FindCoordinatorRequest(key="g"), 1, FindCoordinatorResponse).error_code == 0
+
+
+def test_without_the_option_heartbeats_are_answered_at_once() -> None:
+    with Broker(prompt_heartbeats=False) as plain, RawClient(plain.bootstrap_servers) as client:
+        heartbeat = _member(client, "g")
+        client.call(heartbeat, 3, HeartbeatResponse)
+        plain.advance_clock(600_000)
+        began = time.monotonic()
+        assert client.call(heartbeat, 3, HeartbeatResponse).error_code == ErrorCode.NONE
+        assert time.monotonic() - began < 5
