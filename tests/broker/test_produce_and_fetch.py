@@ -216,7 +216,8 @@ def test_acks_0_that_fails_closes_the_connection(client: RawClient) -> None:
 
 
 def _producer_id(client: RawClient) -> int:
-    answer = client.call(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=0), 4, InitProducerIdResponse)
+    request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=0)
+    answer = client.call(request, 4, InitProducerIdResponse)
     assert (answer.error_code, answer.producer_epoch) == (0, 0)
     return answer.producer_id
 
