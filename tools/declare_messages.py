@@ -1,6 +1,6 @@
 """Write the declarations in ``src/rota/wire/messages`` from the schemas inside Kafka's jars.
 
-    python tools/declare_messages.py kafka-clients-4.1.0.jar kafka-group-coordinator-4.1.0.jar
+    python tools/declare_messages.py kafka-clients-4.1.0.jar kafka-group-coordinator-4.1.0.jar [directory]
 
 Names, types, versions and defaults are taken, nothing else: the schemas' comments stay where they are.
 """
@@ -158,10 +158,11 @@ class Module:
 
 
 def main() -> None:
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in {3, 4}:
         sys.exit(__doc__)
-    clients, coordinator = (zipfile.ZipFile(path) for path in sys.argv[1:])
-    _TARGET.mkdir(exist_ok=True)
+    clients, coordinator = (zipfile.ZipFile(path) for path in sys.argv[1:3])
+    target = Path(sys.argv[3]) if len(sys.argv) == 4 else _TARGET
+    target.mkdir(exist_ok=True)
     table = []
     for api in APIS:
         request, response = (_schema(clients, f"{api}{kind}") for kind in ("Request", "Response"))
@@ -173,34 +174,35 @@ def main() -> None:
         versions = re.search(rf'class {api}Request\(Message.*versions="([\d-]+)"', "\n".join(module.classes))
         assert versions is not None
         docstring = f"{api}: API {key}, versions {versions[1]}."
-        (_TARGET / f"{snake(api)}.py").write_text(module.text(docstring))
+        (target / f"{snake(api)}.py").write_text(module.text(docstring))
         first, _, final = versions[1].partition("-")
         flexible = request["flexibleVersions"].rstrip("+")
         table.append(
             (key, api, int(first), int(final or first), None if flexible == "none" else int(flexible))
         )
-    _write("group_log", coordinator, GROUP_LOG, "The records of ``__consumer_offsets``: keys and values.")
+    _write(target / "group_log.py", coordinator, GROUP_LOG, "The records of ``__consumer_offsets``: keys and values.")
     _write(
-        "consumer_protocol",
+        target / "consumer_protocol.py",
         clients,
         CONSUMER_PROTOCOL,
         "What members tell each other inside JoinGroup and SyncGroup.",
     )
     rows = "\n".join(f"    {row!r}," for row in sorted(table))
-    (_TARGET / "table.py").write_text(
+    (target / "table.py").write_text(
         '"""Every API that is declared: key, name, first and last version, first flexible version."""\n\n'
         'from __future__ import annotations\n\n__all__ = ["ROWS"]\n\n'
         f"ROWS: tuple[tuple[int, str, int, int, int | None], ...] = (\n{rows}\n)\n"
     )
+    settings = ["--config", str(Path(__file__).parent.parent / "pyproject.toml")]
     for arguments in (["check", "-q", "--fix", "--select", "I,RUF022"], ["format", "-q"]):
-        subprocess.run([sys.executable, "-m", "ruff", *arguments, str(_TARGET)], check=False)
+        subprocess.run([sys.executable, "-m", "ruff", *arguments, *settings, str(target)], check=False)
 
 
-def _write(module_name: str, jar: zipfile.ZipFile, names: list[str], docstring: str) -> None:
+def _write(path: Path, jar: zipfile.ZipFile, names: list[str], docstring: str) -> None:
     module = Module()
     for name in names:
         module.message(_schema(jar, name), None)
-    (_TARGET / f"{module_name}.py").write_text(module.text(docstring))
+    path.write_text(module.text(docstring))
 
 
 def _schema(jar: zipfile.ZipFile, name: str) -> dict[str, Any]:
