@@ -35,6 +35,7 @@ ALL_TOPIC_OPERATIONS = sum(1 << code for code in (3, 4, 5, 6, 7, 8, 10, 11))
 ALL_CLUSTER_OPERATIONS = sum(1 << code for code in (5, 7, 8, 9, 10, 11, 12))
 NOT_ASKED = -(2**31)
 _NO_ID = bytes(16)
+_FIRST_WITH_IDS = 12
 
 
 def handle(broker: Broker, message: MetadataRequest, request: Request) -> MetadataResponse:
@@ -53,7 +54,7 @@ def handle(broker: Broker, message: MetadataRequest, request: Request) -> Metada
         assert message.topics is not None
         may_create = message.allow_auto_topic_creation or request.version < 4
         response.topics = [
-            _answer(broker, name, topic_id, may_create=may_create)
+            _answer(broker, name, topic_id, request.version, may_create=may_create)
             for name, topic_id in dict.fromkeys((each.name, each.topic_id) for each in message.topics)
         ]
     if message.include_topic_authorized_operations:
@@ -63,8 +64,14 @@ def handle(broker: Broker, message: MetadataRequest, request: Request) -> Metada
     return response
 
 
-def _answer(broker: Broker, name: str | None, topic_id: bytes, *, may_create: bool) -> MetadataResponseTopic:
-    if topic_id != _NO_ID:
+def _answer(
+    broker: Broker, name: str | None, topic_id: bytes, version: int, *, may_create: bool
+) -> MetadataResponseTopic:
+    has_id = topic_id != _NO_ID
+    if (has_id and version < _FIRST_WITH_IDS) or (name is None and not has_id):
+        # Neither name nor id; or an id in a version that has the field, but no meaning for it.
+        return MetadataResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name=name or "", topic_id=topic_id)
+    if has_id:
         topic = broker.topics.by_id(topic_id)
         if topic is None:
             return MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)

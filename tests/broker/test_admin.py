@@ -1,0 +1,578 @@
+"""What administrators ask for, and what they are told when it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.broker.raw import RawClient
+
+from rota.model import ErrorCode
+from rota.testing import Broker
+from rota.wire.messages.alter_configs import (
+    AlterableConfig as WholeConfig,
+)
+from rota.wire.messages.alter_configs import (
+    AlterConfigsRequest,
+    AlterConfigsResponse,
+)
+from rota.wire.messages.alter_configs import (
+    AlterConfigsResource as WholeResource,
+)
+from rota.wire.messages.alter_partition_reassignments import (
+    AlterPartitionReassignmentsRequest,
+    AlterPartitionReassignmentsResponse,
+    ReassignablePartition,
+    ReassignableTopic,
+)
+from rota.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from rota.wire.messages.create_acls import AclCreation, CreateAclsRequest, CreateAclsResponse
+from rota.wire.messages.create_partitions import (
+    CreatePartitionsAssignment,
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CreatePartitionsTopic,
+)
+from rota.wire.messages.create_topics import (
+    CreatableReplicaAssignment,
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+from rota.wire.messages.delete_acls import DeleteAclsFilter, DeleteAclsRequest, DeleteAclsResponse
+from rota.wire.messages.delete_topics import (
+    DeletableTopicResult,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicState,
+)
+from rota.wire.messages.describe_acls import DescribeAclsRequest, DescribeAclsResponse
+from rota.wire.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
+from rota.wire.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResponse,
+    DescribeConfigsResult,
+)
+from rota.wire.messages.describe_log_dirs import (
+    DescribableLogDirTopic,
+    DescribeLogDirsRequest,
+    DescribeLogDirsResponse,
+)
+from rota.wire.messages.describe_producers import (
+    DescribeProducersRequest,
+    DescribeProducersResponse,
+)
+from rota.wire.messages.describe_producers import TopicRequest as ProducersTopic
+from rota.wire.messages.describe_topic_partitions import (
+    Cursor,
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse,
+    TopicRequest,
+)
+from rota.wire.messages.describe_transactions import DescribeTransactionsRequest, DescribeTransactionsResponse
+from rota.wire.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse, TopicPartitions
+from rota.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+from rota.wire.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    AlterConfigsResourceResponse,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
+from rota.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from rota.wire.messages.list_config_resources import ListConfigResourcesRequest, ListConfigResourcesResponse
+from rota.wire.messages.list_partition_reassignments import (
+    ListPartitionReassignmentsRequest,
+    ListPartitionReassignmentsResponse,
+)
+from rota.wire.messages.list_transactions import ListTransactionsRequest, ListTransactionsResponse
+from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from rota.wire.messages.offset_for_leader_epoch import (
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopic,
+)
+from rota.wire.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
+from rota.wire.records import build_batch
+
+TOPIC, BROKER, GROUP, CLIENT_METRICS = 2, 4, 32, 16
+SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
+NewTopic = Callable[..., str]
+E = ErrorCode
+
+
+# --- topics ---------------------------------------------------------------------------------------------------
+
+
+def create(client: RawClient, *topics: CreatableTopic, **options: Any) -> list[CreatableTopicResult]:
+    return client.call(CreateTopicsRequest(topics=list(topics), **options), 7, CreateTopicsResponse).topics
+
+
+def replicas(*assignments: tuple[int, list[int]]) -> list[CreatableReplicaAssignment]:
+    return [CreatableReplicaAssignment(partition_index=index, broker_ids=ids) for index, ids in assignments]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"name": ""}, E.INVALID_TOPIC_EXCEPTION),
+        ({"name": ".."}, E.INVALID_TOPIC_EXCEPTION),
+        ({"name": "a b"}, E.INVALID_TOPIC_EXCEPTION),
+        ({"name": "x" * 250}, E.INVALID_TOPIC_EXCEPTION),
+        ({"num_partitions": 0}, E.INVALID_PARTITIONS),
+        ({"num_partitions": -2}, E.INVALID_PARTITIONS),
+        ({"num_partitions": 2_000_000}, E.INVALID_PARTITIONS),
+        ({"replication_factor": 2}, E.INVALID_REPLICATION_FACTOR),
+        ({"replication_factor": 0}, E.INVALID_REPLICATION_FACTOR),
+        ({"configs": [CreatableTopicConfig(name="retention", value="1")]}, E.INVALID_CONFIG),
+        ({"configs": [CreatableTopicConfig(name="retention.ms", value="x")]}, E.INVALID_CONFIG),
+        ({"assignments": replicas((0, [1]))}, E.INVALID_REQUEST),
+        (
+            {"assignments": replicas((1, [1])), "num_partitions": -1, "replication_factor": -1},
+            E.INVALID_REPLICA_ASSIGNMENT,
+        ),
+        (
+            {"assignments": replicas((0, [2])), "num_partitions": -1, "replication_factor": -1},
+            E.INVALID_REPLICA_ASSIGNMENT,
+        ),
+    ],
+)
+def test_topics_that_cannot_be_created(client: RawClient, given: dict[str, Any], code: ErrorCode) -> None:
+    """Each is refused with a reason, and is not there afterwards."""
+    wanted = CreatableTopic(**{"name": "refused", "num_partitions": 1, "replication_factor": 1, **given})
+    (result,) = create(client, wanted)
+    assert result.error_code == code
+    assert result.error_message
+    asked = MetadataRequest(topics=None)
+    assert "refused" not in {topic.name for topic in client.call(asked, 12, MetadataResponse).topics}
+
+
+def test_topics_are_created_as_asked(client: RawClient) -> None:
+    """By count, by assignment, with the defaults; only validated; named twice; taken; too much alike."""
+    assigned = replicas((1, [1]), (0, [1]))
+    results = create(
+        client,
+        CreatableTopic(name="made.by-count", num_partitions=3, replication_factor=1),
+        CreatableTopic(name="made-assigned", num_partitions=-1, replication_factor=-1, assignments=assigned),
+        CreatableTopic(name="made-default", num_partitions=-1, replication_factor=-1),
+    )
+    assert [(each.error_code, each.num_partitions) for each in results] == [(0, 3), (0, 2), (0, 1)]
+    assert all(each.topic_id != bytes(16) for each in results)
+    taken = CreatableTopic(name="made.by-count", num_partitions=1, replication_factor=1)
+    alike = CreatableTopic(name="made_by-count", num_partitions=1, replication_factor=1)
+    assert [each.error_code for each in create(client, taken, alike)] == [
+        E.TOPIC_ALREADY_EXISTS,
+        E.INVALID_TOPIC_EXCEPTION,
+    ]
+    twice = CreatableTopic(name="twice", num_partitions=1, replication_factor=1)
+    assert [each.error_code for each in create(client, twice, twice)] == [E.INVALID_REQUEST]
+    assert create(client, twice, validate_only=True)[0].error_code == 0
+    assert create(client, twice)[0].error_code == 0
+
+
+def delete(client: RawClient, *topics: tuple[str | None, bytes]) -> list[DeletableTopicResult]:
+    states = [DeleteTopicState(name=name, topic_id=topic_id) for name, topic_id in topics]
+    return client.call(DeleteTopicsRequest(topics=states), 6, DeleteTopicsResponse).responses
+
+
+def test_topics_are_deleted_by_name_or_by_id(client: RawClient, new_topic: NewTopic) -> None:
+    """And each thing that is wrong with the request has its code."""
+    named, by_id = new_topic(), new_topic()
+    asked = MetadataRequest(topics=[MetadataRequestTopic(name=by_id)])
+    found = client.call(asked, 12, MetadataResponse).topics[0].topic_id
+    results = delete(client, (named, bytes(16)), (None, found))
+    assert [(each.error_code, each.name) for each in results] == [(0, named), (0, by_id)]
+    results = delete(client, (named, bytes(16)), (None, found), (None, bytes(16)), ("x", found))
+    assert [each.error_code for each in results] == [
+        E.UNKNOWN_TOPIC_OR_PARTITION,
+        E.UNKNOWN_TOPIC_ID,
+        E.INVALID_REQUEST,
+        E.INVALID_REQUEST,
+    ]
+    results = delete(client, ("x", bytes(16)), ("x", bytes(16)))
+    assert [each.error_code for each in results] == [E.INVALID_REQUEST]
+    client.call(FindCoordinatorRequest(key_type=0, key="g"), 3, FindCoordinatorResponse)
+    assert delete(client, ("__consumer_offsets", bytes(16)))[0].error_code == E.INVALID_REQUEST
+
+
+def test_deletion_and_creation_by_asking_can_be_switched_off() -> None:
+    """delete.topic.enable=false and auto.create.topics.enable=false."""
+    configs = {"delete.topic.enable": "false", "auto.create.topics.enable": "false"}
+    with Broker(configs) as broker, RawClient(broker.bootstrap_servers) as client:
+        create(client, CreatableTopic(name="kept", num_partitions=1, replication_factor=1))
+        assert delete(client, ("kept", bytes(16)))[0].error_code == E.TOPIC_DELETION_DISABLED
+        asked = MetadataRequest(topics=[MetadataRequestTopic(name="auto")])
+        found = client.call(asked, 12, MetadataResponse).topics[0]
+        assert found.error_code == E.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def test_partitions_are_added(client: RawClient, new_topic: NewTopic) -> None:
+    """Only more, only on this node, never to an internal topic."""
+    topic = new_topic(2)
+    client.call(FindCoordinatorRequest(key_type=0, key="g"), 3, FindCoordinatorResponse)
+
+    def add(*wanted: tuple[str, int, list[list[int]] | None], **options: Any) -> list[int]:
+        topics = [
+            CreatePartitionsTopic(
+                name=name,
+                count=count,
+                assignments=None
+                if nodes is None
+                else [CreatePartitionsAssignment(broker_ids=each) for each in nodes],
+            )
+            for name, count, nodes in wanted
+        ]
+        request = CreatePartitionsRequest(topics=topics, **options)
+        return [each.error_code for each in client.call(request, 3, CreatePartitionsResponse).results]
+
+    assert add((topic, 2, None), ("nosuch", 5, None), ("__consumer_offsets", 60, None)) == [
+        E.INVALID_PARTITIONS,
+        E.UNKNOWN_TOPIC_OR_PARTITION,
+        E.INVALID_REQUEST,
+    ]
+    assert add((topic, 3, None), (topic, 4, None)) == [E.INVALID_REQUEST]
+    assert add((topic, 2_000_000, None)) == [E.INVALID_PARTITIONS]
+    assert add((topic, 3, [[2]])) == add((topic, 3, [[1], [1]])) == [E.INVALID_REPLICA_ASSIGNMENT]
+    assert add((topic, 3, None), validate_only=True) == [0]
+    assert add((topic, 3, [[1]])) == [0]
+    assert add((topic, 5, None)) == [0]
+    asked = MetadataRequest(topics=[MetadataRequestTopic(name=topic)])
+    assert len(client.call(asked, 12, MetadataResponse).topics[0].partitions) == 5
+
+
+def test_metadata_by_id_and_with_what_is_allowed(client: RawClient, new_topic: NewTopic) -> None:
+    """Ids that are not known, the old version's empty list, authorized operations."""
+    topic = new_topic()
+    unknown = MetadataRequest(topics=[MetadataRequestTopic(name=None, topic_id=b"\x01" * 16)])
+    assert client.call(unknown, 12, MetadataResponse).topics[0].error_code == E.UNKNOWN_TOPIC_ID
+    assert topic in {
+        each.name for each in client.call(MetadataRequest(topics=[]), 0, MetadataResponse).topics
+    }
+    allowed = MetadataRequest(
+        topics=[MetadataRequestTopic(name=topic)],
+        include_topic_authorized_operations=True,
+        include_cluster_authorized_operations=True,
+    )
+    answer = client.call(allowed, 9, MetadataResponse)
+    assert answer.cluster_authorized_operations > 0
+    (found,) = answer.topics
+    assert found.topic_authorized_operations > 0
+    nameless = MetadataRequest(topics=[MetadataRequestTopic(name=None)])
+    for request, version in ((nameless, 13), (nameless, 10), (unknown, 10), (unknown, 11)):
+        (refused,) = client.call(request, version, MetadataResponse).topics
+        assert refused.error_code == E.INVALID_REQUEST
+    bad = MetadataRequest(topics=[MetadataRequestTopic(name="a b")])
+    assert client.call(bad, 12, MetadataResponse).topics[0].error_code == E.INVALID_TOPIC_EXCEPTION
+
+
+def test_topics_page_by_page(client: RawClient, new_topic: NewTopic) -> None:
+    """DescribeTopicPartitions: the cursor of an answer leads to the next one, through all partitions."""
+    first, second = sorted([new_topic(3), new_topic(3)])
+    names = [TopicRequest(name=each) for each in (first, second, "nosuch", "a b")]
+    seen: list[tuple[str | None, int]] = []
+    errors: dict[str | None, int] = {}
+    cursor: Cursor | None = None
+    for _ in range(10):
+        request = DescribeTopicPartitionsRequest(topics=names, response_partition_limit=2, cursor=cursor)
+        answer = client.call(request, 0, DescribeTopicPartitionsResponse)
+        for topic in answer.topics:
+            errors[topic.name] = topic.error_code
+            seen += [(topic.name, each.partition_index) for each in topic.partitions]
+        if answer.next_cursor is None:
+            break
+        following = answer.next_cursor
+        cursor = Cursor(topic_name=following.topic_name, partition_index=following.partition_index)
+    assert seen == [(name, index) for name in (first, second) for index in range(3)]
+    assert errors == {
+        first: 0,
+        second: 0,
+        "nosuch": E.UNKNOWN_TOPIC_OR_PARTITION,
+        "a b": E.INVALID_TOPIC_EXCEPTION,
+    }
+    everything = client.call(DescribeTopicPartitionsRequest(), 0, DescribeTopicPartitionsResponse)
+    assert {first, second} <= {each.name for each in everything.topics}
+
+
+# --- configs --------------------------------------------------------------------------------------------------
+
+
+def describe(client: RawClient, kind: int, name: str, *keys: str, **options: Any) -> DescribeConfigsResult:
+    resource = DescribeConfigsResource(
+        resource_type=kind, resource_name=name, configuration_keys=list(keys) or None
+    )
+    request = DescribeConfigsRequest(resources=[resource], **options)
+    return client.call(request, 4, DescribeConfigsResponse).results[0]
+
+
+def value(client: RawClient, kind: int, name: str, key: str) -> tuple[str | None, int]:
+    (found,) = describe(client, kind, name, key).configs
+    return found.value, found.config_source
+
+
+def change(
+    client: RawClient, kind: int, name: str, *steps: tuple[str, int, str | None], **options: Any
+) -> AlterConfigsResourceResponse:
+    configs = [AlterableConfig(name=key, config_operation=step, value=text) for key, step, text in steps]
+    resource = AlterConfigsResource(resource_type=kind, resource_name=name, configs=configs)
+    request = IncrementalAlterConfigsRequest(resources=[resource], **options)
+    return client.call(request, 1, IncrementalAlterConfigsResponse).responses[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "code"),
+    [
+        (TOPIC, "nosuch", E.UNKNOWN_TOPIC_OR_PARTITION),
+        (TOPIC, "a b", E.INVALID_TOPIC_EXCEPTION),
+        (BROKER, "7", E.INVALID_REQUEST),
+        (GROUP, "", E.INVALID_REQUEST),
+        (CLIENT_METRICS, "x", E.INVALID_REQUEST),
+        (99, "x", E.INVALID_REQUEST),
+    ],
+)
+def test_configs_of_what_is_not_there(client: RawClient, kind: int, name: str, code: ErrorCode) -> None:
+    """Neither described nor changed."""
+    assert describe(client, kind, name).error_code == code
+    if name != "a b":  # a name that cannot be is a topic that is not there
+        assert change(client, kind, name, ("retention.ms", SET, "1")).error_code == code
+
+
+def test_configs_are_described_with_synonyms(client: RawClient, new_topic: NewTopic) -> None:
+    """All, those asked for, and where each value comes from."""
+    topic = new_topic()
+    assert len(describe(client, TOPIC, topic).configs) > 25
+    empty = DescribeConfigsResource(resource_type=TOPIC, resource_name=topic, configuration_keys=[])
+    answer = client.call(DescribeConfigsRequest(resources=[empty]), 4, DescribeConfigsResponse)
+    assert len(answer.results[0].configs) > 25
+    assert change(client, TOPIC, topic, ("retention.ms", SET, "5")).error_code == 0
+    (found,) = describe(client, TOPIC, topic, "retention.ms", include_synonyms=True).configs
+    assert [(each.name, each.value, each.source) for each in found.synonyms] == [
+        ("retention.ms", "5", 1),
+        ("log.retention.ms", "604800000", 5),
+    ]
+    configs = {each.name: each for each in describe(client, BROKER, "1").configs}
+    assert configs["node.id"].read_only
+    assert not configs["log.retention.ms"].read_only
+    assert configs["ssl.keystore.password"].is_sensitive
+    assert configs["ssl.keystore.password"].value is None
+
+
+def test_a_topics_configs_step_by_step(client: RawClient, new_topic: NewTopic) -> None:
+    """Set, delete, append, subtract; all steps of a request or none."""
+    topic = new_topic()
+    assert change(client, TOPIC, topic, ("cleanup.policy", APPEND, "compact")).error_code == 0
+    assert value(client, TOPIC, topic, "cleanup.policy") == ("delete,compact", 1)
+    assert change(client, TOPIC, topic, ("cleanup.policy", SUBTRACT, "delete")).error_code == 0
+    assert value(client, TOPIC, topic, "cleanup.policy") == ("compact", 1)
+    assert change(client, TOPIC, topic, ("cleanup.policy", DELETE, None)).error_code == 0
+    assert value(client, TOPIC, topic, "cleanup.policy") == ("delete", 5)
+    assert change(client, TOPIC, topic, ("retention.ms", SET, "7"), validate_only=True).error_code == 0
+    assert value(client, TOPIC, topic, "retention.ms")[1] == 5
+    refused: list[tuple[list[tuple[str, int, str | None]], ErrorCode]] = [
+        ([("retention.ms", SET, "7"), ("segment.ms", SET, "x")], E.INVALID_CONFIG),
+        ([("retention.ms", SET, "7"), ("retention.ms", SET, "8")], E.INVALID_REQUEST),
+        ([("retention.ms", SET, None)], E.INVALID_REQUEST),
+        ([("retention.ms", APPEND, "7")], E.INVALID_CONFIG),
+        ([("retention.ms", 9, "7")], E.INVALID_REQUEST),
+        ([("retention", SET, "7")], E.INVALID_CONFIG),
+        ([("qqqqq", SET, "7")], E.INVALID_CONFIG),
+    ]
+    for steps, code in refused:
+        answer = change(client, TOPIC, topic, *steps)
+        assert (answer.error_code, bool(answer.error_message)) == (code, True), steps
+    assert value(client, TOPIC, topic, "retention.ms")[1] == 5
+
+
+def test_a_brokers_configs_and_the_clusters(client: RawClient) -> None:
+    """A broker's own setting wins over the default of all; what only one broker can have is no default."""
+    assert change(client, BROKER, "", ("log.retention.ms", SET, "1000")).error_code == 0
+    assert value(client, BROKER, "1", "log.retention.ms") == ("1000", 3)
+    assert [each.name for each in describe(client, BROKER, "").configs] == ["log.retention.ms"]
+    assert change(client, BROKER, "1", ("log.retention.ms", SET, "2000")).error_code == 0
+    assert value(client, BROKER, "1", "log.retention.ms") == ("2000", 2)
+    assert change(client, BROKER, "1", ("log.retention.ms", DELETE, None)).error_code == 0
+    assert change(client, BROKER, "", ("log.retention.ms", DELETE, None)).error_code == 0
+    assert value(client, BROKER, "1", "log.retention.ms")[1] == 5
+    assert change(client, BROKER, "1", ("num.partitions", SET, "3")).error_code == E.INVALID_REQUEST
+    keystore = ("ssl.keystore.location", SET, "/nowhere")
+    assert change(client, BROKER, "", keystore).error_code == E.INVALID_REQUEST
+    assert change(client, BROKER, "1", keystore, validate_only=True).error_code == 0
+    assert change(client, BROKER, "", ("node.id", SET, "2")).error_code == E.INVALID_REQUEST
+
+
+def test_configs_replaced_as_a_whole(client: RawClient, new_topic: NewTopic) -> None:
+    """AlterConfigs: what is not named goes back to its default."""
+    topic = new_topic()
+
+    def replace(kind: int, name: str, *values: tuple[str, str | None], validate_only: bool = False) -> int:
+        configs = [WholeConfig(name=key, value=text) for key, text in values]
+        resource = WholeResource(resource_type=kind, resource_name=name, configs=configs)
+        request = AlterConfigsRequest(resources=[resource], validate_only=validate_only)
+        return client.call(request, 2, AlterConfigsResponse).responses[0].error_code
+
+    assert replace(TOPIC, topic, ("retention.ms", "7"), ("segment.ms", "8")) == 0
+    assert replace(TOPIC, topic, ("segment.ms", "9")) == 0
+    assert value(client, TOPIC, topic, "retention.ms")[1] == 5
+    assert value(client, TOPIC, topic, "segment.ms") == ("9", 1)
+    assert replace(TOPIC, topic, validate_only=True) == 0
+    assert value(client, TOPIC, topic, "segment.ms") == ("9", 1)
+    assert replace(TOPIC, topic, ("segment.ms", None)) == E.INVALID_REQUEST
+    assert replace(TOPIC, topic, ("segment.ms", "x")) == E.INVALID_CONFIG
+    assert replace(TOPIC, "nosuch") == E.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def test_a_groups_configs(client: RawClient) -> None:
+    """They can be set before there is such a group, and are listed."""
+    assert change(client, GROUP, "wanted", ("consumer.session.timeout.ms", SET, "50000")).error_code == 0
+    assert value(client, GROUP, "wanted", "consumer.session.timeout.ms") == ("50000", 8)
+    assert value(client, GROUP, "other", "consumer.session.timeout.ms")[1] == 5
+
+    def listed(*types: int) -> list[tuple[int, str]]:
+        request = ListConfigResourcesRequest(resource_types=list(types))
+        found = client.call(request, 1, ListConfigResourcesResponse).config_resources
+        return [(each.resource_type, each.resource_name) for each in found]
+
+    assert listed(GROUP) == [(GROUP, "wanted")]
+    assert listed(BROKER) == [(BROKER, "1")]
+    assert {(GROUP, "wanted"), (BROKER, "1")} < set(listed())
+    assert client.call(ListConfigResourcesRequest(), 0, ListConfigResourcesResponse).config_resources == []
+
+
+# --- the cluster ----------------------------------------------------------------------------------------------
+
+
+def test_acls_are_not_kept(client: RawClient) -> None:
+    """There is no authorizer: SECURITY_DISABLED, as Kafka answers without one."""
+    described = client.call(DescribeAclsRequest(), 3, DescribeAclsResponse)
+    assert described.error_code == E.SECURITY_DISABLED
+    created = client.call(CreateAclsRequest(creations=[AclCreation()] * 2), 3, CreateAclsResponse)
+    assert [each.error_code for each in created.results] == [E.SECURITY_DISABLED] * 2
+    deleted = client.call(DeleteAclsRequest(filters=[DeleteAclsFilter()]), 3, DeleteAclsResponse)
+    assert [each.error_code for each in deleted.filter_results] == [E.SECURITY_DISABLED]
+
+
+def test_the_cluster_is_described(client: RawClient) -> None:
+    """One node, the controller of itself; other kinds of endpoints are refused."""
+    request = DescribeClusterRequest(include_cluster_authorized_operations=True, endpoint_type=1)
+    answer = client.call(request, 2, DescribeClusterResponse)
+    assert [(each.broker_id, each.host) for each in answer.brokers] == [(1, "127.0.0.1")]
+    assert (answer.controller_id, bool(answer.cluster_id)) == (1, True)
+    assert answer.cluster_authorized_operations > 0
+    for kind, code in ((2, E.MISMATCHED_ENDPOINT_TYPE), (3, E.UNSUPPORTED_ENDPOINT_TYPE)):
+        request = DescribeClusterRequest(endpoint_type=kind)
+        assert client.call(request, 1, DescribeClusterResponse).error_code == code
+
+
+def test_leaders_and_replicas_stay_where_they_are(client: RawClient, new_topic: NewTopic) -> None:
+    """One node leads everything: elections are not needed, reassignments have nowhere to go."""
+    topic = new_topic()
+    named = [TopicPartitions(topic=topic, partitions=[0, 1])]
+    elected = client.call(ElectLeadersRequest(topic_partitions=named), 2, ElectLeadersResponse)
+    assert [each.error_code for each in elected.replica_election_results[0].partition_result] == [
+        E.ELECTION_NOT_NEEDED,
+        E.UNKNOWN_TOPIC_OR_PARTITION,
+    ]
+    everything = client.call(ElectLeadersRequest(topic_partitions=None), 2, ElectLeadersResponse)
+    assert everything.replica_election_results == []
+    for replica_ids, index, code in (
+        ([1], 0, 0),
+        ([2], 0, E.INVALID_REPLICA_ASSIGNMENT),
+        (None, 0, E.NO_REASSIGNMENT_IN_PROGRESS),
+        ([1], 5, E.UNKNOWN_TOPIC_OR_PARTITION),
+    ):
+        partition = ReassignablePartition(partition_index=index, replicas=replica_ids)
+        moved = AlterPartitionReassignmentsRequest(
+            topics=[ReassignableTopic(name=topic, partitions=[partition])]
+        )
+        answer = client.call(moved, 1, AlterPartitionReassignmentsResponse)
+        assert answer.responses[0].partitions[0].error_code == code
+    listed = client.call(
+        ListPartitionReassignmentsRequest(topics=None), 0, ListPartitionReassignmentsResponse
+    )
+    assert listed.topics == []
+
+
+def test_log_directories(client: RawClient, new_topic: NewTopic) -> None:
+    """Sizes of all partitions or of those asked for."""
+    topic = new_topic(2)
+
+    def sizes(topics: list[DescribableLogDirTopic] | None) -> dict[tuple[str, int], int]:
+        (found,) = client.call(DescribeLogDirsRequest(topics=topics), 4, DescribeLogDirsResponse).results
+        assert found.error_code == 0
+        return {
+            (each.name, part.partition_index): part.partition_size
+            for each in found.topics
+            for part in each.partitions
+        }
+
+    assert (topic, 1) in sizes(None)
+    assert sizes([DescribableLogDirTopic(topic=topic, partitions=[1, 7])]) == {(topic, 1): 0}
+
+
+def test_producers_of_a_partition(client: RawClient, new_topic: NewTopic) -> None:
+    """The idempotent ones that the partition remembers."""
+    topic = new_topic()
+    batch = bytes(build_batch([(None, b"v", 1000, [])], producer_id=4242, producer_epoch=3, base_sequence=0))
+    data = [TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=0, records=batch)])]
+    client.call(ProduceRequest(acks=-1, timeout_ms=1000, topic_data=data), 9, ProduceResponse)
+    request = DescribeProducersRequest(topics=[ProducersTopic(name=topic, partition_indexes=[0, 9])])
+    found, missing = client.call(request, 0, DescribeProducersResponse).topics[0].partitions
+    (producer,) = found.active_producers
+    assert (producer.producer_id, producer.producer_epoch, producer.last_sequence) == (4242, 3, 0)
+    assert missing.error_code == E.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def test_there_are_no_transactions(client: RawClient) -> None:
+    """And each API that could speak of them says so."""
+    described = client.call(
+        DescribeTransactionsRequest(transactional_ids=["t"]), 0, DescribeTransactionsResponse
+    )
+    assert described.transaction_states[0].error_code == E.TRANSACTIONAL_ID_NOT_FOUND
+    listed = client.call(
+        ListTransactionsRequest(state_filters=["Ongoing", "Odd"]), 1, ListTransactionsResponse
+    )
+    assert (listed.unknown_state_filters, listed.transaction_states) == (["Odd"], [])
+    wanted = InitProducerIdRequest(transactional_id="t", transaction_timeout_ms=1000)
+    assert client.call(wanted, 4, InitProducerIdResponse).error_code == E.INVALID_REQUEST
+    many = FindCoordinatorRequest(key_type=1, coordinator_keys=["t", "u"])
+    answers = client.call(many, 4, FindCoordinatorResponse).coordinators
+    assert [each.error_code for each in answers] == [E.INVALID_REQUEST] * 2
+    one = FindCoordinatorRequest(key_type=1, key="t")
+    assert client.call(one, 3, FindCoordinatorResponse).error_code == E.INVALID_REQUEST
+
+
+def test_where_leader_epochs_end(client: RawClient, new_topic: NewTopic) -> None:
+    """There is epoch 0; a client that knows of a later one knows more than the broker."""
+    topic = new_topic()
+    wanted = [
+        OffsetForLeaderPartition(partition=0, current_leader_epoch=-1, leader_epoch=0),
+        OffsetForLeaderPartition(partition=0, current_leader_epoch=3, leader_epoch=0),
+        OffsetForLeaderPartition(partition=8, current_leader_epoch=-1, leader_epoch=0),
+    ]
+    request = OffsetForLeaderEpochRequest(topics=[OffsetForLeaderTopic(topic=topic, partitions=wanted)])
+    answers = client.call(request, 4, OffsetForLeaderEpochResponse).topics[0].partitions
+    assert [(each.error_code, each.end_offset) for each in answers] == [
+        (0, 0),
+        (E.UNKNOWN_LEADER_EPOCH, -1),
+        (E.UNKNOWN_TOPIC_OR_PARTITION, -1),
+    ]
+
+
+@pytest.mark.parametrize(("name", "version"), [("", "1"), ("-librdkafka", "1"), ("a b", "1"), ("a", "1.")])
+def test_a_bad_name_of_the_clients_software(client: RawClient, name: str, version: str) -> None:
+    """INVALID_REQUEST (KIP-511), and the connection goes on."""
+    request = ApiVersionsRequest(client_software_name=name, client_software_version=version)
+    assert client.call(request, 3, ApiVersionsResponse).error_code == E.INVALID_REQUEST
+    good = ApiVersionsRequest(client_software_name="apache-kafka-java", client_software_version="4.1.0")
+    answer = client.call(good, 4, ApiVersionsResponse)
+    assert answer.error_code == 0
+    assert {0, 1, 11, 18, 75} <= {each.api_key for each in answer.api_keys}
