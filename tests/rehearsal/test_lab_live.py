@@ -39,7 +39,7 @@ def test_keys_steer_the_group(scratch: Path) -> None:
         screen.wait_for("consumer-2 was silent for its whole session timeout")
         screen.wait_for("Partition 1 is read again")
         screen.press("k")
-        screen.wait_for("consumer-2 killed (kill -9); a starts one that does not run.")
+        screen.wait_for("consumer-2: killed (kill -9); a starts one that does not run.")
         screen.press("a")
         screen.wait_for("consumer-2 comes back as process")
         screen.wait_for("consumer-2 reads partition 1")
@@ -84,12 +84,19 @@ def test_fits_the_terminal(columns: int, rows: int) -> None:
         screen.wait_for("quit")
         screen.press("?")
         screen.wait_for("choose a consumer")
+        if columns >= 80:
+            screen.wait_for("quit: what is left is read, then the summary")  # the whole help
         for frame in screen.frames()[:-1]:
             lines = frame.rstrip("\r\n").split("\r\n")
             assert len(lines) <= rows
             assert all(len(line) <= columns for line in lines), max(lines, key=len)
         screen.press("q")
         assert screen.wait() == 0
+        if columns >= 80:
+            findings = screen.text[screen.text.index("Nothing was lost") :]
+            assert all(len(line) <= columns for line in findings.splitlines()), max(
+                findings.splitlines(), key=len
+            )
 
 
 def test_ctrl_c_ends_it_with_the_summary() -> None:

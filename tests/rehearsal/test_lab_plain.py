@@ -9,15 +9,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from tests.rehearsal.children import all_gone, descendants
 
 from rota.timeline import Timeline
 from rota.timeline.events import read_events
+
+if TYPE_CHECKING:
+    from tests.rehearsal.conftest import Script
 
 LAB = [sys.executable, "-m", "rota", "lab"]
 
@@ -28,26 +30,15 @@ class Run(NamedTuple):
     code: int
     findings: dict[str, Any]
     story: str
-    seconds: float
     directory: Path
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(script: Script) -> Run:
     """The script as anyone runs it, once for all tests of this module."""
-    directory = tmp_path_factory.mktemp("lab")
-    started = time.monotonic()
-    done = subprocess.run(
-        [*LAB, "--json", "--svg", "lab.svg", "--timeline", "lab.jsonl"],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-        env={**os.environ, "TMPDIR": str(directory)},
-    )
-    assert done.stdout, done.stderr
-    return Run(done.returncode, json.loads(done.stdout), done.stderr, time.monotonic() - started, directory)
+    output, story = script.finish()
+    assert output, story
+    return Run(script.process.returncode, json.loads(output), story, script.directory)
 
 
 def test_nothing_is_lost_and_the_exit_code_says_so(run: Run) -> None:

@@ -239,7 +239,7 @@ class TestPauses:
         assert (pause.duration_ms, pause.cause) == (900, "b joined")
 
     def test_two_hiccups_make_no_pace(self) -> None:
-        events = [produced(900, 0, 9999)]
+        events: list[ev.Event] = [produced(900, 0, 9999)]
         at_ms = 1000
         for number in range(40):
             events.append(delivered(at_ms, "a", number, number))

@@ -238,7 +238,7 @@ def _report(session: Session, summary: Summary, *, as_json: bool) -> None:
         return
     emit()
     for line in summary_lines(summary):
-        emit(line)
+        emit(_wrapped(line))
     emit()
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     # The findings have listed the rebalances, under the numbers that the drawing shows.
@@ -274,6 +274,16 @@ def _check_writable(path: Path | None) -> None:
 
 def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _wrapped(line: str) -> str:
+    """On a terminal, a long line broken between words; a file gets it whole."""
+    if not sys.stdout.isatty() or len(line) <= _width():
+        return line
+    import textwrap
+
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return "\n".join(textwrap.wrap(line, max(_width(), 20), subsequent_indent=indent))
 
 
 def _width() -> int:

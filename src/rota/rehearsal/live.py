@@ -130,7 +130,7 @@ class Controls:
         self.help = not self.help
 
     def _absent(self) -> str:
-        return f"{self._seat.name} {self._seat.state}; a starts one that does not run."
+        return f"{self._seat.name}: {self._seat.state}; a starts one that does not run."
 
 
 def run_live(lab: Lab, console: Console, *, play: bool = False) -> Session:

@@ -30,10 +30,12 @@ def summary_lines(summary: Summary) -> list[str]:
     lines += ["", "PARTITION  ACKNOWLEDGED  PROCESSED  TWICE  LOST  MOVES  PAUSES  LONGEST   TOTAL"]
     for part in summary.partitions:
         moves = sum(move.partition == part.partition for move in summary.moves)
+        longest, total = (
+            (seconds(part.longest_pause_ms), seconds(part.total_pause_ms)) if part.pauses else "--"
+        )
         lines.append(
             f"{part.partition.partition:<9}  {part.produced:>12,}  {part.processed:>9,}  {part.processed_again:>5,}  "
-            f"{part.lost:>4,}  {moves:>5}  {part.pauses:>6}  {seconds(part.longest_pause_ms):>7}  "
-            f"{seconds(part.total_pause_ms):>6}"
+            f"{part.lost:>4,}  {moves:>5}  {part.pauses:>6}  {longest:>7}  {total:>6}"
         )
     lines += _rebalances(summary)
     for overlap in summary.overlaps[:MOST_LINES]:

@@ -68,15 +68,24 @@ class View:
 
 
 def draw_screen(view: View, width: int, height: int) -> Group:
-    """All of it, ``height`` rows or fewer."""
+    """All of it, ``height`` rows or fewer. Help that needs the room takes that of the tables."""
     keys = _key_lines(width)
+    head = [*_head(view, width), Text("")]
     fixed = 8 + len(view.board.consumers) + len(keys)  # heads, empty lines, consumers, keys
     shown = max(1, min(len(view.board.partitions), height - fixed - LEAST_NEWS))
     hidden = len(view.board.partitions) - shown
-    parts: list[Text | Table] = [*_head(view, width), Text(""), _partitions(view, width, shown)]
-    parts.append(Text(f" and {hidden} more; a taller window shows them" if hidden else "", "dim"))
-    parts += [_consumers(view), Text("")]
-    return Group(*parts, *_lower(view, width, height - fixed - shown), *keys)
+    more = Text(f" and {hidden} more; a taller window shows them" if hidden else "", "dim")
+    partitions: list[Text | Table] = [_partitions(view, width, shown), more]
+    consumers: list[Text | Table] = [_consumers(view), Text("")]
+    room = height - fixed - shown
+    needed = len(_help(width)) if view.help else 0
+    if needed > room:
+        room += len(view.board.consumers) + 2
+        consumers.clear()
+    if needed > room:
+        room += shown + 2
+        partitions.clear()
+    return Group(*head, *partitions, *consumers, *_lower(view, width, room), *keys)
 
 
 def _head(view: View, width: int) -> list[Text]:
@@ -193,15 +202,17 @@ def _lower(view: View, width: int, room: int) -> list[Text]:
         return []
     lines: list[Text] = []
     if view.help:
-        for key, words in HELP:
-            lines += _wrapped(f" {key:<7}", words, "", width)
-        lines = lines[:room]
+        lines = _help(width)[:room]
     else:
         for line in list(view.lines)[-room:]:
             style = "bold cyan" if line.loud else "default not dim"
             lines += _wrapped(f" {clock_text(line.at_ms)}  ", line.text, style, width)
         lines = lines[-room:]
     return [*lines, *(Text("") for _ in range(room - len(lines)))]
+
+
+def _help(width: int) -> list[Text]:
+    return [line for key, words in HELP for line in _wrapped(f" {key:<7}", words, "", width)]
 
 
 def _wrapped(label: str, words: str, style: str, width: int) -> list[Text]:
