@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.broker.raw import RawClient
 
 from rota.model import ErrorCode
 from rota.testing import Broker
+from rota.wire.codec import decode
 from rota.wire.messages.alter_configs import (
     AlterableConfig as WholeConfig,
 )
@@ -85,6 +87,12 @@ from rota.wire.messages.incremental_alter_configs import (
 )
 from rota.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from rota.wire.messages.list_config_resources import ListConfigResourcesRequest, ListConfigResourcesResponse
+from rota.wire.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopic,
+)
 from rota.wire.messages.list_partition_reassignments import (
     ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsResponse,
@@ -135,6 +143,7 @@ def replicas(*assignments: tuple[int, list[int]]) -> list[CreatableReplicaAssign
         ({"replication_factor": 2}, E.INVALID_REPLICATION_FACTOR),
         ({"replication_factor": 0}, E.INVALID_REPLICATION_FACTOR),
         ({"configs": [CreatableTopicConfig(name="retention", value="1")]}, E.INVALID_CONFIG),
+        ({"configs": [CreatableTopicConfig(name="retention.ms", value=None)]}, E.INVALID_CONFIG),
         ({"configs": [CreatableTopicConfig(name="retention.ms", value="x")]}, E.INVALID_CONFIG),
         ({"assignments": replicas((0, [1]))}, E.INVALID_REQUEST),
         (
@@ -267,6 +276,9 @@ def test_metadata_by_id_and_with_what_is_allowed(client: RawClient, new_topic: N
     assert answer.cluster_authorized_operations > 0
     (found,) = answer.topics
     assert found.topic_authorized_operations > 0
+    topic_id = client.call(allowed, 12, MetadataResponse).topics[0].topic_id
+    by_id = MetadataRequest(topics=[MetadataRequestTopic(name=None, topic_id=topic_id)])
+    assert [each.name for each in client.call(by_id, 12, MetadataResponse).topics] == [topic]
     nameless = MetadataRequest(topics=[MetadataRequestTopic(name=None)])
     for request, version in ((nameless, 13), (nameless, 10), (unknown, 10), (unknown, 11)):
         (refused,) = client.call(request, version, MetadataResponse).topics
@@ -275,15 +287,16 @@ def test_metadata_by_id_and_with_what_is_allowed(client: RawClient, new_topic: N
     assert client.call(bad, 12, MetadataResponse).topics[0].error_code == E.INVALID_TOPIC_EXCEPTION
 
 
-def test_topics_page_by_page(client: RawClient, new_topic: NewTopic) -> None:
+@pytest.mark.parametrize("limit", [-1, 0, 1, 2, 3, 100])
+def test_topics_page_by_page(client: RawClient, new_topic: NewTopic, limit: int) -> None:
     """DescribeTopicPartitions: the cursor of an answer leads to the next one, through all partitions."""
     first, second = sorted([new_topic(3), new_topic(3)])
     names = [TopicRequest(name=each) for each in (first, second, "nosuch", "a b")]
     seen: list[tuple[str | None, int]] = []
     errors: dict[str | None, int] = {}
     cursor: Cursor | None = None
-    for _ in range(10):
-        request = DescribeTopicPartitionsRequest(topics=names, response_partition_limit=2, cursor=cursor)
+    for _ in range(20):
+        request = DescribeTopicPartitionsRequest(topics=names, response_partition_limit=limit, cursor=cursor)
         answer = client.call(request, 0, DescribeTopicPartitionsResponse)
         for topic in answer.topics:
             errors[topic.name] = topic.error_code
@@ -576,3 +589,48 @@ def test_a_bad_name_of_the_clients_software(client: RawClient, name: str, versio
     answer = client.call(good, 4, ApiVersionsResponse)
     assert answer.error_code == 0
     assert {0, 1, 11, 18, 75} <= {each.api_key for each in answer.api_keys}
+
+
+def test_api_versions_in_an_unknown_version(client: RawClient) -> None:
+    """Answered in version 0 with error 35 and the range of ApiVersions itself (KIP-511)."""
+    client.socket.sendall(struct.pack(">ihhih", 10, 18, 99, 5, -1))
+    answer = decode(ApiVersionsResponse, 0, client.receive_frame()[4:])
+    assert answer.error_code == E.UNSUPPORTED_VERSION
+    assert [(each.api_key, each.min_version, each.max_version) for each in answer.api_keys] == [(18, 0, 4)]
+
+
+def test_the_coordinator_of_groups_is_this_node(client: RawClient) -> None:
+    """One by one in the old versions, many at once in the new ones."""
+    many = FindCoordinatorRequest(key_type=0, coordinator_keys=["g", "h"])
+    answers = client.call(many, 4, FindCoordinatorResponse).coordinators
+    assert [(each.key, each.node_id, each.error_code) for each in answers] == [("g", 1, 0), ("h", 1, 0)]
+    one = client.call(FindCoordinatorRequest(key_type=0, key="g"), 3, FindCoordinatorResponse)
+    assert (one.node_id, one.error_code) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "version", "epoch", "code"),
+    [
+        (-1, 7, 0, 0),
+        (-1, 7, 1, E.UNKNOWN_LEADER_EPOCH),
+        (-3, 6, -1, E.UNSUPPORTED_VERSION),
+        (-4, 7, -1, E.UNSUPPORTED_VERSION),
+        (-5, 9, -1, 0),
+        (-9, 9, -1, E.UNSUPPORTED_VERSION),
+    ],
+)
+def test_offsets_that_cannot_be_listed(
+    client: RawClient, new_topic: NewTopic, timestamp: int, version: int, epoch: int, code: int
+) -> None:
+    """Later epochs, and timestamps that a version does not know."""
+    partition = ListOffsetsPartition(partition_index=0, timestamp=timestamp, current_leader_epoch=epoch)
+    request = ListOffsetsRequest(topics=[ListOffsetsTopic(name=new_topic(), partitions=[partition])])
+    assert client.call(request, version, ListOffsetsResponse).topics[0].partitions[0].error_code == code
+
+
+def test_a_partition_is_named_twice(client: RawClient, new_topic: NewTopic) -> None:
+    """ListOffsets: INVALID_REQUEST for that partition."""
+    twice = [ListOffsetsPartition(partition_index=0, timestamp=-1) for _ in range(2)]
+    request = ListOffsetsRequest(topics=[ListOffsetsTopic(name=new_topic(), partitions=twice)])
+    found = client.call(request, 7, ListOffsetsResponse).topics[0].partitions
+    assert {each.error_code for each in found} == {E.INVALID_REQUEST}

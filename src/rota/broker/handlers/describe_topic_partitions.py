@@ -25,7 +25,10 @@ __all__ = ["handle"]
 def handle(
     broker: Broker, message: DescribeTopicPartitionsRequest, _request: Request
 ) -> DescribeTopicPartitionsResponse:
-    room = min(message.response_partition_limit, broker.settings.int("max.request.partition.size.limit"))
+    limit = broker.settings.int("max.request.partition.size.limit")
+    room = max(
+        1, min(message.response_partition_limit, limit)
+    )  # a page holds something, or paging never ends
     names = sorted({topic.name for topic in message.topics} or {topic.name for topic in broker.topics})
     start = 0
     if message.cursor is not None:
