@@ -12,16 +12,6 @@ from tests.broker.raw import RawClient
 from rota.model import ErrorCode
 from rota.testing import Broker
 from rota.wire.codec import decode
-from rota.wire.messages.alter_configs import (
-    AlterableConfig as WholeConfig,
-)
-from rota.wire.messages.alter_configs import (
-    AlterConfigsRequest,
-    AlterConfigsResponse,
-)
-from rota.wire.messages.alter_configs import (
-    AlterConfigsResource as WholeResource,
-)
 from rota.wire.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,
     AlterPartitionReassignmentsResponse,
@@ -53,12 +43,6 @@ from rota.wire.messages.delete_topics import (
 )
 from rota.wire.messages.describe_acls import DescribeAclsRequest, DescribeAclsResponse
 from rota.wire.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
-from rota.wire.messages.describe_configs import (
-    DescribeConfigsRequest,
-    DescribeConfigsResource,
-    DescribeConfigsResponse,
-    DescribeConfigsResult,
-)
 from rota.wire.messages.describe_log_dirs import (
     DescribableLogDirTopic,
     DescribeLogDirsRequest,
@@ -78,15 +62,7 @@ from rota.wire.messages.describe_topic_partitions import (
 from rota.wire.messages.describe_transactions import DescribeTransactionsRequest, DescribeTransactionsResponse
 from rota.wire.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse, TopicPartitions
 from rota.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
-from rota.wire.messages.incremental_alter_configs import (
-    AlterableConfig,
-    AlterConfigsResource,
-    AlterConfigsResourceResponse,
-    IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
-)
 from rota.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
-from rota.wire.messages.list_config_resources import ListConfigResourcesRequest, ListConfigResourcesResponse
 from rota.wire.messages.list_offsets import (
     ListOffsetsPartition,
     ListOffsetsRequest,
@@ -113,8 +89,6 @@ from rota.wire.messages.produce import (
 )
 from rota.wire.records import build_batch
 
-TOPIC, BROKER, GROUP, CLIENT_METRICS = 2, 4, 32, 16
-SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
 NewTopic = Callable[..., str]
 E = ErrorCode
 
@@ -314,150 +288,6 @@ def test_topics_page_by_page(client: RawClient, new_topic: NewTopic, limit: int)
     }
     everything = client.call(DescribeTopicPartitionsRequest(), 0, DescribeTopicPartitionsResponse)
     assert {first, second} <= {each.name for each in everything.topics}
-
-
-# --- configs --------------------------------------------------------------------------------------------------
-
-
-def describe(client: RawClient, kind: int, name: str, *keys: str, **options: Any) -> DescribeConfigsResult:
-    resource = DescribeConfigsResource(
-        resource_type=kind, resource_name=name, configuration_keys=list(keys) or None
-    )
-    request = DescribeConfigsRequest(resources=[resource], **options)
-    return client.call(request, 4, DescribeConfigsResponse).results[0]
-
-
-def value(client: RawClient, kind: int, name: str, key: str) -> tuple[str | None, int]:
-    (found,) = describe(client, kind, name, key).configs
-    return found.value, found.config_source
-
-
-def change(
-    client: RawClient, kind: int, name: str, *steps: tuple[str, int, str | None], **options: Any
-) -> AlterConfigsResourceResponse:
-    configs = [AlterableConfig(name=key, config_operation=step, value=text) for key, step, text in steps]
-    resource = AlterConfigsResource(resource_type=kind, resource_name=name, configs=configs)
-    request = IncrementalAlterConfigsRequest(resources=[resource], **options)
-    return client.call(request, 1, IncrementalAlterConfigsResponse).responses[0]
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "code"),
-    [
-        (TOPIC, "nosuch", E.UNKNOWN_TOPIC_OR_PARTITION),
-        (TOPIC, "a b", E.INVALID_TOPIC_EXCEPTION),
-        (BROKER, "7", E.INVALID_REQUEST),
-        (GROUP, "", E.INVALID_REQUEST),
-        (CLIENT_METRICS, "x", E.INVALID_REQUEST),
-        (99, "x", E.INVALID_REQUEST),
-    ],
-)
-def test_configs_of_what_is_not_there(client: RawClient, kind: int, name: str, code: ErrorCode) -> None:
-    """Neither described nor changed."""
-    assert describe(client, kind, name).error_code == code
-    if name != "a b":  # a name that cannot be is a topic that is not there
-        assert change(client, kind, name, ("retention.ms", SET, "1")).error_code == code
-
-
-def test_configs_are_described_with_synonyms(client: RawClient, new_topic: NewTopic) -> None:
-    """All, those asked for, and where each value comes from."""
-    topic = new_topic()
-    assert len(describe(client, TOPIC, topic).configs) > 25
-    empty = DescribeConfigsResource(resource_type=TOPIC, resource_name=topic, configuration_keys=[])
-    answer = client.call(DescribeConfigsRequest(resources=[empty]), 4, DescribeConfigsResponse)
-    assert len(answer.results[0].configs) > 25
-    assert change(client, TOPIC, topic, ("retention.ms", SET, "5")).error_code == 0
-    (found,) = describe(client, TOPIC, topic, "retention.ms", include_synonyms=True).configs
-    assert [(each.name, each.value, each.source) for each in found.synonyms] == [
-        ("retention.ms", "5", 1),
-        ("log.retention.ms", "604800000", 5),
-    ]
-    configs = {each.name: each for each in describe(client, BROKER, "1").configs}
-    assert configs["node.id"].read_only
-    assert not configs["log.retention.ms"].read_only
-    assert configs["ssl.keystore.password"].is_sensitive
-    assert configs["ssl.keystore.password"].value is None
-
-
-def test_a_topics_configs_step_by_step(client: RawClient, new_topic: NewTopic) -> None:
-    """Set, delete, append, subtract; all steps of a request or none."""
-    topic = new_topic()
-    assert change(client, TOPIC, topic, ("cleanup.policy", APPEND, "compact")).error_code == 0
-    assert value(client, TOPIC, topic, "cleanup.policy") == ("delete,compact", 1)
-    assert change(client, TOPIC, topic, ("cleanup.policy", SUBTRACT, "delete")).error_code == 0
-    assert value(client, TOPIC, topic, "cleanup.policy") == ("compact", 1)
-    assert change(client, TOPIC, topic, ("cleanup.policy", DELETE, None)).error_code == 0
-    assert value(client, TOPIC, topic, "cleanup.policy") == ("delete", 5)
-    assert change(client, TOPIC, topic, ("retention.ms", SET, "7"), validate_only=True).error_code == 0
-    assert value(client, TOPIC, topic, "retention.ms")[1] == 5
-    refused: list[tuple[list[tuple[str, int, str | None]], ErrorCode]] = [
-        ([("retention.ms", SET, "7"), ("segment.ms", SET, "x")], E.INVALID_CONFIG),
-        ([("retention.ms", SET, "7"), ("retention.ms", SET, "8")], E.INVALID_REQUEST),
-        ([("retention.ms", SET, None)], E.INVALID_REQUEST),
-        ([("retention.ms", APPEND, "7")], E.INVALID_CONFIG),
-        ([("retention.ms", 9, "7")], E.INVALID_REQUEST),
-        ([("retention", SET, "7")], E.INVALID_CONFIG),
-        ([("qqqqq", SET, "7")], E.INVALID_CONFIG),
-    ]
-    for steps, code in refused:
-        answer = change(client, TOPIC, topic, *steps)
-        assert (answer.error_code, bool(answer.error_message)) == (code, True), steps
-    assert value(client, TOPIC, topic, "retention.ms")[1] == 5
-
-
-def test_a_brokers_configs_and_the_clusters(client: RawClient) -> None:
-    """A broker's own setting wins over the default of all; what only one broker can have is no default."""
-    assert change(client, BROKER, "", ("log.retention.ms", SET, "1000")).error_code == 0
-    assert value(client, BROKER, "1", "log.retention.ms") == ("1000", 3)
-    assert [each.name for each in describe(client, BROKER, "").configs] == ["log.retention.ms"]
-    assert change(client, BROKER, "1", ("log.retention.ms", SET, "2000")).error_code == 0
-    assert value(client, BROKER, "1", "log.retention.ms") == ("2000", 2)
-    assert change(client, BROKER, "1", ("log.retention.ms", DELETE, None)).error_code == 0
-    assert change(client, BROKER, "", ("log.retention.ms", DELETE, None)).error_code == 0
-    assert value(client, BROKER, "1", "log.retention.ms")[1] == 5
-    assert change(client, BROKER, "1", ("num.partitions", SET, "3")).error_code == E.INVALID_REQUEST
-    keystore = ("ssl.keystore.location", SET, "/nowhere")
-    assert change(client, BROKER, "", keystore).error_code == E.INVALID_REQUEST
-    assert change(client, BROKER, "1", keystore, validate_only=True).error_code == 0
-    assert change(client, BROKER, "", ("node.id", SET, "2")).error_code == E.INVALID_REQUEST
-
-
-def test_configs_replaced_as_a_whole(client: RawClient, new_topic: NewTopic) -> None:
-    """AlterConfigs: what is not named goes back to its default."""
-    topic = new_topic()
-
-    def replace(kind: int, name: str, *values: tuple[str, str | None], validate_only: bool = False) -> int:
-        configs = [WholeConfig(name=key, value=text) for key, text in values]
-        resource = WholeResource(resource_type=kind, resource_name=name, configs=configs)
-        request = AlterConfigsRequest(resources=[resource], validate_only=validate_only)
-        return client.call(request, 2, AlterConfigsResponse).responses[0].error_code
-
-    assert replace(TOPIC, topic, ("retention.ms", "7"), ("segment.ms", "8")) == 0
-    assert replace(TOPIC, topic, ("segment.ms", "9")) == 0
-    assert value(client, TOPIC, topic, "retention.ms")[1] == 5
-    assert value(client, TOPIC, topic, "segment.ms") == ("9", 1)
-    assert replace(TOPIC, topic, validate_only=True) == 0
-    assert value(client, TOPIC, topic, "segment.ms") == ("9", 1)
-    assert replace(TOPIC, topic, ("segment.ms", None)) == E.INVALID_REQUEST
-    assert replace(TOPIC, topic, ("segment.ms", "x")) == E.INVALID_CONFIG
-    assert replace(TOPIC, "nosuch") == E.UNKNOWN_TOPIC_OR_PARTITION
-
-
-def test_a_groups_configs(client: RawClient) -> None:
-    """They can be set before there is such a group, and are listed."""
-    assert change(client, GROUP, "wanted", ("consumer.session.timeout.ms", SET, "50000")).error_code == 0
-    assert value(client, GROUP, "wanted", "consumer.session.timeout.ms") == ("50000", 8)
-    assert value(client, GROUP, "other", "consumer.session.timeout.ms")[1] == 5
-
-    def listed(*types: int) -> list[tuple[int, str]]:
-        request = ListConfigResourcesRequest(resource_types=list(types))
-        found = client.call(request, 1, ListConfigResourcesResponse).config_resources
-        return [(each.resource_type, each.resource_name) for each in found]
-
-    assert listed(GROUP) == [(GROUP, "wanted")]
-    assert listed(BROKER) == [(BROKER, "1")]
-    assert {(GROUP, "wanted"), (BROKER, "1")} < set(listed())
-    assert client.call(ListConfigResourcesRequest(), 0, ListConfigResourcesResponse).config_resources == []
 
 
 # --- the cluster ----------------------------------------------------------------------------------------------
