@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from rota.broker.broker import Broker
 from rota.broker.clock import Clock
@@ -16,7 +16,9 @@ from rota.broker.options import BrokerOptions
 from rota.broker.server import Server
 from rota.broker.settings import Settings
 from rota.storage import LogDirectory
-from rota.timeline.events import Event, to_json
+
+if TYPE_CHECKING:
+    from rota.timeline.events import Event
 
 __all__ = ["Node", "run"]
 
@@ -122,6 +124,8 @@ def _say_ready(node: Node) -> None:
 
 
 def _writer(sink: IO[str]) -> Callable[[Event], None]:
+    from rota.timeline.events import to_json
+
     def write(event: Event) -> None:
         sink.write(to_json(event) + "\n")
 

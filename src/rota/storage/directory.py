@@ -12,7 +12,6 @@ import fcntl
 import logging
 import os
 import re
-import shutil
 import uuid
 from pathlib import Path
 from typing import Final
@@ -79,7 +78,7 @@ class LogDirectory:
         self._check_properties(node_id)
         for each in self.path.iterdir():
             if _DELETED.fullmatch(each.name) and each.is_dir():
-                shutil.rmtree(each, ignore_errors=True)
+                _remove_tree(each)
 
     def _check_properties(self, node_id: int) -> None:
         assert self.path is not None
@@ -158,7 +157,7 @@ class LogDirectory:
             logger.warning("%s belongs to a topic that is no more, and is removed", where)
             stray = where.with_name(f"{where.name[:200]}.{uuid.uuid4().hex}-stray")
             where.rename(stray)
-            shutil.rmtree(stray, ignore_errors=True)
+            _remove_tree(stray)
             where.mkdir()
         descriptor = os.open(identity, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
@@ -186,7 +185,7 @@ class LogDirectory:
         gone = where.with_name(f"{where.name[:200]}.{uuid.uuid4().hex}-delete")
         where.rename(gone)
         log.abandon()
-        shutil.rmtree(gone, ignore_errors=True)
+        _remove_tree(gone)
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -245,3 +244,9 @@ def _raise_file_limit() -> None:
     if soft < hard:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _remove_tree(path: Path) -> None:
+    import shutil  # seldom needed, and it loads every archive format there is
+
+    shutil.rmtree(path, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Final
 
 from rota.broker.configs.broker_table import ROWS as _BROKER_ROWS
@@ -61,5 +60,7 @@ GROUP: Final[Mapping[str, ConfigDef]] = _table(_GROUP_ROWS)
 
 def nearest(name: str, known: Iterable[str] = BROKER) -> str | None:
     """The known name most like ``name``, if one is much like it."""
+    import difflib
+
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
     return found[0] if found else None
