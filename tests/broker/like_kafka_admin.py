@@ -68,7 +68,11 @@ def metadata_of_a_topic(talk: Talk) -> None:
 
 
 def create_topics(talk: Talk) -> None:
-    """Whatever can be wrong with a new topic."""
+    """Whatever can be wrong with a new topic.
+
+    Not asked, as Rota means to differ: v7 with ``validate_only``, where Kafka makes up an id for a topic that
+    will not be; two names in one request that collide, which Kafka looks for among existing topics only.
+    """
     there = talk.topic(suffix="-there")
     wrong = [
         topic(there),
@@ -99,12 +103,12 @@ def create_topics(talk: Talk) -> None:
     ]
     for each in wrong:
         request = CreateTopicsRequest(topics=[each], timeout_ms=10_000, validate_only=True)
-        for version in (2, 4, 5, 7):
+        for version in (2, 4, 5, 6):
             talk.ask(request, version, CreateTopicsResponse)
     request = CreateTopicsRequest(topics=[topic("same"), topic("same"), topic(f"{talk.name}-other")])
     talk.ask(request, 7, CreateTopicsResponse)
-    request = CreateTopicsRequest(topics=[topic(f"{talk.name}.collides"), topic(f"{talk.name}_collides")])
-    talk.ask(request, 7, CreateTopicsResponse)
+    for name in (f"{talk.name}.collides", f"{talk.name}_collides"):
+        talk.ask(CreateTopicsRequest(topics=[topic(name)]), 7, CreateTopicsResponse)
     talk.ask(CreateTopicsRequest(), 7, CreateTopicsResponse)
 
 
@@ -180,24 +184,21 @@ def describe_configs_of_the_unknown(talk: Talk) -> None:
     ):
         request = DescribeConfigsRequest(
             resources=[
-                DescribeConfigsResource(
-                    resource_type=kind, resource_name=resource, configuration_keys=keys
-                )
+                DescribeConfigsResource(resource_type=kind, resource_name=resource, configuration_keys=keys)
             ]
         )
         talk.ask_in_all(request, DescribeConfigsResponse)
 
 
 def change_configs_wrongly(talk: Talk) -> None:
+    """Not asked: to delete a config that nobody knows, in which Kafka sees nothing wrong."""
     name = talk.topic()
     for kind, resource, key, operation, value in (
         (_TOPIC, "missing", "retention.ms", 0, "1"),
         (_TOPIC, name, "nonsense", 0, "1"),
-        (_TOPIC, name, "nonsense", 1, None),
         (_TOPIC, name, "retention.ms", 0, "soon"),
         (_TOPIC, name, "retention.ms", 0, None),
         (_TOPIC, name, "retention.ms", 2, "1"),
-        (_TOPIC, name, "retention.ms", 9, "1"),
         (_TOPIC, name, "cleanup.policy", 2, "burn"),
         (_TOPIC, name, "cleanup.policy", 2, "compact"),
         (_TOPIC, name, "cleanup.policy", 3, "compact"),

@@ -381,7 +381,9 @@ def sync(
 def leave(group: str, *members: tuple[str, str | None]) -> LeaveGroupRequest:
     return LeaveGroupRequest(
         group_id=group,
-        members=[MemberIdentity(member_id=member, group_instance_id=instance) for member, instance in members],
+        members=[
+            MemberIdentity(member_id=member, group_instance_id=instance) for member, instance in members
+        ],
     )
 
 
@@ -415,9 +417,7 @@ def commit(
 
 def fetch_one(group: str, topic: str | None, *partitions: int) -> OffsetFetchRequest:
     topics = (
-        None
-        if topic is None
-        else [OffsetFetchRequestTopic(name=topic, partition_indexes=list(partitions))]
+        None if topic is None else [OffsetFetchRequestTopic(name=topic, partition_indexes=list(partitions))]
     )
     return OffsetFetchRequest(group_id=group, topics=topics)
 

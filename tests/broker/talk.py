@@ -38,8 +38,11 @@ _M = TypeVar("_M", bound=Message)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _READY_WITHIN_S = 20.0
 
+_TEXT = "<text>"
 # What may differ between brokers; of a message for people only whether there is one is compared.
 _OWN_WORDS = {"error_message", "batch_index_error_message", "documentation"}
+# A new Kafka cluster sets this one itself, for its own replication.
+_OWN_CONFIGS = {"min.insync.replicas"}
 _SORTED_BY = ("group_id", "api_key", "name", "topic", "topic_id", "index", "partition_index", "member_id")
 _OWN_VALUES = {"cluster_id", "port", "log_append_time_ms", "session_id"}
 
@@ -109,8 +112,7 @@ class Talk:
         )
         self._until_good(
             lambda: [
-                each.error_code
-                for each in self.client.call(ask, 5, ListOffsetsResponse).topics[0].partitions
+                each.error_code for each in self.client.call(ask, 5, ListOffsetsResponse).topics[0].partitions
             ]
         )
         return name
@@ -209,11 +211,12 @@ def plain(value: Any, name: str = "") -> Any:
         return fields
     if isinstance(value, list):
         # Kafka's order of groups and partitions is that of its hash tables.
-        return sorted((plain(each, name) for each in value), key=_order)
+        made = (plain(each, name) for each in value if getattr(each, "name", "") not in _OWN_CONFIGS)
+        return sorted(made, key=_order)
     if isinstance(value, memoryview):
         return bytes(value)
     if name in _OWN_WORDS and value:
-        return "<text>"
+        return _TEXT
     if name in _OWN_VALUES and value not in {-1, 0, None, ""}:
         return f"<{name}>"
     if name == "topic_id" and any(value):
@@ -226,7 +229,7 @@ def plain(value: Any, name: str = "") -> Any:
 def _order(value: Any) -> tuple[str, ...]:
     if not isinstance(value, dict):
         return (str(value),)
-    return tuple(str(value[key]) for key in _SORTED_BY if key in value)
+    return (*(str(value[key]) for key in _SORTED_BY if key in value), repr(value))
 
 
 def differences(ours: Any, theirs: Any, path: str = "") -> Iterable[str]:
@@ -237,5 +240,5 @@ def differences(ours: Any, theirs: Any, path: str = "") -> Iterable[str]:
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
             yield from differences(one, other, f"{path}[{index}]")
-    elif ours != theirs:
+    elif ours != theirs and not (ours == _TEXT and theirs in {None, ""}):  # Rota may say more
         yield f"{path.lstrip('.')}: Rota {ours!r}, Kafka {theirs!r}"

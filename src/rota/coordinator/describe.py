@@ -37,7 +37,7 @@ _ALL_GROUP_OPERATIONS = sum(1 << code for code in (3, 6, 8, 10, 11))
 
 
 def describe_groups(groups: Groups, request: DescribeGroupsRequest, version: int) -> DescribeGroupsResponse:
-    """Each group's state and members; metadata and assignments only where they are valid, in Stable."""
+    """Each group's state and members; metadata only where it is valid, in Stable."""
     described = []
     for group_id in request.groups:
         group = groups.get(group_id)
@@ -75,7 +75,7 @@ def _describe(group: Group) -> DescribedGroup:
                 client_id=member.client_id,
                 client_host=member.client_host,
                 member_metadata=member.metadata(group.protocol) if is_stable else b"",
-                member_assignment=member.assignment if is_stable else b"",
+                member_assignment=member.assignment,
             )
             for member in group.members.values()
         ],

@@ -1,8 +1,9 @@
-"""The bytes of the coordinator's records in ``__consumer_offsets``: those Apache Kafka 4.1 writes and reads.
+"""The bytes of the coordinator's records in ``__consumer_offsets``, as Apache Kafka reads them.
 
 A key begins with the int16 that says what the record is (1 a committed offset, 2 a group) and a value with
 the int16 of its version: 3 for both, but 1 for an offset with an expiry of its own, the only version with
-room for it. Records of kinds that Rota does not keep (KIP-848 groups, share groups) are skipped in reading.
+room for it. Kafka 4.1 itself writes offsets in version 4, which only adds room for tags, and reads them all.
+Records of kinds that Rota does not keep (KIP-848 groups, share groups) are skipped in reading.
 """
 
 from __future__ import annotations

@@ -195,7 +195,9 @@ def _read(
     if log is None:
         by_id_only = not wanted.topic and wanted.topic_id != _NO_TOPIC_ID
         code = ErrorCode.UNKNOWN_TOPIC_ID if by_id_only else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        return _failure(wanted, code), 0
+        failure = _failure(wanted, code)
+        failure.aborted_transactions = []  # null only where a log was found, as in Kafka
+        return failure, 0
     if wanted.current_leader_epoch > broker.leader_epoch:
         return _failure(wanted, ErrorCode.UNKNOWN_LEADER_EPOCH), 0
     if 0 <= wanted.current_leader_epoch < broker.leader_epoch:

@@ -25,11 +25,22 @@ from rota.wire.messages.produce import (
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
+    from rota.broker.topics import Topic
     from rota.storage import AppendInfo
 
 __all__ = ["handle"]
 
 log = logging.getLogger(__name__)
+
+_LENGTH_AT, _LENGTH_END = 8, 12  # where a batch says how long it is from there on
+_REFUSED_BY_LOG = {
+    ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+    ErrorCode.INVALID_PRODUCER_EPOCH,
+    ErrorCode.UNKNOWN_PRODUCER_ID,
+    ErrorCode.INVALID_TIMESTAMP,
+    ErrorCode.INVALID_RECORD,
+    ErrorCode.INVALID_TXN_STATE,
+}
 
 
 def handle(broker: Broker, message: ProduceRequest, request: Request) -> ProduceResponse | NoAnswer:
@@ -58,7 +69,11 @@ def handle(broker: Broker, message: ProduceRequest, request: Request) -> Produce
                 failed = True
                 answers.partition_responses.append(
                     PartitionProduceResponse(
-                        index=index, error_code=error.code, base_offset=-1, error_message=error.message
+                        index=index,
+                        error_code=error.code,
+                        base_offset=-1,
+                        log_start_offset=_start_told(broker, topic, index, partition.records, error.code),
+                        error_message=error.message,
                     )
                 )
             else:
@@ -78,12 +93,26 @@ def handle(broker: Broker, message: ProduceRequest, request: Request) -> Produce
     return response
 
 
+def _is_one_batch(records: memoryview) -> bool:
+    return _LENGTH_END + int.from_bytes(records[_LENGTH_AT:_LENGTH_END]) == len(records)
+
+
+def _start_told(
+    broker: Broker, topic: Topic | None, index: int, records: memoryview | None, code: int
+) -> int:
+    """Where the log starts, which Kafka tells if the log itself refused the batch for its place or time."""
+    if topic is None or code not in _REFUSED_BY_LOG or records is None or not _is_one_batch(records):
+        return -1
+    partition_log = broker.topics.find_log(topic.name, index)
+    return -1 if partition_log is None else partition_log.log_start_offset
+
+
 def _append(broker: Broker, tp: TopicPartition, records: memoryview | None) -> AppendInfo:
     partition_log = broker.topics.find_log(tp.topic, tp.partition)
     if partition_log is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-    if records is None or not len(records):
-        raise KafkaError(ErrorCode.INVALID_RECORD, "no records")
+    if records is None or not _is_one_batch(records):
+        raise KafkaError(ErrorCode.INVALID_RECORD, "a partition's records are one batch, no more and no less")
     try:
         return broker.append(partition_log, records)
     except OSError as error:
