@@ -180,7 +180,12 @@ def main() -> None:
         table.append(
             (key, api, int(first), int(final or first), None if flexible == "none" else int(flexible))
         )
-    _write(target / "group_log.py", coordinator, GROUP_LOG, "The records of ``__consumer_offsets``: keys and values.")
+    _write(
+        target / "group_log.py",
+        coordinator,
+        GROUP_LOG,
+        "The records of ``__consumer_offsets``: keys and values.",
+    )
     _write(
         target / "consumer_protocol.py",
         clients,

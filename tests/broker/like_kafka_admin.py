@@ -60,7 +60,7 @@ def metadata_of_a_topic(talk: Talk) -> None:
     talk.ask_in_all(by_name, MetadataResponse, first=8, last=10)
     by_name.include_cluster_authorized_operations = False
     by_name.allow_auto_topic_creation = True
-    by_name.topics *= 2
+    by_name.topics = [MetadataRequestTopic(name=topic), MetadataRequestTopic(name=topic)]
     talk.ask_in_all(by_name, MetadataResponse)
     by_id = MetadataRequest(topics=[MetadataRequestTopic(topic_id=talk.topic_id(topic), name=None)])
     talk.ask_in_all(by_id, MetadataResponse, first=12)

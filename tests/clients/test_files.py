@@ -97,7 +97,8 @@ def test_kafka_reads_the_groups_that_rota_wrote(by_rota: Written) -> None:
     records = list(_decoded(text))
     assert len(records) == sum(len(list(_records(path))) for path in logs)
     last = {json.dumps(key, sort_keys=True): (key, value) for key, value in records}
-    groups, offsets = {}, {}
+    groups: dict[str, Any] = {}
+    offsets: dict[tuple[str, str, int], Any] = {}
     for key, value in last.values():
         data = key["data"]
         if "topic" in data:

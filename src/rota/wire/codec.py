@@ -4,6 +4,9 @@ Both are written as Python source and compiled when they are first asked for. Ru
 one ``struct`` call; strings, arrays and nested structs are unrolled in place. Measured, that is about as fast as
 Python gets, and several times faster than a codec that walks a schema at run time.
 
+A field that a version does not have is left out of its bytes, whatever its value: a handler fills in what it knows,
+and each version shows what it has room for. (Kafka's own codec refuses some such values.)
+
 Nothing is allocated because a length says so: every count is checked against the bytes that are really there.
 """
 
