@@ -59,9 +59,10 @@ def _produce(
 
 def _fetch_request(topic: str, offset: int, **options: int) -> FetchRequest:
     wanted = FetchPartition(partition=0, fetch_offset=offset, partition_max_bytes=1 << 20)
-    return FetchRequest(
-        topics=[FetchTopic(topic=topic, partitions=[wanted])], **{"max_wait_ms": 0, "min_bytes": 1, **options}
-    )
+    request = FetchRequest(min_bytes=1, topics=[FetchTopic(topic=topic, partitions=[wanted])])
+    for name, value in options.items():
+        setattr(request, name, value)
+    return request
 
 
 def _fetch(client: RawClient, topic: str, offset: int, **options: int) -> PartitionData:
