@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from tests.rehearsal.children import all_gone, descendants
 
+from rota.rehearsal.folder import Folder
 from rota.timeline import Timeline
 from rota.timeline.events import read_events
 
@@ -127,7 +128,9 @@ def test_ends_cleanly_when_asked_to(number: signal.Signals) -> None:
         assert list(Path(directory).iterdir()) == []
 
 
-def test_actors_end_when_their_director_is_killed() -> None:
+def test_actors_end_when_their_director_is_killed_and_the_next_lab_cleans_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with tempfile.TemporaryDirectory() as directory:
         lab = subprocess.Popen(
             LAB, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": directory}
@@ -138,8 +141,14 @@ def test_actors_end_when_their_director_is_killed() -> None:
                 if "Generation" in line:
                     break
             children = descendants(lab.pid)
+            monkeypatch.setattr(tempfile, "tempdir", directory)
+            Folder().remove()  # what another lab does, at its start and at its end
+            (left,) = Path(directory).iterdir()
+            assert any(left.iterdir()), "the first lab still runs and needs its files"
             lab.kill()
         assert all_gone(children, within_s=15)
+        Folder().remove()
+        assert not left.exists()
 
 
 @pytest.mark.parametrize(
