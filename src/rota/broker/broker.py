@@ -158,8 +158,8 @@ class Broker:
             try:
                 partition_log.maybe_roll(now_ms)
                 removed = partition_log.apply_retention(now_ms)
-            except OSError as error:
-                log.error("retention of %s failed: %s", tp, error.strerror)
+            except (OSError, KafkaError) as error:
+                log.error("retention of %s failed: %s", tp, error)
                 continue
             if removed:
                 log.info("%s: %d segments removed by retention", tp, removed)

@@ -39,7 +39,7 @@ _MSG_MORE = getattr(socket, "MSG_MORE", 0)
 _MAX_BUFFERS = 512  # below IOV_MAX everywhere
 _FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
 # A frame's claimed size is believed up to here; beyond it, memory follows the data that arrives.
-_TRUSTED_FRAME = 64 * 1024  # a frame's claimed size is believed up to here; beyond, memory follows the data
+_TRUSTED_FRAME = 64 * 1024
 
 
 class Connection:
@@ -60,6 +60,7 @@ class Connection:
         "fd",
         "last_active",
         "on_ahead",
+        "on_gone",
         "peer",
         "server",
         "state",
@@ -75,6 +76,7 @@ class Connection:
         self.on_ahead: Callable[[], None] | None = (
             None  # called when the client sends ahead of a parked request
         )
+        self.on_gone: Callable[[], None] | None = None  # called when the client of a parked request is gone
         self.state: dict[str, object] = {}  # what handlers remember of this client (its software's name)
         self._buffer = bytearray()  # bytes received but not yet served; used only when a frame is incomplete
         self._filled = 0
@@ -164,7 +166,7 @@ class Connection:
         """Serve the whole frames in ``view[:end]`` while nothing is awaited; return how many bytes were used."""
         position = 0
         limit = self.server.max_request_bytes
-        while end - position >= 4 and self._parked is None and not self._writing:
+        while end - position >= 4 and self._parked is None and not (self._writing or self._closed):
             size = _SIZE.unpack_from(view, position)[0]
             if size < 8 or size > limit:
                 self.close(
@@ -176,8 +178,6 @@ class Connection:
                 break
             self._serve(view[position + 4 : stop])
             position = stop
-            if self._closed:
-                break
             if self._out_bytes > _FLUSH_AT:
                 self._flush()
         return position
@@ -194,6 +194,8 @@ class Connection:
             body, _ = route.decode(frame, offset)
             request = Request(self, route, version, correlation_id, client_id)
             result = route.handle(self.server.broker, body, request)
+            if result.__class__ is not NoAnswer:
+                self._queue(request, result)
         except WireError as error:
             self.close(f"malformed request (API {key} version {version}): {error}")
             return
@@ -201,11 +203,8 @@ class Connection:
             log.exception("bug: API %d version %d from %s failed; connection closed", key, version, self.peer)
             self.close("internal error")
             return
-        if result.__class__ is NoAnswer:
-            if result is NoAnswer.PARKED and not self._closed:
-                self._parked = request
-            return
-        self._queue(request, result)
+        if result is NoAnswer.PARKED and not self._closed:
+            self._parked = request
 
     # --- out ------------------------------------------------------------------------------------------------
 
@@ -220,7 +219,7 @@ class Connection:
             return
         if self._parked is request:
             self._parked = None
-            self.on_ahead = None
+            self.on_ahead = self.on_gone = None
         self._queue(request, response)
         self._flush()
         self._plan_resume()
@@ -336,4 +335,7 @@ class Connection:
         self._filled = 0
         self._parked = None
         self.on_ahead = None
+        if self.on_gone is not None:
+            on_gone, self.on_gone = self.on_gone, None
+            on_gone()
         self.server.forget(self)

@@ -16,12 +16,24 @@ _MOST_MEMBERS = 12  # a line for a group of thousands names only the first ones
 
 
 def event_line(event: Event) -> str | None:
-    """The event in words, or None for one that is not worth a line (every commit)."""
+    """The event in words, or None for one that is not worth a line (every commit).
+
+    What clients call themselves is theirs to choose: control characters are shown, not obeyed.
+    """
+    line = _words(event)
+    if line is None or line.isprintable():
+        return line
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
+def _words(event: Event) -> str | None:
     match event:
         case RebalanceStarted():
             why = f"{event.member} {event.reason.words}" if event.member else event.reason.words
             detail = f" ({event.detail})" if event.detail else ""
             return f"group {event.group}: rebalance begins after generation {event.generation}: {why}{detail}"
+        case RebalanceCompleted() if not event.assignment:
+            return f"group {event.group}: generation {event.generation} has no members: the group is empty"
         case RebalanceCompleted():
             shares = [
                 f"{member}: {', '.join(map(str, partitions)) or 'none'}"

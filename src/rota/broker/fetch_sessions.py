@@ -20,15 +20,15 @@ _LAST_EPOCH = 2**31 - 1
 
 @dataclass(slots=True)
 class WantedPartition:
-    """What a client wants of one partition, and what it was last told."""
+    """What a client wants of one partition, named by its topic's name or id, and what it was last told."""
 
     topic: str
     topic_id: bytes
+    by_id: bool
     partition: int
     fetch_offset: int
     max_bytes: int
     current_leader_epoch: int
-    last_fetched_epoch: int = -1
     told_high_watermark: int = -2
     told_log_start: int = -2
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from rota.storage import Log
 
 __all__ = ["FetchWaits", "Waiter"]
+
+
+log = logging.getLogger(__name__)
 
 
 class Waiter(Protocol):
@@ -48,4 +52,7 @@ class FetchWaits:
     def _wake(self) -> None:
         waiters, self._to_wake = self._to_wake, {}
         for waiter in waiters:
-            waiter.wake()
+            try:
+                waiter.wake()
+            except Exception:
+                log.exception("bug: a waiting fetch could not be answered")

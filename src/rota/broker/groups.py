@@ -19,6 +19,7 @@ from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, 
 from rota.coordinator.log_format import decode_record, encode_record
 from rota.model import KafkaError, TopicPartition
 from rota.timeline.events import RebalanceStarted
+from rota.wire import WireError
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from rota.wire.records import build_batch, iter_batches, iter_records
 
@@ -100,16 +101,11 @@ class Groups:
     def _carry_out(self, outcome: Outcome, own_token: int | None, own: list[Message]) -> None:
         if outcome.records:
             now_ms = self._broker.clock.now_ms()
-            try:
-                self._append(outcome.records, now_ms)
-            except (OSError, KafkaError) as error:
-                log.error("cannot append to %s: %s", OFFSETS_TOPIC, error)
-                outcome = self.coordinator.on_append_failed(outcome, now_ms)
+            failed = self._append(outcome.records, now_ms)
+            if failed:
+                outcome = self.coordinator.on_append_failed(outcome._replace(records=tuple(failed)), now_ms)
                 # What the coordinator puts right after a failed append records nothing.
                 assert not outcome.records
-            else:
-                for record in outcome.records:
-                    self.coordinator.replay(record, now_ms)
         for reply in outcome.replies:
             request = self._requests.pop(reply.token, None)
             if reply.token == own_token:
@@ -153,21 +149,30 @@ class Groups:
             },
         )
 
-    def _append(self, records: tuple[LogRecord, ...], now_ms: int) -> None:
-        self.create_log()
-        by_partition: dict[
-            int, list[tuple[bytes | None, bytes | None, int, list[tuple[str, bytes | None]]]]
-        ] = {}
+    def _append(self, records: tuple[LogRecord, ...], now_ms: int) -> list[LogRecord]:
+        """Append, and replay what is appended; those records that could not be."""
+        try:
+            self.create_log()
+        except KafkaError as error:
+            log.error("cannot create %s: %s", OFFSETS_TOPIC, error)
+            return list(records)
+        by_partition: dict[int, list[LogRecord]] = {}
         count = self._broker.topics.count(OFFSETS_TOPIC)
         for record in records:
-            key, value = encode_record(record)
-            partition = partition_for(record.group, count)
-            by_partition.setdefault(partition, []).append((key, value, now_ms, []))
-        for partition, entries in by_partition.items():
+            by_partition.setdefault(partition_for(record.group, count), []).append(record)
+        failed: list[LogRecord] = []
+        for partition, its_records in by_partition.items():
+            batch = build_batch([(*encode_record(record), now_ms, []) for record in its_records])
             tp = TopicPartition(OFFSETS_TOPIC, partition)
-            self._broker.append(
-                self._broker.topics.log(tp), memoryview(build_batch(entries)), from_client=False
-            )
+            try:
+                self._broker.append(self._broker.topics.log(tp), memoryview(batch), from_client=False)
+            except (OSError, KafkaError) as error:
+                log.error("cannot append to %s: %s", tp, error)
+                failed += its_records
+                continue
+            for record in its_records:
+                self.coordinator.replay(record, now_ms)
+        return failed
 
     def load(self) -> None:
         """Replay ``__consumer_offsets`` from its start; afterwards every group goes on where it was."""
@@ -186,11 +191,23 @@ class Groups:
             for start, header in iter_batches(batch):
                 if header.is_control:
                     continue
-                for record in iter_records(batch, start):
-                    decoded = decode_record(record.key or b"", record.value)
-                    if decoded is not None:
-                        self.coordinator.replay(decoded, record.timestamp)
-                        replayed += 1
+                try:
+                    replayed += self._replay_batch(batch, start)
+                except WireError as error:
+                    # One record that nobody can read must not keep every group from starting.
+                    where = (
+                        f"{partition_log.directory or OFFSETS_TOPIC}, batch at offset {header.base_offset}"
+                    )
+                    log.error("skipped what cannot be read in %s: %s", where, error)
+        return replayed
+
+    def _replay_batch(self, batch: memoryview, start: int) -> int:
+        replayed = 0
+        for record in iter_records(batch, start):
+            decoded = decode_record(record.key or b"", record.value)
+            if decoded is not None:
+                self.coordinator.replay(decoded, record.timestamp)
+                replayed += 1
         return replayed
 
     # --- upkeep ---------------------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ class HeldHeartbeats:
         self._by_group.setdefault(message.group_id, {})[request] = (message, response)
         self._broker.timers.set(request, now_ms + hold_ms, lambda: self._let_go(message.group_id, request))
         request.connection.on_ahead = lambda: self._let_go(message.group_id, request)
+        request.connection.on_gone = request.connection.on_ahead
         return True
 
     def release(self, group_id: str) -> None:

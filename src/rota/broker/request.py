@@ -7,14 +7,14 @@ when the protocol wants none (Produce with acks=0).
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rota.broker.connection import Connection
     from rota.broker.dispatch import Route
     from rota.wire.schema import Message
 
-__all__ = ["PARKED", "SILENT", "NoAnswer", "Request", "Result"]
+__all__ = ["PARKED", "SILENT", "NoAnswer", "Request"]
 
 
 class NoAnswer(enum.Enum):
@@ -24,9 +24,6 @@ class NoAnswer(enum.Enum):
 
 PARKED: Final = NoAnswer.PARKED
 SILENT: Final = NoAnswer.SILENT
-
-type_of_result = Literal[NoAnswer.PARKED, NoAnswer.SILENT]
-Result = "Message | type_of_result"
 
 
 class Request:

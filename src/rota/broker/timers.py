@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Callable, Hashable
 
 __all__ = ["Timers"]
+
+
+log = logging.getLogger(__name__)
 
 
 class Timers:
@@ -47,7 +51,11 @@ class Timers:
             entry = heapq.heappop(self._heap)
             if self._is_current(entry):
                 _, callback = self._deadlines.pop(entry[2])
-                callback()
+                try:
+                    callback()
+                except Exception:
+                    # The deadlines behind it are not to suffer.
+                    log.exception("bug: what was due for %r failed", entry[2])
         self._arm()
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ Version notes: v2 flexible; v3 quota errors (none here).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rota.model import ErrorCode, KafkaError
@@ -23,13 +24,13 @@ __all__ = ["handle"]
 
 
 def handle(broker: Broker, message: CreatePartitionsRequest, _request: Request) -> CreatePartitionsResponse:
-    names = [topic.name for topic in message.topics]
+    times_named = Counter(topic.name for topic in message.topics)
     response = CreatePartitionsResponse()
     for wanted in {topic.name: topic for topic in message.topics}.values():
         result = CreatePartitionsTopicResult(name=wanted.name, error_message=None)
         response.results.append(result)
         try:
-            if names.count(wanted.name) > 1:
+            if times_named[wanted.name] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, f"topic {wanted.name} is named more than once")
             _check(broker, wanted)
             if not message.validate_only:

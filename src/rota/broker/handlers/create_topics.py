@@ -6,9 +6,11 @@ v7 topic id. The replication factor can only be 1: there is one node.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rota.broker.config_answers import topic_entries
+from rota.broker.group_names import OFFSETS_TOPIC
 from rota.broker.topics import check_topic_configs, check_topic_name
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.create_topics import (
@@ -27,7 +29,7 @@ __all__ = ["handle"]
 
 
 def handle(broker: Broker, message: CreateTopicsRequest, _request: Request) -> CreateTopicsResponse:
-    names = [topic.name for topic in message.topics]
+    times_named = Counter(topic.name for topic in message.topics)
     response = CreateTopicsResponse()
     for wanted in {topic.name: topic for topic in message.topics}.values():
         result = CreatableTopicResult(
@@ -35,7 +37,7 @@ def handle(broker: Broker, message: CreateTopicsRequest, _request: Request) -> C
         )
         response.topics.append(result)
         try:
-            if names.count(wanted.name) > 1:
+            if times_named[wanted.name] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, f"topic {wanted.name} is named more than once")
             _create(broker, wanted, result, validate_only=message.validate_only)
         except KafkaError as error:
@@ -47,6 +49,8 @@ def _create(
     broker: Broker, wanted: CreatableTopic, result: CreatableTopicResult, *, validate_only: bool
 ) -> None:
     check_topic_name(wanted.name)
+    if wanted.name == OFFSETS_TOPIC:
+        broker.groups.create_log()  # it has the broker's settings, whoever asks for it first
     broker.topics.check_free(wanted.name)
     partitions = _partition_count(broker, wanted)
     configs = {}

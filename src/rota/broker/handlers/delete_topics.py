@@ -7,6 +7,7 @@ Differs from Apache Kafka on purpose: ``__consumer_offsets`` cannot be deleted, 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rota.model import ErrorCode, KafkaError
@@ -31,19 +32,19 @@ def handle(broker: Broker, message: DeleteTopicsRequest, request: Request) -> De
     else:
         wanted = [(name, _NO_ID) for name in message.topic_names]
     response = DeleteTopicsResponse()
-    for name, topic_id in dict.fromkeys(wanted):
+    for (name, topic_id), times in Counter(wanted).items():
         result = DeletableTopicResult(name=name, topic_id=topic_id)
         response.responses.append(result)
         try:
-            _delete(broker, wanted, result)
+            if times > 1:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, "named more than once")
+            _delete(broker, result)
         except KafkaError as error:
             result.error_code, result.error_message = error.code, error.message
     return response
 
 
-def _delete(broker: Broker, wanted: list[tuple[str | None, bytes]], result: DeletableTopicResult) -> None:
-    if wanted.count((result.name, result.topic_id)) > 1:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "named more than once")
+def _delete(broker: Broker, result: DeletableTopicResult) -> None:
     if (result.name is None) == (result.topic_id == _NO_ID):
         raise KafkaError(ErrorCode.INVALID_REQUEST, "give either the topic's name or its id")
     if result.name is None:

@@ -19,6 +19,7 @@ from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.fetch import (
     AbortedTransaction,
     FetchableTopicResponse,
+    FetchPartition,
     FetchRequest,
     FetchResponse,
     PartitionData,
@@ -94,10 +95,11 @@ class ParkedFetch:
         """Wait for an append to any of the partitions, or for the time to pass."""
         waits = self._broker.fetch_waits
         for wanted in self._wanted:
-            log = self._broker.topics.find_log(wanted.topic, wanted.partition)
+            log = _find_log(self._broker, wanted)
             if log is not None:
                 self._logs.append(log)
                 waits.add(log, self)
+        self._request.connection.on_gone = self._leave
         deadline = self._broker.clock.now_ms() + self._message.max_wait_ms
         self._broker.timers.set(self, deadline, self._give_up)
 
@@ -132,11 +134,12 @@ def _wanted(
     broker: Broker, message: FetchRequest, version: int
 ) -> tuple[FetchSession | None, list[WantedPartition]]:
     by_id = version >= 13
-    named = [
-        _resolve(broker, topic.topic, topic.topic_id, partition, by_id=by_id)
-        for topic in message.topics
-        for partition in topic.partitions
-    ]
+    each_once = {}  # named twice is wanted once, as it was named last
+    for topic in message.topics:
+        for partition in topic.partitions:
+            wanted = _resolve(broker, topic.topic, topic.topic_id, partition, by_id=by_id)
+            each_once[_key(wanted)] = wanted
+    named = list(each_once.values())
     sessions = broker.fetch_sessions
     epoch = message.session_epoch if version >= 7 else -1
     if epoch <= 0:
@@ -147,14 +150,14 @@ def _wanted(
             return None, named
         session = sessions.open(uses_topic_ids=by_id)
         if session is not None:
-            session.partitions = {_key(each, by_id=by_id): each for each in named}
+            session.partitions = each_once
         return session, named
     session = sessions.use(message.session_id, epoch, uses_topic_ids=by_id)
     for each in named:
-        known = session.partitions.get(_key(each, by_id=by_id))
+        known = session.partitions.get(_key(each))
         if known is not None:
             each.told_high_watermark, each.told_log_start = known.told_high_watermark, known.told_log_start
-        session.partitions[_key(each, by_id=by_id)] = each
+        session.partitions[_key(each)] = each
     for forgotten in message.forgotten_topics_data:
         name: str | bytes = forgotten.topic_id if by_id else forgotten.topic
         for partition_number in forgotten.partitions:
@@ -162,12 +165,20 @@ def _wanted(
     return session, list(session.partitions.values())
 
 
-def _key(wanted: WantedPartition, *, by_id: bool) -> tuple[str | bytes, int]:
-    return (wanted.topic_id if by_id else wanted.topic), wanted.partition
+def _key(wanted: WantedPartition) -> tuple[str | bytes, int]:
+    return (wanted.topic_id if wanted.by_id else wanted.topic), wanted.partition
+
+
+def _find_log(broker: Broker, wanted: WantedPartition) -> Log | None:
+    if not wanted.by_id:
+        return broker.topics.find_log(wanted.topic, wanted.partition)
+    # By its id, for a topic of the same name may have taken its place since.
+    topic = broker.topics.by_id(wanted.topic_id)
+    return broker.topics.find_log(topic.name, wanted.partition) if topic else None
 
 
 def _resolve(
-    broker: Broker, name: str, topic_id: bytes, partition: object, *, by_id: bool
+    broker: Broker, name: str, topic_id: bytes, partition: FetchPartition, *, by_id: bool
 ) -> WantedPartition:
     if by_id:
         topic = broker.topics.by_id(topic_id)
@@ -178,10 +189,11 @@ def _resolve(
     return WantedPartition(
         topic=name,
         topic_id=topic_id,
-        partition=partition.partition,  # type: ignore[attr-defined]
-        fetch_offset=partition.fetch_offset,  # type: ignore[attr-defined]
-        max_bytes=partition.partition_max_bytes,  # type: ignore[attr-defined]
-        current_leader_epoch=partition.current_leader_epoch,  # type: ignore[attr-defined]
+        by_id=by_id,
+        partition=partition.partition,
+        fetch_offset=partition.fetch_offset,
+        max_bytes=partition.partition_max_bytes,
+        current_leader_epoch=partition.current_leader_epoch,
     )
 
 
@@ -191,10 +203,10 @@ def _resolve(
 def _read(
     broker: Broker, wanted: WantedPartition, room: int, committed_only: bool, *, first: bool
 ) -> tuple[PartitionData, int]:
-    log = broker.topics.find_log(wanted.topic, wanted.partition)
+    log = _find_log(broker, wanted)
     if log is None:
-        by_id_only = not wanted.topic and wanted.topic_id != _NO_TOPIC_ID
-        code = ErrorCode.UNKNOWN_TOPIC_ID if by_id_only else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        unknown_id = wanted.by_id and broker.topics.by_id(wanted.topic_id) is None
+        code = ErrorCode.UNKNOWN_TOPIC_ID if unknown_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         failure = _failure(wanted, code)
         failure.aborted_transactions = []  # null only where a log was found, as in Kafka
         return failure, 0
@@ -215,6 +227,8 @@ def _read(
             chunks, size = list(piece.chunks), piece.size
     except KafkaError as error:
         return _failure(wanted, error.code), 0
+    except OSError:
+        return _failure(wanted, ErrorCode.KAFKA_STORAGE_ERROR), 0
     aborted = None
     if committed_only:
         aborted = [

@@ -8,6 +8,7 @@ Known gaps: there is no tiered storage: -4 is the earliest offset, -5 is unknown
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rota.model import ErrorCode
@@ -35,10 +36,10 @@ def handle(broker: Broker, message: ListOffsetsRequest, request: Request) -> Lis
     committed_only = message.isolation_level == _READ_COMMITTED
     response = ListOffsetsResponse()
     for topic in message.topics:
-        seen = [partition.partition_index for partition in topic.partitions]
+        times_named = Counter(partition.partition_index for partition in topic.partitions)
         answers = [
             _failure(partition, ErrorCode.INVALID_REQUEST)
-            if seen.count(partition.partition_index) > 1
+            if times_named[partition.partition_index] > 1
             else _answer(broker, topic.name, partition, request.version, committed_only=committed_only)
             for partition in {each.partition_index: each for each in topic.partitions}.values()
         ]

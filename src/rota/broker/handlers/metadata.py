@@ -8,9 +8,11 @@ Differs from Apache Kafka on purpose: a topic created by being asked for is ther
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from rota.broker.group_names import INTERNAL, OFFSETS_TOPIC
 from rota.broker.topics import check_topic_name
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.metadata import (
@@ -77,11 +79,14 @@ def _answer(
             return MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)
         return _describe(broker, topic)
     assert name is not None
+    if name == OFFSETS_TOPIC and may_create:
+        with contextlib.suppress(KafkaError):
+            broker.groups.create_log()  # never with a default topic's settings
     topic = broker.topics.get(name)
     try:
         if topic is None:
             check_topic_name(name)
-            if not (may_create and broker.settings.bool("auto.create.topics.enable")):
+            if name in INTERNAL or not (may_create and broker.settings.bool("auto.create.topics.enable")):
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             topic = broker.topics.create_automatically(name)
             log.info("topic %s created: a client asked for it (auto.create.topics.enable)", name)

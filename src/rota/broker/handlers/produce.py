@@ -32,6 +32,7 @@ __all__ = ["handle"]
 
 log = logging.getLogger(__name__)
 
+_ADMIN_CLIENT = "__admin_client"  # whoever calls itself so may write to internal topics, as in Kafka
 _LENGTH_AT, _LENGTH_END = 8, 12  # where a batch says how long it is from there on
 _REFUSED_BY_LOG = {
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -64,6 +65,8 @@ def handle(broker: Broker, message: ProduceRequest, request: Request) -> Produce
                     raise KafkaError(ErrorCode.INVALID_REQUEST, "this broker has no transactions")
                 if topic is None:
                     raise KafkaError(missing)
+                if topic.is_internal and request.client_id != _ADMIN_CLIENT:
+                    raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic.name} is the broker's own")
                 info = _append(broker, TopicPartition(topic.name, index), partition.records)
             except KafkaError as error:
                 failed = True
