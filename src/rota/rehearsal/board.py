@@ -95,8 +95,9 @@ class Board:
         for partition in lab.partitions():
             part = found.get(partition)
             history = timeline.history.partitions.get(partition)
-            log_end = history.produced.highest + 1 if history is not None and history.produced else 0
+            produced = history.produced.highest + 1 if history is not None and history.produced else 0
             committed = max(part.committed, 0) if part is not None else 0
+            log_end = max(produced, committed)  # word of a commit may come before that of the record
             pause = waits.get(partition)
             rows.append(
                 PartitionRow(
@@ -104,9 +105,9 @@ class Board:
                     part.owner if part is not None else None,
                     committed,
                     log_end,
-                    max(log_end - committed, 0),
+                    log_end - committed,
                     by_partition.get(partition.partition, 0.0),
-                    None if pause is None else pause.duration_ms,
+                    None if pause is None else max(pause.duration_ms, now_ms - pause.start_ms),
                     part.longest_pause_ms if part is not None else 0,
                     part.processed_again if part is not None else 0,
                 )
