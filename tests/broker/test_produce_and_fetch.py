@@ -10,6 +10,7 @@ from tests.broker.raw import RawClient
 
 from rota.model import ErrorCode
 from rota.testing import Broker
+from rota.wire.crc import crc32c
 from rota.wire.messages.delete_records import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
@@ -313,3 +314,23 @@ def test_an_incremental_session_tells_only_what_is_new(
     assert dropped.responses == []
     next_fetch(-1)
     assert next_fetch(4).error_code == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+
+
+def test_records_that_cannot_be_read_fail_their_partition_only(
+    client: RawClient, new_topic: NewTopic
+) -> None:
+    """A value longer than its record: the broker does not look that deep into what it stores."""
+    topic = new_topic()
+    data = bytearray(_batch(b"x" * 100))
+    data[61 + 2 :] = b"\xff" * (len(data) - 61 - 2)
+    data[17:21] = crc32c(memoryview(data)[21:]).to_bytes(4, "big")
+    assert _produce(client, topic, bytes(data)).error_code == 0
+    assert _list_offset(client, topic, 0)[0] == ErrorCode.CORRUPT_MESSAGE
+    assert _list_offset(client, topic, -1)[:2] == (0, 1)
+
+
+def test_a_transactional_batch_belongs_to_no_transaction(client: RawClient, new_topic: NewTopic) -> None:
+    data = build_batch(
+        [(b"k", b"v", -1, ())], producer_id=1, producer_epoch=0, base_sequence=0, transactional=True
+    )
+    assert _produce(client, new_topic(), bytes(data)).error_code == ErrorCode.INVALID_TXN_STATE

@@ -37,6 +37,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 transactional=True,
             ),
             1_000 + number,
+            check=False,
         )
         if number % 10 == 9:
             marker = end_marker(
@@ -50,7 +51,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     open_one = build_batch(
         [(b"a", b"b", 5_000, ())], producer_id=9, producer_epoch=0, base_sequence=0, transactional=True
     )
-    log.append(open_one, 5_000, leader_epoch=2)
+    log.append(open_one, 5_000, leader_epoch=2, check=False)
     log.close()
     return where
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.storage.batches import SMALL, batch, read_all, values
 
 from rota.model import ErrorCode, KafkaError
 from rota.storage import FileRegion, Log, LogConfig
+from rota.wire.crc import crc32c
 from rota.wire.records import build_batch, end_marker, iter_batches, read_header
 
 
@@ -417,7 +419,9 @@ def test_aborted_transactions_are_told(where: Path | None, how: str) -> None:
 
     def write(producer: int, *, transactional: bool = True) -> None:
         log.append(
-            batch(b"x", producer=(producer, 0, sequence[producer]), transactional=transactional), 1_000
+            batch(b"x", producer=(producer, 0, sequence[producer]), transactional=transactional),
+            1_000,
+            check=False,
         )
         sequence[producer] += 1
 
@@ -460,10 +464,74 @@ def test_aborted_transactions_are_told(where: Path | None, how: str) -> None:
 
 def test_start_past_an_open_transaction_is_stable(where: Path | None) -> None:
     log = open_log(where)
-    log.append(batch(b"x", producer=(5, 0, 0), transactional=True), 1_000)
+    log.append(batch(b"x", producer=(5, 0, 0), transactional=True), 1_000, check=False)
     log.append(batch(b"x"), 1_000)
     log.delete_records(2)
     assert log.last_stable_offset == 2
+
+
+def test_clients_may_not_begin_transactions() -> None:
+    data = batch(b"x", producer=(5, 0, 0), transactional=True)
+    assert refused(open_log(None), data) == ErrorCode.INVALID_TXN_STATE
+
+
+def forged(
+    payload: bytes, count: int, *, last_delta: int | None = None, codec: int = 0, at: int = 1_000
+) -> bytearray:
+    """A batch with the right checksum over whatever was put into it."""
+    data = batch(b"x")[:61] + payload
+    struct.pack_into(">i", data, 8, len(data) - 12)
+    struct.pack_into(">hiqq", data, 21, codec, count - 1 if last_delta is None else last_delta, at, at)
+    struct.pack_into(">i", data, 57, count)
+    struct.pack_into(">I", data, 17, crc32c(memoryview(data)[21:]))
+    return data
+
+
+def test_records_that_cannot_be_what_the_header_says_are_refused(where: Path | None) -> None:
+    log = open_log(where)
+    one, two = bytes(batch(b"x")[61:]), bytes(batch(b"x", b"y")[61:])
+    for payload, count in [
+        (b"", 1),
+        (b"", 2**31 - 1),
+        (one, 2**31 - 1),
+        (one, 2),
+        (two, 1),
+        (two, 3),
+        (one + b"\x00", 1),
+        (one[:-1], 1),
+        (b"\xff" * 40, 1),
+        (b"\xff" * 40, 3),
+        (b"\x00" * 40, 2),
+        (b"\x80" * 40, 2),
+        (b"\x01" + bytes(20), 1),
+    ]:
+        assert refused(log, forged(payload, count)) == ErrorCode.INVALID_RECORD, (payload, count)
+    assert refused(log, forged(two, 2, last_delta=2)) == ErrorCode.INVALID_RECORD
+    assert refused(log, forged(two, 1, last_delta=1)) == ErrorCode.INVALID_RECORD
+    for codec in range(1, 5):
+        for payload in (b"", one):
+            assert refused(log, forged(payload, 2**31 - 1, codec=codec)) == ErrorCode.INVALID_RECORD
+    log.append(forged(two, 2), 1_000)
+    assert values(log) == [b"x", b"y"]
+
+
+@pytest.mark.parametrize("codec", [0, 1, 2, 3, 4])
+def test_records_that_cannot_be_read_are_told_as_such(where: Path | None, codec: int) -> None:
+    """What lies in the records is the clients' business; what cannot be read does not end a connection."""
+    log = open_log(where)
+    log.append(forged(b"\x1e" + b"\xff" * 15, 1, codec=codec), 1_000)
+    log.append(batch(b"fine", at=5_000), 1_000)
+    for wanted in (0, 1_000):
+        with pytest.raises(KafkaError) as caught:
+            log.offset_for_timestamp(wanted)
+        assert caught.value.code == ErrorCode.CORRUPT_MESSAGE
+    assert log.offset_for_timestamp(2_000) == (1, 5_000)
+    assert log.max_timestamp() == (1, 5_000)
+    log.append(forged(b"\x1e" + b"\xff" * 15, 1, codec=codec, at=9_000), 1_000)
+    with pytest.raises(KafkaError) as caught:
+        log.max_timestamp()
+    assert caught.value.code == ErrorCode.CORRUPT_MESSAGE
+    assert log.read(0, 10_000).size == log.size
 
 
 def test_two_batches_of_an_idempotent_producer_are_refused() -> None:

@@ -7,14 +7,29 @@ from typing import Final
 from rota.model import ErrorCode, KafkaError
 from rota.storage.config import LogConfig
 from rota.wire import WireError
-from rota.wire.records import BatchHeader, CorruptBatchError, check_batch, iter_records, read_header
+from rota.wire.compression import DEFAULT_LIMIT
+from rota.wire.records import (
+    HEADER_SIZE,
+    BatchHeader,
+    CorruptBatchError,
+    check_batch,
+    check_framing,
+    iter_records,
+    read_header,
+)
 
 __all__ = ["check_batches"]
 
 _FOREVER: Final = 2**63 - 1
+_TRANSACTIONAL: Final = 0x10
 _CONTROL: Final = 0x20
 _CODEC_MASK: Final = 0x07
 _LAST_CODEC: Final = 4
+# Of how many records of a batch the framing is followed: more would cost more than the rest of an append.
+_FOLLOWED: Final = 2
+# No codec makes more than this of a byte (zstd comes near it), and nobody decompresses more than the limit.
+_LARGEST_RATIO: Final = 2**15
+_SMALLEST_RECORD: Final = 7
 
 
 def check_batches(
@@ -36,6 +51,7 @@ def check_batches(
                 )
             if from_client:
                 _check_header(header, config, now_ms)
+                _check_count(data, position, header)
                 if "compact" in config.cleanup_policy or config.message_timestamp_before_max_ms != _FOREVER:
                     _check_records(data, position, config, now_ms)
             position += size
@@ -58,13 +74,14 @@ def _check_header(header: BatchHeader, config: LogConfig, now_ms: int) -> None:
         )
     if header.attributes & _CONTROL:
         raise KafkaError(ErrorCode.INVALID_RECORD, "clients may not write control records")
-    if header.producer_id >= 0:
-        if header.base_sequence < 0 or header.producer_epoch < 0:
-            raise KafkaError(
-                ErrorCode.INVALID_RECORD, "a batch with a producer id needs an epoch and a sequence number"
-            )
-    elif header.is_transactional:
-        raise KafkaError(ErrorCode.INVALID_RECORD, "a transactional batch needs a producer id")
+    if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
+        raise KafkaError(
+            ErrorCode.INVALID_RECORD, "a batch with a producer id needs an epoch and a sequence number"
+        )
+    if header.attributes & _TRANSACTIONAL:
+        if header.producer_id < 0:
+            raise KafkaError(ErrorCode.INVALID_RECORD, "a transactional batch needs a producer id")
+        raise KafkaError(ErrorCode.INVALID_TXN_STATE, "there are no transactions: the batch belongs to none")
     if header.attributes & _CODEC_MASK > _LAST_CODEC:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
     if config.message_timestamp_type == "LogAppendTime":
@@ -75,6 +92,22 @@ def _check_header(header: BatchHeader, config: LogConfig, now_ms: int) -> None:
         raise KafkaError(
             ErrorCode.INVALID_TIMESTAMP,
             f"timestamp {header.max_timestamp} is too far in the future (message.timestamp.after.max.ms)",
+        )
+
+
+def _check_count(data: memoryview, position: int, header: BatchHeader) -> None:
+    """Whether the records can be as many as the header claims: offsets are given out by that number."""
+    if not header.attributes & _CODEC_MASK:
+        try:
+            check_framing(data, position, header, _FOLLOWED)
+        except CorruptBatchError as error:
+            raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from error
+        return
+    largest = min((header.size - HEADER_SIZE) * _LARGEST_RATIO, DEFAULT_LIMIT)
+    if header.record_count * _SMALLEST_RECORD > largest:
+        raise KafkaError(
+            ErrorCode.INVALID_RECORD,
+            f"{header.record_count} records do not fit into a compressed batch of {header.size} bytes",
         )
 
 

@@ -20,7 +20,7 @@ from rota.storage.producer_files import append_aborted, write_snapshot
 from rota.storage.producers import AbortedTransaction, Producers, ProducerState
 from rota.storage.segment import Segment, file_name
 from rota.storage.stores import FileRegion, FileStore
-from rota.wire.records import BatchHeader, iter_records, read_end_marker, restamp, set_append_time
+from rota.wire.records import BatchHeader, read_end_marker, restamp, set_append_time
 
 __all__ = ["AppendInfo", "Log", "Slice"]
 
@@ -107,7 +107,8 @@ class Log:
     ) -> AppendInfo:
         """Append one batch or several, stamped in place with their offsets (and time, for ``LogAppendTime``).
 
-        ``check`` is for a client's batches: checksum, size, timestamps, sequence numbers, no control records. A
+        ``check`` is for a client's batches: checksum, size, record count, timestamps, sequence numbers, no control
+        records, no transactions. A
         batch that repeats one of its producer's last five is not appended again.
         Raises ``KafkaError``; ``OSError`` if it could not be written, in which case nothing was.
         """
@@ -353,10 +354,10 @@ class Log:
         segment = max(segments, key=lambda each: each.max_timestamp)
         position = segment.find(max(segment.max_timestamp_offset, self.log_start_offset))
         records = [
-            record
-            for record in iter_records(segment.batch_at(position))
-            if record.offset >= self.log_start_offset
+            record for record in segment.records_at(position) if record.offset >= self.log_start_offset
         ]
+        if not records:
+            return None
         latest = max(records, key=lambda record: record.timestamp)
         return latest.offset, latest.timestamp
 

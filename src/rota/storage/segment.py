@@ -15,7 +15,8 @@ from pathlib import Path
 from rota.model import ErrorCode, KafkaError
 from rota.storage.indexes import OffsetIndex, TimeIndex
 from rota.storage.stores import FileRegion, FileStore, MemoryStore, Store
-from rota.wire.records import HEADER_SIZE, BatchHeader, iter_records, read_header
+from rota.wire import WireError
+from rota.wire.records import HEADER_SIZE, BatchHeader, Record, iter_records, read_header
 
 __all__ = ["Segment", "file_name"]
 
@@ -225,8 +226,24 @@ class Segment:
 
     def batch_at(self, position: int) -> bytes | memoryview:
         """The bytes of the batch that begins at ``position``."""
-        header = read_header(self.store.pread(HEADER_SIZE, position))
+        try:
+            header = read_header(self.store.pread(HEADER_SIZE, position))
+        except WireError as error:
+            raise self._damaged(position) from error
         return self.store.pread(header.size, position)
+
+    def records_at(self, position: int) -> Iterator[Record]:
+        """The records of the batch that begins at ``position``.
+
+        Raises ``KafkaError`` CORRUPT_MESSAGE where they are malformed: of what a client wrote, not all is looked at.
+        """
+        try:
+            yield from iter_records(self.batch_at(position))
+        except WireError as error:
+            raise KafkaError(
+                ErrorCode.CORRUPT_MESSAGE,
+                f"segment {self.base_offset}: the batch at byte {position} cannot be read: {error}",
+            ) from error
 
     def region(self, position: int, length: int) -> list[FileRegion | memoryview]:
         return self.store.region(position, length)
@@ -241,7 +258,7 @@ class Segment:
         for position, header in self.scan(self.find(start)):
             if header.max_timestamp < timestamp:
                 continue
-            for record in iter_records(self.batch_at(position)):
+            for record in self.records_at(position):
                 if record.timestamp >= timestamp and record.offset >= from_offset:
                     return record.offset, record.timestamp
         return None

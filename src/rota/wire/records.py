@@ -29,6 +29,7 @@ __all__ = [
     "Record",
     "build_batch",
     "check_batch",
+    "check_framing",
     "end_marker",
     "iter_batches",
     "iter_records",
@@ -52,6 +53,8 @@ _MARKER_VALUE = struct.Struct(">hi")
 # Where things lie in a batch, and how many bytes come before what batch_length counts.
 _EPOCH_AT, _MAGIC_AT, _CRC_AT, _ATTRIBUTES_AT, _MAX_TIMESTAMP_AT = 12, 16, 17, 21, 35
 _LENGTH_PREFIX = 12
+# A record's length, its attributes, two deltas, the lengths of key and value, the number of headers.
+_SMALLEST_RECORD = 7
 _CODEC_MASK, _APPEND_TIME, _TRANSACTIONAL, _CONTROL, _DELETE_HORIZON = 0x07, 0x08, 0x10, 0x20, 0x40
 
 
@@ -214,6 +217,45 @@ def iter_records(buf: Buffer, pos: int = 0, *, limit: int = DEFAULT_LIMIT) -> It
         yield record
     if at != len(data):
         raise CorruptBatchError(f"{len(data) - at} bytes follow a batch's last record")
+
+
+def check_framing(buf: Buffer, pos: int, header: BatchHeader, at_most: int) -> None:
+    """Whether the batch at ``pos``, not compressed, can hold the records that its header claims.
+
+    Only the lengths of the first ``at_most`` records are followed. If those are all, they must fill the batch;
+    if not, what is left must have room for the others. Raises ``CorruptBatchError``.
+    """
+    at, end = pos + HEADER_SIZE, pos + header.batch_length + _LENGTH_PREFIX
+    count = header.record_count
+    looked_at = min(count, at_most)
+    try:
+        for _ in range(looked_at):
+            byte = buf[at]
+            at += 1
+            length = byte & 0x7F
+            if byte >= 0x80:
+                byte = buf[at]
+                at += 1
+                length |= (byte & 0x7F) << 7
+                shift = 14
+                while byte >= 0x80:
+                    byte = buf[at]
+                    at += 1
+                    length |= (byte & 0x7F) << shift
+                    shift += 7
+            # Zigzag: an even number is twice the length.
+            if length & 1 or length < 2 * (_SMALLEST_RECORD - 1):
+                raise CorruptBatchError("a record's length is wrong")
+            at += length >> 1
+            if at > end:
+                raise CorruptBatchError("a record is longer than its batch")
+    except IndexError as error:
+        raise CorruptBatchError("a batch has fewer records than it claims") from error
+    if count == looked_at:
+        if at != end:
+            raise CorruptBatchError(f"{end - at} bytes follow a batch's last record")
+    elif end - at < (count - looked_at) * _SMALLEST_RECORD:
+        raise CorruptBatchError(f"{count} records do not fit into a batch of {header.size} bytes")
 
 
 def _read_record(

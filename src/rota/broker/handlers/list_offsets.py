@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rota.model import ErrorCode
+from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.list_offsets import (
     ListOffsetsPartition,
     ListOffsetsPartitionResponse,
@@ -59,7 +59,10 @@ def _answer(
         return _failure(partition, ErrorCode.UNKNOWN_LEADER_EPOCH)
     if 0 <= partition.current_leader_epoch < broker.leader_epoch:
         return _failure(partition, ErrorCode.FENCED_LEADER_EPOCH)
-    offset, timestamp = _find(log, partition.timestamp, committed_only=committed_only)
+    try:
+        offset, timestamp = _find(log, partition.timestamp, committed_only=committed_only)
+    except KafkaError as error:
+        return _failure(partition, error.code)
     return ListOffsetsPartitionResponse(
         partition_index=partition.partition_index,
         timestamp=timestamp,
