@@ -18,6 +18,7 @@ from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.brokers import BrokerUnderTest
 
@@ -111,3 +112,42 @@ def test_refuses_a_topic_that_no_lab_made(place: Place) -> None:
     assert done.returncode == 1
     assert f"refusing to write into the topic {place.topic}" in done.stderr
     assert place.has_topic()
+
+
+def test_a_refused_lab_leaves_what_an_earlier_one_kept(place: Place) -> None:
+    findings(place.lab("--keep"))
+    done = place.lab("--partitions", "4")
+    assert done.returncode == 1
+    assert f"the topic {place.topic} of an earlier lab has 3 partitions, not 4" in done.stderr
+    assert place.cluster.partition_counts([place.topic]) == {place.topic: 3}
+    assert place.has_group()
+    findings(place.lab())  # and this one takes it over
+    assert not place.has_topic()
+
+
+def test_has_names_of_its_own_there(place: Place, tmp_path: Path) -> None:
+    """A tour makes the very topic that the embedded lab uses; a lab elsewhere neither wants nor touches it."""
+    tour = "web-events-partitioned"
+    made = place.cluster.create_topic(tour, partitions=1, if_not_exists=True)
+    try:
+        command = [sys.executable, "-m", "rota", "lab", "-b", place.cluster.bootstrap, "--json"]
+        done = subprocess.run(
+            [*command, "--duration", "4"], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert findings(done)["partitions"][0]["partition"] == "rota-lab-web-events-0"
+        assert "topic is rota-lab-web-events, its group rota-lab." in done.stderr
+        assert place.cluster.partition_counts([tour])[tour] == 1
+
+        done = subprocess.run(
+            [*command, "--topic", tour, "--svg", str(tmp_path / "lab.svg")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "no lab made it" in done.stderr
+        assert list(tmp_path.iterdir()) == [], "a lab that did not start leaves no empty picture"
+    finally:
+        if made:
+            place.cluster.delete_topics([tour])

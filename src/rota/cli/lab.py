@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from rota.cli.options import FiniteRange
 from rota.cli.output import emit, emit_json, note
 from rota.model import RotaError
 
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["lab"]
 
+NAMES = {"topic": "web-events-partitioned", "group": "web-events-group"}
+"""On the broker of its own, where nobody else has names."""
+
+NAMES_ELSEWHERE = {"topic": "rota-lab-web-events", "group": "rota-lab"}
+"""On somebody's Kafka: names that nobody gives to topics and groups of another kind."""
+
+
+def _default(what: str) -> str:
+    return f"[default: {NAMES[what]}; with --bootstrap-server: {NAMES_ELSEWHERE[what]}]"
+
 
 @click.command()
 @click.option(
@@ -32,7 +43,7 @@ __all__ = ["lab"]
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 2000),
+    type=FiniteRange(0, 2000),
     default=30.0,
     show_default=True,
     metavar="N",
@@ -40,7 +51,7 @@ __all__ = ["lab"]
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(1),
+    type=FiniteRange(1),
     metavar="SECONDS",
     help="End after this time, even in the middle of the script.",
 )
@@ -77,7 +88,7 @@ __all__ = ["lab"]
 )
 @click.option(
     "--handler",
-    type=click.FloatRange(0, 2000),
+    type=FiniteRange(0, 2000),
     default=10.0,
     show_default=True,
     metavar="MS",
@@ -86,7 +97,7 @@ __all__ = ["lab"]
 @click.option("--users", type=click.IntRange(1), default=100, show_default=True, help="Keys of the events.")
 @click.option(
     "--skew",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.0,
     show_default=True,
     metavar="S",
@@ -120,12 +131,8 @@ __all__ = ["lab"]
     metavar="FILE",
     help="Client properties for that Kafka (security.protocol=…, sasl.…).",
 )
-@click.option(
-    "--topic", default="web-events-partitioned", show_default=True, metavar="NAME", help="The lab's topic."
-)
-@click.option(
-    "--group", default="web-events-group", show_default=True, metavar="NAME", help="The lab's group."
-)
+@click.option("--topic", metavar="NAME", help=f"The lab's topic.  {_default('topic')}")
+@click.option("--group", metavar="NAME", help=f"The lab's group.  {_default('group')}")
 @click.option(
     "--keep", is_flag=True, help="With --bootstrap-server: do not delete group and topic at the end."
 )
@@ -174,6 +181,10 @@ def _run(
 
     with Lab(settings) as stage:
         _announce(settings, say)
+        if settings.bootstrap is not None:
+            say(
+                f"At {settings.bootstrap} the lab's own topic is {settings.topic}, its group {settings.group}."
+            )
         stage.start()
         say(f"Cluster {stage.bootstrap}, topic {settings.topic}, group {settings.group}.")
         if live:
@@ -189,7 +200,9 @@ def _run(
         _write_files(session, svg, timeline, say)
     for line in stage.notes:
         note(f"left behind: {line}")
-    return exit_code(summary)
+    if stage.trouble:
+        note(f"error: {stage.trouble}")
+    return exit_code(summary, stage.trouble)
 
 
 def _settings(
@@ -199,6 +212,8 @@ def _settings(
     duration: float | None,
     bootstrap_server: str | None,
     command_config: Path | None,
+    topic: str | None,
+    group: str | None,
     **options: Any,
 ) -> LabSettings:
     from rota.cluster import client_properties
@@ -211,7 +226,10 @@ def _settings(
         )
     properties = client_properties(read_properties(command_config)) if command_config is not None else {}
     properties.pop("bootstrap.servers", None)
+    names = NAMES if bootstrap_server is None else NAMES_ELSEWHERE
     return LabSettings(
+        topic=names["topic"] if topic is None else topic,
+        group=names["group"] if group is None else group,
         session_timeout_ms=session_timeout,
         auto_commit_interval_ms=auto_commit_interval,
         handler_delay_ms=handler,
@@ -234,7 +252,7 @@ def _report(session: Session, summary: Summary, *, as_json: bool) -> None:
 
     if as_json:
         changed = {change.name: change.value for change in session.lab.settings.changes()}
-        emit_json(summary_document(summary, changed_settings=changed))
+        emit_json(summary_document(summary, session.lab.trouble, changed_settings=changed))
         return
     emit()
     for line in summary_lines(summary):
@@ -265,9 +283,12 @@ def _check_writable(path: Path | None) -> None:
     """Find out before the lab, not after it, that its results have nowhere to go."""
     if path is None:
         return
+    new = not path.exists()
     try:
         with path.open("ab"):
             pass
+        if new:
+            path.unlink()  # it comes with the results, should there be any
     except OSError as error:
         raise RotaError(f"cannot write {path}: {error.strerror}", exit_code=2) from None
 
