@@ -35,11 +35,22 @@ _WORDS: dict[int, str] = {
 }
 
 
+_WRONG_USAGE = frozenset(
+    {
+        ClientError.TOPIC_EXCEPTION,
+        ClientError.INVALID_PARTITIONS,
+        ClientError.INVALID_REPLICATION_FACTOR,
+        ClientError.INVALID_CONFIG,
+    }
+)
+"""What no cluster would do: the words of the question are wrong."""
+
+
 class ClusterError(RotaError):
     """What a cluster would not do; ``code`` is Kafka's (or librdkafka's, below zero) error code."""
 
     def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
+        super().__init__(message, exit_code=2 if code in _WRONG_USAGE else 1)
         self.code = code
 
 
