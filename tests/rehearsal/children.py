@@ -24,6 +24,11 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def command_line(pid: int) -> str:
+    """What a process was started as."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
 def all_gone(pids: set[int], within_s: float = 5.0) -> bool:
     """Whether every one of these processes ends within the time."""
     deadline = time.monotonic() + within_s

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from tests.rehearsal.children import all_gone, descendants
+from tests.rehearsal.children import all_gone, command_line, descendants
 
 from rota.rehearsal.folder import Folder
 from rota.timeline import Timeline
@@ -123,7 +123,7 @@ def test_ends_cleanly_when_asked_to(number: signal.Signals) -> None:
             rest = lab.stdout.read()
         assert "The producer stops" in rest
         assert "Nothing was lost" in rest or "Nothing was produced" in rest
-        assert lab.returncode == 0
+        assert lab.returncode == (0 if "Nothing was lost" in rest else 1)
         assert all_gone(children)
         assert list(Path(directory).iterdir()) == []
 
@@ -151,18 +151,76 @@ def test_actors_end_when_their_director_is_killed_and_the_next_lab_cleans_up(
         assert not left.exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody wakes it")
+def test_a_frozen_consumer_does_not_outlive_its_director() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        lab = subprocess.Popen(
+            LAB, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": directory}
+        )
+        with lab:
+            assert lab.stdout is not None
+            for line in lab.stdout:
+                if "Generation" in line:
+                    break
+            children = descendants(lab.pid)
+            for pid in children:
+                if "actors.consumer" in command_line(pid):
+                    os.kill(pid, signal.SIGSTOP)
+            lab.kill()
+        assert all_gone(children, within_s=60)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--svg", "/nowhere/lab.svg"], "cannot write /nowhere/lab.svg"),
         (["--command-config", "x"], "--command-config is for the Kafka of --bootstrap-server"),
         (["--consumers", "10"], "10"),
-        (["-b", "127.0.0.1:1"], "127.0.0.1:1"),
+        (["--rate", "nan"], "'nan' is not a finite number"),
+        (["--handler", "nan"], "'nan' is not a finite number"),
+        (["--skew", "inf"], "'inf' is not a finite number"),
+        (["--duration", "inf"], "'inf' is not a finite number"),
+        (["--group", ""], "--group wants a name, not ''"),
+        (["--topic", ""], "--topic wants a name, not ''"),
+        (["--topic", "a/b"], "could not create topic a/b"),
     ],
 )
 def test_says_in_one_line_what_is_wrong(arguments: list[str], words: str) -> None:
     done = subprocess.run([*LAB, *arguments], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
+
+
+def test_a_cluster_that_is_not_there_is_no_wrong_usage() -> None:
+    done = subprocess.run(
+        [*LAB, "-b", "127.0.0.1:1"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_lab_whose_producer_dies_says_so_ends_and_fails() -> None:
+    with subprocess.Popen([*LAB, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as lab:
+        assert lab.stderr is not None
+        for line in lab.stderr:
+            if "Generation" in line:
+                break
+        (producer,) = (pid for pid in descendants(lab.pid) if "actors.producer" in command_line(pid))
+        os.kill(producer, signal.SIGKILL)
+        output, story = lab.communicate(timeout=120)
+    assert lab.returncode == 1
+    assert "The producer ended by itself: exit code -9." in story
+    assert story.splitlines()[-1] == "error: the producer ended by itself: exit code -9"
+    found = json.loads(output)
+    assert (found["verdict"], found["lost"], found["waiting"]) == ("failed", 0, 0)
+    assert found["trouble"] == "the producer ended by itself: exit code -9"
+
+
+def test_a_lab_that_produced_nothing_has_shown_nothing() -> None:
+    command = [*LAB, "--rate", "0", "--duration", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: nothing was produced: the rate is 0\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rota.cli.lazy import LazyGroup
-from rota.cli.options import cluster_options, json_option
+from rota.cli.options import FiniteRange, cluster_options, json_option
 from rota.cli.output import emit, emit_json, note
 from rota.model import RotaError
 
@@ -112,7 +112,7 @@ def list_groups(state: str | None, kind: str | None, as_json: bool, cluster: Clu
 @click.option("--verbose", is_flag=True, help="More columns: epochs and assignments.")
 @click.option(
     "--watch",
-    type=click.FloatRange(min=0.1),
+    type=FiniteRange(min=0.1),
     metavar="SECONDS",
     help="Look again every so often, until Ctrl+C.",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,11 +16,22 @@ if TYPE_CHECKING:
 
     from rota.cluster import Cluster
 
-__all__ = ["cluster_options", "json_option", "key_values"]
+__all__ = ["FiniteRange", "cluster_options", "json_option", "key_values"]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+
+
+class FiniteRange(click.FloatRange):
+    """A ``FloatRange`` without ``nan``, which is in every range, and without ``inf``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or a usage error."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 def cluster_options(command: _F) -> _F:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rota.cli.ending import StopRequest
-from rota.cli.options import cluster_options, json_option, key_values
+from rota.cli.options import FiniteRange, cluster_options, json_option, key_values
 from rota.cli.outage import Outage
 from rota.cli.output import count_of, emit, emit_json, note, table
 from rota.model import RotaError
@@ -73,13 +73,13 @@ class Tally:
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="N",
     help="Records a second; 0 = as fast as it goes.  [default: 10 with --events, else 0]",
 )
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N records.")
 @click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after this time."
+    "--duration", type=FiniteRange(min=0, min_open=True), metavar="SECONDS", help="Stop after this time."
 )
 @click.option(
     "--keys",
@@ -91,7 +91,7 @@ class Tally:
 )
 @click.option(
     "--skew",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=0.0,
     show_default=True,
     metavar="S",

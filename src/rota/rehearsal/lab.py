@@ -47,6 +47,8 @@ class Lab:
         self.rate = settings.rate
         self.ending = False
         self.notes: list[str] = []
+        self.trouble = ""
+        """Why this lab shows nothing, whatever its figures say; empty while all is well."""
         self.bootstrap = settings.bootstrap or ""
         self._folder = Folder()
         self._directory = self._folder.path
@@ -72,8 +74,8 @@ class Lab:
         self._cluster = Cluster(self.bootstrap, self.settings.client_properties)
         if self._broker is None:
             check_free(self._cluster, self.settings)
-        self._ours = True
-        self._cluster.create_topic(
+        # What a kept lab left is its user's until everything was found to fit; a topic made just now is ours.
+        self._ours = self._cluster.create_topic(
             self.settings.topic, partitions=self.settings.partitions, if_not_exists=True
         )
         counts = self._cluster.partition_counts([self.settings.topic])
@@ -82,6 +84,7 @@ class Lab:
                 f"the topic {self.settings.topic} of an earlier lab has {counts[self.settings.topic]} partitions, "
                 f"not {self.settings.partitions}; delete it or choose another name with --topic"
             )
+        self._ours = True
         if self._broker is None:
             self._watch = GroupWatch(self._cluster, self.settings.group)
         self._start_producer()
@@ -143,6 +146,7 @@ class Lab:
         if self._watch is not None:
             found += self._watch.read()
         found += self._ended()
+        self._watch_producer()
         found.sort(key=lambda event: event.at_ms)
         self.timeline.extend(found)
         self.events += found
@@ -164,6 +168,20 @@ class Lab:
                 words = seat.actor.last_words() or f"exit code {seat.actor.exit_code}"
                 found.append(Fault(clock_ms(), seat.name, FaultKind.CRASHED, words))
         return found
+
+    def _watch_producer(self) -> None:
+        producer = self._producer
+        if producer is None or producer.running or self.ending or self.trouble:
+            return
+        words = producer.last_words() or f"exit code {producer.exit_code}"
+        self.trouble = f"the producer ended by itself: {words}"
+
+    def nothing_produced(self) -> str:
+        """Why no record was acknowledged, as far as anybody knows."""
+        if self.rate == 0:
+            return "nothing was produced: the rate is 0"
+        said = self._producer.last_words() if self._producer is not None else ""
+        return f"nothing was produced: {said}" if said else "nothing was produced before the end"
 
     # Orders
 

@@ -14,9 +14,9 @@ __all__ = ["exit_code", "summary_document", "summary_lines"]
 MOST_LINES = 8
 
 
-def exit_code(summary: Summary) -> int:
-    """1 if an acknowledged record was lost, or was still unread at the end; else 0."""
-    return 1 if summary.lost or summary.waiting else 0
+def exit_code(summary: Summary, trouble: str = "") -> int:
+    """1 if an acknowledged record was lost or still unread at the end, if there was none, or on ``trouble``."""
+    return 1 if summary.lost or summary.waiting or not summary.produced or trouble else 0
 
 
 def summary_lines(summary: Summary) -> list[str]:
@@ -46,10 +46,10 @@ def summary_lines(summary: Summary) -> list[str]:
     return lines
 
 
-def summary_document(summary: Summary, **more: Any) -> dict[str, Any]:
+def summary_document(summary: Summary, trouble: str = "", **more: Any) -> dict[str, Any]:
     """What was measured, for programs; ``more`` goes in front."""
-    code = exit_code(summary)
-    return {"verdict": "failed" if code else "passed", **more, **summary.to_dict()}
+    verdict = "failed" if exit_code(summary, trouble) else "passed"
+    return {"verdict": verdict, **({"trouble": trouble} if trouble else {}), **more, **summary.to_dict()}
 
 
 def _rebalances(summary: Summary) -> list[str]:
@@ -79,7 +79,7 @@ def _verdict(summary: Summary) -> str:
             "they are still in the log."
         )
     if not summary.produced:
-        return "Nothing was produced, so nothing could be lost."
+        return "Nothing was produced, so nothing was shown."
     return f"Nothing was lost: each of the {summary.produced:,} acknowledged records was processed."
 
 

@@ -66,6 +66,9 @@ class Session:
         if now_ms >= self._pauses_due_ms:
             self._pauses_due_ms = now_ms + PAUSES_EVERY_MS
             lines += [Line(at_ms, text) for at_ms, text in self._story.pauses(self.lab.timeline.pauses())]
+        if self.lab.trouble and not self.lab.ending:
+            lines.append(Line(now_ms, f"{self.lab.trouble[:1].upper()}{self.lab.trouble[1:]}.", loud=True))
+            lines += self.end()
         if self.lab.ending:
             self._finish(now_ms)
         else:
@@ -89,7 +92,10 @@ class Session:
         """The findings, from all that was recorded, each event in its place."""
         self.lab.stop_all()
         self._tell(self.lab.pump())
-        return self.whole().summary()
+        summary = self.whole().summary()
+        if not summary.produced and not self.lab.trouble:
+            self.lab.trouble = self.lab.nothing_produced()
+        return summary
 
     def whole(self) -> Timeline:
         """Everything recorded so far as one timeline."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,6 +67,12 @@ class LabSettings:
         """Refuse what cannot work, in one line that says what would."""
         if not 1 <= self.consumers <= MOST_CONSUMERS:
             raise RotaError(f"--consumers goes from 1 to {MOST_CONSUMERS}, not {self.consumers}", exit_code=2)
+        for option, name in (("--topic", self.topic), ("--group", self.group)):
+            if not name.strip():
+                raise RotaError(f"{option} wants a name, not {name!r}", exit_code=2)
+        for option, number in (("--rate", self.rate), ("--handler", self.handler_delay_ms)):
+            if not math.isfinite(number) or number < 0:
+                raise RotaError(f"{option} wants a number from 0 on, not {number}", exit_code=2)
         if self.session_timeout_ms < 1_000:
             raise RotaError(
                 f"--session-timeout {self.session_timeout_ms} is in milliseconds and at least 1000",

@@ -2,11 +2,13 @@
 
 ``delay 50`` sets the handler's delay in milliseconds, ``rate 200`` the producer's records a second. The end of
 standard input means that the director is gone, and SIGTERM that it asks politely: both stop the actor, which
-finishes what it has begun. SIGINT is ignored: Ctrl+C is the director's to interpret.
+finishes what it has begun. SIGINT is ignored: Ctrl+C is the director's to interpret. A frozen actor (SIGSTOP)
+could not see that its director is gone: the kernel wakes it then.
 """
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import sys
 import threading
@@ -44,6 +46,7 @@ class Steering:
 
     def listen(self, lines: IO[str]) -> None:
         """Obey signals from now on, and lines until they end."""
+        _wake_without_parent()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.stop("SIGTERM"))
         threading.Thread(target=self._read, args=(lines,), name="steering", daemon=True).start()
@@ -52,6 +55,15 @@ class Steering:
         for line in lines:
             self.obey(line)
         self.stop("its director is gone")
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _wake_without_parent() -> None:
+    """Have SIGCONT sent to this process when its parent ends, however it ends (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def _is_number(text: str) -> bool:
