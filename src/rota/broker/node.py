@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -119,8 +120,8 @@ async def _warm_up(node: Node) -> None:
 def _say_ready(node: Node) -> None:
     try:
         print(f"rota broker ready on {node.bootstrap_servers}", flush=True)  # noqa: T201 - its one line
-    except BrokenPipeError:
-        sys.stdout = None  # nobody reads it; the log on stderr goes on
+    except OSError:  # nobody reads it, or it cannot be written; the log on stderr says the address too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _writer(sink: IO[str]) -> Callable[[Event], None]:

@@ -30,6 +30,7 @@ def run(arguments: list[str]) -> int:
     from rota.cli.root import PipeClosedError, root
     from rota.model import RotaError
 
+    _open_standard_streams()
     try:
         result = root.main(arguments, prog_name="rota", standalone_mode=False)
         sys.stdout.flush()
@@ -42,7 +43,11 @@ def run(arguments: list[str]) -> int:
     except RotaError as error:
         return _failed(str(error), error.exit_code)
     except (BrokenPipeError, PipeClosedError):
-        return _pipe_closed()
+        _discard_output()  # whoever read it has had enough (`| head`): stop without a word
+        return 0
+    except OSError as error:  # /dev/full, a full disk
+        _discard_output()
+        return _failed(f"{error.filename or 'cannot go on'}: {error.strerror or error}", 1)
     return result if isinstance(result, int) else 0
 
 
@@ -60,12 +65,20 @@ def _usage_error(error: object) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
     print("error:", " ".join(message.split()), file=sys.stderr)  # noqa: T201
     return code
 
 
-def _pipe_closed() -> int:
-    """Whoever read our output has had enough (``| head``): stop without a word, now and at exit."""
+def _discard_output() -> None:
+    """Nobody takes our output: let it go nowhere, now and at the interpreter's end, which would complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+
+
+def _open_standard_streams() -> None:
+    """Whoever closed one (``>&-``) wants nothing there; the next file opened must not take its number."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
