@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -243,7 +244,67 @@ def test_open_files_are_few(tmp_path: Path) -> None:
     for wanted in range(1_000, 1_200, 7):
         again.offset_for_timestamp(wanted)
         again.read(wanted - 1_000, 100)
-    again.flush_closed()
+    again.flush_closed(again.unflushed_closed())
     assert open_files() <= 6
     again.close()
     assert open_files() == 0
+
+
+@pytest.mark.parametrize("left", [0, 1, 3])
+def test_closed_segment_that_lost_whole_batches_ends_the_log(tmp_path: Path, left: int) -> None:
+    """It is cut where a batch ends: all that is left is whole, and yet offsets are missing."""
+    log = write(tmp_path, 30)
+    whole = values(log)
+    second = log.segments[1]
+    ends = [0, *(position + header.size for position, header in second.scan())]
+    assert len(log.segments) > 3
+    assert len(ends) > left + 1
+    with (tmp_path / file_name(second.base_offset, ".log")).open("r+b") as file:
+        file.truncate(ends[left])
+    again = recover(tmp_path)
+    end = second.base_offset + 2 * left
+    assert again.log_end_offset == end
+    assert values(again) == whole[:end]
+    assert again.append(batch(b"next"), 9_000).base_offset == end
+    assert [record.offset for record in read_all(recover(tmp_path))] == list(range(end + 1))
+
+
+def test_closed_segment_that_is_gone_ends_the_log(tmp_path: Path) -> None:
+    log = write(tmp_path, 30)
+    (tmp_path / file_name(log.bases[2], ".log")).unlink()
+    assert recover(tmp_path).log_end_offset == log.bases[2]
+
+
+def test_holes_of_a_compacted_log_are_kept(tmp_path: Path) -> None:
+    log = write(tmp_path, 30)
+    second = log.segments[1]
+    *_, (position, _) = second.scan()
+    with (tmp_path / file_name(second.base_offset, ".log")).open("r+b") as file:
+        file.truncate(position)
+    again = Log.open(tmp_path, replace(SMALL, cleanup_policy=("compact",)), now_ms=9_000)
+    assert again.log_end_offset == 60
+    assert len(again.segments) == len(log.segments)
+
+
+def test_base_offset_that_was_flipped_ends_the_log(tmp_path: Path) -> None:
+    """The checksum does not cover it."""
+    log = write(tmp_path, 30)
+    position = log.segments[1].find(log.bases[1] + 2)
+    path = tmp_path / file_name(log.bases[1], ".log")
+    data = bytearray(path.read_bytes())
+    data[position + 6] ^= 1
+    path.write_bytes(data)
+    assert recover(tmp_path).log_end_offset == log.bases[1] + 2
+
+
+def test_segment_closed_while_others_are_synced_is_not_taken_for_synced(tmp_path: Path) -> None:
+    log = write(tmp_path, 10)
+    unflushed = log.unflushed_closed()
+    point = log.bases[-1]
+    while log.bases[-1] == point:
+        log.append(batch(b"more"), 1_000)
+    log.flush_closed(unflushed)
+    assert log.recovery_point == point
+    log.flush_closed(log.unflushed_closed())
+    assert log.recovery_point == log.bases[-1]
+    assert log.unflushed_closed().stores == []

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rota.broker.broker import Broker
     from rota.storage import Log
+    from rota.storage.log import Unflushed
 
 __all__ = ["Flusher"]
 
@@ -43,7 +44,8 @@ class Flusher:
 
     def _start(self) -> None:
         logs = [each for _, each in self._broker.topics.logs() if len(each.segments) > 1]
-        work = self._pool.submit(_flush, logs)
+        # What is to be synced is decided here: the logs go on while the thread works.
+        work = self._pool.submit(_flush, [(each, each.unflushed_closed()) for each in logs])
         work.add_done_callback(self._flushed)
 
     def _flushed(self, _work: Future[None]) -> None:
@@ -60,10 +62,10 @@ class Flusher:
         self._plan()
 
 
-def _flush(logs: list[Log]) -> None:
-    for each in logs:
+def _flush(logs: list[tuple[Log, Unflushed]]) -> None:
+    for each, unflushed in logs:
         try:
-            each.flush_closed()
+            each.flush_closed(unflushed)
         except (OSError, ValueError) as error:
             # Deleted meanwhile, or a failing disk: the recovery point stays, and a restart checks more.
             log.info("a log could not be synced: %s", error)

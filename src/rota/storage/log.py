@@ -19,10 +19,10 @@ from rota.storage.epochs import LeaderEpochs
 from rota.storage.producer_files import append_aborted, write_snapshot
 from rota.storage.producers import AbortedTransaction, Producers, ProducerState
 from rota.storage.segment import Segment, file_name
-from rota.storage.stores import FileRegion, FileStore
+from rota.storage.stores import FileRegion, FileStore, Store
 from rota.wire.records import BatchHeader, read_end_marker, restamp, set_append_time
 
-__all__ = ["AppendInfo", "Log", "Slice"]
+__all__ = ["AppendInfo", "Log", "Slice", "Unflushed"]
 
 _MAX_INT32 = 2**31 - 1
 _LOAD_BYTES = 1024 * 1024
@@ -43,6 +43,13 @@ class Slice(NamedTuple):
 
     chunks: list[FileRegion | memoryview]
     size: int
+
+
+class Unflushed(NamedTuple):
+    """Closed segments that may not be on the disk, and the offset that the log is safe up to when they are."""
+
+    stores: list[Store]
+    end_offset: int
 
 
 class Log:
@@ -466,13 +473,15 @@ class Log:
             self.epochs.save()
         self.recovery_point = self.log_end_offset
 
-    def flush_closed(self) -> None:
+    def unflushed_closed(self) -> Unflushed:
+        """What ``flush_closed`` has to do, as it is now: segments are closed and dropped while it works."""
+        return Unflushed([each.store for each in self._unflushed(self.segments[:-1])], self.bases[-1])
+
+    def flush_closed(self, unflushed: Unflushed) -> None:
         """Bring closed segments to the disk. Another thread may do this: it takes long, and nothing waits for it."""
-        closed = self.segments[:-1]
-        end = self.bases[-1]
-        for segment in self._unflushed(closed):
-            segment.store.flush()
-        self.recovery_point = max(self.recovery_point, end)
+        for store in unflushed.stores:
+            store.flush()
+        self.recovery_point = max(self.recovery_point, unflushed.end_offset)
 
     def _unflushed(self, segments: Sequence[Segment]) -> list[Segment]:
         return [segment for segment in segments if segment.next_offset > self.recovery_point]

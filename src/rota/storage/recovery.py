@@ -1,8 +1,9 @@
 """Opening a log that an earlier run has left in a directory.
 
 After a clean shutdown nothing is read but names, sizes and the last segment's index. After a crash everything past
-the recovery point is read: the log ends where the first batch is not whole or its checksum is wrong, what follows is
-cut off, and indexes, producers and leader epochs are made again from the batches.
+the recovery point is read: the log ends where the first batch is not whole, its checksum is wrong, or (unless the
+topic is compacted) offsets are missing before it. What follows is cut off, and indexes, producers and leader epochs
+are made again from the batches.
 """
 
 from __future__ import annotations
@@ -91,9 +92,17 @@ def _open_segments(log: Log, recover_from: int | None) -> None:
         is_whole = _recover(log, segment)
         if number < last:
             segment.write_indexes()
+            if not _may_have_holes(log) and segment.next_offset != log.bases[number + 1]:
+                # It lost its end just where a batch ends.
+                is_whole = False
         if not is_whole:
             _drop_after(log, number)
             break
+
+
+def _may_have_holes(log: Log) -> bool:
+    """Whether offsets may be missing between batches: Kafka's compaction, which may have been at work, leaves it so."""
+    return "compact" in log.config.cleanup_policy
 
 
 def _drop_after(log: Log, number: int) -> None:
@@ -108,12 +117,13 @@ def _drop_after(log: Log, number: int) -> None:
 def _recover(log: Log, segment: Segment) -> bool:
     """Read a segment up to where it is no longer whole and cut the rest; whether nothing had to be cut.
 
-    Whole are batches that are complete, have the right checksum, and rise in their offsets.
+    Whole are batches that are complete, have the right checksum, and follow each other in their offsets.
     """
     store = segment.store
     assert isinstance(store, FileStore)
     segment.forget_batches()
     size, position = store.size, 0
+    may_have_holes = _may_have_holes(log)
     if not size:
         return True
     with store.path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
@@ -122,6 +132,8 @@ def _recover(log: Log, segment: Segment) -> bool:
             while position < size:
                 header = check_batch(view, position)
                 if header.base_offset < segment.next_offset or header.last_offset_delta < 0:
+                    break
+                if header.base_offset > segment.next_offset and not may_have_holes:
                     break
                 segment.note(position, header, header.last_offset)
                 if header.leader_epoch > log.epochs.latest:
