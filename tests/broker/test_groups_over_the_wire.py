@@ -284,3 +284,15 @@ def test_a_rebalance_that_is_asked_for_is_in_the_events(wire: Wire) -> None:
         if isinstance(event, RebalanceStarted) and event.group == wire.group
     ]
     assert started[-1].detail == "because"
+
+
+def test_an_assignment_that_is_too_large_to_record_is_refused(wire: Wire) -> None:
+    generation, [(member, member_id)] = wire.stable(1)
+    wire.send_join(member, member_id)
+    generation = wire.joined(member).generation_id
+    too_large = sync_request(wire.group, member_id, generation, {member_id: bytes(3_000_000)})
+    assert member.call(too_large, 5, SyncGroupResponse).error_code == ErrorCode.UNKNOWN_SERVER_ERROR
+    wire.send_join(member, member_id)
+    generation = wire.joined(member).generation_id
+    small = sync_request(wire.group, member_id, generation, {member_id: b"all"})
+    assert member.call(small, 5, SyncGroupResponse).assignment == b"all"

@@ -241,6 +241,14 @@ def test_too_large_batch_is_refused(where: Path | None) -> None:
     assert refused(log, batch(b"a") + batch(bytes(300))) == ErrorCode.MESSAGE_TOO_LARGE
 
 
+def test_too_large_batch_of_our_own_is_refused_as_well() -> None:
+    log = open_log(None, LogConfig(max_message_bytes=200))
+    with pytest.raises(KafkaError) as caught:
+        log.append(batch(bytes(200)), 1_000, check=False)
+    assert caught.value.code == ErrorCode.MESSAGE_TOO_LARGE
+    assert log.append(batch(bytes(100)), 1_000, check=False).base_offset == 0
+
+
 def test_record_from_the_future_is_refused() -> None:
     log = open_log(None, LogConfig(message_timestamp_after_max_ms=100))
     log.append(batch(b"a", at=1_100), 1_000)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rota.broker.event_lines import event_line
 from rota.broker.group_names import OFFSETS_TOPIC
@@ -17,7 +17,7 @@ from rota.broker.held_heartbeats import HeldHeartbeats
 from rota.broker.request import PARKED, Request
 from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
 from rota.coordinator.log_format import decode_record, encode_record
-from rota.model import KafkaError, TopicPartition
+from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.timeline.events import RebalanceStarted
 from rota.wire import WireError
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from rota.wire.schema import Message
 
 __all__ = ["Groups"]
+
+# The offsets that a deleted topic or a retention takes along are many, and a batch may not be too large.
+_MAX_BATCH_RECORDS: Final = 1000
 
 log = logging.getLogger(__name__)
 
@@ -101,9 +104,10 @@ class Groups:
     def _carry_out(self, outcome: Outcome, own_token: int | None, own: list[Message]) -> None:
         if outcome.records:
             now_ms = self._broker.clock.now_ms()
-            failed = self._append(outcome.records, now_ms)
+            failed, code = self._append(outcome.records, now_ms)
             if failed:
-                outcome = self.coordinator.on_append_failed(outcome._replace(records=tuple(failed)), now_ms)
+                undone = outcome._replace(records=tuple(failed))
+                outcome = self.coordinator.on_append_failed(undone, now_ms, code)
                 # What the coordinator puts right after a failed append records nothing.
                 assert not outcome.records
         for reply in outcome.replies:
@@ -149,19 +153,28 @@ class Groups:
             },
         )
 
-    def _append(self, records: tuple[LogRecord, ...], now_ms: int) -> list[LogRecord]:
-        """Append, and replay what is appended; those records that could not be."""
+    def _append(self, records: tuple[LogRecord, ...], now_ms: int) -> tuple[list[LogRecord], ErrorCode]:
+        """Append, and replay what is appended; those records that could not be, and what to answer then.
+
+        NOT_COORDINATOR lets clients try again; what is too large will be too large again.
+        """
+        code = ErrorCode.NOT_COORDINATOR
         try:
             self.create_log()
         except KafkaError as error:
             log.error("cannot create %s: %s", OFFSETS_TOPIC, error)
-            return list(records)
+            return list(records), code
         by_partition: dict[int, list[LogRecord]] = {}
         count = self._broker.topics.count(OFFSETS_TOPIC)
         for record in records:
             by_partition.setdefault(partition_for(record.group, count), []).append(record)
         failed: list[LogRecord] = []
-        for partition, its_records in by_partition.items():
+        pieces = [
+            (partition, its_records[start : start + _MAX_BATCH_RECORDS])
+            for partition, its_records in by_partition.items()
+            for start in range(0, len(its_records), _MAX_BATCH_RECORDS)
+        ]
+        for partition, its_records in pieces:
             batch = build_batch([(*encode_record(record), now_ms, []) for record in its_records])
             tp = TopicPartition(OFFSETS_TOPIC, partition)
             try:
@@ -169,10 +182,12 @@ class Groups:
             except (OSError, KafkaError) as error:
                 log.error("cannot append to %s: %s", tp, error)
                 failed += its_records
+                if isinstance(error, KafkaError) and error.code == ErrorCode.MESSAGE_TOO_LARGE:
+                    code = ErrorCode.UNKNOWN_SERVER_ERROR
                 continue
             for record in its_records:
                 self.coordinator.replay(record, now_ms)
-        return failed
+        return failed, code
 
     def load(self) -> None:
         """Replay ``__consumer_offsets`` from its start; afterwards every group goes on where it was."""

@@ -44,7 +44,7 @@ def check_batches(
             header = check_batch(data, position) if from_client else read_header(data, position)
             headers.append((position, header))
             size = header.batch_length + 12
-            if size > config.max_message_bytes and from_client:
+            if size > config.max_message_bytes:
                 raise KafkaError(
                     ErrorCode.MESSAGE_TOO_LARGE,
                     f"a batch has {size} bytes, max.message.bytes is {config.max_message_bytes}",
