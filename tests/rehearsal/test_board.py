@@ -7,6 +7,7 @@ from typing import Any
 
 from rota.model import TopicPartition
 from rota.rehearsal.board import Board, Meter, PartitionRow
+from rota.rehearsal.screen import _help
 from rota.timeline import Timeline
 from rota.timeline.events import (
     Assigned,
@@ -62,3 +63,10 @@ def test_a_wait_grows_with_the_clock_though_no_event_comes() -> None:
     first, later = row(3_000, *events).waits_ms, row(5_000, *events).waits_ms
     assert first is not None
     assert later == first + 2_000
+
+
+def test_help_says_when_a_static_members_stop_is_noticed() -> None:
+    polite, static = (" ".join(line.plain for line in _help(200, static=each)) for each in (False, True))
+    assert "it commits and leaves; the group notices at once" in polite
+    assert "noticed only after the session timeout" in static
+    assert "at once" not in static

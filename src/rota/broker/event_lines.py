@@ -40,10 +40,12 @@ def _words(event: Event) -> str | None:
                 for member, partitions in list(event.assignment.items())[:_MOST_MEMBERS]
             ]
             more = len(event.assignment) - len(shares)
-            rest = f"; and {more} more members" if more > 0 else ""
+            rest = f"; and {more} more member{'' if more == 1 else 's'}" if more > 0 else ""
+            members = f"{len(event.assignment)} member{'' if len(event.assignment) == 1 else 's'}"
+            protocol = f" ({event.protocol})" if event.protocol else ""
             return (
-                f"group {event.group}: generation {event.generation} is stable, {len(event.assignment)} members"
-                f" ({event.protocol}): {'; '.join(shares)}{rest}"
+                f"group {event.group}: generation {event.generation} is stable, {members}"
+                f"{protocol}: {'; '.join(shares)}{rest}"
             )
         case MemberJoined():
             static = f", static member {event.instance_id}" if event.instance_id else ""

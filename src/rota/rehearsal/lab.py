@@ -163,9 +163,13 @@ class Lab:
             elif seat.actor.exit_code == -signal.SIGTERM:  # it had no handler yet
                 seat.state = SeatState.LEFT
                 found.append(ConsumerStopped(clock_ms(), seat.name, TOO_EARLY))
+            elif (code := seat.actor.exit_code or 0) < 0:  # by somebody else's hand
+                seat.state = SeatState.KILLED
+                self._silence(seat, True)
+                found.append(Fault(clock_ms(), seat.name, FaultKind.KILLED, f"signal {-code}"))
             else:
                 seat.state = SeatState.CRASHED
-                words = seat.actor.last_words() or f"exit code {seat.actor.exit_code}"
+                words = seat.actor.last_words() or f"exit code {code}"
                 found.append(Fault(clock_ms(), seat.name, FaultKind.CRASHED, words))
         return found
 

@@ -40,7 +40,7 @@ def summary_lines(summary: Summary) -> list[str]:
     lines += _rebalances(summary)
     for overlap in summary.overlaps[:MOST_LINES]:
         lines.append(
-            f"For {seconds(overlap.end_ms - overlap.start_ms)} {overlap.old_consumer} still believed to own "
+            f"For {seconds(overlap.end_ms - overlap.start_ms)} {overlap.old_consumer} believed that it still owned "
             f"partition {overlap.partition.partition}, which {overlap.new_consumer} had been given."
         )
     return lines

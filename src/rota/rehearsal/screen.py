@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from rota.rehearsal.story import clock_text
+from rota.rehearsal.story import clock_text, runs
 from rota.timeline.look import seconds
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ HELP = (
     ("q", "quit: what is left is read, then the summary"),
 )
 
+HELP_STATIC = {
+    "s": "stop (SIGTERM): it commits; a static member says no goodbye: noticed only after the session timeout"
+}
+"""What differs with --static."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -78,7 +83,7 @@ def draw_screen(view: View, width: int, height: int) -> Group:
     partitions: list[Text | Table] = [_partitions(view, width, shown), more]
     consumers: list[Text | Table] = [_consumers(view), Text("")]
     room = height - fixed - shown
-    needed = len(_help(width)) if view.help else 0
+    needed = len(_help(width, static=view.lab.settings.static)) if view.help else 0
     if needed > room:
         room += len(view.board.consumers) + 2
         consumers.clear()
@@ -111,9 +116,13 @@ def _head(view: View, width: int) -> list[Text]:
 def _totals(view: View) -> str:
     summary = view.board.summary
     if view.lab.ending:
-        return f"   finishing: {view.lab.unread():,} records left to read"
+        return f"   finishing: {_records(view.lab.unread())} left to read"
     lost = f", {summary.lost:,} LOST" if summary.lost else ", none lost"
     return f"   {summary.produced:,} acknowledged, {summary.processed_again:,} processed twice{lost}"
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record{'' if count == 1 else 's'}"
 
 
 def _partitions(view: View, width: int, shown: int) -> Table:
@@ -183,7 +192,7 @@ def _consumers(view: View) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in view.board.consumers:
         mark = Text("▶" if row.number == view.chosen else " ", "bold")
-        held = ", ".join(map(str, row.held)) or ("nothing: idle" if row.pid is not None else "–")
+        held = runs(row.held) or ("nothing: idle" if row.pid is not None else "–")
         style = "" if row.state == "running" else "bold yellow" if row.pid is not None else "red"
         table.add_row(
             mark.append_text(_label(row)).append(f" {row.name}", "bold" if row.number == view.chosen else ""),
@@ -202,7 +211,7 @@ def _lower(view: View, width: int, room: int) -> list[Text]:
         return []
     lines: list[Text] = []
     if view.help:
-        lines = _help(width)[:room]
+        lines = _help(width, static=view.lab.settings.static)[:room]
     else:
         for line in list(view.lines)[-room:]:
             style = "bold cyan" if line.loud else "default not dim"
@@ -211,8 +220,9 @@ def _lower(view: View, width: int, room: int) -> list[Text]:
     return [*lines, *(Text("") for _ in range(room - len(lines)))]
 
 
-def _help(width: int) -> list[Text]:
-    return [line for key, words in HELP for line in _wrapped(f" {key:<7}", words, "", width)]
+def _help(width: int, *, static: bool) -> list[Text]:
+    rows = [(key, HELP_STATIC.get(key, words) if static else words) for key, words in HELP]
+    return [line for key, words in rows for line in _wrapped(f" {key:<7}", words, "", width)]
 
 
 def _wrapped(label: str, words: str, style: str, width: int) -> list[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     from rota.model import TopicPartition
     from rota.timeline import Pause
 
-__all__ = ["TOO_EARLY", "Story", "clock_text", "numbers"]
+__all__ = ["TOO_EARLY", "Story", "clock_text", "numbers", "runs"]
 
 LEAST_PAUSE_MS = 500
+
+LEAST_RUN = 4
+"""So many partitions in a row are told by the first and the last."""
 
 TOO_EARLY = "SIGTERM while it was starting"
 
@@ -38,11 +42,27 @@ def clock_text(at_ms: int) -> str:
 
 
 def numbers(partitions: Iterable[TopicPartition]) -> str:
-    """The partitions of one topic by their numbers: ``partitions 0 and 2``."""
-    found = [str(tp.partition) for tp in sorted(partitions)]
+    """The partitions of one topic by their numbers: ``partitions 0 and 2``, ``partitions 0-6 and 9``."""
+    held = [tp.partition for tp in sorted(partitions)]
+    if len(held) == 1:
+        return f"partition {held[0]}"
+    found = _pieces(held)
     if len(found) == 1:
-        return f"partition {found[0]}"
+        return f"partitions {found[0]}"
     return f"partitions {', '.join(found[:-1])} and {found[-1]}"
+
+
+def runs(held: Iterable[int]) -> str:
+    """``0, 2``, and of many in a row the first and the last: ``0-6, 9``."""
+    return ", ".join(_pieces(sorted(held)))
+
+
+def _pieces(held: list[int]) -> list[str]:
+    pieces: list[str] = []
+    for _, group in itertools.groupby(enumerate(held), key=lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        pieces += [f"{run[0]}-{run[-1]}"] if len(run) >= LEAST_RUN else map(str, run)
+    return pieces
 
 
 class Story:
@@ -89,7 +109,7 @@ class Story:
             self._told.add(key)
             sentence = (
                 f"Partition {pause.partition.partition} is read again after {pause.duration_ms / 1000:.1f} s; "
-                f"{pause.waiting} records had waited ({pause.cause})."
+                f"{pause.waiting} record{'' if pause.waiting == 1 else 's'} had waited ({pause.cause})."
             )
             found.append((pause.end_ms, sentence))
         return found
@@ -97,6 +117,8 @@ class Story:
     def _fault(self, event: Fault) -> str:
         who = event.consumer or "the broker"
         match event.kind:
+            case FaultKind.KILLED if event.detail:
+                return f"{who} was killed ({event.detail}), by somebody else: no commit, no goodbye."
             case FaultKind.KILLED:
                 return f"{who} is killed with kill -9: no commit, no goodbye."
             case FaultKind.CRASHED:
