@@ -15,6 +15,8 @@ from rota.model import RotaError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rota.broker import BrokerOptions
+
 __all__ = ["broker"]
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -65,6 +67,7 @@ LEVELS = ("debug", "info", "warning", "error")
     show_default=True,
     help="How much to say on standard error.",
 )
+@click.option("--stop-with-stdin", is_flag=True, hidden=True, help="Stop when standard input ends.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors, as --log-level error.")
 def broker(
     host: str,
@@ -78,6 +81,7 @@ def broker(
     timeline: Path | None,
     prompt_heartbeats: bool,
     log_level: str,
+    stop_with_stdin: bool,
     quiet: bool,
 ) -> int:
     """Run a Kafka-compatible broker until Ctrl+C.
@@ -116,10 +120,31 @@ def broker(
         timeline=timeline,
         prompt_heartbeats=prompt_heartbeats,
     )
+    if stop_with_stdin:
+        _stop_with_stdin()
     try:
         return run(options)
+    except RotaError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.filename is not None:  # no broker can use that directory
+            error.exit_code = 2
+        raise
     except OSError as error:
-        raise RotaError(_words(error, host, port)) from None
+        raise _failure(error, options) from None
+
+
+def _stop_with_stdin() -> None:
+    """A broker that a program started for itself: the pipe that it holds ends with it, however it ends."""
+    import os
+    import signal
+    import threading
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="stdin", daemon=True).start()
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -130,11 +155,25 @@ def _address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _words(error: OSError, host: str, port: int) -> str:
-    """What the operating system refused, with the way out for the usual case."""
+def _failure(error: OSError, options: BrokerOptions) -> RotaError:
+    """What the operating system refused, and when: before there was a broker, or when it was to end."""
     import errno
+    import traceback
 
+    from rota.broker.node import Node
+
+    host, port, what = options.host, options.port, error.strerror or str(error)
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use already; stop what listens there or choose another --port"
-    where = error.filename or f"{host}:{port}"
-    return f"could not start the broker: {where}: {error.strerror or error}"
+        return RotaError(
+            f"port {port} on {host} is in use already; stop what listens there or choose another --port"
+        )
+    if options.timeline is not None and error.filename == str(options.timeline):
+        return RotaError(f"cannot write {options.timeline}: {what}", exit_code=2)
+    codes = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+    if Node.close.__code__ in codes:
+        where = error.filename or options.data_dir
+        return RotaError(
+            f"the broker has ended, but could not store everything: {where}: {what}; "
+            "make room, and the next start will check the logs"
+        )
+    return RotaError(f"could not start the broker: {error.filename or f'{host}:{port}'}: {what}")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ _T = TypeVar("_T")
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 10.0
+MOST_EVENTS = 100_000
 
 TEST_CONFIGS: Mapping[str, str] = {"group.initial.rebalance.delay.ms": "0"}
 """What differs from Apache Kafka's defaults unless a test says otherwise: no three seconds' wait for more members."""
@@ -116,8 +118,9 @@ class Broker:
 
     @property
     def events(self) -> list[Event]:
-        """What happened in the groups so far, as the coordinator saw it."""
-        return list(self._steered().events)
+        """What happened in the groups so far, as the coordinator saw it: the last 100,000 events."""
+        runner = self._steered()
+        return runner.call(lambda _node: list(runner.events))
 
     def expire_session(self, group: str, member_id: str) -> None:
         """Let a member's session end now, as if it had been silent for its session timeout."""
@@ -159,7 +162,7 @@ class _ThreadRunner:
     def __init__(self, options: BrokerOptions) -> None:
         from rota.broker.node import Node
 
-        self.events: list[Event] = []
+        self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self._loop = asyncio.new_event_loop()
         started: list[Node | BaseException] = []
         ready = threading.Event()
@@ -202,12 +205,17 @@ class _ProcessRunner:
     """``rota broker`` as a child process."""
 
     def __init__(self, options: BrokerOptions) -> None:
-        command = [sys.executable, "-m", "rota", "broker", "--port", str(options.port)]
+        command = [sys.executable, "-m", "rota", "broker", "--port", str(options.port), "--stop-with-stdin"]
         command += ["--data", str(options.data_dir)] if options.data_dir else ["--memory"]
         command += ["--prompt-heartbeats"] if options.prompt_heartbeats else []
         for name, value in options.configs.items():
             command += ["--config", f"{name}={value}"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,  # held open by us: a test run that is killed takes its broker along
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         self._log: list[bytes] = []
         self._reader = threading.Thread(target=self._read_log, name="rota-broker-log", daemon=True)
         self._reader.start()
@@ -255,8 +263,9 @@ class _ProcessRunner:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
         self._reader.join(_STOP_LIMIT_S)
         if self._process.stderr is not None:
             self._process.stderr.close()
