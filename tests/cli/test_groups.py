@@ -194,6 +194,18 @@ def test_a_group_that_does_not_exist(cli: Command, new_name: NewName) -> None:
     assert said.err == f"error: group {group} does not exist; `rota groups list` shows those that do\n"
 
 
+@pytest.mark.parametrize("view", ["--offsets", "--members", "--state", "--json"])
+def test_one_of_two_groups_does_not_exist(
+    cli: Command, make_group: MakeGroup, new_name: NewName, view: str
+) -> None:
+    group, absent = make_group("present", 1, 2), new_name("absent")
+    said = cli("groups", "describe", absent, group.name, view)
+    assert said.code == 1
+    assert group.name in said.out
+    errors = [line for line in said.err.splitlines() if line.startswith("error")]
+    assert errors == [f"error: group {absent} does not exist; `rota groups list` shows those that do"]
+
+
 def test_watch_into_a_pipe_prints_block_after_block(cli: Command, make_group: MakeGroup) -> None:
     group = make_group("watched", 1, 2)
     with cli.start("groups", "describe", group.name, "--watch", "0.2") as watching:

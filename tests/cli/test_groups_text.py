@@ -121,3 +121,30 @@ def test_a_window_of_80_columns_does_without_group_and_host() -> None:
         "CONSUMER-ID",
         "CLIENT-ID",
     ]
+
+
+def test_at_80_columns_a_long_topics_members_can_still_be_told_apart() -> None:
+    topic = [TopicPartition("web-events-partitioned", n) for n in range(2)]
+    ids = [
+        f"rota-consume-{uuid}" for uuid in ("61f01493-4144-48d4-792079259c57", "a9cc32df-69e1-981746ad5b07")
+    ]
+    members = tuple(
+        MemberDescription(member_id, None, "rota-consume", "/127.0.0.1", (tp,))
+        for member_id, tp in zip(ids, topic, strict=True)
+    )
+    group = GroupDescription("web-events-group", "Classic", "Stable", "range", NODE, members)
+    lines = offset_lines(group.group, offset_rows(group, {}, dict.fromkeys(topic, 12_345)), verbose=False)
+    narrow = text(fit(lines, 80))
+    assert max(map(len, narrow)) <= 80
+    assert " ".join(narrow[0].split()) == "TOPIC PARTITION CURRENT LOG-END LAG CONSUMER-ID CLIENT-ID"
+    shown = [line.split()[5] for line in narrow[1:]]
+    assert [name[:6] + name[-5:] for name in shown] == ["rota-c…9c57", "rota-c…5b07"]
+    for width in (50, 60, 70):
+        assert text(fit(lines, width))[1] != text(fit(lines, width))[2].replace(" 1 ", " 0 ")
+
+
+def test_an_error_is_wrapped_not_cut() -> None:
+    words = "no broker at 127.0.0.1:9092: the connection was refused; start one with `rota broker` or name another"
+    narrow = text(fit([Line(words)], 40))
+    assert max(map(len, narrow)) <= 40
+    assert " ".join(narrow) == words

@@ -96,19 +96,9 @@ def list_groups(state: str | None, kind: str | None, as_json: bool, cluster: Clu
 @click.command()
 @click.argument("names", nargs=-1, metavar="[GROUP]...")
 @click.option("--all", "every", is_flag=True, help="Describe every group.")
-@click.option(
-    "--offsets",
-    "view",
-    flag_value="offsets",
-    default="offsets",
-    help="Offsets and lag per partition (the default).",
-)
-@click.option(
-    "--members", "view", flag_value="members", help="The members and how many partitions each holds."
-)
-@click.option(
-    "--state", "view", flag_value="state", help="Coordinator, strategy, state and number of members."
-)
+@click.option("--offsets", is_flag=True, help="Offsets and lag per partition (the default).")
+@click.option("--members", is_flag=True, help="The members and how many partitions each holds.")
+@click.option("--state", is_flag=True, help="Coordinator, strategy, state and number of members.")
 @click.option("--verbose", is_flag=True, help="More columns: epochs and assignments.")
 @click.option(
     "--watch",
@@ -121,7 +111,9 @@ def list_groups(state: str | None, kind: str | None, as_json: bool, cluster: Clu
 def describe(
     names: Sequence[str],
     every: bool,
-    view: str,
+    offsets: bool,
+    members: bool,
+    state: bool,
     verbose: bool,
     watch: float | None,
     as_json: bool,
@@ -141,13 +133,18 @@ def describe(
     """
     if bool(names) == every:
         raise RotaError("name the groups to describe, or give --all for every group", exit_code=2)
+    if offsets + members + state > 1:
+        raise RotaError("--offsets, --members and --state exclude each other: choose one", exit_code=2)
+    view = "members" if members else "state" if state else "offsets"
     look = Look(tuple(names), view=view, verbose=verbose)
     if watch is None:
-        reports = look.at(cluster)
-        if as_json:
+        reports, missing = look.at(cluster)
+        if as_json and (reports or not missing):
             emit_json([report.as_json() for report in reports])
-        else:
+        elif not as_json:
             _print(reports, look)
+        if missing:
+            raise RotaError(_missing(missing))
         return 0
     from rota.cli.watch import watch_text
 
@@ -218,23 +215,25 @@ class Look:
     view: str
     verbose: bool
 
-    def at(self, cluster: Cluster) -> list[Report]:
-        """One look. Commits are read before ends, so that a busy group never seems ahead of its log."""
+    def at(self, cluster: Cluster) -> tuple[list[Report], list[str]]:
+        """The groups, and the names of those that do not exist.
+
+        Commits are read before ends, so that a busy group never seems ahead of its log.
+        """
         from rota.cli.groups_text import offset_rows
 
         names = self.names or tuple(group.group for group in cluster.groups())
         described = cluster.describe_groups(names)
-        for name in self.names:
-            if not described[name].exists:
-                raise RotaError(f"group {name} does not exist; `rota groups list` shows those that do")
+        missing = [name for name in self.names if not described[name].exists]
         found = [group for group in described.values() if group.exists]
         if self.view != "offsets":
-            return [Report(group, None) for group in found]
+            return [Report(group, None) for group in found], missing
         committed = cluster.committed_offsets_of([group.group for group in found])
         wanted = {tp for offsets in committed.values() for tp in offsets}
         wanted |= {tp for group in found for tp in group.owners()}
         ends = cluster.end_offsets(sorted(wanted))
-        return [Report(group, tuple(offset_rows(group, committed[group.group], ends))) for group in found]
+        rows = {group.group: tuple(offset_rows(group, committed[group.group], ends)) for group in found}
+        return [Report(group, rows[group.group]) for group in found], missing
 
     def lines(self, report: Report) -> list[Line]:
         """The table of one group."""
@@ -266,7 +265,11 @@ def _print(reports: Sequence[Report], look: Look) -> None:
 def _line(look: Look, cluster: Cluster) -> Any:
     """One line for --watch --json; a look that failed says why in its place."""
     try:
-        return [report.as_json() for report in look.at(cluster)]
+        reports, missing = look.at(cluster)
+        if missing and not reports:
+            return {"error": _missing(missing)}
+        errors = [{"group": name, "error": _missing([name])} for name in missing]
+        return [*(report.as_json() for report in reports), *errors]
     except RotaError as error:
         cluster.close()  # a fresh connection finds a restarted broker sooner
         return {"error": str(error)}
@@ -277,7 +280,7 @@ def _block(look: Look, cluster: Cluster) -> list[Line]:
     from rota.cli.groups_text import Line
 
     try:
-        reports = look.at(cluster)
+        reports, missing = look.at(cluster)
     except RotaError as error:
         cluster.close()
         return [Line(str(error))]
@@ -287,7 +290,14 @@ def _block(look: Look, cluster: Cluster) -> list[Line]:
         block += look.lines(report)
         if remark := report.remark():
             block += [Line(""), Line(remark)]
+    if missing:
+        block += [*([Line("")] if block else []), Line(_missing(missing))]
     return block or [Line("There are no groups.")]
+
+
+def _missing(names: Sequence[str]) -> str:
+    what = f"group {names[0]} does" if len(names) == 1 else f"groups {', '.join(names)} do"
+    return f"{what} not exist; `rota groups list` shows those that do"
 
 
 def _names(given: str | None, known: Sequence[str], what: str) -> frozenset[str]:

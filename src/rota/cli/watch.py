@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import sys
+import textwrap
 import time
 from dataclasses import replace
 from datetime import datetime
@@ -24,9 +25,13 @@ COLOURS = (39, 208, 43, 205, 220, 141, 77, 173)
 """Of the terminal's 256, told apart by most eyes; the ids beside them say the same without colour."""
 
 SHORTEST_ID = 9
+READABLE_ID = 16
 
-DISPENSABLE = ("HOST", "LEADER-EPOCH", "GROUP")
+DISPENSABLE = ("TARGET-EPOCH", "CURRENT-EPOCH", "HOST", "LEADER-EPOCH", "GROUP")
 """Columns that a narrow window may do without, in this order; the title names the group already."""
+
+SHORTER = {"CURRENT-OFFSET": "CURRENT", "LOG-END-OFFSET": "LOG-END", "CURRENT-ASSIGNMENT": "ASSIGNMENT"}
+"""Heads that are wider than what stands below them."""
 
 HOME, CLEAR_SCREEN, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[2J", "\x1b[K", "\x1b[J"
 
@@ -76,34 +81,61 @@ def watch_text(seconds: float, title: str, look: Callable[[], Sequence[Line]]) -
 def fit(lines: Sequence[Line], columns: int) -> list[Line]:
     """The same lines for a narrower window.
 
-    Columns become as wide as needed and no wider; then member ids are cut in the middle; then columns go.
+    Columns become as wide as needed and no wider; then member ids are cut in the middle, as far as they can still
+    be told apart; then columns go. What is no table, such as an error, is wrapped.
     """
     if all(len(line.text.rstrip()) <= columns for line in lines):
         return list(lines)
     fitted: list[Line] = []
     for has_cells, group in itertools.groupby(lines, key=lambda line: bool(line.cells)):
         block = list(group)
-        fitted += _squeeze(block, columns) if has_cells else block
+        fitted += _squeeze(block, columns) if has_cells else _wrap(block, columns)
     return fitted
 
 
+def _wrap(block: Sequence[Line], columns: int) -> list[Line]:
+    return [
+        replace(line, text=piece) for line in block for piece in textwrap.wrap(line.text, columns) or [""]
+    ]
+
+
 def _squeeze(block: Sequence[Line], columns: int) -> list[Line]:
-    rows = [list(line.cells) for line in block]
     ids = [line.member_id for line in block]
-    excess = _widest(rows) - columns
-    longest = max((len(member_id) for member_id in ids if member_id), default=0)
-    if excess > 0 and longest > SHORTEST_ID:
-        room = max(SHORTEST_ID, longest - excess)
-        rows = [
-            [_shorten(cell, room) if cell == member_id else cell for cell in row]
-            for row, member_id in zip(rows, ids, strict=True)
-        ]
+    rows = _cut_ids([list(line.cells) for line in block], ids, columns, READABLE_ID)
     for name in DISPENSABLE:
-        if _widest(rows) > columns and name in rows[0]:
-            at = rows[0].index(name)
-            rows = [row[:at] + row[at + 1 :] for row in rows]
+        rows = _without(rows, name, columns)
+    if _widest(rows) > columns:
+        rows[0] = [SHORTER.get(name, name) for name in rows[0]]
+    rows = _cut_ids(rows, ids, columns, SHORTEST_ID + 3)
+    rows = _without(rows, "CLIENT-ID", columns)  # a member id begins with it
+    rows = _cut_ids(rows, ids, columns, SHORTEST_ID)
     texts = table(rows[0], rows[1:], gap=1)
     return [replace(line, text=text) for line, text in zip(block, texts, strict=True)]
+
+
+def _cut_ids(
+    rows: list[list[str]], ids: Sequence[str | None], columns: int, shortest: int
+) -> list[list[str]]:
+    """The table with ids as short as need be, but no shorter than that."""
+    if "CONSUMER-ID" not in rows[0]:
+        return rows
+    at = rows[0].index("CONSUMER-ID")
+    longest = max((len(row[at]) for row in rows[1:]), default=0)
+    excess = _widest(rows) - columns
+    if excess <= 0 or longest <= shortest:
+        return rows
+    room = max(shortest, longest - excess)
+    return [
+        [*row[:at], row[at] if member_id is None else _shorten(member_id, room), *row[at + 1 :]]
+        for row, member_id in zip(rows, ids, strict=True)
+    ]
+
+
+def _without(rows: list[list[str]], name: str, columns: int) -> list[list[str]]:
+    if _widest(rows) <= columns or name not in rows[0]:
+        return rows
+    at = rows[0].index(name)
+    return [row[:at] + row[at + 1 :] for row in rows]
 
 
 def _widest(rows: Sequence[Sequence[str]]) -> int:
