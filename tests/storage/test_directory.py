@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.storage.batches import SMALL, batch, values
 
 from rota.model import RotaError, TopicPartition
-from rota.storage import LogConfig, LogDirectory, MetadataStore
+from rota.storage import FileRegion, LogConfig, LogDirectory, MetadataStore
 from rota.storage.checkpoints import read_lines, read_offsets
 
 TOPIC_ID = bytes(range(16))
@@ -189,3 +191,92 @@ def test_damaged_metadata_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "rota-metadata.json").write_text(content)
     with pytest.raises(RotaError, match=r"rota-metadata\.json"):
         MetadataStore.open(tmp_path)
+
+
+def open_files(where: Path) -> int:
+    links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return sum(str(where) in str(path.readlink()) and path.readlink().suffix == ".log" for path in links)
+
+
+def test_open_files_of_all_logs_are_bounded(tmp_path: Path) -> None:
+    directory = LogDirectory.open(tmp_path)
+    directory.open_files.limit = 8
+    logs = [
+        directory.open_log(TopicPartition("many", number), TOPIC_ID, SMALL, now_ms=1_000)
+        for number in range(40)
+    ]
+    regions: list[tuple[FileRegion | memoryview, int]] = []
+    for turn in range(12):
+        for number, log in enumerate(logs):
+            log.append(batch(b"%d of %d" % (turn, number)), 1_000)
+            assert open_files(tmp_path) <= 8 + len(regions)
+        if not turn:
+            regions = [(log.read(0, 1_000).chunks[0], log.size) for log in logs[:3]]
+    for number, log in enumerate(logs):
+        assert values(log) == [b"%d of %d" % (turn, number) for turn in range(12)]
+    assert len(directory.open_files) <= 8
+    # What was handed out for sending is there, though its store has let go of the file long ago.
+    for number, (region, size) in enumerate(regions):
+        assert len(bytes(region)) == size
+        assert b"0 of %d" % number in bytes(region)
+    regions.clear()
+    del region
+    directory.delete(TopicPartition("many", 0))
+    assert open_files(tmp_path) <= 8
+    directory.close()
+    assert (open_files(tmp_path), len(directory.open_files)) == (0, 0)
+
+
+def test_file_in_use_stays_open(tmp_path: Path) -> None:
+    directory = LogDirectory.open(tmp_path)
+    directory.open_files.limit = 4
+    busy, *others = (
+        directory.open_log(TopicPartition("t", number), TOPIC_ID, LogConfig(), now_ms=1_000)
+        for number in range(20)
+    )
+    busy.append(batch(b"x"), 1_000)
+    region = busy.read(0, 1_000).chunks[0]
+    assert isinstance(region, FileRegion)
+    for other in others:
+        busy.append(batch(b"x"), 1_000)
+        other.append(batch(b"x"), 1_000)
+    again = busy.read(0, 1_000).chunks[0]
+    assert isinstance(again, FileRegion)
+    assert again.file is region.file
+    directory.close()
+
+
+_MANY = """
+import resource, socket, sys
+from rota.model import TopicPartition
+from rota.storage import FileRegion, LogConfig, LogDirectory
+from rota.wire.records import build_batch
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+directory = LogDirectory.open(sys.argv[1])
+logs = [
+    directory.open_log(TopicPartition("many", number), bytes(16), LogConfig(), now_ms=1000)
+    for number in range(100)
+]
+for turn in range(2):
+    for log in logs:
+        log.append(build_batch([(None, b"x", 1000, ())]), 1000)
+sockets = [socket.socket() for _ in range(20)]
+# And when the connections have all the rest, a log takes the place of another.
+try:
+    while True:
+        sockets.append(socket.socket())
+except OSError:
+    pass
+for log in logs:
+    log.append(build_batch([(None, b"x", 1000, ())]), 1000)
+assert all(log.log_end_offset == 3 for log in logs)
+print(len(sockets))
+"""
+
+
+def test_more_partitions_than_files_may_be_open(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _MANY, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 20

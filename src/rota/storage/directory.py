@@ -21,11 +21,14 @@ from rota.storage.checkpoints import read_offsets, replace_file, write_offsets
 from rota.storage.config import LogConfig
 from rota.storage.log import Log
 from rota.storage.metadata import MetadataStore, id_text, new_id
+from rota.storage.stores import OpenFiles
 
 __all__ = ["LogDirectory"]
 
 _LOCK: Final = ".lock"
 _CLEAN: Final = ".kafka_cleanshutdown"
+_FEWEST_OPEN_FILES: Final = 16
+_MOST_OPEN_FILES: Final = 100_000
 _RECOVERY: Final = "recovery-point-offset-checkpoint"
 _START: Final = "log-start-offset-checkpoint"
 _REPLICATION: Final = "replication-offset-checkpoint"
@@ -43,6 +46,7 @@ class LogDirectory:
         self.logs: dict[TopicPartition, Log] = {}
         self.metadata = MetadataStore.open(path)
         self.was_clean = True
+        self.open_files = OpenFiles(_FEWEST_OPEN_FILES)
         self._lock: int | None = None
         self._recovery_points: dict[TopicPartition, int] = {}
         self._start_offsets: dict[TopicPartition, int] = {}
@@ -69,7 +73,7 @@ class LogDirectory:
 
     def _load(self, node_id: int) -> None:
         assert self.path is not None
-        _raise_file_limit()
+        self.open_files.limit = _raise_file_limit()
         clean = self.path / _CLEAN
         self.was_clean = clean.exists()
         clean.unlink(missing_ok=True)
@@ -139,7 +143,13 @@ class LogDirectory:
                 self._recovery_points.pop(tp, None)
                 self._start_offsets.pop(tp, None)
         log = Log.open(
-            where, config, now_ms=now_ms, recover_from=recover_from, log_start_offset=start, is_new=is_new
+            where,
+            config,
+            now_ms=now_ms,
+            recover_from=recover_from,
+            log_start_offset=start,
+            is_new=is_new,
+            files=self.open_files,
         )
         self.logs[tp] = log
         return log
@@ -236,14 +246,21 @@ def _take_lock(directory: Path) -> int:
     return descriptor
 
 
-def _raise_file_limit() -> None:
-    """Every partition in use keeps a file open: allow as many as the system lets us, as the JVM does."""
+def _raise_file_limit() -> int:
+    """Allow as many open files as the system lets us, as the JVM does; how many of them the logs may have.
+
+    That is half of them: the others are for connections.
+    """
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
+    if soft != hard:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MOST_OPEN_FILES
+    return min(max(soft // 2, _FEWEST_OPEN_FILES), _MOST_OPEN_FILES)
 
 
 def _remove_tree(path: Path) -> None:

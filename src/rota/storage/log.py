@@ -19,7 +19,7 @@ from rota.storage.epochs import LeaderEpochs
 from rota.storage.producer_files import append_aborted, write_snapshot
 from rota.storage.producers import AbortedTransaction, Producers, ProducerState
 from rota.storage.segment import Segment, file_name
-from rota.storage.stores import FileRegion, FileStore, Store
+from rota.storage.stores import FileRegion, FileStore, OpenFiles, Store
 from rota.wire.records import BatchHeader, read_end_marker, restamp, set_append_time
 
 __all__ = ["AppendInfo", "Log", "Slice", "Unflushed"]
@@ -55,8 +55,9 @@ class Unflushed(NamedTuple):
 class Log:
     """Append to it, read from it, and give it time to drop what is old. Made by ``Log.open``."""
 
-    def __init__(self, directory: Path | None, config: LogConfig) -> None:
+    def __init__(self, directory: Path | None, config: LogConfig, files: OpenFiles | None = None) -> None:
         self.directory = directory
+        self.files = files
         self.config = config
         self.segments: list[Segment] = []
         self.bases: list[int] = []  # the segments' base offsets, for bisection
@@ -79,14 +80,15 @@ class Log:
         recover_from: int | None = 0,
         log_start_offset: int = 0,
         is_new: bool = False,
+        files: OpenFiles | None = None,
     ) -> Log:
         """Open or create the log in ``directory``; None: in memory.
 
         ``recover_from`` is the offset before which everything was brought to the disk: what comes after it is
         read, checked and cut where it is no longer whole. None: it was closed cleanly, and nothing is read.
-        ``is_new``: the directory was made just now.
+        ``is_new``: the directory was made just now. ``files`` bounds how many files this log and others keep open.
         """
-        log = cls(directory, config)
+        log = cls(directory, config, files)
         log._last_flush_ms = now_ms
         if directory is not None and not is_new:
             recovery.load(log, now_ms, recover_from)
@@ -114,9 +116,8 @@ class Log:
     ) -> AppendInfo:
         """Append one batch or several, stamped in place with their offsets (and time, for ``LogAppendTime``).
 
-        ``check`` is for a client's batches: checksum, size, record count, timestamps, sequence numbers, no control
-        records, no transactions. A
-        batch that repeats one of its producer's last five is not appended again.
+        ``check`` is for a client's batches: checksum, record count, timestamps, sequence numbers, no control
+        records, no transactions. A batch that repeats one of its producer's last five is not appended again.
         Raises ``KafkaError``; ``OSError`` if it could not be written, in which case nothing was.
         """
         data = buf if type(buf) is memoryview else memoryview(buf)
@@ -235,7 +236,11 @@ class Log:
     def add_segment(self, base_offset: int, now_ms: int) -> Segment:
         """Begin a segment; only an empty log's first one has no file yet."""
         segment = Segment(
-            self.directory, base_offset, created_ms=now_ms, index_interval=self.config.index_interval_bytes
+            self.directory,
+            base_offset,
+            created_ms=now_ms,
+            index_interval=self.config.index_interval_bytes,
+            files=self.files,
         )
         if base_offset and isinstance(segment.store, FileStore):
             segment.store.create()

@@ -52,6 +52,7 @@ def load(log: Log, now_ms: int, recover_from: int | None) -> None:
             created_ms=min(now_ms, state.st_mtime_ns // 1_000_000),
             index_interval=log.config.index_interval_bytes,
             size=state.st_size,
+            files=log.files,
         )
         log.segments.append(segment)
         log.bases.append(base)

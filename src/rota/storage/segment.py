@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rota.model import ErrorCode, KafkaError
 from rota.storage.indexes import OffsetIndex, TimeIndex
-from rota.storage.stores import FileRegion, FileStore, MemoryStore, Store
+from rota.storage.stores import FileRegion, FileStore, MemoryStore, OpenFiles, Store
 from rota.wire import WireError
 from rota.wire.records import HEADER_SIZE, BatchHeader, Record, iter_records, read_header
 
@@ -52,13 +52,20 @@ class Segment:
     )
 
     def __init__(
-        self, directory: Path | None, base_offset: int, *, created_ms: int, index_interval: int, size: int = 0
+        self,
+        directory: Path | None,
+        base_offset: int,
+        *,
+        created_ms: int,
+        index_interval: int,
+        size: int = 0,
+        files: OpenFiles | None = None,
     ) -> None:
         self.directory = directory
         self.base_offset = base_offset
         self.next_offset = base_offset
         self.created_ms = created_ms  # or when it was last written to, for a segment that was there already
-        self.store: Store = MemoryStore() if directory is None else FileStore(self._path(".log"), size)
+        self.store: Store = MemoryStore() if directory is None else FileStore(self._path(".log"), size, files)
         self.first_timestamp = -1
         self.max_timestamp = -1
         self.max_timestamp_offset = base_offset

@@ -7,12 +7,14 @@ readable after their segment was deleted, and the file is closed when the last r
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from bisect import bisect_right
+from collections import OrderedDict
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["FileHandle", "FileRegion", "FileStore", "MemoryStore", "Store"]
+__all__ = ["FileHandle", "FileRegion", "FileStore", "MemoryStore", "OpenFiles", "Store"]
 
 
 class FileHandle:
@@ -31,6 +33,43 @@ class FileHandle:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+class OpenFiles:
+    """Keeps the open files of many stores to at most ``limit``: the one that was not used for long is closed.
+
+    About the one: a use only sets a flag, and a file whose flag is set is passed over once (the clock algorithm).
+    What a ``FileRegion`` refers to stays open beside these until it is sent.
+    """
+
+    __slots__ = ("_stores", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._stores: OrderedDict[FileStore, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._stores)
+
+    def opened(self, store: FileStore) -> None:
+        """Note a store that has just opened its file, and close another's if there are too many."""
+        while len(self._stores) >= self.limit and self.close_one():
+            pass
+        self._stores[store] = None
+
+    def closed(self, store: FileStore) -> None:
+        self._stores.pop(store, None)
+
+    def close_one(self) -> bool:
+        """Close a file that is little used; whether there was any."""
+        while self._stores:
+            store, _ = self._stores.popitem(last=False)
+            if not store.used:
+                store.close()
+                return True
+            store.used = False
+            self._stores[store] = None
+        return False
 
 
 class FileRegion:
@@ -77,15 +116,30 @@ class FileStore:
     Appends are synchronous ``pwrite``: a broker's event loop spends less on them than on any hand-over.
     """
 
-    __slots__ = ("_handle", "path", "size")
+    __slots__ = ("_files", "_handle", "path", "size", "used")
 
-    def __init__(self, path: Path, size: int = 0) -> None:
+    def __init__(self, path: Path, size: int = 0, files: OpenFiles | None = None) -> None:
         self.path = path
         self.size = size
+        self.used = False  # since ``files`` last looked
+        self._files = files
         self._handle: FileHandle | None = None
 
     def _open(self, flags: int = os.O_RDWR) -> FileHandle:
-        handle = self._handle = FileHandle(self.path, flags)
+        files = self._files
+        try:
+            handle = FileHandle(self.path, flags)
+        except OSError as error:
+            # Connections have files as well: when they have taken all there are, another log gives one up.
+            if error.errno != errno.EMFILE or files is None or not files.close_one():
+                raise
+            handle = FileHandle(self.path, flags)
+        self._handle = handle
+        if files is not None:
+            self.used = (
+                False  # the use that opens it does not count: of many files used once, none stays long
+            )
+            files.opened(self)
         return handle
 
     def create(self) -> None:
@@ -94,7 +148,11 @@ class FileStore:
 
     def append(self, data: memoryview) -> None:
         """Write at the end. On ``OSError`` (a full disk) the file is as it was."""
-        handle = self._handle or self._open(os.O_RDWR | os.O_CREAT)
+        handle = self._handle
+        if handle is None:
+            handle = self._open(os.O_RDWR | os.O_CREAT)
+        else:
+            self.used = True
         length = len(data)
         written = os.pwrite(handle.fd, data, self.size)
         try:
@@ -106,10 +164,20 @@ class FileStore:
         self.size += length
 
     def pread(self, length: int, position: int) -> bytes:
-        return os.pread((self._handle or self._open()).fd, length, position)
+        handle = self._handle
+        if handle is None:
+            handle = self._open()
+        else:
+            self.used = True
+        return os.pread(handle.fd, length, position)
 
     def region(self, position: int, length: int) -> list[FileRegion | memoryview]:
-        return [FileRegion(self._handle or self._open(), position, length)]
+        handle = self._handle
+        if handle is None:
+            handle = self._open()
+        else:
+            self.used = True
+        return [FileRegion(handle, position, length)]
 
     def truncate(self, size: int) -> None:
         os.ftruncate((self._handle or self._open()).fd, size)
@@ -125,11 +193,13 @@ class FileStore:
     def close(self) -> None:
         """Let go of the file; it is opened again when needed."""
         self._handle = None
+        if self._files is not None:
+            self._files.closed(self)
 
     def delete(self) -> None:
         """Remove the file; regions that were handed out stay readable."""
         self.path.unlink(missing_ok=True)
-        self._handle = None
+        self.close()
 
 
 class MemoryStore:
