@@ -159,6 +159,15 @@ def test_only_a_process_can_be_killed_and_only_a_thread_be_steered() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_broker_that_does_not_run_says_so(mode: Mode) -> None:
+    broker = Broker(mode=mode)
+    with pytest.raises(AssertionError, match="the broker is not running"):
+        broker.kill()
+    with pytest.raises(AssertionError, match="the broker is not running"):
+        broker.force_rebalance("g")
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_wrong_config_is_refused(mode: Mode) -> None:
     with pytest.raises(RotaError, match="unknown broker config 'nope'"):
         Broker({"nope": "1"}, mode=mode).start()

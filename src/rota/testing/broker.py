@@ -84,6 +84,7 @@ class Broker:
 
     def kill(self) -> None:
         """End the broker's process with SIGKILL (mode "process" only)."""
+        assert self._runner is not None, "the broker is not running"
         assert isinstance(self._runner, _ProcessRunner), 'only a broker with mode="process" can be killed'
         runner, self._runner = self._runner, None
         runner.kill()
@@ -150,9 +151,8 @@ class Broker:
         self._steered().call(advance)
 
     def _steered(self) -> _ThreadRunner:
-        assert isinstance(self._runner, _ThreadRunner), (
-            'only a running broker with mode="thread" can be steered'
-        )
+        assert self._runner is not None, "the broker is not running"
+        assert isinstance(self._runner, _ThreadRunner), 'only a broker with mode="thread" can be steered'
         return self._runner
 
 
