@@ -58,5 +58,6 @@ def root() -> None:
       rota produce web-events-partitioned --events --rate 5
       rota groups describe tour --watch 2
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage; 130 ended by Ctrl+C, 143 by SIGTERM.
+    Exit codes: 0 done, 1 failed, 2 wrong usage; 130 ended by Ctrl+C, 143 by SIGTERM (`broker` and `lab` then
+    end with 0 as well).
     """
