@@ -8,9 +8,20 @@ one place; something the user can put right is a ``RotaError``, shown as one lin
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["RETRIABLE", "ErrorCode", "GroupError", "KafkaError", "RotaError", "TopicPartition"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "RETRIABLE",
+    "ErrorCode",
+    "GroupError",
+    "KafkaError",
+    "RotaError",
+    "TopicPartition",
+    "number_runs",
+]
 
 
 class TopicPartition(NamedTuple):
@@ -21,6 +32,19 @@ class TopicPartition(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition}"
+
+
+def number_runs(numbers: Iterable[int], least: int = 4) -> list[str]:
+    """Numbers in words: ``0``, ``2``, ``7-19``; so many in a row are told by the first and the last."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [
+        piece for run in runs for piece in ([f"{run[0]}-{run[-1]}"] if len(run) >= least else map(str, run))
+    ]
 
 
 class ErrorCode(IntEnum):

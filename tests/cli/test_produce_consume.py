@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cli.command import Command
+from tests.rehearsal.terminal import Terminal
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
@@ -204,3 +205,18 @@ def _formatted(tools: "KafkaTools", formatter: str, group: str) -> list[dict[str
         record, at = decoder.raw_decode(text, at)
         found += [record] if record["key"]["data"]["group"] == group else []
     return found
+
+
+def test_decoded_offsets_are_json_lines_in_any_case() -> None:
+    from rota.cli.consume import _renderer
+    from rota.cli.offsets_format import offsets_line
+
+    assert _renderer(None, as_json=True, decode_offsets=True, columns={"key": False}) is offsets_line
+
+
+def test_on_a_terminal_it_says_how_far_it_is(broker: "BrokerUnderTest", topic: str) -> None:
+    arguments = ("produce", topic, "--events", "--rate", "10", "--duration", "4")
+    with Terminal(*arguments, env={"ROTA_BOOTSTRAP_SERVER": broker.bootstrap_servers}) as screen:
+        screen.wait_for("records acknowledged, 10 a second")
+        screen.wait_for(f"records acknowledged by {topic} in")
+        assert screen.wait() == 0

@@ -15,7 +15,7 @@ from rota.cli.ending import StopRequest
 from rota.cli.options import cluster_options, json_option, key_values
 from rota.cli.outage import Outage
 from rota.cli.output import count_of, note
-from rota.model import RotaError, TopicPartition
+from rota.model import RotaError, TopicPartition, number_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,13 +146,8 @@ def consume(
         "offset": print_offset,
         "timestamp": print_timestamp,
     }
-    if decode_offsets and (as_json or layout is not None or any(columns.values())):
-        raise RotaError("--decode-offsets prints JSON of its own; leave out the other layouts", exit_code=2)
     render = _renderer(layout, as_json=as_json, decode_offsets=decode_offsets, columns=columns)
     _check_group_options(group, topics, commit=commit, instance_id=instance_id)
-    chosen = key_values(properties, "--property")
-    plain = [topic for topic in topics if not topic.startswith("^")]
-    counts = cluster.partition_counts(plain)
     settings = Settings(
         topics=tuple(topics),
         group=group,
@@ -163,10 +158,7 @@ def consume(
         delay_s=delay_ms / 1000,
     )
     config = _consumer_config(settings, client_id, instance_id, auto_commit_interval_ms)
-    outage = Outage(cluster.bootstrap)
-    consumer = cluster.consumer({**config, "error_cb": outage, **chosen})
-    partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
-    return Reader(consumer, settings, render, outage).run(partitions)
+    return _read(cluster, settings, {**config, **key_values(properties, "--property")}, render)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,9 +321,24 @@ class Reader:
         self._done.clear()
 
 
+def _read(
+    cluster: Cluster, settings: Settings, config: dict[str, Any], render: Callable[[Message], bytes]
+) -> int:
+    """Look the topics up, so that a wrong name is said at once, and read them."""
+    counts = cluster.partition_counts([topic for topic in settings.topics if not topic.startswith("^")])
+    partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+    outage = Outage(cluster.bootstrap)
+    consumer = cluster.consumer({"error_cb": outage, **config})
+    return Reader(consumer, settings, render, outage).run(partitions)
+
+
 def _renderer(
     layout: str | None, *, as_json: bool, decode_offsets: bool, columns: dict[str, bool]
 ) -> Callable[[Message], bytes]:
+    if decode_offsets and (layout is not None or any(columns.values())):
+        raise RotaError(
+            "--decode-offsets prints JSON lines of its own; leave out the other layouts", exit_code=2
+        )
     if as_json and layout is not None:
         raise RotaError("--json and --format exclude each other", exit_code=2)
     if (as_json or layout is not None) and any(columns.values()):
@@ -351,6 +358,8 @@ def _check_group_options(
     group: str | None, topics: Sequence[str], *, commit: str, instance_id: str | None
 ) -> None:
     if group is not None:
+        if not group.strip():
+            raise RotaError(f"--group wants a name, not {group!r}", exit_code=2)
         return
     if instance_id is not None or commit == "manual":
         raise RotaError("--commit manual and --instance-id are a group's: give --group too", exit_code=2)
@@ -384,8 +393,8 @@ def _ours(partitions: list[Any]) -> set[TopicPartition]:
 
 
 def _in_words(partitions: set[TopicPartition]) -> str:
-    """``orders 0, 2; users 1``."""
-    by_topic: dict[str, list[str]] = {}
+    """``orders 0, 2; users 0-19``."""
+    by_topic: dict[str, list[int]] = {}
     for tp in sorted(partitions):
-        by_topic.setdefault(tp.topic, []).append(str(tp.partition))
-    return "; ".join(f"{topic} {', '.join(numbers)}" for topic, numbers in by_topic.items())
+        by_topic.setdefault(tp.topic, []).append(tp.partition)
+    return "; ".join(f"{topic} {', '.join(number_runs(numbers))}" for topic, numbers in by_topic.items())

@@ -32,6 +32,9 @@ __all__ = ["produce"]
 
 Pair = tuple["bytes | None", "bytes | None"]
 
+PROGRESS_EVERY_S = 2.0
+CLEAR_LINE = "\x1b[K"
+
 CHARACTER_OF = {"\\t": "\t", "\\0": "\0"}
 
 
@@ -145,12 +148,10 @@ def produce(
     source: Iterable[Pair] = _events(seed, keys, skew) if events else _lines(file, separator)
     pace = (10.0 if events else 0.0) if rate is None else rate
     cluster.partition_counts([topic])
-    tally = Tally()
-    outage = Outage(cluster.bootstrap)
+    tally, stop, outage = Tally(), StopRequest(), Outage(cluster.bootstrap)
     producer = cluster.producer({"error_cb": outage, **settings})
-    started = time.monotonic()
-    stop = StopRequest()
     sender = Sender(producer, topic, tally, outage, stop, show=show and not as_json)
+    started = time.monotonic()
     failure: RotaError | None = None
     try:
         sender.send_all(stop.items(iter(source)), pace=pace, count=count, duration=duration)
@@ -158,11 +159,35 @@ def produce(
         failure = error
     sender.finish(cluster.timeout_s)
     _summarise(topic, tally, time.monotonic() - started, as_json=as_json)
-    if tally.failed:
-        raise RotaError(f"{count_of(tally.failed, 'record')} not acknowledged: {tally.first_error}")
-    if failure is not None:
-        raise failure
+    _complain(tally, failure)
     return stop.code
+
+
+class Progress:
+    """One line on a terminal's standard error, made anew every two seconds; the next output overwrites it."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._on = sys.stderr.isatty()
+        self._count = 0
+        self._shown_at = time.monotonic()
+
+    def tick(self) -> None:
+        """Show how far it is, if it is time."""
+        passed = time.monotonic() - self._shown_at
+        if not self._on or passed < PROGRESS_EVERY_S:
+            return
+        count = self._tally.acknowledged
+        speed = (count - self._count) / passed
+        sys.stderr.write(f"{CLEAR_LINE}{count_of(count, 'record')} acknowledged, {speed:,.0f} a second\r")
+        sys.stderr.flush()
+        self._count, self._shown_at = count, time.monotonic()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._on:
+            sys.stderr.write(CLEAR_LINE)
+            sys.stderr.flush()
 
 
 class Sender:
@@ -177,6 +202,7 @@ class Sender:
         self._outage = outage
         self._stop = stop
         self._show = show
+        self._progress = Progress(tally)
 
     def send_all(
         self, source: Iterable[Pair], *, pace: float, count: int | None, duration: float | None
@@ -197,6 +223,7 @@ class Sender:
 
     def finish(self, timeout_s: float) -> None:
         """Wait for the acknowledgements under way; those still missing then are counted as failed."""
+        self._progress.clear()
         left = self._producer.flush(timeout_s)
         if left:
             self._producer.purge()
@@ -210,11 +237,14 @@ class Sender:
                 self._producer.poll(0.1)
             else:
                 self._producer.poll(0)
+                self._progress.tick()
                 return
+            self._progress.tick()
 
     def _serve_until(self, due: float) -> None:
         while not self._stop.code and (left := due - time.monotonic()) > 0:
             self._producer.poll(min(left, 0.2))
+            self._progress.tick()
 
     def _delivered(self, error: Any, message: Any) -> None:
         if error is not None:
@@ -226,6 +256,13 @@ class Sender:
             key = message.key()
             name = "no key" if key is None else key.decode(errors="replace")
             emit(f"{name} → {self._topic}-{message.partition()} @ {message.offset()}")
+
+
+def _complain(tally: Tally, failure: RotaError | None) -> None:
+    if tally.failed:
+        raise RotaError(f"{count_of(tally.failed, 'record')} not acknowledged: {tally.first_error}")
+    if failure is not None:
+        raise failure
 
 
 def _events(seed: int, keys: int, skew: float) -> Iterator[Pair]:
@@ -241,14 +278,25 @@ def _separator(text: str | None) -> bytes | None:
 
 
 def _lines(file: Path | None, separator: bytes | None) -> Iterator[Pair]:
-    """Key and value of each line; without a separator there are no keys."""
+    """Key and value of each line; without a separator there are no keys. A file is opened at once."""
     if file is None or str(file) == "-":
-        if sys.stdin.isatty():
-            note("One record a line; Ctrl+D ends.")
-        yield from _split(sys.stdin.buffer, separator)
-        return
+        return _typed(separator)
     try:
-        with file.open("rb") as lines:
+        lines = file.open("rb")
+    except OSError as error:
+        raise RotaError(f"cannot read {file}: {error.strerror}", exit_code=2) from None
+    return _read(file, lines, separator)
+
+
+def _typed(separator: bytes | None) -> Iterator[Pair]:
+    if sys.stdin.isatty():
+        note("One record a line; Ctrl+D ends.")
+    yield from _split(sys.stdin.buffer, separator)
+
+
+def _read(file: Path, lines: BinaryIO, separator: bytes | None) -> Iterator[Pair]:
+    try:
+        with lines:
             yield from _split(lines, separator)
     except OSError as error:
         raise RotaError(f"cannot read {file}: {error.strerror}") from None

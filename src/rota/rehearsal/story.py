@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from rota.model import number_runs
 from rota.timeline.events import (
     ConsumerStarted,
     ConsumerStopped,
@@ -29,9 +29,6 @@ __all__ = ["TOO_EARLY", "Story", "clock_text", "numbers", "runs"]
 
 LEAST_PAUSE_MS = 500
 
-LEAST_RUN = 4
-"""So many partitions in a row are told by the first and the last."""
-
 TOO_EARLY = "SIGTERM while it was starting"
 
 
@@ -46,7 +43,7 @@ def numbers(partitions: Iterable[TopicPartition]) -> str:
     held = [tp.partition for tp in sorted(partitions)]
     if len(held) == 1:
         return f"partition {held[0]}"
-    found = _pieces(held)
+    found = number_runs(held)
     if len(found) == 1:
         return f"partitions {found[0]}"
     return f"partitions {', '.join(found[:-1])} and {found[-1]}"
@@ -54,15 +51,7 @@ def numbers(partitions: Iterable[TopicPartition]) -> str:
 
 def runs(held: Iterable[int]) -> str:
     """``0, 2``, and of many in a row the first and the last: ``0-6, 9``."""
-    return ", ".join(_pieces(sorted(held)))
-
-
-def _pieces(held: list[int]) -> list[str]:
-    pieces: list[str] = []
-    for _, group in itertools.groupby(enumerate(held), key=lambda pair: pair[1] - pair[0]):
-        run = [number for _, number in group]
-        pieces += [f"{run[0]}-{run[-1]}"] if len(run) >= LEAST_RUN else map(str, run)
-    return pieces
+    return ", ".join(number_runs(held))
 
 
 class Story:
