@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.children import ending_with_parent
+
 READY = "rota broker ready on "
 
 _START_TIMEOUT_S = 30.0
@@ -71,7 +73,11 @@ class RotaBroker:
             command += ["--config", f"{key}={value}"]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+                ending_with_parent(command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
             )
 
     def wait_ready(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.children import ending_with_parent
 from tests.kafka.jars import class_path, java
 from tests.kafka.ports import free_ports, listening
 
@@ -98,7 +99,9 @@ class RealKafka:
         """Start the JVM on prepared storage, without waiting for it."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                self._java(*self._jvm, "-Drota.log.level=INFO", "kafka.Kafka", str(self._properties)),
+                ending_with_parent(
+                    self._java(*self._jvm, "-Drota.log.level=INFO", "kafka.Kafka", str(self._properties))
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
