@@ -137,29 +137,37 @@ def describe(
         raise RotaError("--offsets, --members and --state exclude each other: choose one", exit_code=2)
     view = "members" if members else "state" if state else "offsets"
     look = Look(tuple(names), view=view, verbose=verbose)
-    if watch is None:
-        reports, missing = look.at(cluster)
-        if as_json and (reports or not missing):
-            emit_json([report.as_json() for report in reports])
-        elif not as_json:
-            _print(reports, look)
-        if missing:
-            raise RotaError(_missing(missing))
-        return 0
-    from rota.cli.watch import watch_text
+    if watch is not None:
+        _watch(look, cluster, watch, as_json=as_json)
+    else:
+        _once(look, cluster, as_json=as_json)
+    return 0
+
+
+def _once(look: Look, cluster: Cluster, *, as_json: bool) -> None:
+    """The groups that exist, then an error about those that do not."""
+    reports, missing = look.at(cluster)
+    if as_json and (reports or not missing):
+        emit_json([report.as_json() for report in reports])
+    elif not as_json:
+        _print(reports, look)
+    if missing:
+        raise RotaError(_missing(missing))
+
+
+def _watch(look: Look, cluster: Cluster, seconds: float, *, as_json: bool) -> None:
+    """Look again and again, until Ctrl+C."""
+    from rota.cli.watch import every, watch_text
 
     cluster.nodes()  # a wrong address is said once, at the start; later failures are shown and waited out
     cluster.timeout_s = WATCH_TIMEOUT_S
     if as_json:
-        from rota.cli.watch import every as ticks
-
-        for _ in ticks(watch):
+        for _ in every(seconds):
             emit_json(_line(look, cluster), indent=None)
             sys.stdout.flush()
-    options = ([f"--{view}"] if view != "offsets" else []) + (["--verbose"] if verbose else [])
-    title = " ".join(["rota groups describe", *(names or ["--all"]), *options])
-    watch_text(watch, title, lambda: _block(look, cluster))
-    return 0
+    options = ([f"--{look.view}"] if look.view != "offsets" else []) + (["--verbose"] if look.verbose else [])
+    title = " ".join(["rota groups describe", *(look.names or ["--all"]), *options])
+    watch_text(seconds, title, lambda: _block(look, cluster))
 
 
 @dataclass(frozen=True, slots=True)

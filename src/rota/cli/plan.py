@@ -72,17 +72,7 @@ def plan(members: str, partitions: int | None, topics: Sequence[str], strategy: 
     what = ", ".join(f"{name} with {count_of(number, 'partition')}" for name, number in shape.items())
     emit(f"{strategy}: {what}")
     emit()
-    alone = len(shape) == 1
-    rows: list[tuple[object, ...]] = []
-    for made in plans:
-        cells = [f"{name}: {_held(held, alone=alone)}" for name, held in made.rows]
-        wide = sum(map(len, cells)) > WIDEST_ASSIGNMENT
-        first, *rest = cells if wide else ["  ".join(cells)]
-        moved = _moved(made) if rows else "-"
-        rows.append((len(made.assignment), spread(made.sizes), moved, first))
-        rows += [("", "", "", cell) for cell in rest]
-    header = ("CONSUMERS", "SPREAD", "MOVED", "ASSIGNMENT")
-    for line in table(header, rows, right=["CONSUMERS", "MOVED"]):
+    for line in _table(plans, alone=len(shape) == 1):
         emit(line)
     for made in plans:
         if made.idle:
@@ -92,6 +82,20 @@ def plan(members: str, partitions: int | None, topics: Sequence[str], strategy: 
                 f"Of {len(made.assignment)} consumers {', '.join(made.idle)} {verb} idle: "
                 f"a group has no more active consumers than partitions ({sum(made.sizes)})."
             )
+
+
+def _table(plans: Sequence[Plan], *, alone: bool) -> list[str]:
+    """A row for each plan; ``alone``: there is one topic, which need not be named in each cell."""
+    rows: list[tuple[object, ...]] = []
+    for made in plans:
+        cells = [f"{name}: {_held(held, alone=alone)}" for name, held in made.rows]
+        wide = sum(map(len, cells)) > WIDEST_ASSIGNMENT
+        first, *rest = cells if wide else ["  ".join(cells)]
+        moved = _moved(made) if rows else "-"
+        rows.append((len(made.assignment), spread(made.sizes), moved, first))
+        rows += [("", "", "", cell) for cell in rest]
+    header = ("CONSUMERS", "SPREAD", "MOVED", "ASSIGNMENT")
+    return table(header, rows, right=["CONSUMERS", "MOVED"])
 
 
 def spread(sizes: Sequence[int]) -> str:
