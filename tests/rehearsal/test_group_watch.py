@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from rota.cluster import GroupDescription, MemberDescription
-from rota.model import TopicPartition
-from rota.rehearsal.group_watch import SEEN, differences
+from rota.model import RotaError, TopicPartition
+from rota.rehearsal.group_watch import SEEN, GroupWatch, differences
+from rota.rehearsal.story import Story
 from rota.timeline.events import (
+    Event,
     MemberJoined,
     MemberLeft,
     RebalanceCompleted,
@@ -72,3 +77,35 @@ def test_a_static_member_that_comes_back_is_no_rebalance() -> None:
         MemberLeft(100, "g", "b-id1", RebalanceReason.STATIC_MEMBER_REPLACED, SEEN),
         MemberJoined(100, "g", "b-id2", "b", "/127.0.0.1", "b"),
     ]
+
+
+class Away:
+    """A cluster that answers, then does not, then answers again."""
+
+    timeout_s = 1.0
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def describe_groups(self, _names: list[str]) -> dict[str, GroupDescription]:
+        self.looks += 1
+        if self.looks in (2, 3):
+            raise RotaError("no broker answers")
+        return {"g": group("Stable", member("a", P0, P1))}
+
+
+def test_an_outage_is_told_as_one_and_not_as_a_rebalance() -> None:
+    cluster: Any = Away()
+    watch = GroupWatch(cluster, "g")
+    found: list[Event] = []
+    deadline = time.monotonic() + 20
+    while cluster.looks < 5 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        found += watch.read()
+    watch.close()
+    story = Story()
+    assert [story.tell(event) for event in found] == [
+        "The cluster does not answer.",
+        "The cluster answers again.",
+    ]
+    assert [event.at_ms for event in found] == sorted(event.at_ms for event in found)

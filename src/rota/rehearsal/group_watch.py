@@ -14,6 +14,8 @@ from rota.model import RotaError
 from rota.rehearsal.recording import clock_ms
 from rota.timeline.events import (
     Event,
+    Fault,
+    FaultKind,
     MemberJoined,
     MemberLeft,
     RebalanceCompleted,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from rota.cluster import Cluster, GroupDescription, MemberDescription
+    from rota.model import TopicPartition
 
 __all__ = ["GroupWatch", "differences"]
 
@@ -46,6 +49,24 @@ def differences(
     ``generation`` counts the completed rebalances so far, for a description does not tell it. ``since_ms`` and
     ``at_ms`` are the times of the two looks: what began, began after the first; what is done, was done by the second.
     """
+    found, reasons = _comings_and_goings(before, after, silent, since_ms)
+    stable = after.state == "Stable"
+    changed = _shares(before) != _shares(after)
+    if before.state in ("Stable", "Empty", "Dead") and (not stable or changed) and after.members:
+        reason, member_id = reasons[0] if reasons else (RebalanceReason.MEMBER_REJOINED, "")
+        found.append(RebalanceStarted(since_ms, after.group, generation, reason, member_id, SEEN))
+    if stable and (changed or before.state != "Stable"):
+        shared = {member.member_id: member.assignment for member in after.members}
+        found.append(
+            RebalanceCompleted(at_ms, after.group, generation + 1, after.assignor or None, None, shared)
+        )
+    return found
+
+
+def _comings_and_goings(
+    before: GroupDescription, after: GroupDescription, silent: Collection[str], since_ms: int
+) -> tuple[list[Event], list[tuple[RebalanceReason, str]]]:
+    """Who left and who joined, and what of it makes a group rebalance."""
     group = after.group
     old, new = _by_identity(before), _by_identity(after)
     found: list[Event] = []
@@ -70,17 +91,11 @@ def differences(
             )
         if who not in old:
             reasons.append((RebalanceReason.MEMBER_JOINED, member.member_id))
-    stable = after.state == "Stable"
-    changed = {who: member.assignment for who, member in old.items()} != {
-        who: member.assignment for who, member in new.items()
-    }
-    if before.state in ("Stable", "Empty", "Dead") and (not stable or changed) and after.members:
-        reason, member_id = reasons[0] if reasons else (RebalanceReason.MEMBER_REJOINED, "")
-        found.append(RebalanceStarted(since_ms, group, generation, reason, member_id, SEEN))
-    if stable and (changed or before.state != "Stable"):
-        shared = {member.member_id: member.assignment for member in after.members}
-        found.append(RebalanceCompleted(at_ms, group, generation + 1, after.assignor or None, None, shared))
-    return found
+    return found, reasons
+
+
+def _shares(group: GroupDescription) -> dict[str, tuple[TopicPartition, ...]]:
+    return {who: tuple(member.assignment) for who, member in _by_identity(group).items()}
 
 
 def _by_identity(group: GroupDescription) -> dict[str, MemberDescription]:
@@ -116,13 +131,22 @@ class GroupWatch:
         before: GroupDescription | None = None
         generation = 0
         since_ms = clock_ms()
+        away = False
         while not self._stop.is_set():
             after: GroupDescription | None = (
                 before  # if nobody answers: the broker may be back at the next look
             )
+            answered = False
             with contextlib.suppress(RotaError):
                 after = self._cluster.describe_groups([self._group])[self._group]
+                answered = True
             at_ms = clock_ms()
+            if before is not None and answered is away:
+                away = not answered
+                kind = FaultKind.CUT_OFF if away else FaultKind.RECONNECTED
+                with self._lock:
+                    self._found.append(Fault(at_ms, "", kind))
+                since_ms = at_ms  # what is seen next is told after it
             if before is not None and after is not None:
                 found = differences(before, after, frozenset(self.silent), generation, since_ms, at_ms)
                 generation += sum(isinstance(event, RebalanceCompleted) for event in found)

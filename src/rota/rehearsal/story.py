@@ -106,6 +106,10 @@ class Story:
     def _fault(self, event: Fault) -> str:
         who = event.consumer or "the broker"
         match event.kind:
+            case FaultKind.CUT_OFF if not event.consumer:
+                return "The cluster does not answer."
+            case FaultKind.RECONNECTED if not event.consumer:
+                return "The cluster answers again."
             case FaultKind.KILLED if event.detail:
                 return f"{who} was killed ({event.detail}), by somebody else: no commit, no goodbye."
             case FaultKind.KILLED:

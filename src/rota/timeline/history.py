@@ -189,7 +189,8 @@ class History:
         self.alive[event.consumer] = False
 
     def _fault(self, event: ev.Fault, now_ms: int) -> None:
-        words = f"{_fault_words(event.kind)} ({event.detail})" if event.detail else _fault_words(event.kind)
+        words = _fault_words(event.kind) if event.consumer else _broker_words(event.kind)
+        words += f" ({event.detail})" if event.detail else ""
         self.incidents.append(Incident(now_ms, event.consumer, event.kind, words))
         if event.consumer:
             self._seen(event.consumer)
@@ -299,6 +300,10 @@ _FAULT_WORDS: Final[Mapping[str, str]] = {
     ev.FaultKind.RECONNECTED: "was connected again",
     ev.FaultKind.SLOWED: "was slowed down",
 }
+
+
+def _broker_words(kind: str) -> str:
+    return "did not answer" if kind == ev.FaultKind.CUT_OFF else _fault_words(kind)
 
 
 def _fault_words(kind: str) -> str:
