@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rota.rehearsal.lab import Lab
+    from rota.rehearsal.seats import Seat
 
 __all__ = ["Player", "Step", "lesson", "settled"]
 
@@ -103,9 +104,54 @@ def lesson(lab: Lab) -> list[Step]:
     def settled_now() -> bool:
         return settled(lab)
 
+    count = f"{len(seats)} consumer{'s share' if others else ' holds'} {lab.settings.partitions} partitions"
+    first = Step(f"{count}.", begin, settled_now, 3000)
+    if not others:
+        return [
+            first,
+            Step(f"kill -9 {victim.name}: it is the only one.", lambda: lab.kill(victim), _always, 2000),
+            Step(f"{victim.name} is started again.", lambda: lab.come_back(victim), settled_now, 3000),
+        ]
+    return [
+        first,
+        *_departures(lab, victim, others),
+        *_overload(lab, victim, others),
+        Step(f"Back to {rate:g} events a second.", lambda: lab.set_rate(rate), _always, 500),
+    ]
+
+
+def _departures(lab: Lab, victim: Seat, others: Sequence[Seat]) -> list[Step]:
+    """One is killed and comes back, one leaves politely, then all but one."""
+
+    def settled_now() -> bool:
+        return settled(lab)
+
     def leave_one() -> None:
         for seat in others:
             lab.stop(seat)
+
+    goodbye = "goes without goodbye, being a static member" if lab.settings.static else "says goodbye"
+    session = f"{lab.settings.session_timeout_ms / 1000:g} s"
+    return [
+        Step(
+            f"kill -9 {victim.name}. The group can only notice by its silence: session.timeout.ms is {session}.",
+            lambda: lab.kill(victim),
+            settled_now,
+            2000,
+        ),
+        Step(f"{victim.name} is started again.", lambda: lab.come_back(victim), settled_now, 2000),
+        Step(
+            f"{others[-1].name} is stopped politely (SIGTERM): it commits and {goodbye}.",
+            lambda: lab.stop(others[-1]),
+            settled_now,
+            2000,
+        ),
+        Step(f"Everybody but {victim.name} leaves: one consumer holds all.", leave_one, settled_now, 2000),
+    ]
+
+
+def _overload(lab: Lab, victim: Seat, others: Sequence[Seat]) -> list[Step]:
+    """More than one consumer can handle, until the others help."""
 
     def overload() -> None:
         # Half as much again as one handler can do: its delay allows 1000 / delay records a second.
@@ -121,32 +167,7 @@ def lesson(lab: Lab) -> list[Step]:
     def caught_up() -> bool:
         return settled(lab) and lab.unread() < lab.rate / 4
 
-    goodbye = "goes without goodbye, being a static member" if lab.settings.static else "says goodbye"
-    session = f"{lab.settings.session_timeout_ms / 1000:g} s"
-    count = f"{len(seats)} consumer{'s share' if others else ' holds'} {lab.settings.partitions} partitions"
-    steps = [Step(f"{count}.", begin, settled_now, 3000)]
-    if not others:
-        return [
-            *steps,
-            Step(f"kill -9 {victim.name}: it is the only one.", lambda: lab.kill(victim), _always, 2000),
-            Step(f"{victim.name} is started again.", lambda: lab.come_back(victim), settled_now, 3000),
-        ]
     return [
-        *steps,
-        Step(
-            f"kill -9 {victim.name}. The group can only notice by its silence: session.timeout.ms is {session}.",
-            lambda: lab.kill(victim),
-            settled_now,
-            2000,
-        ),
-        Step(f"{victim.name} is started again.", lambda: lab.come_back(victim), settled_now, 2000),
-        Step(
-            f"{others[-1].name} is stopped politely (SIGTERM): it commits and {goodbye}.",
-            lambda: lab.stop(others[-1]),
-            settled_now,
-            2000,
-        ),
-        Step(f"Everybody but {victim.name} leaves: one consumer holds all.", leave_one, settled_now, 2000),
         Step(
             f"More events come than {victim.name} alone can handle ({victim.delay_ms:g} ms each): lag grows.",
             overload,
@@ -154,7 +175,6 @@ def lesson(lab: Lab) -> list[Step]:
             3000,
         ),
         Step("The others come back to help: lag falls.", come_back, caught_up, 1000),
-        Step(f"Back to {rate:g} events a second.", lambda: lab.set_rate(rate), _always, 500),
     ]
 
 
