@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
+
 from rota.cluster import GroupDescription, MemberDescription
 from rota.model import RotaError, TopicPartition
 from rota.rehearsal.group_watch import SEEN, GroupWatch, differences
@@ -80,22 +82,26 @@ def test_a_static_member_that_comes_back_is_no_rebalance() -> None:
 
 
 class Away:
-    """A cluster that answers, then does not, then answers again."""
+    """A cluster that answers, then does not (or, ``slow``, is waited for), then answers again."""
 
     timeout_s = 1.0
 
-    def __init__(self) -> None:
+    def __init__(self, *, slow: bool) -> None:
         self.looks = 0
+        self._slow = slow
 
     def describe_groups(self, _names: list[str]) -> dict[str, GroupDescription]:
         self.looks += 1
-        if self.looks in (2, 3):
+        if self._slow and self.looks == 2:
+            time.sleep(2.1)
+        elif not self._slow and self.looks in (2, 3):
             raise RotaError("no broker answers")
         return {"g": group("Stable", member("a", P0, P1))}
 
 
-def test_an_outage_is_told_as_one_and_not_as_a_rebalance() -> None:
-    cluster: Any = Away()
+@pytest.mark.parametrize("slow", [False, True])
+def test_an_outage_is_told_as_one_and_not_as_a_rebalance(slow: bool) -> None:
+    cluster: Any = Away(slow=slow)
     watch = GroupWatch(cluster, "g")
     found: list[Event] = []
     deadline = time.monotonic() + 20

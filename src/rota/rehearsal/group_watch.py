@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["GroupWatch", "differences"]
 
 INTERVAL_S = 0.4
+SLOW_MS = 2_000
+"""An answer that took longer came after an outage: the client waits through one that is short."""
 SEEN = "seen by asking"
 
 
@@ -136,11 +138,15 @@ class GroupWatch:
             after: GroupDescription | None = (
                 before  # if nobody answers: the broker may be back at the next look
             )
-            answered = False
+            answered, asked_ms = False, clock_ms()
             with contextlib.suppress(RotaError):
                 after = self._cluster.describe_groups([self._group])[self._group]
                 answered = True
             at_ms = clock_ms()
+            if before is not None and answered and not away and at_ms - asked_ms > SLOW_MS:
+                with self._lock:
+                    self._found.append(Fault(asked_ms, "", FaultKind.CUT_OFF))
+                away = True
             if before is not None and answered is away:
                 away = not answered
                 kind = FaultKind.CUT_OFF if away else FaultKind.RECONNECTED
