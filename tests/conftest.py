@@ -6,6 +6,7 @@ one.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background by a shell: commands that are to be stopped by Ctrl+C would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # kafka-python reads its schemas in a way that newer Pythons dislike.
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
 
