@@ -2,7 +2,6 @@
 
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,15 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.children import ending_with_parent
+from tests.children import ServerProcess, ending_with_parent
 
 READY = "rota broker ready on "
 
 _START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 20.0
 
 
-class RotaBroker:
+class RotaBroker(ServerProcess):
     """Context manager with the methods of `RealKafka`; restarts come back on the same port with the same
     data.
     """
@@ -99,35 +97,3 @@ class RotaBroker:
         address = said.decode().partition(READY)[2].split()[0]
         self.bootstrap_servers = address
         self.port = int(address.rpartition(":")[2])
-
-    def stop(self) -> None:
-        """SIGTERM, then SIGKILL if the broker does not follow; only ever to the process started here."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """SIGKILL: the broker crashes; `start` recovers it."""
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        """Stop politely and come back on the same port with the same data."""
-        self.stop()
-        self.start()
-
-    @property
-    def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
-
-    def _end(self, with_signal: signal.Signals) -> None:
-        process, self.process = self.process, None
-        if process is None:
-            return
-        if process.poll() is None:
-            os.kill(process.pid, with_signal)
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_TIMEOUT_S)
-        assert process.stdout is not None
-        process.stdout.close()

@@ -1,7 +1,5 @@
 """A real Apache Kafka: one KRaft node (broker and controller) on loopback, in a directory of its own."""
 
-import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -12,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.children import ending_with_parent
+from tests.children import ServerProcess, ending_with_parent
 from tests.kafka.jars import class_path, java
 from tests.kafka.ports import free_ports, listening
 
@@ -20,10 +18,9 @@ LOG4J = Path(__file__).with_name("log4j2.properties")
 QUICK_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 
 _START_TIMEOUT_S = 90.0
-_STOP_TIMEOUT_S = 30.0
 
 
-class RealKafka:
+class RealKafka(ServerProcess):
     """Context manager: formats the storage, starts the node, waits until a client can list topics, stops it.
 
     `config` holds broker settings under Kafka's names and wins over the defaults below. `data_dir` keeps the
@@ -133,36 +130,6 @@ class RealKafka:
                     f"Apache Kafka does not listen after {_START_TIMEOUT_S:g} s:\n{self._log_tail()}"
                 )
             time.sleep(0.02)
-
-    def stop(self) -> None:
-        """SIGTERM, then SIGKILL if the broker does not follow; only ever to the process started here."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """SIGKILL: the broker crashes; `start` recovers it."""
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        """Stop politely and come back on the same port with the same data."""
-        self.stop()
-        self.start()
-
-    @property
-    def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
-
-    def _end(self, with_signal: signal.Signals) -> None:
-        process, self.process = self.process, None
-        if process is None:
-            return
-        if process.poll() is None:
-            os.kill(process.pid, with_signal)
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_TIMEOUT_S)
 
     def _java(self, *arguments: str) -> list[str]:
         return [java(), f"-Dlog4j2.configurationFile={LOG4J}", "-cp", class_path(), *arguments]
