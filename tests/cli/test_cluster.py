@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.cli.command import Command
+from tests.kafka.ports import wait_until
 
 from rota.cluster import Cluster, ClusterError, client_properties, read_properties
 from rota.model import ErrorCode, RotaError, TopicPartition
@@ -34,10 +35,12 @@ def test_a_topic_s_life(cluster: Cluster, new_name: NewName) -> None:
     with pytest.raises(ClusterError) as refused:
         cluster.create_topic(name)
     assert refused.value.code == ErrorCode.TOPIC_ALREADY_EXISTS
-    assert cluster.topics()[name] == 2
+    # Apache Kafka's brokers learn of a change some time after it was answered.
+    wait_until("the topic is listed", lambda: cluster.topics().get(name) == 2)
     cluster.add_partitions(name, 4)
-    assert cluster.partition_counts([name]) == {name: 4}
+    wait_until("it has four partitions", lambda: cluster.partition_counts([name]) == {name: 4})
     assert cluster.delete_topics([name]) == {name: None}
+    wait_until("it is gone", lambda: isinstance(cluster.describe_topics([name])[name], ClusterError))
     gone = cluster.describe_topics([name])[name]
     assert isinstance(gone, ClusterError)
     assert gone.code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
