@@ -17,7 +17,7 @@ bytes or a list of chunks; arrays are lists; timestamps are whole milliseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 __all__ = [
     "Field",
@@ -299,14 +299,6 @@ class Struct(_Tagged, metaclass=_StructType):
         if self.unknown_tags:
             shown.append(f"unknown_tags={self.unknown_tags!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
-
-    def copy(self) -> Self:
-        """A copy one level deep."""
-        made = type(self)()
-        for each in self.fields:
-            setattr(made, each.name, getattr(self, each.name))
-        made.unknown_tags = self.unknown_tags
-        return made
 
 
 class Message(Struct):
