@@ -9,6 +9,7 @@ import pytest
 from tests.broker.raw import RawClient
 
 from rota.broker.event_lines import event_line
+from rota.broker.loop import Loop
 from rota.broker.timers import Timers
 from rota.model import ErrorCode
 from rota.testing import Broker
@@ -118,9 +119,7 @@ def test_a_partition_named_often_is_fetched_once(broker: Broker) -> None:
 
 
 def test_a_callback_that_fails_does_not_hold_up_the_others() -> None:
-    import asyncio
-
-    loop = asyncio.new_event_loop()
+    loop = Loop()
     timers = Timers(loop, lambda: 1000)
     called: list[str] = []
 

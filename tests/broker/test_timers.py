@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
 
+from rota.broker.loop import Loop
 from rota.broker.timers import Timers
 
 
@@ -26,7 +26,7 @@ def clock() -> _Hand:
 
 @pytest.fixture
 def timers(clock: _Hand) -> Iterator[Timers]:
-    loop = asyncio.new_event_loop()
+    loop = Loop()
     made = Timers(loop, clock)
     yield made
     made.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from rota.model import ErrorCode, KafkaError, TopicPartition
 
 if TYPE_CHECKING:
     from rota.broker.groups import Groups
+    from rota.broker.loop import Loop
     from rota.broker.settings import Settings
     from rota.storage import AppendInfo, Log, LogDirectory
     from rota.timeline.events import Event
@@ -41,7 +41,7 @@ class Broker:
         self,
         settings: Settings,
         directory: LogDirectory,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         *,
         on_event: Callable[[Event], None] | None = None,
         clock: Clock | None = None,

@@ -11,9 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio
-
     from rota.broker.broker import Broker
+    from rota.broker.loop import Loop
     from rota.storage import Log
     from rota.storage.log import Unflushed
 
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 class Flusher:
     """Every ``log.flush.offset.checkpoint.interval.ms``: sync, then checkpoint. The only thread of the broker."""
 
-    def __init__(self, broker: Broker, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, broker: Broker, loop: Loop) -> None:
         self._broker = broker
         self._loop = loop
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rota-flush")

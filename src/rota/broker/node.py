@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
@@ -13,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from rota.broker.broker import Broker
 from rota.broker.clock import Clock
+from rota.broker.loop import Loop
 from rota.broker.options import BrokerOptions
 from rota.broker.server import Server
 from rota.broker.settings import Settings
@@ -35,7 +35,7 @@ class Node:
     def __init__(
         self,
         options: BrokerOptions,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         *,
         on_event: Callable[[Event], None] | None = None,
         clock: Clock | None = None,
@@ -76,45 +76,45 @@ class Node:
 
 def run(options: BrokerOptions) -> int:
     """Run a broker until SIGTERM or SIGINT; prints one line on stdout when it is ready. The exit code."""
-    loop = _new_event_loop()
-    asyncio.set_event_loop(loop)
+    loop = Loop()
     try:
         if options.timeline is None:
-            loop.run_until_complete(_serve(options, None))
+            _serve(options, loop, None)
         else:
             with options.timeline.open("a", encoding="utf-8", buffering=1) as sink:
-                loop.run_until_complete(_serve(options, _writer(sink)))
+                _serve(options, loop, _writer(sink))
     finally:
         loop.close()
     return 0
 
 
-async def _serve(options: BrokerOptions, on_event: Callable[[Event], None] | None) -> None:
-    loop = asyncio.get_running_loop()
+def _serve(options: BrokerOptions, loop: Loop, on_event: Callable[[Event], None] | None) -> None:
     node = Node(options, loop, on_event=on_event)
     try:
-        stopped = asyncio.Event()
-        # Before anyone can know that there is somebody to stop, and with the loop running: uvloop would miss
-        # a signal that comes earlier.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
+        # Before anyone can know that there is somebody to stop.
+        loop.stop_on_signals(signal.SIGTERM, signal.SIGINT)
         log.info("listening on %s:%d, data: %s", *node.server.address, options.data_dir or "memory only")
         _say_ready(node)
-        await _warm_up(node)
-        await stopped.wait()
+        _warm_up(node, loop)
+        loop.run_forever()
         log.info("shutting down")
     finally:
         node.close()
 
 
-async def _warm_up(node: Node) -> None:
+def _warm_up(node: Node, loop: Loop) -> None:
     """Load what the first requests will need while the first client is still connecting, a piece at a time."""
-    for key in _FIRST_APIS:
-        await asyncio.sleep(0)  # whoever has asked for something already goes first
-        node.server.dispatch.warm(key)
-    await asyncio.sleep(0)
-    _ = node.broker.groups
-    gc.freeze()  # what exists now stays for good: full collections need not look at it
+    keys = iter(_FIRST_APIS)
+
+    def load_next() -> None:
+        for key in keys:
+            node.server.dispatch.warm(key)
+            loop.call_soon(load_next)  # whoever has asked for something already goes first
+            return
+        _ = node.broker.groups
+        gc.freeze()  # what exists now stays for good: full collections need not look at it
+
+    loop.call_soon(load_next)
 
 
 def _say_ready(node: Node) -> None:
@@ -131,13 +131,3 @@ def _writer(sink: IO[str]) -> Callable[[Event], None]:
         sink.write(to_json(event) + "\n")
 
     return write
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop where it is installed: it costs less CPU a request; asyncio's own loop does as well."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop

@@ -1,8 +1,7 @@
-"""The listening socket and the connections it has accepted, on one asyncio loop."""
+"""The listening socket and the connections it has accepted, on one event loop."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import socket
@@ -14,6 +13,7 @@ from rota.model import RotaError
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
+    from rota.broker.loop import Loop
 
 __all__ = ["Server"]
 
@@ -31,7 +31,7 @@ class Server:
     def __init__(
         self,
         broker: Broker,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         *,
         host: str,
         port: int,

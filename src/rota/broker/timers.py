@@ -6,10 +6,13 @@ pass: setting one costs a dictionary entry and a heap entry, and entries that we
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import logging
 from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rota.broker.loop import Loop, TimerHandle
 
 __all__ = ["Timers"]
 
@@ -20,13 +23,13 @@ log = logging.getLogger(__name__)
 class Timers:
     """Calls back once a deadline has passed. Deadlines are in milliseconds of ``now_ms``."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, now_ms: Callable[[], int]) -> None:
+    def __init__(self, loop: Loop, now_ms: Callable[[], int]) -> None:
         self._loop = loop
         self._now_ms = now_ms
         self._deadlines: dict[Hashable, tuple[int, Callable[[], None]]] = {}
         self._heap: list[tuple[int, int, Hashable]] = []
         self._sequence = 0
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: TimerHandle | None = None
         self._handle_ms = 0
 
     def set(self, key: Hashable, deadline_ms: int, callback: Callable[[], None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import selectors
@@ -13,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
@@ -160,10 +160,11 @@ class _ThreadRunner:
     """The broker's event loop in a daemon thread of this process."""
 
     def __init__(self, options: BrokerOptions) -> None:
+        from rota.broker.loop import Loop
         from rota.broker.node import Node
 
         self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
-        self._loop = asyncio.new_event_loop()
+        self._loop = Loop()
         started: list[Node | BaseException] = []
         ready = threading.Event()
 
@@ -189,10 +190,16 @@ class _ThreadRunner:
     def call(self, function: Callable[[Node], _T]) -> _T:
         """Run ``function`` on the broker's loop and wait for its result."""
 
-        async def run() -> _T:
-            return function(self._node)
+        answer: Future[_T] = Future()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_STOP_LIMIT_S)
+        def run() -> None:
+            try:
+                answer.set_result(function(self._node))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return answer.result(_STOP_LIMIT_S)
 
     def stop(self) -> None:
         self.call(lambda node: node.close())
