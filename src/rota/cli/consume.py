@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rota.cli import record_format
+from rota.cli.commits import Commits
 from rota.cli.ending import StopRequest
-from rota.cli.options import cluster_options, json_option, key_values
+from rota.cli.key_values import key_values
+from rota.cli.options import cluster_options, json_option
 from rota.cli.outage import Outage
 from rota.cli.output import count_of, note
 from rota.model import RotaError, TopicPartition, number_runs
@@ -25,10 +27,6 @@ if TYPE_CHECKING:
     from rota.cluster import Cluster
 
 __all__ = ["consume"]
-
-COMMIT_EVERY_S = 1.0
-"""Manual commits are gathered: a commit for each record would starve the member's own heartbeats."""
-
 
 MAX_POLL_EXCEEDED = -147  # librdkafka's own code: it has left the group and joins again at the next poll
 
@@ -178,16 +176,19 @@ class Reader:
     """Polls, prints and, where asked to, commits. One thread does everything, so that nothing overlaps."""
 
     def __init__(
-        self, consumer: Consumer, settings: Settings, render: Callable[[Message], bytes], outage: Outage
+        self,
+        consumer: Consumer,
+        settings: Settings,
+        render: Callable[[Message], bytes],
+        outage: Outage,
+        commits: Commits | None,
     ) -> None:
         self._consumer = consumer
         self._outage = outage
         self._settings = settings
         self._render = render
-        self._manual = settings.group is not None and settings.commit == "manual"
+        self._commits = commits
         self._held: set[TopicPartition] = set()
-        self._done: dict[TopicPartition, int] = {}  # next offset to read, printed but not committed yet
-        self._committed_at = time.monotonic()
         self._stop = StopRequest()
 
     def run(self, partitions: Sequence[TopicPartition]) -> int:
@@ -205,7 +206,7 @@ class Reader:
             printed = self._loop()
         finally:
             self._commit()
-            self._consumer.close()
+            self._close()
         if self._stop.code:
             return self._stop.code
         limit = self._settings.max_messages
@@ -240,8 +241,10 @@ class Reader:
                     self._work()
                     if self._stop.code:
                         break  # the work on this record was cut short: it is not done
-                self._note_done(message)
-            self._maybe_commit()
+                if self._commits is not None:
+                    self._commits.printed(message)
+            if self._commits is not None and self._commits.due():
+                self._commit()
         out.flush()
         return printed
 
@@ -284,8 +287,8 @@ class Reader:
     def _let_go(self, word: str, partitions: list[Any]) -> None:
         gone = _ours(partitions)
         self._held -= gone
-        for tp in gone:
-            self._done.pop(tp, None)
+        if self._commits is not None:
+            self._commits.forget(gone)
         self._say(word, partitions)
 
     def _say(self, word: str, partitions: list[Any]) -> None:
@@ -295,30 +298,17 @@ class Reader:
             f"{time.strftime('%H:%M:%S')} {word} {names} (now {count_of(len(self._held), 'partition')}{idle})"
         )
 
-    def _note_done(self, message: Message) -> None:
-        if self._manual:
-            tp = TopicPartition(str(message.topic()), int(message.partition() or 0))
-            self._done[tp] = int(message.offset() or 0) + 1
-
-    def _maybe_commit(self) -> None:
-        if self._done and time.monotonic() - self._committed_at >= COMMIT_EVERY_S:
-            self._commit()
-
     def _commit(self) -> None:
-        """Commit what was printed, and wait: afterwards nobody is given those records again."""
-        self._committed_at = time.monotonic()
-        if not self._done:
-            return
-        from confluent_kafka import KafkaException
-        from confluent_kafka import TopicPartition as ClientPartition
+        if self._commits is not None:
+            sys.stdout.buffer.flush()
+            self._commits.send(self._consumer)
 
-        sys.stdout.buffer.flush()
-        offsets = [ClientPartition(tp.topic, tp.partition, offset) for tp, offset in self._done.items()]
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            note(f"not committed: {' '.join(str(error.args[0].str()).split())}; these records may come again")
-        self._done.clear()
+    def _close(self) -> None:
+        """Leave the group; what was printed is committed before. Nobody waits for brokers that are away."""
+        if not self._outage.bounded(self._consumer.close):
+            note("left without a goodbye: the group will notice when this member's session ends")
+        if self._commits is not None:
+            self._commits.finish()
 
 
 def _read(
@@ -328,8 +318,10 @@ def _read(
     counts = cluster.partition_counts([topic for topic in settings.topics if not topic.startswith("^")])
     partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
     outage = Outage(cluster.bootstrap)
-    consumer = cluster.consumer({"error_cb": outage, **config})
-    return Reader(consumer, settings, render, outage).run(partitions)
+    commits = Commits() if settings.group is not None and settings.commit == "manual" else None
+    callbacks = {"error_cb": outage} | ({"on_commit": commits.answered} if commits is not None else {})
+    consumer = cluster.consumer({**callbacks, **config})
+    return Reader(consumer, settings, render, outage, commits).run(partitions)
 
 
 def _renderer(
