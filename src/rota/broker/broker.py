@@ -17,6 +17,7 @@ from rota.broker.topics import Topics
 from rota.model import ErrorCode, KafkaError, TopicPartition
 
 if TYPE_CHECKING:
+    from rota.broker.cleaner import Cleaner
     from rota.broker.groups import Groups
     from rota.broker.loop import Loop
     from rota.broker.settings import Settings
@@ -65,6 +66,10 @@ class Broker:
             self._open_groups()
         self._plan_retention()
         self._flusher = Flusher(self, loop)
+        self._loop = loop
+        self._cleaner: Cleaner | None = None
+        if settings.bool("log.cleaner.enable"):
+            self.plan_compaction()
 
     @property
     def groups(self) -> Groups:
@@ -165,8 +170,29 @@ class Broker:
                 log.info("%s: %d segments removed by retention", tp, removed)
         self._plan_retention()
 
+    def plan_compaction(self) -> None:
+        """Look for logs to compact after ``log.cleaner.backoff.ms``."""
+        backoff_ms = max(self.settings.int("log.cleaner.backoff.ms"), 10)
+        self.timers.set(("upkeep", "compaction"), self.clock.now_ms() + backoff_ms, self._compact)
+
+    def _compact(self) -> None:
+        if self._cleaner is None:
+            # Few brokers live to see a closed segment in a compacted topic: the others need not load the cleaner.
+            if not any(
+                len(each.segments) > 1 and "compact" in each.config.cleanup_policy
+                for _, each in self.topics.logs()
+            ):
+                self.plan_compaction()
+                return
+            from rota.broker.cleaner import Cleaner
+
+            self._cleaner = Cleaner(self, self._loop, self._flusher)
+        self._cleaner.look()
+
     def close(self) -> None:
         """Stop the timers and close the logs; the data directory is marked as cleanly closed."""
         self.timers.close()
         self._flusher.close()
+        if self._cleaner is not None:
+            self._cleaner.close()
         self.directory.close()

@@ -7,10 +7,12 @@ segments now and then bounds what has to be read and checked after a crash.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+    from collections.abc import Callable
+
     from rota.broker.broker import Broker
     from rota.broker.loop import Loop
     from rota.storage import Log
@@ -27,14 +29,28 @@ class Flusher:
     def __init__(self, broker: Broker, loop: Loop) -> None:
         self._broker = broker
         self._loop = loop
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rota-flush")
+        self._made_pool: ThreadPoolExecutor | None = None
         self._closed = False
         self._plan()
 
     def close(self) -> None:
         """Wait for what is being synced."""
         self._closed = True
-        self._pool.shutdown()
+        if self._made_pool is not None:
+            self._made_pool.shutdown()
+
+    @property
+    def _pool(self) -> ThreadPoolExecutor:
+        """The thread, made when there is work: a broker of one test has none, and does not wait for its import."""
+        if self._made_pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._made_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rota-flush")
+        return self._made_pool
+
+    def do(self, work: Callable[[], object]) -> Future[object]:
+        """Have this thread do something else as well, when it is free."""
+        return self._pool.submit(work)
 
     def _plan(self) -> None:
         interval_ms = self._broker.settings.int("log.flush.offset.checkpoint.interval.ms")

@@ -8,7 +8,6 @@ set timers. Start-up replays the same topic through the same ``replay``.
 from __future__ import annotations
 
 import logging
-import uuid
 from typing import TYPE_CHECKING, Final
 
 from rota.broker.event_lines import event_line
@@ -17,6 +16,7 @@ from rota.broker.held_heartbeats import HeldHeartbeats
 from rota.broker.request import PARKED, Request
 from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
 from rota.coordinator.log_format import decode_record, encode_record
+from rota.ids import random_uuid, uuid_text
 from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.timeline.events import RebalanceStarted
 from rota.wire import WireError
@@ -32,6 +32,8 @@ __all__ = ["Groups"]
 
 # The offsets that a deleted topic or a retention takes along are many, and a batch may not be too large.
 _MAX_BATCH_RECORDS: Final = 1000
+# What is in the last segment cannot be compacted, and memory is not as plenty as disk.
+_MEMORY_SEGMENT_BYTES: Final = str(1024 * 1024)
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,12 @@ class Groups:
         self._held = (
             HeldHeartbeats(broker, self._answer_heartbeat_again) if broker.prompt_heartbeats else None
         )
-        self.coordinator = GroupCoordinator(group_config(broker), lambda: str(uuid.uuid4()), broker.topics)
+        self.coordinator = GroupCoordinator(
+            group_config(broker),
+            lambda: uuid_text(random_uuid()),
+            broker.topics,
+            broker.directory.metadata.group_configs,
+        )
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -143,13 +150,16 @@ class Groups:
         if OFFSETS_TOPIC in self._broker.topics:
             return
         settings = self._broker.settings
+        segment_bytes = settings.text("offsets.topic.segment.bytes")
+        if self._broker.directory.path is None and not settings.is_set("offsets.topic.segment.bytes"):
+            segment_bytes = _MEMORY_SEGMENT_BYTES
         self._broker.topics.create(
             OFFSETS_TOPIC,
             settings.int("offsets.topic.num.partitions"),
             {
                 "cleanup.policy": "compact",
                 "compression.type": "producer",
-                "segment.bytes": settings.text("offsets.topic.segment.bytes"),
+                "segment.bytes": segment_bytes,
             },
         )
 
@@ -254,6 +264,10 @@ def group_config(broker: Broker) -> GroupConfig:
         min_session_timeout_ms=settings.int("group.min.session.timeout.ms"),
         max_session_timeout_ms=settings.int("group.max.session.timeout.ms"),
         max_size=settings.int("group.max.size"),
+        consumer_session_timeout_ms=settings.int("group.consumer.session.timeout.ms"),
+        consumer_heartbeat_interval_ms=settings.int("group.consumer.heartbeat.interval.ms"),
+        consumer_max_size=settings.int("group.consumer.max.size"),
+        consumer_assignors=tuple(settings.text("group.consumer.assignors").split(",")),
         offset_metadata_max_bytes=settings.int("offset.metadata.max.bytes"),
         offsets_retention_ms=settings.int("offsets.retention.minutes") * 60_000,
     )

@@ -1,8 +1,9 @@
 """A broker's data directory: one log a partition, the checkpoints that a start needs, and the lock.
 
 The files are Kafka's own: ``<topic>-<partition>/``, ``meta.properties``, ``partition.metadata``,
-``recovery-point-offset-checkpoint``, ``log-start-offset-checkpoint``, ``replication-offset-checkpoint`` and
-``.kafka_cleanshutdown``; ``rota-metadata.json`` is ours. Without a path all of it is in memory.
+``recovery-point-offset-checkpoint``, ``log-start-offset-checkpoint``, ``replication-offset-checkpoint``,
+``cleaner-offset-checkpoint`` and ``.kafka_cleanshutdown``; ``rota-metadata.json`` is ours. Without a path all of it
+is in memory.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import fcntl
 import logging
 import os
 import re
-import uuid
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
+from rota.ids import random_uuid
 from rota.model import RotaError, TopicPartition
 from rota.storage.checkpoints import read_offsets, replace_file, write_offsets
 from rota.storage.config import LogConfig
@@ -31,6 +34,7 @@ _FEWEST_OPEN_FILES: Final = 16
 _MOST_OPEN_FILES: Final = 100_000
 _RECOVERY: Final = "recovery-point-offset-checkpoint"
 _START: Final = "log-start-offset-checkpoint"
+_CLEANED: Final = "cleaner-offset-checkpoint"
 _REPLICATION: Final = "replication-offset-checkpoint"
 _LEGAL_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _DELETED: Final = re.compile(r".+-(delete|stray)")
@@ -50,6 +54,8 @@ class LogDirectory:
         self._lock: int | None = None
         self._recovery_points: dict[TopicPartition, int] = {}
         self._start_offsets: dict[TopicPartition, int] = {}
+        self._cleaned_to: dict[TopicPartition, int] | None = None
+        self._writing_cleaned = Lock()
 
     @classmethod
     def open(cls, path: Path | str | None, *, node_id: int = 1) -> LogDirectory:
@@ -149,6 +155,7 @@ class LogDirectory:
             recover_from=recover_from,
             log_start_offset=start,
             is_new=is_new,
+            has_holes=recover_from is not None and tp in self.cleaned_to,
             files=self.open_files,
         )
         self.logs[tp] = log
@@ -165,7 +172,7 @@ class LogDirectory:
                 if identity.read_text(encoding="utf-8").split() == text.split():
                     return True
             logger.warning("%s belongs to a topic that is no more, and is removed", where)
-            stray = where.with_name(f"{where.name[:200]}.{uuid.uuid4().hex}-stray")
+            stray = where.with_name(f"{where.name[:200]}.{random_uuid().hex()}-stray")
             where.rename(stray)
             _remove_tree(stray)
             where.mkdir()
@@ -189,13 +196,41 @@ class LogDirectory:
         self._start_offsets.pop(tp, None)
         where = self._directory(tp)
         if where is None:
+            self.cleaned_to.pop(tp, None)
             log.delete()
             return
+        if self.cleaned_to.pop(tp, None) is not None:
+            # Another topic of that name is not to be taken for a clean one.
+            self._write_cleaned(sync=False)
         # Renamed first: if we are killed half-way, the next start finds nothing that looks like a partition.
-        gone = where.with_name(f"{where.name[:200]}.{uuid.uuid4().hex}-delete")
+        gone = where.with_name(f"{where.name[:200]}.{random_uuid().hex()}-delete")
         where.rename(gone)
         log.abandon()
         _remove_tree(gone)
+
+    # --- compaction -----------------------------------------------------------------------------------------
+
+    @property
+    def cleaned_to(self) -> dict[TopicPartition, int]:
+        """Up to which offset each log was compacted; none where it never was. Read when it is first needed."""
+        if self._cleaned_to is None:
+            self._cleaned_to = {}
+            if self.path is not None:
+                try:
+                    self._cleaned_to = read_offsets(self.path / _CLEANED)
+                except (RotaError, ValueError) as error:
+                    logger.warning("%s; compaction begins anew", error)
+        return self._cleaned_to
+
+    def note_cleaned(self, tp: TopicPartition, offset: int) -> Callable[[], None]:
+        """A log was compacted up to ``offset``; what writes that down, in any thread."""
+        self.cleaned_to[tp] = offset
+        return self._write_cleaned
+
+    def _write_cleaned(self, *, sync: bool = True) -> None:
+        if self.path is not None:
+            with self._writing_cleaned:
+                write_offsets(self.path / _CLEANED, dict(self.cleaned_to), sync=sync)
 
     # --- life -----------------------------------------------------------------------------------------------
 

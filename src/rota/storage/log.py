@@ -80,18 +80,22 @@ class Log:
         recover_from: int | None = 0,
         log_start_offset: int = 0,
         is_new: bool = False,
+        has_holes: bool = False,
         files: OpenFiles | None = None,
     ) -> Log:
         """Open or create the log in ``directory``; None: in memory.
 
         ``recover_from`` is the offset before which everything was brought to the disk: what comes after it is
         read, checked and cut where it is no longer whole. None: it was closed cleanly, and nothing is read.
-        ``is_new``: the directory was made just now. ``files`` bounds how many files this log and others keep open.
+        ``is_new``: the directory was made just now. ``has_holes``: it was compacted once, so that missing offsets are
+        no damage. ``files`` bounds how many files this log and others keep open.
         """
         log = cls(directory, config, files)
         log._last_flush_ms = now_ms
         if directory is not None and not is_new:
-            recovery.load(log, now_ms, recover_from)
+            recovery.load(
+                log, now_ms, recover_from, has_holes=has_holes or "compact" in config.cleanup_policy
+            )
         if log.segments and log.segments[-1].next_offset < log_start_offset:
             # What lay after the start did not survive: offsets that were given out are not given out again.
             for lost in log.segments:
@@ -204,7 +208,14 @@ class Log:
         config = self.config
         if not segment.has_room(length, last_offset, config.segment_bytes, config.segment_index_bytes):
             return False
-        return not segment.size or self._age(segment, timestamp, now_ms) <= config.segment_ms
+        return not segment.size or self._age(segment, timestamp, now_ms) <= self._longest_segment_ms()
+
+    def _longest_segment_ms(self) -> int:
+        """What is in the last segment is not compacted: it must be closed in time for that."""
+        config = self.config
+        if "compact" in config.cleanup_policy:
+            return min(config.segment_ms, config.max_compaction_lag_ms)
+        return config.segment_ms
 
     @staticmethod
     def _age(segment: Segment, timestamp: int, now_ms: int) -> int:
@@ -216,7 +227,7 @@ class Log:
     def maybe_roll(self, now_ms: int) -> None:
         """Begin a new segment if the last one is older than ``segment.ms``."""
         segment = self.segments[-1]
-        if segment.size and now_ms - segment.created_ms > self.config.segment_ms:
+        if segment.size and now_ms - segment.created_ms > self._longest_segment_ms():
             self.roll(now_ms)
 
     def roll(self, now_ms: int) -> Segment:
@@ -327,6 +338,11 @@ class Log:
         if len(kept) > _MAX_OPEN_CLOSED_SEGMENTS:
             kept.pop(0).release()
 
+    def forget_open(self, segment: Segment) -> None:
+        """A segment that is no longer this log's needs not stay open."""
+        if segment in self._open_closed:
+            self._open_closed.remove(segment)
+
     def iter_batches_from(self, offset: int) -> Iterator[memoryview]:
         """The log from ``offset`` to its end: pieces of whole batches, about 1 MB each. For loading.
 
@@ -423,7 +439,9 @@ class Log:
         if limit >= 0:
             for segment in self.segments:
                 latest = segment.max_timestamp if segment.max_timestamp >= 0 else segment.created_ms
-                if not segment.size or now_ms - latest <= limit:
+                # Compaction leaves closed segments without a record; the last one has none yet.
+                is_new = not segment.size and segment is self.segments[-1]
+                if is_new or now_ms - latest <= limit:
                     break
                 count += 1
         return count
@@ -449,8 +467,7 @@ class Log:
         if self.bases[0] > self.log_start_offset:
             self._move_start(self.bases[0])
         for segment in dropped:
-            if segment in self._open_closed:
-                self._open_closed.remove(segment)
+            self.forget_open(segment)
             segment.delete()
             if self.directory is not None:
                 snapshot = self.directory / file_name(segment.base_offset, ".snapshot")

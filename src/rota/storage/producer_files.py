@@ -21,6 +21,7 @@ __all__ = [
     "encode_snapshot",
     "read_aborted",
     "read_snapshot",
+    "write_aborted",
     "write_snapshot",
 ]
 
@@ -100,6 +101,11 @@ def append_aborted(path: Path, transaction: AbortedTransaction) -> None:
     """Add an entry to a ``.txnindex`` file."""
     with path.open("ab") as file:
         file.write(_ABORTED.pack(0, *transaction))
+
+
+def write_aborted(path: Path, transactions: Iterable[AbortedTransaction]) -> None:
+    """Replace a ``.txnindex`` file."""
+    replace_file(path, b"".join(_ABORTED.pack(0, *each) for each in transactions))
 
 
 def read_aborted(path: Path) -> Sequence[AbortedTransaction]:

@@ -26,17 +26,26 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
-_NAME = re.compile(r"(\d{20})\.(log|snapshot|txnindex)")
+_NAME = re.compile(r"(\d{20})\.(log|snapshot|txnindex|index|timeindex)")
 
 logger = logging.getLogger(__name__)
 
 
-def load(log: Log, now_ms: int, recover_from: int | None) -> None:
-    """Fill a new log with what its directory holds: segments, producers, epochs, aborted transactions."""
+def load(log: Log, now_ms: int, recover_from: int | None, *, has_holes: bool) -> None:
+    """Fill a new log with what its directory holds: segments, producers, epochs, aborted transactions.
+
+    ``has_holes``: offsets may be missing between batches, for compaction, which may have been at work, leaves it so.
+    """
     directory = log.directory
     assert directory is not None
-    found: dict[str, list[int]] = {"log": [], "snapshot": [], "txnindex": []}
-    for name in os.listdir(directory):  # noqa: PTH208 - there are thousands of these directories
+    found: dict[str, list[int]] = {"log": [], "snapshot": [], "txnindex": [], "index": [], "timeindex": []}
+    names = os.listdir(directory)  # noqa: PTH208 - there are thousands of these directories
+    if any(name.endswith((".cleaned", ".swap", ".deleted")) for name in names):
+        from rota.storage.swap import put_right
+
+        put_right(directory, names)
+        names = os.listdir(directory)  # noqa: PTH208
+    for name in names:
         match = _NAME.fullmatch(name)
         if match:
             found[match[2]].append(int(match[1]))
@@ -44,6 +53,9 @@ def load(log: Log, now_ms: int, recover_from: int | None) -> None:
             (directory / name).unlink(missing_ok=True)
     log.epochs.load()
     bases = sorted(found["log"])
+    for suffix in ("index", "timeindex"):
+        for base in set(found[suffix]).difference(bases):
+            (directory / file_name(base, f".{suffix}")).unlink()
     for base in bases:
         state = (directory / file_name(base, ".log")).stat()
         segment = Segment(
@@ -58,7 +70,7 @@ def load(log: Log, now_ms: int, recover_from: int | None) -> None:
         log.bases.append(base)
     if not bases:
         return
-    _open_segments(log, recover_from)
+    _open_segments(log, recover_from, has_holes=has_holes)
     log.log_end_offset = log.segments[-1].next_offset
     _load_aborted(log, found["txnindex"])
     if found["snapshot"] or recover_from is not None:
@@ -71,7 +83,7 @@ def load(log: Log, now_ms: int, recover_from: int | None) -> None:
     log.segments[-1].store.close()
 
 
-def _open_segments(log: Log, recover_from: int | None) -> None:
+def _open_segments(log: Log, recover_from: int | None, *, has_holes: bool) -> None:
     """Open each segment, or read it if it may be damaged. Cuts the log at the first damage."""
     last = len(log.segments) - 1
     first_unsure = last
@@ -90,20 +102,15 @@ def _open_segments(log: Log, recover_from: int | None) -> None:
     log.epochs.truncate_from_end(log.bases[first_unsure])
     for number in range(first_unsure, last + 1):
         segment = log.segments[number]
-        is_whole = _recover(log, segment)
+        is_whole = _recover(log, segment, has_holes=has_holes)
         if number < last:
             segment.write_indexes()
-            if not _may_have_holes(log) and segment.next_offset != log.bases[number + 1]:
+            if not has_holes and segment.next_offset != log.bases[number + 1]:
                 # It lost its end just where a batch ends.
                 is_whole = False
         if not is_whole:
             _drop_after(log, number)
             break
-
-
-def _may_have_holes(log: Log) -> bool:
-    """Whether offsets may be missing between batches: Kafka's compaction, which may have been at work, leaves it so."""
-    return "compact" in log.config.cleanup_policy
 
 
 def _drop_after(log: Log, number: int) -> None:
@@ -115,7 +122,7 @@ def _drop_after(log: Log, number: int) -> None:
     del log.segments[number + 1 :], log.bases[number + 1 :]
 
 
-def _recover(log: Log, segment: Segment) -> bool:
+def _recover(log: Log, segment: Segment, *, has_holes: bool) -> bool:
     """Read a segment up to where it is no longer whole and cut the rest; whether nothing had to be cut.
 
     Whole are batches that are complete, have the right checksum, and follow each other in their offsets.
@@ -124,7 +131,6 @@ def _recover(log: Log, segment: Segment) -> bool:
     assert isinstance(store, FileStore)
     segment.forget_batches()
     size, position = store.size, 0
-    may_have_holes = _may_have_holes(log)
     if not size:
         return True
     with store.path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
@@ -134,7 +140,7 @@ def _recover(log: Log, segment: Segment) -> bool:
                 header = check_batch(view, position)
                 if header.base_offset < segment.next_offset or header.last_offset_delta < 0:
                     break
-                if header.base_offset > segment.next_offset and not may_have_holes:
+                if header.base_offset > segment.next_offset and not has_holes:
                     break
                 segment.note(position, header, header.last_offset)
                 if header.leader_epoch > log.epochs.latest:

@@ -65,7 +65,7 @@ class Segment:
         self.base_offset = base_offset
         self.next_offset = base_offset
         self.created_ms = created_ms  # or when it was last written to, for a segment that was there already
-        self.store: Store = MemoryStore() if directory is None else FileStore(self._path(".log"), size, files)
+        self.store: Store = MemoryStore() if directory is None else FileStore(self.path(".log"), size, files)
         self.first_timestamp = -1
         self.max_timestamp = -1
         self.max_timestamp_offset = base_offset
@@ -78,7 +78,8 @@ class Segment:
         self._tail_positions = array("q")
         self._hints: dict[int, int] = {}
 
-    def _path(self, suffix: str) -> Path:
+    def path(self, suffix: str) -> Path:
+        """The file of this segment with that suffix."""
         assert self.directory is not None
         return self.directory / file_name(self.base_offset, suffix)
 
@@ -156,8 +157,8 @@ class Segment:
         return self._times
 
     def _load_indexes(self) -> None:
-        self._index = OffsetIndex.load(self._path(".index"), self.size)
-        self._times = TimeIndex.load(self._path(".timeindex"))
+        self._index = OffsetIndex.load(self.path(".index"), self.size)
+        self._times = TimeIndex.load(self.path(".timeindex"))
         if self._index is None or self._times is None:
             self._restore_indexes()
 
@@ -177,7 +178,9 @@ class Segment:
             return self.size
         tail = self._tail_offsets
         if tail and offset >= tail[0]:
-            return self._tail_positions[bisect_left(tail, offset)]
+            # A compacted segment may end before the next one begins.
+            at = bisect_left(tail, offset)
+            return self._tail_positions[at] if at < len(tail) else self.size
         start = self.index.position_before(offset - self.base_offset)
         for position, header in self.scan(start):
             if header.last_offset >= offset:
@@ -217,15 +220,16 @@ class Segment:
                 window_at, at = position, 0
                 window = store.pread(min(_WINDOW, self.size - position), position)
             if at + HEADER_SIZE > len(window):
-                raise self._damaged(position)
+                raise self.damaged(position)
             header = read_header(window, at)
             following = position + header.batch_length + 12
             if header.batch_length + 12 < HEADER_SIZE or following > self.size:
-                raise self._damaged(position)
+                raise self.damaged(position)
             yield position, header
             position = following
 
-    def _damaged(self, position: int) -> KafkaError:
+    def damaged(self, position: int) -> KafkaError:
+        """The error that says so."""
         return KafkaError(
             ErrorCode.KAFKA_STORAGE_ERROR,
             f"segment {self.base_offset} is damaged: no batch at byte {position}",
@@ -236,7 +240,7 @@ class Segment:
         try:
             header = read_header(self.store.pread(HEADER_SIZE, position))
         except WireError as error:
-            raise self._damaged(position) from error
+            raise self.damaged(position) from error
         return self.store.pread(header.size, position)
 
     def records_at(self, position: int) -> Iterator[Record]:
@@ -295,7 +299,7 @@ class Segment:
         """
         self._index = self._times = None
         self.next_offset = next_offset
-        last = TimeIndex.last_entry(self._path(".timeindex"))
+        last = TimeIndex.last_entry(self.path(".timeindex"))
         if last is None:
             if self.size:
                 self._restore_indexes()
@@ -304,8 +308,8 @@ class Segment:
 
     def open_active(self) -> None:
         """Take over the last segment after a clean shutdown: the index is read, and what comes after its end."""
-        index = OffsetIndex.load(self._path(".index"), self.size)
-        times = TimeIndex.load(self._path(".timeindex"))
+        index = OffsetIndex.load(self.path(".index"), self.size)
+        times = TimeIndex.load(self.path(".timeindex"))
         if index is None or times is None:
             self.rebuild_indexes()
             return
@@ -320,18 +324,29 @@ class Segment:
                 # The batch that the last entry points to: it is in the index, and counts from there.
                 del self._tail_offsets[:], self._tail_positions[:]
         if start:
-            self.first_timestamp = read_header(self.store.pread(HEADER_SIZE, 0)).max_timestamp
+            self.first_batch_timestamp()
 
-    def write_indexes(self) -> None:
-        """Write both index files whole, with the closing time entry that Kafka adds."""
+    def write_indexes(self, ending: str = "") -> None:
+        """Write both index files whole, with the closing time entry that Kafka adds; names end in ``ending``."""
         if self.directory is None or self._index is None or self._times is None:
             return
         self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
         for suffix, data in ((".index", self._index.to_bytes()), (".timeindex", self._times.to_bytes())):
-            path = self._path(suffix)
+            path = self.path(suffix + ending)
             temporary = path.with_name(path.name + ".tmp")
             temporary.write_bytes(data)
             temporary.replace(path)
+
+    def adopt(self, store: Store) -> None:
+        """Go on in another store, which holds the same bytes."""
+        self.store.close()
+        self.store = store
+
+    def first_batch_timestamp(self) -> int:
+        """The timestamp of the first batch, -1 if there is none; reads it if it is not known."""
+        if self.first_timestamp < 0 and self.size:
+            self.first_timestamp = read_header(self.store.pread(HEADER_SIZE, 0)).max_timestamp
+        return self.first_timestamp
 
     def release(self) -> None:
         """Forget what can be read again, and let go of the file."""
@@ -346,4 +361,4 @@ class Segment:
         self.store.delete()
         if self.directory is not None:
             for suffix in (".index", ".timeindex", ".txnindex"):
-                self._path(suffix).unlink(missing_ok=True)
+                self.path(suffix).unlink(missing_ok=True)

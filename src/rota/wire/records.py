@@ -114,6 +114,11 @@ class BatchHeader(NamedTuple):
         """Holds a transaction's end marker or another control record, which consumers never see."""
         return bool(self.attributes & _CONTROL)
 
+    @property
+    def delete_horizon_ms(self) -> int | None:
+        """When compaction may remove the tombstones in it (KIP-534); None: compaction has not set a time."""
+        return self.base_timestamp if self.attributes & _DELETE_HORIZON else None
+
 
 class Record(NamedTuple):
     """One record of a batch, with its offset and timestamp made absolute."""

@@ -17,6 +17,8 @@ __all__ = ["BROKER", "GROUP", "TOPIC", "TYPE_CODES", "ConfigDef", "Value", "near
 _ACTED_ON: Final = """
     auto.create.topics.enable compression.type connections.max.idle.ms delete.topic.enable fetch.max.bytes
     group.initial.rebalance.delay.ms group.max.session.timeout.ms group.max.size group.min.session.timeout.ms
+    log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size log.cleaner.delete.retention.ms log.cleaner.enable
+    log.cleaner.max.compaction.lag.ms log.cleaner.min.cleanable.ratio log.cleaner.min.compaction.lag.ms
     log.cleanup.policy log.flush.interval.messages log.flush.interval.ms
 log.flush.offset.checkpoint.interval.ms log.index.interval.bytes
     log.index.size.max.bytes log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms
@@ -26,7 +28,8 @@ log.flush.offset.checkpoint.interval.ms log.index.interval.bytes
     message.max.bytes node.id num.partitions offset.metadata.max.bytes offsets.retention.check.interval.ms
     offsets.retention.minutes offsets.topic.num.partitions offsets.topic.segment.bytes
     producer.id.expiration.ms socket.listen.backlog.size socket.request.max.bytes socket.send.buffer.bytes
-    cleanup.policy flush.messages flush.ms index.interval.bytes internal.segment.bytes max.message.bytes
+    cleanup.policy delete.retention.ms flush.messages flush.ms index.interval.bytes internal.segment.bytes
+    max.compaction.lag.ms max.message.bytes min.cleanable.dirty.ratio min.compaction.lag.ms
     message.timestamp.after.max.ms message.timestamp.before.max.ms message.timestamp.type
     retention.bytes retention.ms segment.bytes segment.index.bytes segment.ms
 """
