@@ -45,9 +45,14 @@ DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 REFUSED_GRACE_S = 1.5
 """How long a refused connection is tried again: a broker that is just starting gets this much time."""
 
+SEE_AGAIN_S = 0.05
+
 _ADDRESS = re.compile(r"(\w+://)?(\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+)(:\d{1,5})?")
 
 _HOPELESS = frozenset({Local.AUTHENTICATION, Local.SSL, Local.RESOLVE})
+
+_NOT_YET = frozenset({ClientError.UNKNOWN_TOPIC_OR_PART, ClientError.LEADER_NOT_AVAILABLE})
+"""What brokers say of a topic that they have not learnt of."""
 
 _T = TypeVar("_T")
 
@@ -127,9 +132,12 @@ class Cluster:
         described = self.describe_topics(names, configs=False)
         counts: dict[str, int] = {}
         for name, answer in described.items():
-            if isinstance(answer, ClusterError) and answer.code == ClientError.UNKNOWN_TOPIC_OR_PART:
+            if is_missing(answer):
                 hint = f"`rota topics create {name}` makes it, `rota topics list` shows the others"
-                raise ClusterError(f"topic {name} does not exist at {self.bootstrap}: {hint}", answer.code)
+                raise ClusterError(
+                    f"topic {name} does not exist at {self.bootstrap}: {hint}",
+                    ClientError.UNKNOWN_TOPIC_OR_PART,
+                )
             if isinstance(answer, RotaError):
                 raise answer
             counts[name] = len(answer.partitions)
@@ -144,15 +152,21 @@ class Cluster:
         configs: Mapping[str, str] | None = None,
         if_not_exists: bool = False,
     ) -> bool:
-        """Create one topic (-1 = the broker's default); false when it was there and ``if_not_exists``."""
+        """Create one topic (-1 = the broker's default); false when it was there and ``if_not_exists``.
+
+        Returns when the topic is seen, or after ``timeout_s``: Apache Kafka's controller answers first, and its
+        brokers learn of a change afterwards. The same goes for the changes below.
+        """
         new = NewTopic(name, partitions, replication_factor, config=dict(configs or {}))
         future = self.admin.create_topics([new], request_timeout=self.timeout_s)[name]
         try:
             self._result(future)
         except KafkaException as error:
             if if_not_exists and error.args[0].code() == ClientError.TOPIC_ALREADY_EXISTS:
+                self._see(name, has_leaders)
                 return False
             raise explain(error, f"create topic {name}") from None
+        self._see(name, has_leaders)
         return True
 
     def delete_topics(self, names: Collection[str]) -> dict[str, RotaError | None]:
@@ -160,12 +174,17 @@ class Cluster:
         if not names:
             return {}
         futures = self.admin.delete_topics(list(names), request_timeout=self.timeout_s)
-        return {name: self._failure(futures[name], f"delete topic {name}") for name in names}
+        failures = {name: self._failure(futures[name], f"delete topic {name}") for name in names}
+        for name, failure in failures.items():
+            if failure is None:
+                self._see(name, is_missing)
+        return failures
 
     def add_partitions(self, name: str, total: int) -> None:
         """Raise a topic's number of partitions to ``total``; they can never be taken away again."""
         futures = self.admin.create_partitions([NewPartitions(name, total)], request_timeout=self.timeout_s)
         self._wait(futures[name], f"add partitions to topic {name}")
+        self._see(name, lambda answer: has_leaders(answer, at_least=total))
 
     # Groups
 
@@ -274,6 +293,12 @@ class Cluster:
             raise unreachable(self.bootstrap, self._seen)
         self._seen.clear()
 
+    def _see(self, name: str, holds: Callable[[TopicDescription | RotaError], bool]) -> None:
+        """Wait until this is what the brokers say of the topic; no longer than for an answer."""
+        deadline = time.monotonic() + self.timeout_s
+        while not holds(self.describe_topics([name], configs=False)[name]) and time.monotonic() < deadline:
+            time.sleep(SEE_AGAIN_S)
+
     def _configs(self, names: Sequence[str]) -> dict[str, list[Any]]:
         """The settings of each topic; none for one whose settings this user may not read."""
         if not names:
@@ -323,6 +348,18 @@ class Cluster:
     def _failure(self, future: Future[Any], doing: str) -> RotaError | None:
         answer = self._try(future, doing)
         return answer if isinstance(answer, RotaError) else None
+
+
+def is_missing(answer: TopicDescription | RotaError) -> bool:
+    """Whether the brokers know no such topic."""
+    return isinstance(answer, ClusterError) and answer.code == ClientError.UNKNOWN_TOPIC_OR_PART
+
+
+def has_leaders(answer: TopicDescription | RotaError, *, at_least: int = 1) -> bool:
+    """Whether a topic can be used: so many partitions, each with a leader. True too where nobody will say."""
+    if isinstance(answer, RotaError):
+        return not (isinstance(answer, ClusterError) and answer.code in _NOT_YET)
+    return len(answer.partitions) >= at_least and all(part.leader is not None for part in answer.partitions)
 
 
 @contextmanager
