@@ -4,6 +4,10 @@ kafka-python 3.0.12 can lose a join: where a leader that had no metadata of its 
 runs into its timeout between the JoinGroup and the SyncGroup answer, it takes the join for done, never looks
 at the assignment and sends no heartbeat, until the coordinator removes it. So the member asks for the
 metadata first and polls with a timeout that a join does not exceed.
+
+And while no broker can be reached, `poll` and `commit` raise what the connection met (KafkaConnectionError,
+where the search for the coordinator asks for metadata) instead of trying again. Its own documentation calls
+that error retriable, so the member tries again, as a program would; every other error ends it.
 """
 
 from collections.abc import Iterable
@@ -14,6 +18,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.coordinator.assignors.range import RangePartitionAssignor  # type: ignore[import-untyped]
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor  # type: ignore[import-untyped]
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor  # type: ignore[import-untyped]
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError  # type: ignore[import-untyped]
 from tests.clients.member import Record, ThreadMember
 
 STRATEGIES = {
@@ -22,6 +27,8 @@ STRATEGIES = {
     "sticky": StickyPartitionAssignor,
     "cooperative-sticky": CooperativeStickyAssignor,
 }
+
+UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError)
 
 
 class KafkaPythonMember(ThreadMember):
@@ -49,15 +56,22 @@ class KafkaPythonMember(ThreadMember):
             consumer.partitions_for_topic(topic)
         self.listener = _Listener(self)
         consumer.subscribe(topics=list(config.topics), listener=self.listener)
+        uncommitted = False
         try:
             while not self.stopping.is_set():
                 self.run_tasks(consumer)
-                for batch in consumer.poll(timeout_ms=1_000).values():
-                    for r in batch:
-                        self.records.append(Record(r.topic, r.partition, r.offset, r.key, r.value))
-                    if config.commit_each_poll:
+                try:
+                    for batch in consumer.poll(timeout_ms=1_000).values():
+                        for r in batch:
+                            self.records.append(Record(r.topic, r.partition, r.offset, r.key, r.value))
+                        uncommitted = config.commit_each_poll
+                    if uncommitted:
                         consumer.commit()
+                        uncommitted = False
                         self.note("committed")
+                except UNREACHABLE as error:
+                    self.note("unreachable", str(error))
+                    self.stopping.wait(0.1)
         finally:
             consumer.close()
 

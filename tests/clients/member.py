@@ -51,7 +51,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`kind`: assigned, revoked, lost, committed, error or closed."""
+    """`kind`: assigned, revoked, lost, committed, unreachable (the brokers; it tries again), error or closed."""
 
     kind: str
     partitions: frozenset[Partition] = frozenset()

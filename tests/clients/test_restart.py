@@ -26,10 +26,10 @@ def test_groups_live_through_a_restart_of_the_broker(own_broker: "BrokerUnderTes
         settings: dict[str, Any] = {"session_timeout_ms": 30_000, "commit_each_poll": True}
         for client, group in groups.items():
             members[client] = [desk.member(client, group, topic, **settings) for _ in range(2)]
-        before = {client: desk.wait_stable(groups[client], members[client], partitions) for client in CLIENTS}
-        generations = {client: desk.generation(group) for client, group in groups.items()}
         for group in groups.values():
             desk.wait_committed(group, dict.fromkeys(partitions, 2))
+        before = {client: desk.wait_stable(groups[client], members[client], partitions) for client in CLIENTS}
+        generations = {client: desk.generation(group) for client, group in groups.items()}
 
         if how == "kill":
             own_broker.kill()
