@@ -31,7 +31,21 @@ DescribeProducers DescribeTransactions ListTransactions ConsumerGroupHeartbeat C
 ListConfigResources DescribeTopicPartitions
 """.split()  # noqa: SIM905 - 53 names on a line each would be longer to read
 
-GROUP_LOG = ["OffsetCommitKey", "OffsetCommitValue", "GroupMetadataKey", "GroupMetadataValue"]
+GROUP_LOG = [
+    each + part
+    for each in [
+        "OffsetCommit",
+        "GroupMetadata",
+        "ConsumerGroupMetadata",
+        "ConsumerGroupPartitionMetadata",
+        "ConsumerGroupMemberMetadata",
+        "ConsumerGroupTargetAssignmentMetadata",
+        "ConsumerGroupTargetAssignmentMember",
+        "ConsumerGroupCurrentMemberAssignment",
+        "ConsumerGroupRegularExpression",
+    ]
+    for part in ("Key", "Value")
+]
 CONSUMER_PROTOCOL = ["ConsumerProtocolSubscription", "ConsumerProtocolAssignment"]
 
 _SPECIFIERS = {"bool": "boolean", "bytes": "bytes_"}
@@ -124,8 +138,8 @@ class Module:
         return f"{snake(field['name'])}: {python} = {specifier}({', '.join(arguments)})"
 
     def default(self, kind: str, field: dict[str, Any], python: str) -> str:
-        given = field.get("default")
-        if kind == "records" or given == "null":
+        given = field.get("default", "")
+        if kind == "records" or given in {None, "null"}:
             return "None"
         match kind:
             case "array":

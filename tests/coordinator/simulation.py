@@ -38,10 +38,27 @@ HOST = "/127.0.0.1"
 
 
 class Topics(dict[str, int]):
-    """A ``TopicView`` that is a dict."""
+    """A ``TopicView`` that is a dict. A topic's id is its name, or what ``ids`` says of it."""
+
+    def __init__(self, topics: Mapping[str, int]) -> None:
+        super().__init__(topics)
+        self.ids: dict[str, bytes] = {}
+
+    @property
+    def version(self) -> int:
+        return hash((*sorted(self.items()), *sorted(self.ids.items())))
 
     def partitions(self, topic: str) -> int | None:
         return self.get(topic)
+
+    def topic_id(self, topic: str) -> bytes | None:
+        return self.ids.get(topic, topic.encode().ljust(16)) if topic in self else None
+
+    def topic_name(self, topic_id: bytes) -> str | None:
+        return next((name for name in self if self.topic_id(name) == topic_id), None)
+
+    def names(self) -> list[str]:
+        return sorted(self)
 
 
 class Simulation:

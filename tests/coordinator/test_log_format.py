@@ -96,8 +96,8 @@ def test_tombstones() -> None:
 
 
 def test_records_of_other_kinds_are_skipped() -> None:
-    """KIP-848 groups and what else Kafka keeps in the same topic."""
-    assert decode_record(b"\0\3\0\1g", b"\0\0\0\0\0\1") is None
+    """Share groups and what else Kafka keeps in the same topic."""
+    assert decode_record(b"\0\x0b\0\1g", b"\0\0\0\0\0\1\0") is None
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,8 @@ from rota.wire.schema import Field, Message, Struct, Versions
 
 ROOT = Path(__file__).parents[2]
 MESSAGES = ROOT / "src/rota/wire/messages"
-OTHERS = (
-    group_log.OffsetCommitKey,
-    group_log.OffsetCommitValue,
-    group_log.GroupMetadataKey,
-    group_log.GroupMetadataValue,
+OTHERS: tuple[type[Message], ...] = (
+    *(getattr(group_log, name) for name in group_log.__all__ if name.endswith(("Key", "Value"))),
     consumer_protocol.ConsumerProtocolSubscription,
     consumer_protocol.ConsumerProtocolAssignment,
 )
@@ -117,7 +114,8 @@ def compare_field(path: str, ours: Field, theirs: dict[str, Any], common: dict[s
         yield f"{path}: holds {ours.element!r}, in Kafka {type_!r}"
     if not is_array and not is_struct and ours.default != default(type_, theirs.get("default")):
         yield f"{path}: the default is {ours.default!r}, in Kafka {theirs.get('default')!r}"
-    if (is_array or is_struct) and (ours.default is None) != (theirs.get("default") == "null"):
+    is_null = theirs.get("default", "") in {None, "null"}
+    if (is_array or is_struct) and (ours.default is None) != is_null:
         yield f"{path}: the default is {ours.default!r}, in Kafka {theirs.get('default')!r}"
 
 

@@ -58,6 +58,7 @@ SERVED: Final[dict[int, str]] = {
     61: "describe_producers",
     65: "transactions",
     66: "transactions",
+    68: "groups",
     69: "groups",
     74: "list_config_resources",
     75: "describe_topic_partitions",

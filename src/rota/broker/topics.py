@@ -55,6 +55,8 @@ class Topics:
         self._topics: dict[str, Topic] = {}
         self._by_id: dict[bytes, Topic] = {}
         self._logs: dict[tuple[str, int], Log] = {}
+        self.version = 0
+        """Changes whenever a topic is created, deleted or given more partitions."""
         self._is_ready = False  # until then logs are those of an earlier run
         for name, stored in self._directory.metadata.topics.items():
             topic = Topic(name, stored.id, stored.partitions, dict(stored.configs))
@@ -83,6 +85,20 @@ class Topics:
         """How many partitions a topic has, or None: what the coordinator needs to know of topics."""
         topic = self._topics.get(name)
         return topic.partitions if topic else None
+
+    def topic_id(self, name: str) -> bytes | None:
+        """The id of a topic, or None."""
+        topic = self._topics.get(name)
+        return topic.id if topic else None
+
+    def topic_name(self, topic_id: bytes) -> str | None:
+        """The name of the topic with that id, or None."""
+        topic = self._by_id.get(topic_id)
+        return topic.name if topic else None
+
+    def names(self) -> Iterator[str]:
+        """The topics that clients see, in the order of names."""
+        return (topic.name for topic in self if not topic.is_internal)
 
     def count(self, name: str) -> int:
         """How many partitions a topic that exists has."""
@@ -124,6 +140,7 @@ class Topics:
             self._store_with_new(topic, range(partitions))
         self._topics[name] = topic
         self._by_id[topic.id] = topic
+        self.version += 1
         return topic
 
     def create_automatically(self, name: str) -> Topic:
@@ -139,6 +156,7 @@ class Topics:
             self._open_logs(topic, added)
             self._store_with_new(replace(topic, partitions=count), added)
         topic.partitions = count
+        self.version += 1
 
     def set_configs(self, name: str, configs: Mapping[str, str]) -> None:
         """Replace what is set for a topic, and let its logs follow. Raises ``OSError``; nothing has changed then."""
@@ -159,6 +177,7 @@ class Topics:
         with storing(f"the deletion of topic {name}"):
             self._directory.metadata.remove_topic(name)
         del self._topics[name], self._by_id[topic.id]
+        self.version += 1
         return self._drop_logs(topic, range(topic.partitions))
 
     def _drop_logs(self, topic: Topic, partitions: range) -> list[Log]:

@@ -9,7 +9,7 @@ __all__ = ["GroupConfig"]
 
 @dataclass(frozen=True, slots=True)
 class GroupConfig:
-    """Settings of classic groups and of committed offsets; ``_ms`` are milliseconds."""
+    """Settings of groups and of committed offsets; ``_ms`` are milliseconds."""
 
     initial_rebalance_delay_ms: int = 3_000
     """``group.initial.rebalance.delay.ms``: how long an empty group's first rebalance waits for others."""
@@ -21,6 +21,14 @@ class GroupConfig:
     """``group.max.size``: members beyond this many are turned away."""
     new_member_join_timeout_ms: int = 300_000
     """How long a new member may wait in its first JoinGroup; a constant in Kafka (five minutes)."""
+    consumer_session_timeout_ms: int = 45_000
+    """``group.consumer.session.timeout.ms``: consumer groups (KIP-848), unless set for a group."""
+    consumer_heartbeat_interval_ms: int = 5_000
+    """``group.consumer.heartbeat.interval.ms``: what members of consumer groups are told to keep to."""
+    consumer_max_size: int = 2**31 - 1
+    """``group.consumer.max.size``"""
+    consumer_assignors: tuple[str, ...] = ("uniform", "range")
+    """``group.consumer.assignors``: the first is for groups whose members do not ask for one."""
     offset_metadata_max_bytes: int = 4_096
     """``offset.metadata.max.bytes``: longest text that may accompany a committed offset, in UTF-16 units."""
     offsets_retention_ms: int = 7 * 24 * 60 * 60_000

@@ -11,7 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rota.coordinator import offsets as offset_handlers
-from rota.coordinator.describe import delete_groups, describe_consumer_groups, describe_groups, list_groups
+from rota.coordinator.consumer_groups.describe import describe_consumer_groups
+from rota.coordinator.consumer_groups.group import ConsumerGroups
+from rota.coordinator.consumer_groups.heartbeat import handle_heartbeat as handle_consumer_heartbeat
+from rota.coordinator.consumer_groups.leave import remove_member as remove_consumer
+from rota.coordinator.consumer_groups.offsets import maybe_expire as maybe_expire_of_consumers
+from rota.coordinator.consumer_groups.place import Place
+from rota.coordinator.consumer_groups.sessions import Sessions
+from rota.coordinator.consumer_groups.steering import arm_deadlines, begin_rebalance, on_consumer_timer
+from rota.coordinator.describe import delete_groups, describe_groups, list_groups
 from rota.coordinator.failures import fail
 from rota.coordinator.fetch_offsets import fetch_offsets
 from rota.coordinator.group import Group
@@ -35,6 +43,7 @@ from rota.coordinator.sync import handle_sync
 from rota.model import ErrorCode
 from rota.timeline.events import RebalanceReason
 from rota.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
+from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from rota.wire.messages.delete_groups import DeleteGroupsRequest
 from rota.wire.messages.describe_groups import DescribeGroupsRequest
 from rota.wire.messages.group_log import (
@@ -53,7 +62,7 @@ from rota.wire.messages.offset_fetch import OffsetFetchRequest
 from rota.wire.messages.sync_group import SyncGroupRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rota.coordinator.config import GroupConfig
     from rota.coordinator.outcome import Context, LogRecord, TimerKey, TopicView
@@ -66,11 +75,22 @@ DEFAULT_PARTITIONS = 50
 
 
 class GroupCoordinator:
-    """All classic groups, with what they have committed."""
+    """All groups, classic ones and consumer groups, with what they have committed.
 
-    def __init__(self, config: GroupConfig, new_id: Callable[[], str], topics: TopicView) -> None:
+    ``overrides`` tells which configs were set for a group.
+    """
+
+    def __init__(
+        self,
+        config: GroupConfig,
+        new_id: Callable[[], str],
+        topics: TopicView,
+        overrides: Callable[[str], Mapping[str, str]] = lambda _group: {},
+    ) -> None:
         self.config = config
         self.groups = Groups()
+        self.consumer_groups = ConsumerGroups()
+        self._place = Place(self.groups, self.consumer_groups, topics, Sessions(), config, overrides)
         self.offsets = CommittedOffsets()
         self._new_id = new_id
         self._topics = topics
@@ -85,6 +105,7 @@ class GroupCoordinator:
             ListGroupsRequest: self._list,
             DeleteGroupsRequest: self._delete,
             OffsetDeleteRequest: self._delete_offsets,
+            ConsumerGroupHeartbeatRequest: self._consumer_heartbeat,
             ConsumerGroupDescribeRequest: self._describe_consumer_groups,
         }
 
@@ -96,6 +117,11 @@ class GroupCoordinator:
 
     def _heartbeat(self, request: HeartbeatRequest, context: Context) -> Outcome:
         return handle_heartbeat(self.groups, request, context)
+
+    def _consumer_heartbeat(self, request: ConsumerGroupHeartbeatRequest, context: Context) -> Outcome:
+        step = self._step(context.now_ms)
+        handle_consumer_heartbeat(self._place, request, context, step)
+        return step.outcome()
 
     def _join(self, request: JoinGroupRequest, context: Context) -> Outcome:
         step = self._step(context.now_ms)
@@ -114,30 +140,32 @@ class GroupCoordinator:
 
     def _commit(self, request: OffsetCommitRequest, context: Context) -> Outcome:
         step = self._step(context.now_ms)
-        offset_handlers.handle_commit(self.groups, self._topics, request, context, step)
+        offset_handlers.handle_commit(self.groups, self.consumer_groups, self._topics, request, context, step)
         return step.outcome()
 
     def _delete_offsets(self, request: OffsetDeleteRequest, context: Context) -> Outcome:
         step = self._step(context.now_ms)
-        offset_handlers.handle_delete(self.groups, self.offsets, self._topics, request, context, step)
+        offset_handlers.handle_delete(
+            self.groups, self.consumer_groups, self.offsets, self._topics, request, context, step
+        )
         return step.outcome()
 
     def _delete(self, request: DeleteGroupsRequest, context: Context) -> Outcome:
         step = self._step(context.now_ms)
-        delete_groups(self.groups, self.offsets, request, context, step)
+        delete_groups(self.groups, self.consumer_groups, self.offsets, request, context, step)
         return step.outcome()
 
     def _fetch(self, request: OffsetFetchRequest, context: Context) -> Outcome:
-        return _answer(context, fetch_offsets(self.offsets, request, context.version))
+        return _answer(context, fetch_offsets(self.consumer_groups, self.offsets, request, context.version))
 
     def _describe(self, request: DescribeGroupsRequest, context: Context) -> Outcome:
-        return _answer(context, describe_groups(self.groups, request, context.version))
+        return _answer(context, describe_groups(self.groups, self.consumer_groups, request, context.version))
 
     def _list(self, request: ListGroupsRequest, context: Context) -> Outcome:
-        return _answer(context, list_groups(self.groups, request))
+        return _answer(context, list_groups(self.groups, self.consumer_groups, request))
 
     def _describe_consumer_groups(self, request: ConsumerGroupDescribeRequest, context: Context) -> Outcome:
-        return _answer(context, describe_consumer_groups(self.groups, request))
+        return _answer(context, describe_consumer_groups(self._place, request))
 
     # --- the log --------------------------------------------------------------------------------------------
 
@@ -149,7 +177,7 @@ class GroupCoordinator:
                 self.offsets.remove(key)
                 return
             assert isinstance(value, OffsetCommitValue)
-            if key.group not in self.groups:
+            if key.group not in self.groups and key.group not in self.consumer_groups:
                 # A simple group: offsets without membership.
                 self.groups[key.group] = Group(key.group, timestamp_ms)
             self.offsets.put(key, value)
@@ -162,6 +190,11 @@ class GroupCoordinator:
             if group is None:
                 group = self.groups[key.group] = Group(key.group, timestamp_ms)
             group.load(value)
+        else:
+            if value is not None:
+                # What was a simple group of offsets only is more than that.
+                self.groups.pop(record.group, None)
+            self.consumer_groups.replay(record)
 
     def on_loaded(self, now_ms: int) -> Outcome:
         """After the start-up replay: every member has a whole session timeout to be heard from.
@@ -176,6 +209,7 @@ class GroupCoordinator:
             if len(group.members) > self.config.max_size:
                 detail = f"{len(group.members)} members, but group.max.size is {self.config.max_size}"
                 prepare(group, RebalanceReason.OPERATOR, "", detail, step)
+        arm_deadlines(self._place, step)
         return step.outcome()
 
     def on_append_failed(
@@ -197,6 +231,8 @@ class GroupCoordinator:
         """A deadline that was asked for has passed. Deadlines that moved meanwhile are asked for again."""
         group = self.groups.get(key[1])
         step = self._step(now_ms)
+        if on_consumer_timer(self._place, key, step):
+            return step.outcome()
         if group is not None:
             if key[0] == "session":
                 on_session_timer(group, key[2], step)
@@ -212,6 +248,8 @@ class GroupCoordinator:
         step = self._step(now_ms)
         for group in self.groups.values():
             offset_handlers.maybe_expire(group, self.offsets, step)
+        for consumer_group in self.consumer_groups.values():
+            maybe_expire_of_consumers(consumer_group, self.offsets, step)
         return step.outcome()
 
     # --- topics ---------------------------------------------------------------------------------------------
@@ -238,10 +276,15 @@ class GroupCoordinator:
         Raises:
             GroupError: GROUP_ID_NOT_FOUND, UNKNOWN_MEMBER_ID
         """
-        group = self.groups.existing(group_id)
-        member = group.check_member(member_id, None)
         step = self._step(now_ms)
         reason, detail = RebalanceReason.SESSION_EXPIRED, "ended on request"
+        if group_id in self.consumer_groups:
+            consumer_group = self.consumer_groups[group_id]
+            consumer = consumer_group.member(member_id)
+            remove_consumer(self._place, consumer_group, consumer, reason, detail, step)
+            return step.outcome()
+        group = self.groups.existing(group_id)
+        member = group.check_member(member_id, None)
         remove_member(group, member, reason, detail, step)
         member_gone(group, reason, member_id, detail, step)
         return step.outcome()
@@ -252,8 +295,11 @@ class GroupCoordinator:
         Raises:
             GroupError: GROUP_ID_NOT_FOUND
         """
-        group = self.groups.existing(group_id)
         step = self._step(now_ms)
+        if group_id in self.consumer_groups:
+            begin_rebalance(self.consumer_groups[group_id], reason_text, step)
+            return step.outcome()
+        group = self.groups.existing(group_id)
         if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
             prepare(group, RebalanceReason.OPERATOR, "", reason_text, step)
         return step.outcome()

@@ -1,5 +1,4 @@
-"""What administrators ask: DescribeGroups (15, v0-6), ListGroups (16, v0-5), DeleteGroups (42, v0-2) and
-ConsumerGroupDescribe (69, v0-1), which is for KIP-848 groups.
+"""What administrators ask: DescribeGroups (15, v0-6), ListGroups (16, v0-5) and DeleteGroups (42, v0-2).
 
 Version notes: DescribeGroups v6 says that a group does not exist; before, such a group is "Dead". ListGroups
 v4 adds the states, v5 the types.
@@ -9,35 +8,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rota.coordinator.consumer_groups.records import group_tombstones
+from rota.coordinator.group import CONSUMER_PROTOCOL
 from rota.coordinator.records import group_tombstone, offset_tombstone
 from rota.coordinator.states import GroupState
 from rota.model import ErrorCode
-from rota.wire.messages.consumer_group_describe import ConsumerGroupDescribeResponse
-from rota.wire.messages.consumer_group_describe import DescribedGroup as DescribedConsumerGroup
 from rota.wire.messages.delete_groups import DeletableGroupResult, DeleteGroupsResponse
 from rota.wire.messages.describe_groups import DescribedGroup, DescribedGroupMember, DescribeGroupsResponse
 from rota.wire.messages.list_groups import ListedGroup, ListGroupsResponse
 
 if TYPE_CHECKING:
+    from rota.coordinator.consumer_groups.group import ConsumerGroups
     from rota.coordinator.group import Group
     from rota.coordinator.offsets import CommittedOffsets
     from rota.coordinator.outcome import Context
     from rota.coordinator.step import Groups, Step
-    from rota.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
     from rota.wire.messages.delete_groups import DeleteGroupsRequest
     from rota.wire.messages.describe_groups import DescribeGroupsRequest
     from rota.wire.messages.list_groups import ListGroupsRequest
 
-__all__ = ["delete_groups", "describe_consumer_groups", "describe_groups", "list_groups"]
+__all__ = ["delete_groups", "describe_groups", "list_groups"]
 
 _GROUP_ID_NOT_FOUND_VERSION = 6
-_CLASSIC = "classic"
+_CLASSIC, _CONSUMER = "classic", "consumer"
 # Bits are AclOperation codes (read, delete, describe, and the group's configs); everything is allowed here.
 _ALL_GROUP_OPERATIONS = sum(1 << code for code in (3, 6, 8, 10, 11))
 
 
-def describe_groups(groups: Groups, request: DescribeGroupsRequest, version: int) -> DescribeGroupsResponse:
-    """Each group's state and members; metadata only where it is valid, in Stable."""
+def describe_groups(
+    groups: Groups, consumer_groups: ConsumerGroups, request: DescribeGroupsRequest, version: int
+) -> DescribeGroupsResponse:
+    """Each classic group's state and members; metadata only where it is valid, in Stable."""
     described = []
     for group_id in request.groups:
         group = groups.get(group_id)
@@ -47,7 +48,9 @@ def describe_groups(groups: Groups, request: DescribeGroupsRequest, version: int
             described.append(
                 DescribedGroup(
                     error_code=ErrorCode.GROUP_ID_NOT_FOUND,
-                    error_message=f"Group {group_id} not found.",
+                    error_message=f"Group {group_id} is not a classic group."
+                    if group_id in consumer_groups
+                    else f"Group {group_id} not found.",
                     group_id=group_id,
                     group_state=GroupState.DEAD.value,
                 )
@@ -82,57 +85,64 @@ def _describe(group: Group) -> DescribedGroup:
     )
 
 
-def list_groups(groups: Groups, request: ListGroupsRequest) -> ListGroupsResponse:
+def list_groups(
+    groups: Groups, consumer_groups: ConsumerGroups, request: ListGroupsRequest
+) -> ListGroupsResponse:
     """The groups in any of the given states and of any of the given types; case does not matter."""
     states = {state.strip().lower() for state in request.states_filter}
     types = {kind.lower() for kind in request.types_filter}
-    if types and _CLASSIC not in types:
-        return ListGroupsResponse()
+    listed = [
+        ListedGroup(
+            group_id=group.group_id,
+            protocol_type=group.protocol_type or "",
+            group_state=group.state.value,
+            group_type=_CLASSIC,
+        )
+        for group in groups.values()
+    ]
+    listed += [
+        ListedGroup(
+            group_id=group.group_id,
+            protocol_type=CONSUMER_PROTOCOL,
+            group_state=group.state.value,
+            group_type=_CONSUMER,
+        )
+        for group in consumer_groups.values()
+    ]
     return ListGroupsResponse(
         groups=[
-            ListedGroup(
-                group_id=group.group_id,
-                protocol_type=group.protocol_type or "",
-                group_state=group.state.value,
-                group_type=_CLASSIC,
-            )
-            for group in groups.values()
-            if not states or group.state.value.lower() in states
+            each
+            for each in listed
+            if (not types or each.group_type in types) and (not states or each.group_state.lower() in states)
         ]
     )
 
 
 def delete_groups(
-    groups: Groups, offsets: CommittedOffsets, request: DeleteGroupsRequest, context: Context, step: Step
+    groups: Groups,
+    consumer_groups: ConsumerGroups,
+    offsets: CommittedOffsets,
+    request: DeleteGroupsRequest,
+    context: Context,
+    step: Step,
 ) -> None:
     """Forget groups without members, together with what they committed."""
     results = []
     for group_id in dict.fromkeys(request.groups_names):
-        group = groups.get(group_id)
+        group, consumer_group = groups.get(group_id), consumer_groups.get(group_id)
         code = ErrorCode.NONE
-        if group is None:
+        if group is None and consumer_group is None:
             code = ErrorCode.GROUP_ID_NOT_FOUND
-        elif group.state is not GroupState.EMPTY:
+        elif (group is not None and group.state is not GroupState.EMPTY) or (
+            consumer_group is not None and consumer_group.members
+        ):
             code = ErrorCode.NON_EMPTY_GROUP
         else:
             for topic, partitions in offsets.of_group(group_id).items():
                 step.records += [offset_tombstone(group_id, topic, partition) for partition in partitions]
-            step.records.append(group_tombstone(group_id))
+            if consumer_group is not None:
+                step.records += group_tombstones(consumer_group)
+            else:
+                step.records.append(group_tombstone(group_id))
         results.append(DeletableGroupResult(group_id=group_id, error_code=code))
     step.reply(context.token, DeleteGroupsResponse(results=results))
-
-
-def describe_consumer_groups(
-    groups: Groups, request: ConsumerGroupDescribeRequest
-) -> ConsumerGroupDescribeResponse:
-    """No classic group is a consumer group in KIP-848's sense; clients then ask with DescribeGroups."""
-    described = []
-    for group_id in request.group_ids:
-        if not group_id:
-            code, message = ErrorCode.INVALID_GROUP_ID, None
-        elif group_id in groups:
-            code, message = ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group."
-        else:
-            code, message = ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} not found."
-        described.append(DescribedConsumerGroup(error_code=code, error_message=message, group_id=group_id))
-    return ConsumerGroupDescribeResponse(groups=described)

@@ -14,6 +14,7 @@ from rota.coordinator.records import is_creation
 from rota.coordinator.states import GroupState
 from rota.model import ErrorCode
 from rota.timeline.events import RebalanceReason
+from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
 from rota.wire.messages.delete_groups import DeletableGroupResult, DeleteGroupsResponse
 from rota.wire.messages.group_log import GroupMetadataValue
 from rota.wire.messages.join_group import JoinGroupResponse
@@ -96,6 +97,9 @@ def _as_error(response: Message, code: ErrorCode) -> Message:
                 for result in response.results
             ]
         )
+    if isinstance(response, ConsumerGroupHeartbeatResponse):
+        # The state is what it was before; a member that is not in it will be told to join anew.
+        return ConsumerGroupHeartbeatResponse(error_code=response.error_code or code)
     raise AssertionError(f"{type(response).__name__} records nothing")
 
 

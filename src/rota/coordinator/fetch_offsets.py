@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rota.coordinator.consumer_groups.offsets import check_fetch
+from rota.model import ErrorCode, GroupError
 from rota.wire.messages.offset_fetch import (
     OffsetFetchResponse,
     OffsetFetchResponseGroup,
@@ -21,8 +23,9 @@ from rota.wire.messages.offset_fetch import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from rota.coordinator.consumer_groups.group import ConsumerGroups
     from rota.coordinator.offsets import CommittedOffsets
-    from rota.wire.messages.offset_fetch import OffsetFetchRequest
+    from rota.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
 
 __all__ = ["fetch_offsets"]
 
@@ -33,12 +36,16 @@ _Entry = tuple[int, int, int, str]
 
 
 def fetch_offsets(
-    offsets: CommittedOffsets, request: OffsetFetchRequest, version: int
+    consumer_groups: ConsumerGroups, offsets: CommittedOffsets, request: OffsetFetchRequest, version: int
 ) -> OffsetFetchResponse:
     """The answer in the shape of ``version``. An unknown group has committed nothing: that is no error."""
     if version >= _GROUPS_VERSION:
         groups = []
         for group in request.groups:
+            code = _check(consumer_groups, group)
+            if code != ErrorCode.NONE:
+                groups.append(OffsetFetchResponseGroup(group_id=group.group_id, error_code=code))
+                continue
             wanted = None if group.topics is None else [(t.name, t.partition_indexes) for t in group.topics]
             found = _find(offsets, group.group_id, wanted)
             topics = [_topic_of_group(name, entries) for name, entries in found]
@@ -47,6 +54,17 @@ def fetch_offsets(
     wanted = None if request.topics is None else [(t.name, t.partition_indexes) for t in request.topics]
     found = _find(offsets, request.group_id, wanted)
     return OffsetFetchResponse(topics=[_topic(name, entries) for name, entries in found])
+
+
+def _check(consumer_groups: ConsumerGroups, asked: OffsetFetchRequestGroup) -> ErrorCode:
+    """Members of consumer groups say in which epoch they are (v9)."""
+    group = consumer_groups.get(asked.group_id)
+    if group is not None:
+        try:
+            check_fetch(group, asked.member_id, asked.member_epoch)
+        except GroupError as error:
+            return error.code
+    return ErrorCode.NONE
 
 
 def _find(

@@ -1,49 +1,82 @@
 """The bytes of the coordinator's records in ``__consumer_offsets``, as Apache Kafka reads them.
 
-A key begins with the int16 that says what the record is (1 a committed offset, 2 a group) and a value with
-the int16 of its version: 3 for both, but 1 for an offset with an expiry of its own, the only version with
-room for it. Kafka 4.1 itself writes offsets in version 4, which only adds room for tags, and reads them all.
-Records of kinds that Rota does not keep (KIP-848 groups, share groups) are skipped in reading.
+A key begins with the int16 that says what the record is (1 a committed offset, 2 a classic group, 3 to 8 and 16 a
+consumer group) and a value with the int16 of its version: 3 for the first two, but 1 for an offset with an expiry of
+its own, the only version with room for it. Kafka 4.1 itself writes offsets in version 4, which only adds room for
+tags, and reads them all. Records of kinds that Rota does not keep (share groups) are skipped in reading.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from rota.coordinator.outcome import LogRecord
 from rota.wire import WireError
 from rota.wire.codec import decode, decode_versioned, encode, encode_versioned
 from rota.wire.messages.group_log import (
+    ConsumerGroupCurrentMemberAssignmentKey,
+    ConsumerGroupCurrentMemberAssignmentValue,
+    ConsumerGroupMemberMetadataKey,
+    ConsumerGroupMemberMetadataValue,
+    ConsumerGroupMetadataKey,
+    ConsumerGroupMetadataValue,
+    ConsumerGroupPartitionMetadataKey,
+    ConsumerGroupPartitionMetadataValue,
+    ConsumerGroupRegularExpressionKey,
+    ConsumerGroupRegularExpressionValue,
+    ConsumerGroupTargetAssignmentMemberKey,
+    ConsumerGroupTargetAssignmentMemberValue,
+    ConsumerGroupTargetAssignmentMetadataKey,
+    ConsumerGroupTargetAssignmentMetadataValue,
     GroupMetadataKey,
     GroupMetadataValue,
     OffsetCommitKey,
     OffsetCommitValue,
 )
-
-if TYPE_CHECKING:
-    from rota.wire.schema import Message
+from rota.wire.schema import Message
 
 __all__ = ["decode_record", "encode_record"]
 
 _KIND_SIZE = 2
 _KEY_VERSION = 0
-_LEGACY_OFFSET_KEY, _OFFSET_KEY, _GROUP_KEY = 0, 1, 2
-_OFFSET_VALUE_VERSION = _GROUP_VALUE_VERSION = 3
-_EXPIRING_OFFSET_VALUE_VERSION = 1
 _NO_TIME = -1
+_EXPIRING_OFFSET_VALUE_VERSION = 1
+
+
+class _Kind(NamedTuple):
+    """A kind of record: the messages that its key and value are, and the version that values are written in."""
+
+    key: type[Message]
+    value: type[Message]
+    version: int
+
+
+_KINDS: Final[Mapping[int, _Kind]] = {
+    0: _Kind(OffsetCommitKey, OffsetCommitValue, 3),  # of older brokers; read, not written
+    1: _Kind(OffsetCommitKey, OffsetCommitValue, 3),
+    2: _Kind(GroupMetadataKey, GroupMetadataValue, 3),
+    3: _Kind(ConsumerGroupMetadataKey, ConsumerGroupMetadataValue, 0),
+    4: _Kind(ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue, 0),  # of Kafka 4.0
+    5: _Kind(ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue, 0),
+    6: _Kind(ConsumerGroupTargetAssignmentMetadataKey, ConsumerGroupTargetAssignmentMetadataValue, 0),
+    7: _Kind(ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue, 0),
+    8: _Kind(ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue, 0),
+    16: _Kind(ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue, 0),
+}
+_NUMBERS: Final[Mapping[type[Message], int]] = {kind.key: number for number, kind in _KINDS.items()}
 
 
 def encode_record(record: LogRecord) -> tuple[bytes, bytes | None]:
     """The key and value of a record; None is the value of a tombstone."""
     key, value = record
-    kind = _OFFSET_KEY if isinstance(key, OffsetCommitKey) else _GROUP_KEY
-    encoded_key = kind.to_bytes(_KIND_SIZE, "big") + encode(key, _KEY_VERSION)
+    number = _NUMBERS[type(key)]
+    encoded_key = number.to_bytes(_KIND_SIZE, "big") + encode(key, _KEY_VERSION)
     if value is None:
         return encoded_key, None
-    version = _GROUP_VALUE_VERSION
-    if isinstance(value, OffsetCommitValue):
-        expires = value.expire_timestamp != _NO_TIME
-        version = _EXPIRING_OFFSET_VALUE_VERSION if expires else _OFFSET_VALUE_VERSION
+    version = _KINDS[number].version
+    if isinstance(value, OffsetCommitValue) and value.expire_timestamp != _NO_TIME:
+        version = _EXPIRING_OFFSET_VALUE_VERSION
     return encoded_key, encode_versioned(value, version)
 
 
@@ -55,12 +88,9 @@ def decode_record(key: bytes, value: bytes | None) -> LogRecord | None:
     """
     if len(key) < _KIND_SIZE:
         raise WireError(f"a key of {len(key)} bytes does not say what it is")
-    kind = int.from_bytes(key[:_KIND_SIZE], "big", signed=True)
-    rest = memoryview(key)[_KIND_SIZE:]
-    if kind in (_LEGACY_OFFSET_KEY, _OFFSET_KEY):
-        decoded: Message | None = None if value is None else decode_versioned(OffsetCommitValue, value)
-        return LogRecord(decode(OffsetCommitKey, _KEY_VERSION, rest), decoded)
-    if kind == _GROUP_KEY:
-        decoded = None if value is None else decode_versioned(GroupMetadataValue, value)
-        return LogRecord(decode(GroupMetadataKey, _KEY_VERSION, rest), decoded)
-    return None
+    kind = _KINDS.get(int.from_bytes(key[:_KIND_SIZE], "big", signed=True))
+    if kind is None:
+        return None
+    decoded = None if value is None else decode_versioned(kind.value, value)
+    decoded_key: Any = decode(kind.key, _KEY_VERSION, memoryview(key)[_KIND_SIZE:])
+    return LogRecord(decoded_key, decoded)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rota.coordinator.consumer_groups import offsets as consumer_offsets
 from rota.coordinator.outcome import LogRecord
 from rota.coordinator.records import group_tombstone, offset_tombstone
 from rota.coordinator.states import GroupState
@@ -27,8 +28,9 @@ from rota.wire.messages.offset_delete import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from rota.coordinator.consumer_groups.group import ConsumerGroups
     from rota.coordinator.group import Group
     from rota.coordinator.outcome import Context, TopicView
     from rota.coordinator.step import Groups, Step
@@ -86,7 +88,12 @@ class CommittedOffsets:
 
 
 def handle_commit(
-    groups: Groups, topics: TopicView, request: OffsetCommitRequest, context: Context, step: Step
+    groups: Groups,
+    consumer_groups: ConsumerGroups,
+    topics: TopicView,
+    request: OffsetCommitRequest,
+    context: Context,
+    step: Step,
 ) -> None:
     """Record what may be recorded; each partition has an error code of its own.
 
@@ -102,7 +109,9 @@ def handle_commit(
             unknown[topic.name] = missing
         if there:
             known.append((topic.name, there))
-    code = _commit_error(groups, request, context, step) if known else ErrorCode.NONE
+    code = ErrorCode.NONE
+    if known:
+        code = _commit_error(groups, consumer_groups, request, context, step)
     response = OffsetCommitResponse(
         topics=[
             OffsetCommitResponseTopic(
@@ -122,8 +131,23 @@ def handle_commit(
     step.reply(context.token, response)
 
 
-def _commit_error(groups: Groups, request: OffsetCommitRequest, context: Context, step: Step) -> ErrorCode:
-    """Whether the group accepts this commit; if it does, the commit is a sign of life like a heartbeat."""
+def _commit_error(
+    groups: Groups,
+    consumer_groups: ConsumerGroups,
+    request: OffsetCommitRequest,
+    context: Context,
+    step: Step,
+) -> ErrorCode:
+    """Whether the group accepts this commit; in a classic group, it is a sign of life like a heartbeat."""
+    consumer_group = consumer_groups.get(request.group_id)
+    if consumer_group is not None:
+        try:
+            consumer_offsets.check_commit(
+                consumer_group, request.member_id, request.generation_id_or_member_epoch, context.version
+            )
+        except GroupError as error:
+            return error.code
+        return ErrorCode.NONE
     group = groups.get(request.group_id)
     if group is None:
         if request.generation_id_or_member_epoch < 0:
@@ -213,6 +237,7 @@ def _utf16_length(text: str) -> int:
 
 def handle_delete(
     groups: Groups,
+    consumer_groups: ConsumerGroups,
     offsets: CommittedOffsets,
     topics: TopicView,
     request: OffsetDeleteRequest,
@@ -221,7 +246,7 @@ def handle_delete(
 ) -> None:
     """Forget committed offsets, except of topics that the group reads at this time."""
     try:
-        group = _deletable(groups, request.group_id)
+        is_subscribed = _subscription(groups, consumer_groups, request.group_id)
     except GroupError as error:
         step.reply(context.token, OffsetDeleteResponse(error_code=error.code))
         return
@@ -234,22 +259,26 @@ def handle_delete(
             code = ErrorCode.NONE
             if not 0 <= index < count:
                 code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            elif group.is_subscribed(topic.name):
+            elif is_subscribed(topic.name):
                 code = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
-            elif offsets.get(group.group_id, topic.name, index) is not None:
-                step.records.append(offset_tombstone(group.group_id, topic.name, index))
+            elif offsets.get(request.group_id, topic.name, index) is not None:
+                step.records.append(offset_tombstone(request.group_id, topic.name, index))
             partitions.append(OffsetDeleteResponsePartition(partition_index=index, error_code=code))
         answers.append(OffsetDeleteResponseTopic(name=topic.name, partitions=partitions))
     step.reply(context.token, OffsetDeleteResponse(topics=answers))
 
 
-def _deletable(groups: Groups, group_id: str) -> Group:
+def _subscription(groups: Groups, consumer_groups: ConsumerGroups, group_id: str) -> Callable[[str], bool]:
+    """Tells which topics the group reads, whose offsets are not to be deleted."""
     if not group_id:
         raise GroupError(ErrorCode.INVALID_GROUP_ID)
+    consumer_group = consumer_groups.get(group_id)
+    if consumer_group is not None:
+        return consumer_group.subscribed().__contains__
     group = groups.existing(group_id)
     if group.state is not _EMPTY and not group.uses_consumer_protocol:
         raise GroupError(ErrorCode.NON_EMPTY_GROUP)
-    return group
+    return group.is_subscribed
 
 
 # --- expiry -------------------------------------------------------------------------------------------------

@@ -16,17 +16,42 @@ of each: they cost a quarter of what frozen dataclasses do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+from rota.wire.messages.group_log import GroupMetadataKey, OffsetCommitKey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rota.timeline.events import Event
-    from rota.wire.messages.group_log import GroupMetadataKey, OffsetCommitKey
+    from rota.wire.messages.group_log import (
+        ConsumerGroupCurrentMemberAssignmentKey,
+        ConsumerGroupMemberMetadataKey,
+        ConsumerGroupMetadataKey,
+        ConsumerGroupPartitionMetadataKey,
+        ConsumerGroupRegularExpressionKey,
+        ConsumerGroupTargetAssignmentMemberKey,
+        ConsumerGroupTargetAssignmentMetadataKey,
+    )
     from rota.wire.schema import Message
+
+    RecordKey: TypeAlias = (
+        OffsetCommitKey
+        | GroupMetadataKey
+        | ConsumerGroupMetadataKey
+        | ConsumerGroupPartitionMetadataKey
+        | ConsumerGroupMemberMetadataKey
+        | ConsumerGroupTargetAssignmentMetadataKey
+        | ConsumerGroupTargetAssignmentMemberKey
+        | ConsumerGroupCurrentMemberAssignmentKey
+        | ConsumerGroupRegularExpressionKey
+    )
 
 __all__ = ["EMPTY_OUTCOME", "Context", "LogRecord", "Outcome", "Reply", "Timer", "TimerKey", "TopicView"]
 
 TimerKey = tuple[str, ...]
-"""``("session", group, member)``, ``("join", group)`` or ``("sync", group)``."""
+"""``("session", group, member)``, ``("join", group)`` or ``("sync", group)``; for consumer groups
+``("consumer-session", group, member)`` or ``("consumer-revocation", group, member)``."""
 
 
 class Context(NamedTuple):
@@ -43,13 +68,16 @@ class Context(NamedTuple):
 class LogRecord(NamedTuple):
     """One record of ``__consumer_offsets``; ``value`` None is a tombstone."""
 
-    key: GroupMetadataKey | OffsetCommitKey
+    key: RecordKey
     value: Message | None
 
     @property
     def group(self) -> str:
         """The group that decides which partition of ``__consumer_offsets`` the record belongs to."""
-        return self.key.group
+        key = self.key
+        if isinstance(key, (OffsetCommitKey, GroupMetadataKey)):
+            return key.group
+        return key.group_id
 
 
 class Reply(NamedTuple):
@@ -81,5 +109,18 @@ EMPTY_OUTCOME = Outcome()
 class TopicView(Protocol):
     """What the coordinator asks about topics."""
 
+    @property
+    def version(self) -> int:
+        """A number that changes whenever a topic is created, deleted or given more partitions."""
+
     def partitions(self, topic: str) -> int | None:
         """How many partitions ``topic`` has, or None if there is no such topic."""
+
+    def topic_id(self, topic: str) -> bytes | None:
+        """The id of ``topic``, 16 bytes, or None if there is no such topic."""
+
+    def topic_name(self, topic_id: bytes) -> str | None:
+        """The topic that has the id, or None."""
+
+    def names(self) -> Iterable[str]:
+        """All topics, but for those that the broker keeps for itself."""

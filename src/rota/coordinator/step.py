@@ -76,6 +76,12 @@ class Step:
         """The member is gone; nothing is left to expire."""
         self.timers["session", group.group_id, member_id] = None
 
+    def forget(self) -> None:
+        """The step came to nothing: whatever it was about to record, tell or be woken up for."""
+        self.records.clear()
+        self.timers.clear()
+        self.events.clear()
+
     def outcome(self) -> Outcome:
         """What came of the step."""
         if not (self.records or self.replies or self.timers or self.events):

@@ -1,0 +1,210 @@
+"""ConsumerGroupHeartbeat (key 68, versions 0-1): the one request by which members join, live, reconcile and leave.
+
+Three things in turn: the member is made or changed, which may raise the group epoch; the target assignment is made
+anew if it is older than the group; the member takes its next step towards it. Version notes: v1 makes clients bring a
+member id of their own and may subscribe by regular expression.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rota.coordinator.consumer_groups.assignment import Assigned, assigned_from
+from rota.coordinator.consumer_groups.checks import (
+    check_epoch,
+    check_instance,
+    check_released,
+    check_request,
+    check_room,
+)
+from rota.coordinator.consumer_groups.group import ConsumerGroup
+from rota.coordinator.consumer_groups.leave import leave
+from rota.coordinator.consumer_groups.member import JOIN_EPOCH, ConsumerMember, MemberState
+from rota.coordinator.consumer_groups.migration import upgraded
+from rota.coordinator.consumer_groups.reconcile import reconcile
+from rota.coordinator.consumer_groups.records import (
+    current_record,
+    member_record,
+    member_tombstones,
+    target_record,
+)
+from rota.coordinator.consumer_groups.regexes import check_regex
+from rota.coordinator.consumer_groups.target import Change, next_target
+from rota.model import GroupError
+from rota.timeline.events import MemberJoined, MemberLeft, RebalanceCompleted, RebalanceReason
+from rota.wire.messages.consumer_group_heartbeat import (
+    Assignment,
+    ConsumerGroupHeartbeatResponse,
+    ConsumerGroupHeartbeatResponseTopicPartitions,
+)
+
+if TYPE_CHECKING:
+    from rota.coordinator.consumer_groups.place import Place
+    from rota.coordinator.outcome import Context
+    from rota.coordinator.step import Step
+    from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+
+__all__ = ["handle_heartbeat"]
+
+
+def handle_heartbeat(
+    place: Place, request: ConsumerGroupHeartbeatRequest, context: Context, step: Step
+) -> None:
+    """Answer a heartbeat."""
+    try:
+        check_request(request, context.version, place.config)
+        response = (
+            leave(place, request, step) if request.member_epoch < 0 else _beat(place, request, context, step)
+        )
+    except GroupError as error:
+        step.forget()
+        response = ConsumerGroupHeartbeatResponse(
+            error_code=error.code, error_message=error.message or None, member_epoch=0
+        )
+    step.reply(context.token, response)
+
+
+def _beat(
+    place: Place, request: ConsumerGroupHeartbeatRequest, context: Context, step: Step
+) -> ConsumerGroupHeartbeatResponse:
+    is_join = request.member_epoch == JOIN_EPOCH
+    group = upgraded(place, request.group_id, step) if is_join else place.groups.existing(request.group_id)
+    check_room(group, request.member_id, place.config.consumer_max_size)
+    owned = None if request.topic_partitions is None else assigned_from(request.topic_partitions)
+    member_id = request.member_id or _make_id(step)
+    replaced: ConsumerMember | None = None
+    if request.instance_id is None:
+        member = group.members.get(member_id) if is_join else group.member(member_id)
+        member = member or ConsumerMember(member_id)
+        check_epoch(member, request.member_epoch, owned)
+    elif not is_join:
+        member = check_instance(group.static_member(request.instance_id), request.instance_id, member_id)
+        check_epoch(member, request.member_epoch, owned)
+    else:
+        member, replaced = _join_static(group, member_id, request.instance_id, step)
+    wanted = _updated(member, request, context)
+    change = Change(group, member, wanted, replaced)
+    _tell_members(change, step)
+    target = next_target(place, change, step)
+    now = reconcile(wanted, target, owned, change.is_free)
+    if now != wanted:
+        step.records.append(current_record(group.group_id, now))
+        if now.state is MemberState.UNREVOKED_PARTITIONS:
+            place.sessions.await_revocation(group.group_id, now, step)
+        else:
+            place.sessions.revoked(group.group_id, member_id, step)
+    _maybe_tell_complete(place, change, now, target.epoch, step)
+    place.sessions.extend(group.group_id, member_id, place.session_timeout_ms(group.group_id), step)
+    is_full = (
+        request.rebalance_timeout_ms != -1
+        and owned is not None
+        and (request.subscribed_topic_names is not None or request.subscribed_topic_regex is not None)
+    )
+    shown = is_join or is_full or member.assigned != now.assigned
+    return ConsumerGroupHeartbeatResponse(
+        member_id=member_id,
+        member_epoch=now.member_epoch,
+        heartbeat_interval_ms=place.heartbeat_interval_ms(group.group_id),
+        assignment=_assignment(now.assigned) if shown else None,
+    )
+
+
+def _make_id(step: Step) -> str:
+    """An id as Kafka makes them: a random UUID in 22 characters of base64."""
+    made = step.new_id()
+    try:
+        return base64.urlsafe_b64encode(uuid.UUID(made).bytes).decode().rstrip("=")
+    except ValueError:
+        return made
+
+
+def _join_static(
+    group: ConsumerGroup, member_id: str, instance_id: str, step: Step
+) -> tuple[ConsumerMember, ConsumerMember | None]:
+    """A static member joins: it is new, or it takes the place of its former self."""
+    former = group.static_member(instance_id)
+    if former is None:
+        return group.members.get(member_id) or ConsumerMember(member_id), None
+    check_released(former, instance_id, member_id)
+    member = replace(former, member_id=member_id, member_epoch=JOIN_EPOCH, previous_epoch=JOIN_EPOCH)
+    group_id = group.group_id
+    step.records += member_tombstones(group_id, former.member_id)
+    step.records += [
+        member_record(group_id, member),
+        target_record(group_id, member_id, group.target.get(former.member_id, {})),
+        current_record(group_id, member),
+    ]
+    return member, former
+
+
+def _updated(
+    member: ConsumerMember, request: ConsumerGroupHeartbeatRequest, context: Context
+) -> ConsumerMember:
+    """The member as it describes itself now; what it leaves out stays."""
+    topics, regex = request.subscribed_topic_names, request.subscribed_topic_regex
+    timeout_ms = request.rebalance_timeout_ms
+    if regex:
+        check_regex(regex)
+    return replace(
+        member,
+        instance_id=member.instance_id if request.instance_id is None else request.instance_id,
+        rack_id=member.rack_id if request.rack_id is None else request.rack_id,
+        rebalance_timeout_ms=member.rebalance_timeout_ms if timeout_ms == -1 else timeout_ms,
+        assignor=member.assignor if request.server_assignor is None else request.server_assignor,
+        topics=member.topics if topics is None else tuple(sorted(set(topics))),
+        regex=member.regex if regex is None else regex,
+        client_id=context.client_id,
+        client_host=context.client_host,
+    )
+
+
+def _tell_members(change: Change, step: Step) -> None:
+    group_id, member, former = change.group.group_id, change.updated, change.replaced
+    if former is not None:
+        reason = RebalanceReason.STATIC_MEMBER_REPLACED
+        detail = f"replaced by {member.member_id}"
+        step.events.append(MemberLeft(step.now_ms, group_id, former.member_id, reason, detail))
+    if member.member_id not in change.group.members or former is not None:
+        step.events.append(
+            MemberJoined(
+                step.now_ms,
+                group_id,
+                member.member_id,
+                member.client_id,
+                member.client_host,
+                member.instance_id,
+            )
+        )
+
+
+def _maybe_tell_complete(
+    place: Place, change: Change, now: ConsumerMember, target_epoch: int, step: Step
+) -> None:
+    """The last member that reaches the target completes the rebalance."""
+    group = change.group
+    if not now.is_reconciled_to(target_epoch) or change.member.is_reconciled_to(target_epoch):
+        return
+    members = {**change.members(), now.member_id: now}
+    if change.replaced is None and all(each.is_reconciled_to(target_epoch) for each in members.values()):
+        step.events.append(
+            RebalanceCompleted(
+                step.now_ms,
+                group.group_id,
+                target_epoch,
+                group.assignor(place.config.consumer_assignors[0], members.values()),
+                None,
+                {member_id: place.named(each.assigned) for member_id, each in members.items()},
+            )
+        )
+
+
+def _assignment(assigned: Assigned) -> Assignment:
+    return Assignment(
+        topic_partitions=[
+            ConsumerGroupHeartbeatResponseTopicPartitions(topic_id=topic_id, partitions=sorted(partitions))
+            for topic_id, partitions in sorted(assigned.items())
+        ]
+    )

@@ -1,0 +1,101 @@
+"""Members that go: by their own word, because they were silent, or because they would not give up what they had to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rota.coordinator.consumer_groups.assignment import EMPTY
+from rota.coordinator.consumer_groups.checks import check_instance
+from rota.coordinator.consumer_groups.member import STATIC_LEAVE_EPOCH
+from rota.coordinator.consumer_groups.records import (
+    current_record,
+    epoch_record,
+    member_tombstones,
+    regex_record,
+)
+from rota.coordinator.consumer_groups.topics_seen import metadata_hash, see_topics
+from rota.timeline.events import MemberLeft, RebalanceCompleted, RebalanceReason, RebalanceStarted
+from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
+
+if TYPE_CHECKING:
+    from rota.coordinator.consumer_groups.group import ConsumerGroup
+    from rota.coordinator.consumer_groups.member import ConsumerMember
+    from rota.coordinator.consumer_groups.place import Place
+    from rota.coordinator.step import Step
+    from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+
+__all__ = ["leave", "on_revocation_timer", "on_session_timer", "remove_member"]
+
+
+def leave(place: Place, request: ConsumerGroupHeartbeatRequest, step: Step) -> ConsumerGroupHeartbeatResponse:
+    """A heartbeat with epoch -1, or -2 from a static member that will be back.
+
+    Raises:
+        GroupError: GROUP_ID_NOT_FOUND, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID
+    """
+    group = place.groups.existing(request.group_id)
+    if request.instance_id is None:
+        member = group.member(request.member_id)
+    else:
+        member = check_instance(
+            group.static_member(request.instance_id), request.instance_id, request.member_id
+        )
+    if request.member_epoch == STATIC_LEAVE_EPOCH:
+        away = replace(member, member_epoch=STATIC_LEAVE_EPOCH, revoking=EMPTY)
+        step.records.append(current_record(group.group_id, away))
+        place.sessions.revoked(group.group_id, member.member_id, step)
+    else:
+        remove_member(place, group, member, RebalanceReason.MEMBER_LEFT, "", step)
+    return ConsumerGroupHeartbeatResponse(member_id=member.member_id, member_epoch=request.member_epoch)
+
+
+def remove_member(
+    place: Place,
+    group: ConsumerGroup,
+    member: ConsumerMember,
+    reason: RebalanceReason,
+    detail: str,
+    step: Step,
+) -> None:
+    """Take a member out; the others share out what it held, from their next heartbeats on."""
+    group_id, member_id = group.group_id, member.member_id
+    step.records += member_tombstones(group_id, member_id)
+    others = [each for each in group.members.values() if each.member_id != member_id]
+    if member.regex and all(each.regex != member.regex for each in others):
+        step.records.append(regex_record(group_id, member.regex, None, 0, 0))
+    digest = metadata_hash(see_topics(place.topics, group.subscribed(others)))
+    step.records.append(epoch_record(group_id, group.epoch + 1, digest))
+    place.sessions.end(group_id, member_id, step)
+    step.events += [
+        MemberLeft(step.now_ms, group_id, member_id, reason, detail),
+        RebalanceStarted(step.now_ms, group_id, group.epoch, reason, member_id, detail),
+    ]
+    if not others:
+        step.events.append(RebalanceCompleted(step.now_ms, group_id, group.epoch + 1, None, None, {}))
+
+
+def on_session_timer(place: Place, group_id: str, member_id: str, step: Step) -> None:
+    """A session's timer fired: the session is over, or its deadline has moved meanwhile."""
+    if not place.sessions.is_over(group_id, member_id, step):
+        return
+    group = place.groups.get(group_id)
+    if group is not None and member_id in group.members:
+        member = group.members[member_id]
+        detail = f"session timeout {place.session_timeout_ms(group_id)} ms"
+        if member.member_epoch == STATIC_LEAVE_EPOCH:
+            detail = f"the static member {member.instance_id} did not come back; {detail}"
+        remove_member(place, group, member, RebalanceReason.SESSION_EXPIRED, detail, step)
+
+
+def on_revocation_timer(place: Place, group_id: str, member_id: str, step: Step) -> None:
+    """A member had its rebalance timeout to give up partitions; it is out if it is still in the same epoch."""
+    late_epoch = place.sessions.late_epoch(group_id, member_id, step)
+    group = place.groups.get(group_id)
+    member = None if group is None else group.members.get(member_id)
+    if group is None or member is None or member.member_epoch != late_epoch:
+        return
+    detail = (
+        f"it did not give up its partitions within its rebalance timeout of {member.rebalance_timeout_ms} ms"
+    )
+    remove_member(place, group, member, RebalanceReason.JOIN_TIMEOUT, detail, step)

@@ -1,0 +1,50 @@
+"""Calls that are no requests: after the start, when a deadline has passed, and from tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rota.coordinator.consumer_groups.leave import on_revocation_timer, on_session_timer
+from rota.coordinator.consumer_groups.member import MemberState
+from rota.coordinator.consumer_groups.records import epoch_record
+from rota.coordinator.consumer_groups.sessions import REVOCATION, SESSION
+from rota.timeline.events import RebalanceReason, RebalanceStarted
+
+if TYPE_CHECKING:
+    from rota.coordinator.consumer_groups.group import ConsumerGroup
+    from rota.coordinator.consumer_groups.place import Place
+    from rota.coordinator.outcome import TimerKey
+    from rota.coordinator.step import Step
+
+__all__ = ["arm_deadlines", "begin_rebalance", "on_consumer_timer"]
+
+
+def arm_deadlines(place: Place, step: Step) -> None:
+    """After the start: every member has a whole session, and a whole rebalance timeout for what it owes."""
+    for group_id, group in place.groups.items():
+        timeout_ms = place.session_timeout_ms(group_id)
+        for member_id, member in group.members.items():
+            place.sessions.extend(group_id, member_id, timeout_ms, step)
+            if member.state is MemberState.UNREVOKED_PARTITIONS:
+                place.sessions.await_revocation(group_id, member, step)
+
+
+def on_consumer_timer(place: Place, key: TimerKey, step: Step) -> bool:
+    """Deal with a deadline of a member of a consumer group; False if it is not one."""
+    if key[0] == SESSION:
+        on_session_timer(place, key[1], key[2], step)
+    elif key[0] == REVOCATION:
+        on_revocation_timer(place, key[1], key[2], step)
+    else:
+        return False
+    return True
+
+
+def begin_rebalance(group: ConsumerGroup, reason_text: str, step: Step) -> None:
+    """Raise the group epoch, so that the partitions are shared out anew."""
+    if not group.members:
+        return
+    step.records.append(epoch_record(group.group_id, group.epoch + 1, group.metadata_hash))
+    step.events.append(
+        RebalanceStarted(step.now_ms, group.group_id, group.epoch, RebalanceReason.OPERATOR, "", reason_text)
+    )
