@@ -1,6 +1,7 @@
 """Write the declarations in ``src/rota/wire/messages`` from the schemas inside Kafka's jars.
 
-    python tools/declare_messages.py kafka-clients-4.1.0.jar kafka-group-coordinator-4.1.0.jar [directory]
+    python tools/declare_messages.py kafka-clients-4.1.0.jar kafka-group-coordinator-4.1.0.jar
+        kafka-transaction-coordinator-4.1.0.jar [directory]
 
 Names, types, versions and defaults are taken, nothing else: the schemas' comments stay where they are.
 """
@@ -46,6 +47,7 @@ GROUP_LOG = [
     ]
     for part in ("Key", "Value")
 ]
+TRANSACTION_LOG = ["TransactionLogKey", "TransactionLogValue"]
 CONSUMER_PROTOCOL = ["ConsumerProtocolSubscription", "ConsumerProtocolAssignment"]
 
 _SPECIFIERS = {"bool": "boolean", "bytes": "bytes_"}
@@ -117,8 +119,9 @@ class Module:
             python = self.nested(owner, element, field, common)
             arguments.append(python)
         kind = "array" if is_array else element if element in _PRIMITIVES else "struct"
-        if field["versions"] != "0+":
-            arguments.append(f'"{field["versions"]}"')
+        versions = field.get("versions") or field["taggedVersions"]
+        if versions != "0+":
+            arguments.append(f'"{versions}"')
         if nullable != "none":
             arguments.append(f'nullable="{nullable}"')
         default = self.default(kind, field, python)
@@ -172,10 +175,10 @@ class Module:
 
 
 def main() -> None:
-    if len(sys.argv) not in {3, 4}:
+    if len(sys.argv) not in {4, 5}:
         sys.exit(__doc__)
-    clients, coordinator = (zipfile.ZipFile(path) for path in sys.argv[1:3])
-    target = Path(sys.argv[3]) if len(sys.argv) == 4 else _TARGET
+    clients, coordinator, transactions = (zipfile.ZipFile(path) for path in sys.argv[1:4])
+    target = Path(sys.argv[4]) if len(sys.argv) == 5 else _TARGET
     target.mkdir(exist_ok=True)
     table = []
     for api in APIS:
@@ -199,6 +202,12 @@ def main() -> None:
         coordinator,
         GROUP_LOG,
         "The records of ``__consumer_offsets``: keys and values.",
+    )
+    _write(
+        target / "transaction_log.py",
+        transactions,
+        TRANSACTION_LOG,
+        "The records of ``__transaction_state``: keys and values.",
     )
     _write(
         target / "consumer_protocol.py",

@@ -16,7 +16,7 @@ import pytest
 from tests.kafka.jars import KAFKA_VERSION
 
 from rota.wire.apis import APIS
-from rota.wire.messages import consumer_protocol, group_log
+from rota.wire.messages import consumer_protocol, group_log, transaction_log
 from rota.wire.schema import Field, Message, Struct, Versions
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,10 @@ OTHERS: tuple[type[Message], ...] = (
     *(getattr(group_log, name) for name in group_log.__all__ if name.endswith(("Key", "Value"))),
     consumer_protocol.ConsumerProtocolSubscription,
     consumer_protocol.ConsumerProtocolAssignment,
+    transaction_log.TransactionLogKey,
+    transaction_log.TransactionLogValue,
 )
+JARS = ("clients", "group-coordinator", "transaction-coordinator")
 _NUMBERS = {"int8", "int16", "uint16", "int32", "uint32", "int64"}
 
 
@@ -53,7 +56,7 @@ def test_like_the_schema(message: type[Message], kafka_jars: Path) -> None:
 
 def test_declared_anew_they_are_the_same(kafka_jars: Path, tmp_path: Path) -> None:
     """The tool writes the files that are in the repository."""
-    jars = [kafka_jars / f"kafka-{name}-{KAFKA_VERSION}.jar" for name in ("clients", "group-coordinator")]
+    jars = [kafka_jars / f"kafka-{name}-{KAFKA_VERSION}.jar" for name in JARS]
     target = tmp_path / "messages"
     tool = ROOT / "tools/declare_messages.py"
     subprocess.run([sys.executable, tool, *jars, target], cwd=ROOT, check=True, timeout=120)
@@ -65,9 +68,9 @@ def test_declared_anew_they_are_the_same(kafka_jars: Path, tmp_path: Path) -> No
 
 @cache
 def schemas(jars: Path) -> dict[str, dict[str, Any]]:
-    """Every message schema of the two jars, by name."""
+    """Every message schema of the jars, by name."""
     found = {}
-    for name in ("clients", "group-coordinator"):
+    for name in JARS:
         with zipfile.ZipFile(jars / f"kafka-{name}-{KAFKA_VERSION}.jar") as jar:
             for path in jar.namelist():
                 if path.startswith("common/message/") and path.endswith(".json"):
@@ -96,7 +99,7 @@ def compare_field(path: str, ours: Field, theirs: dict[str, Any], common: dict[s
     expected = {
         "name": theirs["name"].lower(),
         "kind": "array" if is_array else "struct" if is_struct else type_,
-        "versions": Versions.parse(theirs["versions"]),
+        "versions": Versions.parse(theirs.get("versions") or theirs["taggedVersions"]),
         "nullable": Versions.parse(theirs.get("nullableVersions", "none")),
         "tag": theirs.get("tag"),
         "tagged": Versions.parse(theirs.get("taggedVersions", "none")),
