@@ -16,7 +16,6 @@ a record, ``group:`` a change of the group's state. Commands are the methods of 
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from tests.coordinator.simulation import (
 from rota.coordinator import GroupConfig
 from rota.coordinator.subscriptions import assigned_partitions
 from rota.model import ErrorCode, TopicPartition
+from rota.plain import replace
 from rota.timeline.events import (
     MemberJoined,
     MemberLeft,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rota.broker.configs import BROKER, GROUP, TOPIC, TYPE_CODES, ConfigDef, Value
 from rota.broker.topic_settings import broker_value
 from rota.model import RotaError
+from rota.plain import Plain
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
@@ -24,8 +24,7 @@ DEFAULT: Final = 5
 GROUP_SET: Final = 8
 
 
-@dataclass(slots=True)
-class ConfigEntry:
+class ConfigEntry(Plain, frozen=False):
     """One config as DescribeConfigs shows it; ``synonyms`` are (name, value, source), the deciding one first."""
 
     name: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rota.broker.configs import BROKER, GROUP, TOPIC, ConfigDef, nearest
 from rota.broker.storage_errors import storing
 from rota.model import ErrorCode, KafkaError, RotaError
+from rota.plain import Plain
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
@@ -24,8 +24,7 @@ GROUP_RESOURCE: Final = 32
 _SET, _DELETE, _APPEND, _SUBTRACT = 0, 1, 2, 3
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Plain):
     """One step of an incremental change: operation 0 set, 1 delete, 2 append, 3 subtract (KIP-339)."""
 
     name: str
@@ -33,8 +32,7 @@ class Change:
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(Plain):
     """Whose configs are changed: what is set now, the names there are, and how the new ones are kept."""
 
     kind: str

@@ -18,7 +18,7 @@ from rota.wire.frames import read_client_id, skip_tags
 if TYPE_CHECKING:
     from rota.wire.schema import Message
 
-__all__ = ["SERVED", "Dispatch", "Route"]
+__all__ = ["FIRST_APIS", "SERVED", "Dispatch", "Route"]
 
 # API key -> module below rota.broker.handlers. What is missing here is not advertised.
 SERVED: Final[dict[int, str]] = {
@@ -63,6 +63,9 @@ SERVED: Final[dict[int, str]] = {
     74: "list_config_resources",
     75: "describe_topic_partitions",
 }
+
+# In the order in which clients that start send them: ApiVersions, Metadata, CreateTopics, InitProducerId, Produce, …
+FIRST_APIS: Final = (18, 3, 19, 22, 0, 10, 11, 2, 1)
 
 _FRAME_START = struct.Struct(">ii")
 _API_VERSIONS = 18

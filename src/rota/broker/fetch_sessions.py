@@ -7,19 +7,18 @@ and the least recently used one gives way; its client is told FETCH_SESSION_ID_N
 
 from __future__ import annotations
 
-import random
+import os
 from collections import OrderedDict
-from dataclasses import dataclass, field
 
 from rota.model import ErrorCode, KafkaError
+from rota.plain import Plain, field
 
 __all__ = ["FetchSession", "FetchSessions", "WantedPartition"]
 
 _LAST_EPOCH = 2**31 - 1
 
 
-@dataclass(slots=True)
-class WantedPartition:
+class WantedPartition(Plain, frozen=False):
     """What a client wants of one partition, named by its topic's name or id, and what it was last told."""
 
     topic: str
@@ -33,8 +32,7 @@ class WantedPartition:
     told_log_start: int = -2
 
 
-@dataclass(slots=True)
-class FetchSession:
+class FetchSession(Plain, frozen=False):
     """One client's partitions, in the order it named them."""
 
     session_id: int
@@ -59,9 +57,9 @@ class FetchSessions:
             return None
         if len(self._sessions) >= self._slots:
             self._sessions.popitem(last=False)
-        session_id = random.randint(1, 2**31 - 1)  # noqa: S311 - an id, not a secret
+        session_id = _random_id()
         while session_id in self._sessions:
-            session_id = random.randint(1, 2**31 - 1)  # noqa: S311
+            session_id = _random_id()
         session = FetchSession(session_id, 1, uses_topic_ids)
         self._sessions[session_id] = session
         return session
@@ -86,3 +84,8 @@ class FetchSessions:
     def close(self, session_id: int) -> None:
         """Forget a session, if it is there."""
         self._sessions.pop(session_id, None)
+
+
+def _random_id() -> int:
+    """1 to 2**31 - 1."""
+    return int.from_bytes(os.urandom(4)) % (2**31 - 1) + 1

@@ -10,8 +10,8 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
     from collections.abc import Callable
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from rota.broker.broker import Broker
     from rota.broker.loop import Loop

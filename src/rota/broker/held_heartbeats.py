@@ -10,10 +10,10 @@ Off by default: who rehearses wants Kafka's real timing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rota.model import ErrorCode
+from rota.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,7 @@ _RHYTHM = "heartbeats"
 _SHARE_OF_INTERVAL = 0.8
 
 
-@dataclass(slots=True)
-class _Rhythm:
+class _Rhythm(Plain, frozen=False):
     """When a connection's last heartbeat came, and the shortest time between two: the member's interval."""
 
     last_ms: int

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from rota.broker.broker import Broker
 from rota.broker.clock import Clock
+from rota.broker.dispatch import FIRST_APIS
 from rota.broker.loop import Loop
 from rota.broker.options import BrokerOptions
 from rota.broker.server import Server
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Node", "run"]
 
 log = logging.getLogger(__name__)
-
-# In the order in which clients that start send them: ApiVersions, Metadata, Produce, FindCoordinator, JoinGroup, …
-_FIRST_APIS = (18, 3, 19, 22, 0, 10, 11, 2, 1)
 
 
 class Node:
@@ -104,7 +102,7 @@ def _serve(options: BrokerOptions, loop: Loop, on_event: Callable[[Event], None]
 
 def _warm_up(node: Node, loop: Loop) -> None:
     """Load what the first requests will need while the first client is still connecting, a piece at a time."""
-    keys = iter(_FIRST_APIS)
+    keys = iter(FIRST_APIS)
 
     def load_next() -> None:
         for key in keys:
@@ -113,6 +111,7 @@ def _warm_up(node: Node, loop: Loop) -> None:
             return
         _ = node.broker.groups
         gc.freeze()  # what exists now stays for good: full collections need not look at it
+        gc.enable()
 
     loop.call_soon(load_next)
 

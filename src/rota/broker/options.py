@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rota.model import RotaError
+from rota.plain import Plain, field
 
 __all__ = ["BrokerOptions"]
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerOptions:
+class BrokerOptions(Plain):
     """``port`` 0 takes a free one; ``data_dir`` None keeps everything in memory.
 
     ``prompt_heartbeats``: see ``rota.broker.held_heartbeats``.

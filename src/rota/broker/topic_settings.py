@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 from rota.broker.configs import TOPIC, Value
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["broker_value", "log_config"]
 
 _MS_PER_UNIT: Final = {".hours": 3_600_000, ".minutes": 60_000}
-_FIELDS: Final = {field.name.replace("_", "."): field.name for field in fields(LogConfig)}
+_FIELDS: Final = {field.replace("_", "."): field for field in LogConfig.fields}
 
 
 def broker_value(name: str, settings: Settings) -> tuple[str, Value] | None:

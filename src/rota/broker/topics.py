@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import logging
 import re
-import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rota.broker.configs import TOPIC, nearest
 from rota.broker.group_names import INTERNAL
 from rota.broker.storage_errors import storing
 from rota.broker.topic_settings import log_config
+from rota.ids import random_uuid
 from rota.model import ErrorCode, KafkaError, RotaError, TopicPartition
+from rota.plain import Plain, replace
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
@@ -29,8 +29,7 @@ log = logging.getLogger(__name__)
 _LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
-@dataclass(slots=True)
-class Topic:
+class Topic(Plain, frozen=False):
     """One topic; ``configs`` holds only what was set for it."""
 
     name: str
@@ -134,7 +133,7 @@ class Topics:
 
     def create(self, name: str, partitions: int, configs: Mapping[str, str]) -> Topic:
         """Create a topic whose name and configuration have been checked."""
-        topic = Topic(name, uuid.uuid4().bytes, partitions, dict(configs))
+        topic = Topic(name, random_uuid(), partitions, dict(configs))
         with storing(f"topic {name}"):
             self._open_logs(topic, range(partitions))
             self._store_with_new(topic, range(partitions))

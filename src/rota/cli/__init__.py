@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import click
 
 __all__ = ["main", "run"]
 
@@ -25,37 +29,56 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and give its exit code."""
-    import click
-
-    from rota.cli.root import PipeClosedError, root
     from rota.model import RotaError
 
     _open_standard_streams()
     try:
-        result = root.main(arguments, prog_name="rota", standalone_mode=False)
+        code = _command(arguments)
         sys.stdout.flush()
+    except RotaError as error:
+        return _failed(str(error), error.exit_code)
+    except BrokenPipeError:
+        _discard_output()  # whoever read it has had enough (`| head`): stop without a word
+        return 0
+    except OSError as error:  # /dev/full, a full disk
+        _discard_output()
+        return _failed(f"{error.filename or 'cannot go on'}: {error.strerror or error}", 1)
+    return code
+
+
+def _command(arguments: list[str]) -> int:
+    """A plain `rota broker` is started at once: whoever starts one for a test waits for it. Click does the rest."""
+    if arguments[:1] == ["broker"]:
+        from rota.cli import broker_start
+
+        values = broker_start.parse(arguments[1:])
+        if values is not None:
+            return broker_start.start(**values)
+    return _by_click(arguments)
+
+
+def _by_click(arguments: list[str]) -> int:
+    import click
+
+    from rota.cli.root import PipeClosedError, root
+
+    try:
+        result = root.main(arguments, prog_name="rota", standalone_mode=False)
     except click.UsageError as error:
         return _usage_error(error)
     except click.ClickException as error:
         return _failed(error.format_message(), error.exit_code)
     except click.Abort:
         return INTERRUPTED
-    except RotaError as error:
-        return _failed(str(error), error.exit_code)
-    except (BrokenPipeError, PipeClosedError):
-        _discard_output()  # whoever read it has had enough (`| head`): stop without a word
-        return 0
-    except OSError as error:  # /dev/full, a full disk
-        _discard_output()
-        return _failed(f"{error.filename or 'cannot go on'}: {error.strerror or error}", 1)
+    except PipeClosedError:
+        raise BrokenPipeError from None
     return result if isinstance(result, int) else 0
 
 
-def _usage_error(error: object) -> int:
+def _usage_error(error: click.UsageError) -> int:
     """One line, and where to read more; a bare ``rota`` or ``rota topics`` gets the help itself."""
     import click
 
-    assert isinstance(error, click.UsageError)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return error.exit_code

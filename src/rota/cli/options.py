@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rota.model import RotaError
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from rota.cluster import Cluster
 
-__all__ = ["FiniteRange", "cluster_options", "json_option", "key_values"]
+__all__ = ["FiniteRange", "cluster_options", "json_option"]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -63,17 +61,6 @@ def cluster_options(command: _F) -> _F:
 def json_option(what: str = "Print one JSON document.") -> Callable[[_F], _F]:
     """``--json``; the command receives ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help=what)
-
-
-def key_values(pairs: Iterable[str], option: str) -> dict[str, str]:
-    """``k=v`` words as a dict; anything else is wrong usage and says so."""
-    found: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise RotaError(f"{option} wants name=value, not {pair!r}", exit_code=2)
-        found[name.strip()] = value.strip()
-    return found
 
 
 def _cluster(bootstrap_server: str, command_config: Path | None) -> Cluster:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rota.cli.ending import StopRequest
-from rota.cli.options import FiniteRange, cluster_options, json_option, key_values
+from rota.cli.key_values import key_values
+from rota.cli.options import FiniteRange, cluster_options, json_option
 from rota.cli.outage import Outage
 from rota.cli.output import count_of, emit, emit_json, note, table
 from rota.model import RotaError

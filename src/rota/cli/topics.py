@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rota.cli.key_values import key_values
 from rota.cli.lazy import LazyGroup
-from rota.cli.options import cluster_options, json_option, key_values
+from rota.cli.options import cluster_options, json_option
 from rota.cli.output import count_of, emit, emit_json, table
 from rota.model import RotaError
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from rota.plain import Plain
 
 __all__ = ["GroupConfig"]
 
 
-@dataclass(frozen=True, slots=True)
-class GroupConfig:
+class GroupConfig(Plain):
     """Settings of groups and of committed offsets; ``_ms`` are milliseconds."""
 
     initial_rebalance_delay_ms: int = 3_000

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from rota.plain import Plain
 
 __all__ = ["LogConfig"]
 
 _FOREVER: Final = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class LogConfig:
+class LogConfig(Plain):
     """Topic configs that concern the log. Sizes in bytes, times in milliseconds, -1 for no limit."""
 
     segment_bytes: int = 1024 * 1024 * 1024

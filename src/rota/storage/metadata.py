@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rota.ids import random_uuid
 from rota.model import RotaError
+from rota.plain import Plain
 from rota.storage.checkpoints import replace_file
 
 __all__ = ["MetadataStore", "StoredTopic", "id_text", "new_id"]
@@ -22,7 +22,7 @@ _VERSION: Final = 1
 
 def new_id() -> str:
     """A random id as Kafka prints ids: 22 characters."""
-    return id_text(uuid.uuid4().bytes)
+    return id_text(random_uuid())
 
 
 def id_text(raw: bytes) -> str:
@@ -34,8 +34,7 @@ def _id_bytes(text: str) -> bytes:
     return urlsafe_b64decode(text + "==")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTopic:
+class StoredTopic(Plain):
     """A topic as it was stored; ``configs`` holds what was set for it."""
 
     id: bytes

@@ -1,4 +1,4 @@
-"""What can happen in the life of a consumer group, one frozen dataclass per kind of event.
+"""What can happen in the life of a consumer group, one frozen class per kind of event.
 
 Three kinds of writers share this vocabulary. The group coordinator knows generations, members and committed
 offsets; consumers know what they were given, read, finished and committed; a rehearsal knows what was
@@ -15,11 +15,12 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from rota.model import RotaError, TopicPartition
+from rota.plain import Plain
 
 __all__ = [
     "EVENT_TYPES",
@@ -114,8 +115,7 @@ FATAL_KINDS: Final = frozenset(kind.value for kind in FaultKind if kind.ends_own
 """The kinds of faults after which the consumer is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Plain):
     """What all events have: when, in milliseconds since 1970."""
 
     at_ms: int
@@ -124,7 +124,6 @@ class Event:
 # Written by the coordinator, or by a monitor that watches one.
 
 
-@dataclass(frozen=True, slots=True)
 class RebalanceStarted(Event):
     """A group leaves its generation. ``member`` is "" when no single member was the reason."""
 
@@ -135,7 +134,6 @@ class RebalanceStarted(Event):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class RebalanceCompleted(Event):
     """A new generation (or, with KIP-848, a new target assignment) exists; ``assignment`` maps member ids."""
 
@@ -143,10 +141,12 @@ class RebalanceCompleted(Event):
     generation: int
     protocol: str | None
     leader: str | None
-    assignment: Mapping[str, tuple[TopicPartition, ...]] = field(hash=False)
+    assignment: Mapping[str, tuple[TopicPartition, ...]]
+
+    def __hash__(self) -> int:
+        return hash((self.at_ms, self.group, self.generation))
 
 
-@dataclass(frozen=True, slots=True)
 class MemberJoined(Event):
     """A member id became part of the group; ``instance_id`` is ``group.instance.id`` of a static member."""
 
@@ -157,7 +157,6 @@ class MemberJoined(Event):
     instance_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class MemberLeft(Event):
     """A member id is no longer part of the group."""
 
@@ -167,7 +166,6 @@ class MemberLeft(Event):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class OffsetCommitted(Event):
     """The coordinator recorded a committed offset (of the next record to read)."""
 
@@ -181,7 +179,6 @@ class OffsetCommitted(Event):
 # Written by consumers, producers and rehearsals.
 
 
-@dataclass(frozen=True, slots=True)
 class ConsumerStarted(Event):
     """A consumer's process (or thread) runs; the same name may start again after it stopped or died."""
 
@@ -189,7 +186,6 @@ class ConsumerStarted(Event):
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
 class ConsumerStopped(Event):
     """A consumer ended by itself or because it was asked to; ``how`` is words for people ("SIGTERM")."""
 
@@ -197,7 +193,6 @@ class ConsumerStopped(Event):
     how: str
 
 
-@dataclass(frozen=True, slots=True)
 class Assigned(Event):
     """A consumer was given these partitions, in addition to those it holds."""
 
@@ -205,7 +200,6 @@ class Assigned(Event):
     partitions: tuple[TopicPartition, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Revoked(Event):
     """A consumer gave these partitions back, having had the chance to commit."""
 
@@ -213,7 +207,6 @@ class Revoked(Event):
     partitions: tuple[TopicPartition, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Lost(Event):
     """A consumer learnt that these partitions had been taken from it; it could not commit any more."""
 
@@ -221,7 +214,6 @@ class Lost(Event):
     partitions: tuple[TopicPartition, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Produced(Event):
     """The broker acknowledged these records."""
 
@@ -231,7 +223,6 @@ class Produced(Event):
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True)
 class Delivered(Event):
     """A consumer's poll returned these records."""
 
@@ -242,7 +233,6 @@ class Delivered(Event):
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True)
 class Processed(Event):
     """A consumer's work on these records was done, its effect visible."""
 
@@ -253,7 +243,6 @@ class Processed(Event):
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True)
 class Committed(Event):
     """A consumer's commit of this offset (of the next record to read) was confirmed."""
 
@@ -263,7 +252,6 @@ class Committed(Event):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
 class Fault(Event):
     """Something was done to a consumer ("" = to the broker); ``kind`` is a `FaultKind` or other words."""
 
@@ -298,11 +286,11 @@ EVENT_TYPES: Final[Mapping[str, type[Event]]] = {
 def to_json(event: Event) -> str:
     """One line without its newline: ``{"v":1,"event":"Delivered","at_ms":…,…}``.
 
-    Fields follow in the order of the dataclass. A partition is ``["orders", 0]``; non-ASCII stays readable.
+    Fields follow in the order of the class. A partition is ``["orders", 0]``; non-ASCII stays readable.
     """
     kind = type(event)
     line: dict[str, Any] = {"v": FORMAT_VERSION, "event": kind.__name__}
-    for name, _ in _FIELDS[kind]:
+    for name in kind.fields:
         line[name] = getattr(event, name)
     return json.dumps(line, separators=(",", ":"), ensure_ascii=False)
 
@@ -328,7 +316,7 @@ def from_json(line: str | bytes) -> Event:
     if kind is None:
         raise _unreadable(line, f"unknown event {name!r}; known are {', '.join(EVENT_TYPES)}")
     arguments = []
-    for field_name, read in _FIELDS[kind]:
+    for field_name, read in _readers(kind):
         try:
             arguments.append(read(values.pop(field_name)))
         except KeyError:
@@ -419,7 +407,9 @@ _READERS: Final[Mapping[str, _Reader]] = {
     "Mapping[str, tuple[TopicPartition, ...]]": _read_assignment,
 }
 
-_FIELDS: Final[Mapping[type[Event], tuple[tuple[str, _Reader], ...]]] = {
-    kind: tuple((item.name, _READERS[str(item.type)]) for item in fields(kind))
-    for kind in EVENT_TYPES.values()
-}
+
+@cache
+def _readers(kind: type[Event]) -> tuple[tuple[str, _Reader], ...]:
+    """The fields of an event, and how each is read."""
+    declared = {**Event.__annotations__, **kind.__annotations__}
+    return tuple((name, _READERS[declared[name]]) for name in kind.fields)

@@ -3,6 +3,8 @@
 snappy is what the Java client writes: the framing of snappy-java ("xerial"), blocks of raw snappy behind a magic
 number; other clients send one block of raw snappy. Both are read. lz4 is the frame format, gzip and zstd their own.
 
+cramjam is imported when something is compressed: most of what tests send is not.
+
 A few bytes can claim to be gigabytes: ``decompress`` gives up at ``limit``, so that what it allocates is bounded.
 """
 
@@ -10,10 +12,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
 from typing import Final
-
-import cramjam
 
 from rota.wire.errors import WireError
 
@@ -54,6 +53,8 @@ def compress(codec: str, data: Buffer, level: int | None = None) -> bytes:
         case "lz4":
             return _compress_lz4(data)
         case "zstd":
+            import cramjam
+
             return bytes(cramjam.zstd.compress(bytes(data), level=3 if level is None else level))
     raise AssertionError(f"no such codec: {codec}")
 
@@ -67,10 +68,8 @@ def decompress(codec: str, data: Buffer, limit: int = DEFAULT_LIMIT) -> bytes | 
             return _decompress_gzip(data, limit)
         case "snappy":
             return _decompress_snappy(data, limit)
-        case "lz4":
-            return _decompress_into(cramjam.lz4.decompress_into, codec, data, limit)
-        case "zstd":
-            return _decompress_into(cramjam.zstd.decompress_into, codec, data, limit)
+        case "lz4" | "zstd":
+            return _decompress_frame(codec, data, limit)
     raise AssertionError(f"no such codec: {codec}")
 
 
@@ -97,6 +96,8 @@ def _decompress_gzip(data: Buffer, limit: int) -> bytes:
 
 
 def _compress_xerial(data: Buffer) -> bytes:
+    import cramjam
+
     view = memoryview(data)
     out = bytearray(_XERIAL_HEADER)
     for start in range(0, len(view), _XERIAL_BLOCK):
@@ -107,6 +108,8 @@ def _compress_xerial(data: Buffer) -> bytes:
 
 
 def _compress_lz4(data: Buffer) -> bytes:
+    import cramjam
+
     view = memoryview(data)
     out = bytearray(_LZ4_HEADER)
     for start in range(0, len(view), _LZ4_BLOCK):
@@ -142,6 +145,8 @@ def _decompress_snappy(data: Buffer, limit: int) -> bytes:
 
 
 def _decompress_snappy_block(block: memoryview, limit: int) -> bytes:
+    import cramjam
+
     try:
         size = cramjam.snappy.decompress_raw_len(block)
         if size > limit:
@@ -153,10 +158,11 @@ def _decompress_snappy_block(block: memoryview, limit: int) -> bytes:
         raise WireError(f"snappy: {error}") from error
 
 
-def _decompress_into(
-    into: Callable[[memoryview, bytearray], int], codec: str, data: Buffer, limit: int
-) -> memoryview:
+def _decompress_frame(codec: str, data: Buffer, limit: int) -> memoryview:
     """Try ever larger outputs, up to ``limit``: the frame's own idea of its size is not to be believed."""
+    import cramjam
+
+    into = cramjam.lz4.decompress_into if codec == "lz4" else cramjam.zstd.decompress_into
     view = memoryview(data)
     room = min(limit, max(64 * 1024, 8 * len(view)))
     while True:

@@ -16,8 +16,10 @@ bytes or a list of chunks; arrays are lists; timestamps are whole milliseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, dataclass_transform
+
+from rota.plain import Plain
 
 __all__ = [
     "Field",
@@ -47,14 +49,14 @@ Records = Any
 """What a ``records`` field holds: None, bytes-like, or a list of chunks with a length each (file regions too)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Plain):
     """An inclusive range of versions; empty when ``last`` is below ``first``."""
 
     first: int
     last: int
 
     @classmethod
+    @cache
     def parse(cls, text: str) -> Versions:
         """From Kafka's notation: "3", "0-4", "2+" or "none"."""
         if text == "none":
@@ -71,8 +73,7 @@ class Versions:
 _NEVER = Versions(0, -1)
 
 
-@dataclass(slots=True)
-class Field:
+class Field(Plain, frozen=False):
     """One declared field. ``kind`` is Kafka's type name, "array" or "struct"; ``element`` an array's or struct's."""
 
     kind: str
@@ -223,7 +224,7 @@ NEW = _New()
     ),
 )  # fmt: skip
 class _StructType(type):
-    """Turns declared fields into slots and writes ``__init__``."""
+    """Turns declared fields into slots, and writes ``__init__`` when it is needed."""
 
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
@@ -237,9 +238,20 @@ class _StructType(type):
         if bases:
             namespace["__slots__"] = tuple(each.name for each in declared)
         namespace["fields"] = tuple(declared)
+        cls = super().__new__(mcs, name, bases, namespace, **options)
         if declared:
-            namespace["__init__"] = _make_init(declared)
-        return super().__new__(mcs, name, bases, namespace, **options)
+            _write_init_later(cls, declared)
+        return cls
+
+
+def _write_init_later(cls: Any, declared: list[Field]) -> None:
+    """Most of the messages that are imported are never made: ``__init__`` is written for the first that is."""
+
+    def first_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        cls.__init__ = _make_init(declared)
+        cls.__init__(self, *args, **kwargs)
+
+    cls.__init__ = first_init
 
 
 def _make_init(declared: list[Field]) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from rota.model import RotaError
+from rota.plain import Plain
 
 __all__ = ["TYPE_CODES", "ConfigDef", "Value"]
 
@@ -39,8 +39,7 @@ _NAMED = {
 """Kinds of values that are neither a range nor a choice: pattern, and the words for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigDef:
+class ConfigDef(Plain):
     """One config of Kafka's.
 
     ``default_text`` is None where Kafka has no default. ``valid`` is ``low..high`` (either may be missing),
