@@ -33,7 +33,8 @@ __all__ = ["Groups"]
 # The offsets that a deleted topic or a retention takes along are many, and a batch may not be too large.
 _MAX_BATCH_RECORDS: Final = 1000
 # What is in the last segment cannot be compacted, and memory is not as plenty as disk.
-_MEMORY_SEGMENT_BYTES: Final = str(1024 * 1024)
+_MEMORY_SEGMENT_BYTES: Final = 1024 * 1024
+_LEAST_SEGMENT_BYTES: Final = 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -150,16 +151,18 @@ class Groups:
         if OFFSETS_TOPIC in self._broker.topics:
             return
         settings = self._broker.settings
-        segment_bytes = settings.text("offsets.topic.segment.bytes")
+        segment_bytes = settings.int("offsets.topic.segment.bytes")
         if self._broker.directory.path is None and not settings.is_set("offsets.topic.segment.bytes"):
             segment_bytes = _MEMORY_SEGMENT_BYTES
+        # A topic's segment.bytes may not be less than 1 MB; the broker's setting for this one may.
+        is_tiny = segment_bytes < _LEAST_SEGMENT_BYTES
         self._broker.topics.create(
             OFFSETS_TOPIC,
             settings.int("offsets.topic.num.partitions"),
             {
                 "cleanup.policy": "compact",
                 "compression.type": "producer",
-                "segment.bytes": segment_bytes,
+                "internal.segment.bytes" if is_tiny else "segment.bytes": str(segment_bytes),
             },
         )
 
