@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rota.coordinator import offsets as offset_handlers
+from rota.coordinator.consumer_groups.classic_requests import make_way, remove_by_request
 from rota.coordinator.consumer_groups.describe import describe_consumer_groups
 from rota.coordinator.consumer_groups.group import ConsumerGroups
 from rota.coordinator.consumer_groups.heartbeat import handle_heartbeat as handle_consumer_heartbeat
@@ -41,7 +42,7 @@ from rota.coordinator.states import GroupState
 from rota.coordinator.step import Groups, Step
 from rota.coordinator.sync import handle_sync
 from rota.model import ErrorCode
-from rota.timeline.events import RebalanceReason
+from rota.timeline.events import OffsetCommitted, RebalanceReason
 from rota.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
 from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from rota.wire.messages.delete_groups import DeleteGroupsRequest
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
 
     from rota.coordinator.config import GroupConfig
     from rota.coordinator.outcome import Context, LogRecord, TimerKey, TopicView
+    from rota.coordinator.pending_offsets import InTransaction
+    from rota.wire.messages.txn_offset_commit import TxnOffsetCommitRequest
     from rota.wire.schema import Message
 
 __all__ = ["DEFAULT_PARTITIONS", "GroupCoordinator", "partition_for"]
@@ -125,6 +128,9 @@ class GroupCoordinator:
 
     def _join(self, request: JoinGroupRequest, context: Context) -> Outcome:
         step = self._step(context.now_ms)
+        consumer_group = self.consumer_groups.get(request.group_id)
+        if consumer_group is not None and not make_way(consumer_group, request, context, step):
+            return step.outcome()
         handle_join(self.groups, request, context, step)
         return step.outcome()
 
@@ -135,12 +141,24 @@ class GroupCoordinator:
 
     def _leave(self, request: LeaveGroupRequest, context: Context) -> Outcome:
         step = self._step(context.now_ms)
+        consumer_group = self.consumer_groups.get(request.group_id)
+        if consumer_group is not None:
+            remove_by_request(self._place, consumer_group, request, context, step)
+            return step.outcome()
         handle_leave(self.groups, request, context, step)
         return step.outcome()
 
     def _commit(self, request: OffsetCommitRequest, context: Context) -> Outcome:
         step = self._step(context.now_ms)
         offset_handlers.handle_commit(self.groups, self.consumer_groups, self._topics, request, context, step)
+        return step.outcome()
+
+    def commit_in_transaction(self, request: TxnOffsetCommitRequest, context: Context) -> Outcome:
+        """What follows from a TxnOffsetCommit; its records are part of the producer's transaction."""
+        from rota.coordinator.transactional_commit import handle_transactional_commit
+
+        step = self._step(context.now_ms)
+        handle_transactional_commit(self.groups, self.consumer_groups, request, context, step)
         return step.outcome()
 
     def _delete_offsets(self, request: OffsetDeleteRequest, context: Context) -> Outcome:
@@ -169,8 +187,11 @@ class GroupCoordinator:
 
     # --- the log --------------------------------------------------------------------------------------------
 
-    def replay(self, record: LogRecord, timestamp_ms: int) -> None:
-        """Take over a record that is in the log; the only thing that changes recorded state."""
+    def replay(self, record: LogRecord, timestamp_ms: int, transaction: InTransaction | None = None) -> None:
+        """Take over a record that is in the log; with ``end_transaction`` all that changes recorded state.
+
+        ``transaction``: the one that the record is part of.
+        """
         key, value = record
         if isinstance(key, OffsetCommitKey):
             if value is None:
@@ -180,7 +201,10 @@ class GroupCoordinator:
             if key.group not in self.groups and key.group not in self.consumer_groups:
                 # A simple group: offsets without membership.
                 self.groups[key.group] = Group(key.group, timestamp_ms)
-            self.offsets.put(key, value)
+            if transaction is None:
+                self.offsets.put(key, value)
+            else:
+                self.offsets.pending.put(key, value, transaction)
         elif isinstance(key, GroupMetadataKey):
             if value is None:
                 self.groups.pop(key.group, None)
@@ -195,6 +219,18 @@ class GroupCoordinator:
                 # What was a simple group of offsets only is more than that.
                 self.groups.pop(record.group, None)
             self.consumer_groups.replay(record)
+
+    def end_transaction(
+        self, transaction: InTransaction, now_ms: int, *, committed: bool
+    ) -> tuple[OffsetCommitted, ...]:
+        """Take over a marker that is in the log: what was pending is committed now, or never was. What to tell."""
+        told = []
+        ended = self.offsets.pending.end(transaction)
+        for (group_id, topic, partition), order, value in ended if committed else ():
+            key = OffsetCommitKey(group=group_id, topic=topic, partition=partition)
+            self.offsets.put(key, value, order)
+            told.append(OffsetCommitted(now_ms, group_id, "", topic, partition, value.offset))
+        return tuple(told)
 
     def on_loaded(self, now_ms: int) -> Outcome:
         """After the start-up replay: every member has a whole session timeout to be heard from.

@@ -140,6 +140,9 @@ def delete_groups(
         else:
             for topic, partitions in offsets.of_group(group_id).items():
                 step.records += [offset_tombstone(group_id, topic, partition) for partition in partitions]
+            for topic, partition in offsets.pending.of_group(group_id):
+                if offsets.get(group_id, topic, partition) is None:
+                    step.records.append(offset_tombstone(group_id, topic, partition))
             if consumer_group is not None:
                 step.records += group_tombstones(consumer_group)
             else:

@@ -1,8 +1,8 @@
 """OffsetFetch (key 9, versions 1-9): what a group has committed; -1 where it has not.
 
 Version notes: v2 lets topics be null, for everything the group has committed; up to v7 one group and a
-top-level error, from v8 several groups. ``require_stable`` (v7) has no effect until transactions commit
-offsets here.
+top-level error, from v8 several groups. With ``require_stable`` (v7) a partition whose offset an open
+transaction is about to decide is answered with UNSTABLE_OFFSET_COMMIT: the client asks again.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ __all__ = ["fetch_offsets"]
 
 _GROUPS_VERSION = 8
 
-_Entry = tuple[int, int, int, str]
-"""Partition, offset, leader epoch, metadata."""
+_Entry = tuple[int, int, int, str, ErrorCode]
+"""Partition, offset, leader epoch, metadata, error code."""
 
 
 def fetch_offsets(
@@ -47,12 +47,12 @@ def fetch_offsets(
                 groups.append(OffsetFetchResponseGroup(group_id=group.group_id, error_code=code))
                 continue
             wanted = None if group.topics is None else [(t.name, t.partition_indexes) for t in group.topics]
-            found = _find(offsets, group.group_id, wanted)
+            found = _find(offsets, group.group_id, wanted, stable=request.require_stable)
             topics = [_topic_of_group(name, entries) for name, entries in found]
             groups.append(OffsetFetchResponseGroup(group_id=group.group_id, topics=topics))
         return OffsetFetchResponse(groups=groups)
     wanted = None if request.topics is None else [(t.name, t.partition_indexes) for t in request.topics]
-    found = _find(offsets, request.group_id, wanted)
+    found = _find(offsets, request.group_id, wanted, stable=request.require_stable)
     return OffsetFetchResponse(topics=[_topic(name, entries) for name, entries in found])
 
 
@@ -68,7 +68,11 @@ def _check(consumer_groups: ConsumerGroups, asked: OffsetFetchRequestGroup) -> E
 
 
 def _find(
-    offsets: CommittedOffsets, group_id: str, wanted: Iterable[tuple[str, list[int]]] | None
+    offsets: CommittedOffsets,
+    group_id: str,
+    wanted: Iterable[tuple[str, list[int]]] | None,
+    *,
+    stable: bool,
 ) -> Iterator[tuple[str, list[_Entry]]]:
     committed = offsets.of_group(group_id)
     if wanted is None:
@@ -78,10 +82,12 @@ def _find(
         entries: list[_Entry] = []
         for index in indexes:
             value = values.get(index)
-            if value is None:
-                entries.append((index, -1, -1, ""))
+            if stable and (group_id, topic, index) in offsets.pending:
+                entries.append((index, -1, -1, "", ErrorCode.UNSTABLE_OFFSET_COMMIT))
+            elif value is None:
+                entries.append((index, -1, -1, "", ErrorCode.NONE))
             else:
-                entries.append((index, value.offset, value.leader_epoch, value.metadata))
+                entries.append((index, value.offset, value.leader_epoch, value.metadata, ErrorCode.NONE))
         yield topic, entries
 
 
@@ -94,8 +100,9 @@ def _topic(name: str, entries: list[_Entry]) -> OffsetFetchResponseTopic:
                 committed_offset=offset,
                 committed_leader_epoch=epoch,
                 metadata=metadata,
+                error_code=code,
             )
-            for index, offset, epoch, metadata in entries
+            for index, offset, epoch, metadata, code in entries
         ],
     )
 
@@ -109,7 +116,8 @@ def _topic_of_group(name: str, entries: list[_Entry]) -> OffsetFetchResponseTopi
                 committed_offset=offset,
                 committed_leader_epoch=epoch,
                 metadata=metadata,
+                error_code=code,
             )
-            for index, offset, epoch, metadata in entries
+            for index, offset, epoch, metadata, code in entries
         ],
     )

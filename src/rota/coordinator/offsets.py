@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups import offsets as consumer_offsets
 from rota.coordinator.outcome import LogRecord
+from rota.coordinator.pending_offsets import PendingOffsets
 from rota.coordinator.records import group_tombstone, offset_tombstone
 from rota.coordinator.states import GroupState
 from rota.model import ErrorCode, GroupError
@@ -49,17 +50,20 @@ _NO_TIME = -1
 
 
 class CommittedOffsets:
-    """The committed offsets of all groups."""
+    """The committed offsets of all groups, and what open transactions have committed (``pending``)."""
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[str, dict[int, OffsetCommitValue]]] = {}
+        self.pending = PendingOffsets()
 
-    def put(self, key: OffsetCommitKey, value: OffsetCommitValue) -> None:
-        """Replay a commit."""
+    def put(self, key: OffsetCommitKey, value: OffsetCommitValue, order: int | None = None) -> None:
+        """Replay a commit; ``order``: one that was pending since then."""
+        self.pending.supersede(key, order)
         self._groups.setdefault(key.group, {}).setdefault(key.topic, {})[key.partition] = value
 
     def remove(self, key: OffsetCommitKey) -> None:
         """Replay a tombstone."""
+        self.pending.remove(key)
         topics = self._groups.get(key.group)
         if topics is None or key.topic not in topics:
             return
@@ -81,6 +85,9 @@ class CommittedOffsets:
         """Who has committed which partition of ``topic``."""
         for group_id, topics in self._groups.items():
             for partition in topics.get(topic, ()):
+                yield group_id, partition
+        for group_id, partition in self.pending.of_topic(topic):
+            if self.get(group_id, topic, partition) is None:
                 yield group_id, partition
 
 
@@ -293,11 +300,12 @@ def maybe_expire(group: Group, offsets: CommittedOffsets, step: Step) -> None:
     all_expired = True
     for topic, partitions in offsets.of_group(group.group_id).items():
         for partition, value in partitions.items():
-            if _is_expired(group, topic, value, step):
+            is_pending = (group.group_id, topic, partition) in offsets.pending
+            if not is_pending and _is_expired(group, topic, value, step):
                 step.records.append(offset_tombstone(group.group_id, topic, partition))
             else:
                 all_expired = False
-    if all_expired and group.state is _EMPTY:
+    if all_expired and group.state is _EMPTY and not offsets.pending.of_group(group.group_id):
         step.records.append(group_tombstone(group.group_id))
 
 

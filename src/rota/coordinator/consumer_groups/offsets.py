@@ -55,9 +55,10 @@ def maybe_expire(group: ConsumerGroup, offsets: CommittedOffsets, step: Step) ->
             expires_ms = value.expire_timestamp
             if expires_ms == _NO_TIME:
                 expires_ms = value.commit_timestamp + step.config.offsets_retention_ms
-            if topic not in subscribed and step.now_ms >= expires_ms:
+            is_needed = topic in subscribed or (group.group_id, topic, partition) in offsets.pending
+            if not is_needed and step.now_ms >= expires_ms:
                 step.records.append(offset_tombstone(group.group_id, topic, partition))
             else:
                 all_expired = False
-    if all_expired and not group.members:
+    if all_expired and not group.members and not offsets.pending.of_group(group.group_id):
         step.records += group_tombstones(group)
