@@ -233,7 +233,12 @@ class Desk:
         return view
 
     def committed(self, group: str) -> dict[Partition, int]:
-        """Committed offsets of a group as an outsider reads them."""
+        """Committed offsets of a group as an outsider reads them.
+
+        The group is described first, which fails while there is no coordinator; there ListConsumerGroupOffsets
+        would end this process (librdkafka's issue 5040).
+        """
+        self.describe(group)
         request = [ConsumerGroupTopicPartitions(group)]
         answer = self.admin.list_consumer_group_offsets(request, request_timeout=10)[group].result(15)
         return {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions if tp.offset >= 0}

@@ -45,6 +45,7 @@ DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 REFUSED_GRACE_S = 1.5
 """How long a refused connection is tried again: a broker that is just starting gets this much time."""
 
+COORDINATOR_GRACE_S = 15.0
 SEE_AGAIN_S = 0.05
 
 _ADDRESS = re.compile(r"(\w+://)?(\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+)(:\d{1,5})?")
@@ -53,6 +54,14 @@ _HOPELESS = frozenset({Local.AUTHENTICATION, Local.SSL, Local.RESOLVE})
 
 _NOT_YET = frozenset({ClientError.UNKNOWN_TOPIC_OR_PART, ClientError.LEADER_NOT_AVAILABLE})
 """What brokers say of a topic that they have not learnt of."""
+
+_NO_COORDINATOR_YET = frozenset(
+    {
+        ClientError.COORDINATOR_LOAD_IN_PROGRESS,
+        ClientError.COORDINATOR_NOT_AVAILABLE,
+        ClientError.NOT_COORDINATOR,
+    }
+)
 
 _T = TypeVar("_T")
 
@@ -202,15 +211,26 @@ class Cluster:
         return tuple(sorted(found, key=lambda group: group.group))
 
     def describe_groups(self, groups: Collection[str]) -> dict[str, GroupDescription]:
-        """State and members of each group; one that does not exist has ``exists`` false."""
+        """State and members of each group; one that does not exist has ``exists`` false.
+
+        A cluster that just started, or is asked about groups for the first time, needs a moment to find their
+        coordinators; it gets it.
+        """
         if not groups:
             return {}
         order = sorted(set(groups))
-        futures = self.admin.describe_consumer_groups(order, request_timeout=self.timeout_s)
-        return {
-            group: convert.group_description(self._wait(futures[group], f"describe group {group}"))
-            for group in order
-        }
+        deadline = time.monotonic() + COORDINATOR_GRACE_S
+        while True:
+            futures = self.admin.describe_consumer_groups(order, request_timeout=self.timeout_s)
+            try:
+                return {
+                    group: convert.group_description(self._wait(futures[group], f"describe group {group}"))
+                    for group in order
+                }
+            except ClusterError as error:
+                if error.code not in _NO_COORDINATOR_YET or time.monotonic() > deadline:
+                    raise
+            time.sleep(SEE_AGAIN_S)
 
     def committed_offsets(self, group: str) -> dict[TopicPartition, CommittedOffset]:
         """Every offset the group has committed."""
@@ -219,7 +239,12 @@ class Cluster:
     def committed_offsets_of(
         self, groups: Collection[str]
     ) -> dict[str, dict[TopicPartition, CommittedOffset]]:
-        """The committed offsets of many groups; the requests are all under way at once."""
+        """The committed offsets of many groups; the requests are all under way at once.
+
+        The groups are described first: a coordinator that is not one (yet) is an error there, whereas librdkafka's
+        ListConsumerGroupOffsets ends the whole process with a segmentation fault on NOT_COORDINATOR (its issue 5040).
+        """
+        self.describe_groups(groups)
         futures = {
             group: self.admin.list_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(group)], request_timeout=self.timeout_s

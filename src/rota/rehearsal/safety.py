@@ -18,18 +18,12 @@ from rota.model import RotaError
 from rota.rehearsal.actors.consumer import MARK
 
 if TYPE_CHECKING:
-    from rota.cluster import Cluster, GroupDescription
+    from rota.cluster import Cluster
     from rota.rehearsal.settings import LabSettings
 
 __all__ = ["check_free", "clean_up", "mark_group"]
 
 STATES_WITHOUT_MEMBERS = ("Empty", "Dead")
-NO_COORDINATOR_YET = (
-    ClientError.COORDINATOR_LOAD_IN_PROGRESS,
-    ClientError.COORDINATOR_NOT_AVAILABLE,
-    ClientError.NOT_COORDINATOR,
-)
-COORDINATOR_GRACE_S = 15.0
 SESSION_GRACE_S = 3.0
 
 
@@ -40,7 +34,7 @@ def check_free(cluster: Cluster, settings: LabSettings) -> None:
         RotaError: somebody is in the group, the group is not a lab's, or the topic is not a lab's.
     """
     group, topic, where = settings.group, settings.topic, cluster.bootstrap
-    description = _describe(cluster, group)
+    description = cluster.describe_groups([group])[group]
     if description.members or description.state not in STATES_WITHOUT_MEMBERS:
         who = ", ".join(member.client_id for member in description.members[:3]) or description.state
         count = len(description.members)
@@ -62,18 +56,6 @@ def check_free(cluster: Cluster, settings: LabSettings) -> None:
             f"refusing to write into the topic {topic} at {where}: it exists and no lab made it; "
             "choose another name with --topic"
         )
-
-
-def _describe(cluster: Cluster, group: str) -> GroupDescription:
-    """The group; a cluster that is asked about groups for the first time needs a moment to find a coordinator."""
-    deadline = time.monotonic() + COORDINATOR_GRACE_S
-    while True:
-        try:
-            return cluster.describe_groups([group])[group]
-        except ClusterError as error:
-            if error.code not in NO_COORDINATOR_YET or time.monotonic() > deadline:
-                raise
-        time.sleep(0.2)
 
 
 def _exists(cluster: Cluster, topic: str) -> bool:
