@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.broker.like_kafka_admin import CASES as ADMIN_CASES
+from tests.broker.like_kafka_consumer_groups import CASES as CONSUMER_GROUP_CASES
 from tests.broker.like_kafka_groups import CASES as GROUP_CASES
 from tests.broker.like_kafka_records import CASES as RECORD_CASES
 from tests.broker.raw import RawClient
@@ -21,7 +22,7 @@ from rota.coordinator import partition_for
 from rota.coordinator.coordinator import DEFAULT_PARTITIONS
 
 CASES: dict[str, Callable[[Talk], None]] = {
-    case.__name__: case for case in (*GROUP_CASES, *ADMIN_CASES, *RECORD_CASES)
+    case.__name__: case for case in (*GROUP_CASES, *CONSUMER_GROUP_CASES, *ADMIN_CASES, *RECORD_CASES)
 }
 
 
@@ -30,7 +31,7 @@ def both(kafka_jars: Path) -> Iterator[tuple[BrokerUnderTest, BrokerUnderTest]]:
     """Rota's broker and Apache Kafka's, with the same settings."""
     with (
         new_broker("rota", config={"node.id": "1"}) as rota,
-        new_broker("kafka", config={"group.coordinator.rebalance.protocols": "classic"}) as kafka,
+        new_broker("kafka", config={"node.id": "1"}) as kafka,
     ):
         for broker in (rota, kafka):
             _load_groups(broker)

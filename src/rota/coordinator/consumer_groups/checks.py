@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["check_epoch", "check_instance", "check_released", "check_request", "check_room"]
 
 _CLIENTS_MAKE_IDS_VERSION = 1
+_MAY_LACK_ID = {JOIN_EPOCH, STATIC_LEAVE_EPOCH}
 
 
 def check_request(request: ConsumerGroupHeartbeatRequest, version: int, config: GroupConfig) -> None:
@@ -26,7 +27,7 @@ def check_request(request: ConsumerGroupHeartbeatRequest, version: int, config: 
     """
     epoch = request.member_epoch
     message = None
-    if not request.member_id and (version >= _CLIENTS_MAKE_IDS_VERSION or epoch != JOIN_EPOCH):
+    if not request.member_id and (version >= _CLIENTS_MAKE_IDS_VERSION or epoch not in _MAY_LACK_ID):
         message = "MemberId can't be empty."
     elif not request.group_id:
         message = "GroupId can't be empty."

@@ -11,13 +11,13 @@ reconciled to.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups.assignment import EMPTY, Assigned, assigned_from, each
 from rota.coordinator.consumer_groups.member import ConsumerMember
 from rota.model import ErrorCode, GroupError
+from rota.plain import replace
 from rota.wire.messages.group_log import (
     ConsumerGroupCurrentMemberAssignmentKey,
     ConsumerGroupCurrentMemberAssignmentValue,
@@ -236,17 +236,6 @@ class ConsumerGroup:
 
 class ConsumerGroups(dict[str, ConsumerGroup]):
     """All consumer groups by id."""
-
-    def existing(self, group_id: str) -> ConsumerGroup:
-        """The group.
-
-        Raises:
-            GroupError: GROUP_ID_NOT_FOUND
-        """
-        try:
-            return self[group_id]
-        except KeyError:
-            raise GroupError(ErrorCode.GROUP_ID_NOT_FOUND, f"Consumer group {group_id} not found.") from None
 
     def replay(self, record: LogRecord) -> None:
         """Take over a record; the group comes into being with its first one and goes with its epoch's tombstone."""

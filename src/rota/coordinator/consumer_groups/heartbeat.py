@@ -8,8 +8,6 @@ member id of their own and may subscribe by regular expression.
 from __future__ import annotations
 
 import base64
-import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups.assignment import Assigned, assigned_from
@@ -34,6 +32,7 @@ from rota.coordinator.consumer_groups.records import (
 from rota.coordinator.consumer_groups.regexes import check_regex
 from rota.coordinator.consumer_groups.target import Change, next_target
 from rota.model import GroupError
+from rota.plain import replace
 from rota.timeline.events import MemberJoined, MemberLeft, RebalanceCompleted, RebalanceReason
 from rota.wire.messages.consumer_group_heartbeat import (
     Assignment,
@@ -71,7 +70,7 @@ def _beat(
     place: Place, request: ConsumerGroupHeartbeatRequest, context: Context, step: Step
 ) -> ConsumerGroupHeartbeatResponse:
     is_join = request.member_epoch == JOIN_EPOCH
-    group = upgraded(place, request.group_id, step) if is_join else place.groups.existing(request.group_id)
+    group = upgraded(place, request.group_id, step) if is_join else place.existing(request.group_id)
     check_room(group, request.member_id, place.config.consumer_max_size)
     owned = None if request.topic_partitions is None else assigned_from(request.topic_partitions)
     member_id = request.member_id or _make_id(step)
@@ -114,6 +113,8 @@ def _beat(
 
 def _make_id(step: Step) -> str:
     """An id as Kafka makes them: a random UUID in 22 characters of base64."""
+    import uuid
+
     made = step.new_id()
     try:
         return base64.urlsafe_b64encode(uuid.UUID(made).bytes).decode().rstrip("=")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rota.coordinator.consumer_groups.assignment import EMPTY
 from rota.coordinator.consumer_groups.checks import check_instance
@@ -15,17 +14,28 @@ from rota.coordinator.consumer_groups.records import (
     regex_record,
 )
 from rota.coordinator.consumer_groups.topics_seen import metadata_hash, see_topics
+from rota.plain import replace
 from rota.timeline.events import MemberLeft, RebalanceCompleted, RebalanceReason, RebalanceStarted
 from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rota.coordinator.consumer_groups.group import ConsumerGroup
     from rota.coordinator.consumer_groups.member import ConsumerMember
     from rota.coordinator.consumer_groups.place import Place
     from rota.coordinator.step import Step
     from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 
-__all__ = ["leave", "on_revocation_timer", "on_session_timer", "remove_member"]
+__all__ = ["Departure", "leave", "on_revocation_timer", "on_session_timer", "remove_member", "remove_members"]
+
+
+class Departure(NamedTuple):
+    """Who goes, and why."""
+
+    member: ConsumerMember
+    reason: RebalanceReason
+    detail: str
 
 
 def leave(place: Place, request: ConsumerGroupHeartbeatRequest, step: Step) -> ConsumerGroupHeartbeatResponse:
@@ -34,7 +44,7 @@ def leave(place: Place, request: ConsumerGroupHeartbeatRequest, step: Step) -> C
     Raises:
         GroupError: GROUP_ID_NOT_FOUND, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID
     """
-    group = place.groups.existing(request.group_id)
+    group = place.existing(request.group_id)
     if request.instance_id is None:
         member = group.member(request.member_id)
     else:
@@ -59,18 +69,26 @@ def remove_member(
     step: Step,
 ) -> None:
     """Take a member out; the others share out what it held, from their next heartbeats on."""
-    group_id, member_id = group.group_id, member.member_id
-    step.records += member_tombstones(group_id, member_id)
-    others = [each for each in group.members.values() if each.member_id != member_id]
-    if member.regex and all(each.regex != member.regex for each in others):
-        step.records.append(regex_record(group_id, member.regex, None, 0, 0))
+    remove_members(place, group, [Departure(member, reason, detail)], step)
+
+
+def remove_members(place: Place, group: ConsumerGroup, gone: Sequence[Departure], step: Step) -> None:
+    """Take members out, at once: the group epoch rises by one."""
+    group_id = group.group_id
+    ids = {each.member.member_id for each in gone}
+    others = [each for each in group.members.values() if each.member_id not in ids]
+    for member, reason, detail in gone:
+        step.records += member_tombstones(group_id, member.member_id)
+        place.sessions.end(group_id, member.member_id, step)
+        step.events.append(MemberLeft(step.now_ms, group_id, member.member_id, reason, detail))
+    for regex in sorted(group.regexes.keys() - {each.regex for each in others}):
+        step.records.append(regex_record(group_id, regex, None, 0, 0))
     digest = metadata_hash(see_topics(place.topics, group.subscribed(others)))
     step.records.append(epoch_record(group_id, group.epoch + 1, digest))
-    place.sessions.end(group_id, member_id, step)
-    step.events += [
-        MemberLeft(step.now_ms, group_id, member_id, reason, detail),
-        RebalanceStarted(step.now_ms, group_id, group.epoch, reason, member_id, detail),
-    ]
+    member, reason, detail = gone[0]
+    if len(gone) > 1:
+        detail = f"{len(gone)} members left" + (f": {detail}" if detail else "")
+    step.events.append(RebalanceStarted(step.now_ms, group_id, group.epoch, reason, member.member_id, detail))
     if not others:
         step.events.append(RebalanceCompleted(step.now_ms, group_id, group.epoch + 1, None, None, {}))
 

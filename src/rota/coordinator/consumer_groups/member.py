@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from rota.coordinator.consumer_groups.assignment import EMPTY, Assigned, assigned_from
+from rota.plain import Plain, field, replace
 
 if TYPE_CHECKING:
     from rota.wire.messages.group_log import (
@@ -61,8 +61,7 @@ class MemberState(IntEnum):
         return cls.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerMember:
+class ConsumerMember(Plain):
     """One member, as it is recorded: nothing here is of this broker's life only (see `sessions`)."""
 
     member_id: str

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups.assignment import Assigned, each
-from rota.model import TopicPartition
+from rota.model import ErrorCode, GroupError, TopicPartition
+from rota.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rota.coordinator.config import GroupConfig
-    from rota.coordinator.consumer_groups.group import ConsumerGroups
+    from rota.coordinator.consumer_groups.group import ConsumerGroup, ConsumerGroups
     from rota.coordinator.consumer_groups.sessions import Sessions
     from rota.coordinator.outcome import TopicView
     from rota.coordinator.step import Groups
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Place"]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Plain):
     """Where a step takes place."""
 
     classic: Groups
@@ -32,6 +31,18 @@ class Place:
     config: GroupConfig
     overrides: Callable[[str], Mapping[str, str]]
     """The configs that were set for a group (KIP-848's dynamic group configs)."""
+
+    def existing(self, group_id: str) -> ConsumerGroup:
+        """The group.
+
+        Raises:
+            GroupError: GROUP_ID_NOT_FOUND
+        """
+        group = self.groups.get(group_id)
+        if group is not None:
+            return group
+        what = "is not a consumer group" if group_id in self.classic else "not found"
+        raise GroupError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {what}.")
 
     def session_timeout_ms(self, group_id: str) -> int:
         """``consumer.session.timeout.ms`` of the group, or ``group.consumer.session.timeout.ms``."""

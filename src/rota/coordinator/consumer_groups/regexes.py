@@ -6,10 +6,10 @@ topics come or go.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups.records import regex_record
+from rota.coordinator.re2 import PatternError, compile_pattern
 from rota.model import ErrorCode, GroupError
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def check_regex(regex: str) -> None:
         GroupError: INVALID_REGULAR_EXPRESSION
     """
     try:
-        re.compile(regex)
-    except re.error as error:
+        compile_pattern(regex)
+    except PatternError as error:
         raise GroupError(
             ErrorCode.INVALID_REGULAR_EXPRESSION,
             f"SubscribedTopicRegex `{regex}` is not a valid regular expression: {error}.",
@@ -48,8 +48,8 @@ def resolve_regexes(
     names = list(topics.names())
     matched = {}
     for regex in used:
-        pattern = re.compile(regex)
-        matched[regex] = frozenset(name for name in names if pattern.fullmatch(name))
+        pattern = compile_pattern(regex)
+        matched[regex] = frozenset(name for name in names if pattern.matches(name))
     if step is not None:
         for regex in sorted({*used, *group.regexes}):
             now = matched.get(regex)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rota.coordinator.assignors.server_side import SERVER_ASSIGNORS, ServerMember
 from rota.coordinator.consumer_groups.assignment import EMPTY
 from rota.coordinator.consumer_groups.reconcile import Target
 from rota.coordinator.consumer_groups.records import (
@@ -16,6 +14,7 @@ from rota.coordinator.consumer_groups.records import (
 )
 from rota.coordinator.consumer_groups.regexes import resolve_regexes
 from rota.coordinator.consumer_groups.topics_seen import change_in_words, metadata_hash, see_topics
+from rota.plain import Plain
 from rota.timeline.events import RebalanceReason, RebalanceStarted
 
 if TYPE_CHECKING:
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Change", "next_target"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Plain):
     """A member before and after its heartbeat; not recorded yet."""
 
     group: ConsumerGroup
@@ -115,6 +113,8 @@ def _subscription_change(change: Change) -> str:
 
 def _new_target(place: Place, change: Change, epoch: int, step: Step) -> Assigned:
     """Share out the partitions anew; what is different from before is recorded."""
+    from rota.coordinator.assignors.server_side import SERVER_ASSIGNORS, ServerMember
+
     group, members = change.group, change.members()
     matched = resolve_regexes(group, members, place.topics, None)
     before = dict(group.target)

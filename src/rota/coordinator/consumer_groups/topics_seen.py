@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ def metadata_hash(seen: SeenTopics) -> int:
     """
     if not seen:
         return 0
+    import hashlib
+
     text = b"".join(
         name.encode() + b"\0" + topic_id + partitions.to_bytes(4, "big")
         for name, (topic_id, partitions) in seen.items()
