@@ -59,10 +59,8 @@ from rota.wire.messages.describe_topic_partitions import (
     DescribeTopicPartitionsResponse,
     TopicRequest,
 )
-from rota.wire.messages.describe_transactions import DescribeTransactionsRequest, DescribeTransactionsResponse
 from rota.wire.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse, TopicPartitions
 from rota.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
-from rota.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from rota.wire.messages.list_offsets import (
     ListOffsetsPartition,
     ListOffsetsRequest,
@@ -73,7 +71,6 @@ from rota.wire.messages.list_partition_reassignments import (
     ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsResponse,
 )
-from rota.wire.messages.list_transactions import ListTransactionsRequest, ListTransactionsResponse
 from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from rota.wire.messages.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequest,
@@ -372,25 +369,6 @@ def test_producers_of_a_partition(client: RawClient, new_topic: NewTopic) -> Non
     (producer,) = found.active_producers
     assert (producer.producer_id, producer.producer_epoch, producer.last_sequence) == (4242, 3, 0)
     assert missing.error_code == E.UNKNOWN_TOPIC_OR_PARTITION
-
-
-def test_there_are_no_transactions(client: RawClient) -> None:
-    """And each API that could speak of them says so."""
-    described = client.call(
-        DescribeTransactionsRequest(transactional_ids=["t"]), 0, DescribeTransactionsResponse
-    )
-    assert described.transaction_states[0].error_code == E.TRANSACTIONAL_ID_NOT_FOUND
-    listed = client.call(
-        ListTransactionsRequest(state_filters=["Ongoing", "Odd"]), 1, ListTransactionsResponse
-    )
-    assert (listed.unknown_state_filters, listed.transaction_states) == (["Odd"], [])
-    wanted = InitProducerIdRequest(transactional_id="t", transaction_timeout_ms=1000)
-    assert client.call(wanted, 4, InitProducerIdResponse).error_code == E.INVALID_REQUEST
-    many = FindCoordinatorRequest(key_type=1, coordinator_keys=["t", "u"])
-    answers = client.call(many, 4, FindCoordinatorResponse).coordinators
-    assert [each.error_code for each in answers] == [E.INVALID_REQUEST] * 2
-    one = FindCoordinatorRequest(key_type=1, key="t")
-    assert client.call(one, 3, FindCoordinatorResponse).error_code == E.INVALID_REQUEST
 
 
 def test_where_leader_epochs_end(client: RawClient, new_topic: NewTopic) -> None:

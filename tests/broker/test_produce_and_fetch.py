@@ -329,8 +329,9 @@ def test_records_that_cannot_be_read_fail_their_partition_only(
     assert _list_offset(client, topic, -1)[:2] == (0, 1)
 
 
-def test_a_transactional_batch_belongs_to_no_transaction(client: RawClient, new_topic: NewTopic) -> None:
+def test_a_transactional_batch_without_a_transactional_id(client: RawClient, new_topic: NewTopic) -> None:
     data = build_batch(
         [(b"k", b"v", -1, ())], producer_id=1, producer_epoch=0, base_sequence=0, transactional=True
     )
-    assert _produce(client, new_topic(), bytes(data)).error_code == ErrorCode.INVALID_TXN_STATE
+    refused = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    assert _produce(client, new_topic(), bytes(data)).error_code == refused

@@ -478,9 +478,17 @@ def test_start_past_an_open_transaction_is_stable(where: Path | None) -> None:
     assert log.last_stable_offset == 2
 
 
-def test_clients_may_not_begin_transactions() -> None:
-    data = batch(b"x", producer=(5, 0, 0), transactional=True)
-    assert refused(open_log(None), data) == ErrorCode.INVALID_TXN_STATE
+def test_a_transaction_begins_with_its_first_batch_and_ends_with_the_marker() -> None:
+    log = open_log(None)
+    log.append(batch(b"x", producer=(5, 0, 0), transactional=True), 1_000)
+    assert (log.last_stable_offset, log.has_open_transaction(5, 0), log.has_open_transaction(5, 1)) == (
+        0,
+        True,
+        False,
+    )
+    marker = end_marker(committed=True, producer_id=5, producer_epoch=0, coordinator_epoch=0, timestamp=1_000)
+    log.append(marker, 1_000, check=False)
+    assert (log.last_stable_offset, log.has_open_transaction(5, 0)) == (2, False)
 
 
 def forged(

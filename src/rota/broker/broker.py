@@ -10,7 +10,7 @@ from rota.broker.clock import Clock
 from rota.broker.fetch_sessions import FetchSessions
 from rota.broker.fetch_waits import FetchWaits
 from rota.broker.flusher import Flusher
-from rota.broker.group_names import OFFSETS_TOPIC
+from rota.broker.group_names import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
 from rota.broker.storage_errors import storing
 from rota.broker.timers import Timers
 from rota.broker.topics import Topics
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rota.broker.groups import Groups
     from rota.broker.loop import Loop
     from rota.broker.settings import Settings
+    from rota.broker.transactions import Transactions
     from rota.storage import AppendInfo, Log, LogDirectory
     from rota.timeline.events import Event
 
@@ -64,6 +65,9 @@ class Broker:
         self._groups: Groups | None = None
         if OFFSETS_TOPIC in self.topics:
             self._open_groups()
+        self._transactions: Transactions | None = None
+        if TRANSACTIONS_TOPIC in self.topics:
+            self._open_transactions()
         self._plan_retention()
         self._flusher = Flusher(self, loop)
         self._loop = loop
@@ -83,6 +87,29 @@ class Broker:
         groups.load()
         groups.start_upkeep()
         return groups
+
+    @property
+    def transactions(self) -> Transactions:
+        """The transactions; as the groups, they are made when somebody asks for the first."""
+        return self._transactions or self._open_transactions()
+
+    def _open_transactions(self) -> Transactions:
+        from rota.broker.transactions import Transactions
+
+        self._transactions = transactions = Transactions(self)
+        transactions.load()
+        transactions.start_upkeep()
+        return transactions
+
+    def create_own_topic(self, name: str) -> None:
+        """If ``name`` is a topic that the broker keeps for itself, make it as the broker needs it, unless it is there.
+
+        Raises ``KafkaError``.
+        """
+        if name == OFFSETS_TOPIC:
+            self.groups.create_log()
+        elif name == TRANSACTIONS_TOPIC:
+            self.transactions.create_log()
 
     # --- records --------------------------------------------------------------------------------------------
 

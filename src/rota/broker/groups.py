@@ -16,16 +16,16 @@ from rota.broker.held_heartbeats import HeldHeartbeats
 from rota.broker.request import PARKED, Request
 from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
 from rota.coordinator.log_format import decode_record, encode_record
+from rota.coordinator.pending_offsets import InTransaction
 from rota.ids import random_uuid, uuid_text
 from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.timeline.events import RebalanceStarted
 from rota.wire import WireError
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
-from rota.wire.records import build_batch, iter_batches, iter_records
+from rota.wire.records import BatchHeader, build_batch, iter_batches, iter_records, read_end_marker
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
-    from rota.storage import Log
     from rota.wire.schema import Message
 
 __all__ = ["Groups"]
@@ -208,19 +208,25 @@ class Groups:
             return
         replayed = 0
         for partition in range(self._broker.topics.count(OFFSETS_TOPIC)):
-            replayed += self._replay_log(self._broker.topics.log(TopicPartition(OFFSETS_TOPIC, partition)))
+            replayed += self._replay_log(partition)
         if replayed:
             log.info("replayed %d records of %s", replayed, OFFSETS_TOPIC)
         self.carry_out(self.coordinator.on_loaded(self._broker.clock.now_ms()))
 
-    def _replay_log(self, partition_log: Log) -> int:
+    def transaction_ended(self, partition: int, producer_id: int, *, committed: bool) -> None:
+        """A marker was appended to a partition of the log: what its transaction has committed counts, or never will."""
+        now_ms = self._broker.clock.now_ms()
+        transaction = InTransaction(producer_id, partition)
+        events = self.coordinator.end_transaction(transaction, now_ms, committed=committed)
+        self.carry_out(Outcome(events=events))
+
+    def _replay_log(self, partition: int) -> int:
         replayed = 0
+        partition_log = self._broker.topics.log(TopicPartition(OFFSETS_TOPIC, partition))
         for batch in partition_log.iter_batches_from(partition_log.log_start_offset):
             for start, header in iter_batches(batch):
-                if header.is_control:
-                    continue
                 try:
-                    replayed += self._replay_batch(batch, start)
+                    replayed += self._replay_batch(batch, start, header, partition)
                 except WireError as error:
                     # One record that nobody can read must not keep every group from starting.
                     where = (
@@ -229,12 +235,20 @@ class Groups:
                     log.error("skipped what cannot be read in %s: %s", where, error)
         return replayed
 
-    def _replay_batch(self, batch: memoryview, start: int) -> int:
+    def _replay_batch(self, batch: memoryview, start: int, header: BatchHeader, partition: int) -> int:
+        transaction = InTransaction(header.producer_id, partition) if header.is_transactional else None
+        if header.is_control:
+            marker = read_end_marker(batch, start)
+            if marker is not None and transaction is not None:
+                self.coordinator.end_transaction(
+                    transaction, header.max_timestamp, committed=marker.committed
+                )
+            return 0
         replayed = 0
         for record in iter_records(batch, start):
             decoded = decode_record(record.key or b"", record.value)
             if decoded is not None:
-                self.coordinator.replay(decoded, record.timestamp)
+                self.coordinator.replay(decoded, record.timestamp, transaction)
                 replayed += 1
         return replayed
 

@@ -44,7 +44,8 @@ def check_batches(
             header = check_batch(data, position) if from_client else read_header(data, position)
             headers.append((position, header))
             size = header.batch_length + 12
-            if size > config.max_message_bytes:
+            # However little a topic takes, the markers that end its transactions are not refused.
+            if size > config.max_message_bytes and (from_client or not header.is_control):
                 raise KafkaError(
                     ErrorCode.MESSAGE_TOO_LARGE,
                     f"a batch has {size} bytes, max.message.bytes is {config.max_message_bytes}",
@@ -78,10 +79,8 @@ def _check_header(header: BatchHeader, config: LogConfig, now_ms: int) -> None:
         raise KafkaError(
             ErrorCode.INVALID_RECORD, "a batch with a producer id needs an epoch and a sequence number"
         )
-    if header.attributes & _TRANSACTIONAL:
-        if header.producer_id < 0:
-            raise KafkaError(ErrorCode.INVALID_RECORD, "a transactional batch needs a producer id")
-        raise KafkaError(ErrorCode.INVALID_TXN_STATE, "there are no transactions: the batch belongs to none")
+    if header.attributes & _TRANSACTIONAL and header.producer_id < 0:
+        raise KafkaError(ErrorCode.INVALID_RECORD, "a transactional batch needs a producer id")
     if header.attributes & _CODEC_MASK > _LAST_CODEC:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
     if config.message_timestamp_type == "LogAppendTime":

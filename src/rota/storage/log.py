@@ -399,6 +399,11 @@ class Log:
         """The producers that this log remembers."""
         return list(self.producers.by_id.values())
 
+    def has_open_transaction(self, producer_id: int, epoch: int) -> bool:
+        """Whether the producer, in that epoch, has begun a transaction here that has not ended."""
+        state = self.producers.by_id.get(producer_id)
+        return state is not None and state.current_txn_start_offset >= 0 and state.producer_epoch == epoch
+
     def aborted_transactions(self, from_offset: int, to_offset: int) -> list[tuple[int, int]]:
         """Producer id and first offset of the aborted transactions that reach into ``from_offset`` … ``to_offset``."""
         start = bisect_right(self.aborted, from_offset - 1, key=lambda each: each.last_offset)

@@ -32,6 +32,9 @@ log.flush.offset.checkpoint.interval.ms log.index.interval.bytes
     max.compaction.lag.ms max.message.bytes min.cleanable.dirty.ratio min.compaction.lag.ms
     message.timestamp.after.max.ms message.timestamp.before.max.ms message.timestamp.type
     retention.bytes retention.ms segment.bytes segment.index.bytes segment.ms
+    transaction.abort.timed.out.transaction.cleanup.interval.ms transaction.max.timeout.ms
+    transaction.partition.verification.enable transaction.remove.expired.transaction.cleanup.interval.ms
+    transaction.state.log.num.partitions transaction.state.log.segment.bytes transactional.id.expiration.ms
 """
 _EFFECTIVE: Final = frozenset(_ACTED_ON.split())
 

@@ -10,7 +10,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rota.broker.config_answers import topic_entries
-from rota.broker.group_names import OFFSETS_TOPIC
 from rota.broker.topics import check_topic_configs, check_topic_name
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.create_topics import (
@@ -49,8 +48,7 @@ def _create(
     broker: Broker, wanted: CreatableTopic, result: CreatableTopicResult, *, validate_only: bool
 ) -> None:
     check_topic_name(wanted.name)
-    if wanted.name == OFFSETS_TOPIC:
-        broker.groups.create_log()  # it has the broker's settings, whoever asks for it first
+    broker.create_own_topic(wanted.name)  # it has the broker's settings, whoever asks for it first
     broker.topics.check_free(wanted.name)
     partitions = _partition_count(broker, wanted)
     configs = {}

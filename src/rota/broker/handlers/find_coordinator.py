@@ -1,15 +1,16 @@
-"""FindCoordinator (key 10), versions 0-6: one node coordinates every group.
+"""FindCoordinator (key 10), versions 0-6: one node coordinates every group and every transaction.
 
 Version notes: v1 key types (0 group, 1 transaction, 2 share) and a message; v3 flexible; v4 many keys in one request;
 v6 share groups.
 
-Known gaps: transactions and share groups are not served, and asking for their coordinator says so.
+Known gaps: share groups are not served, and asking for their coordinator says so.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rota.broker.group_names import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.find_coordinator import (
     Coordinator,
@@ -23,16 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["handle"]
 
-_GROUP = 0
+_GROUP, _TRANSACTION = 0, 1
 
 
 def handle(broker: Broker, message: FindCoordinatorRequest, request: Request) -> FindCoordinatorResponse:
-    if message.key_type != _GROUP:
-        return _refuse(
-            message, request, ErrorCode.INVALID_REQUEST, "this broker coordinates consumer groups only"
-        )
+    if message.key_type not in {_GROUP, _TRANSACTION}:
+        text = "this broker coordinates consumer groups and transactions only"
+        return _refuse(message, request, ErrorCode.INVALID_REQUEST, text)
     try:
-        broker.groups.create_log()
+        broker.create_own_topic(OFFSETS_TOPIC if message.key_type == _GROUP else TRANSACTIONS_TOPIC)
     except KafkaError as error:
         return _refuse(message, request, ErrorCode.COORDINATOR_NOT_AVAILABLE, error.message)
     host, port = request.listener

@@ -12,7 +12,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from rota.broker.group_names import INTERNAL, OFFSETS_TOPIC
+from rota.broker.group_names import INTERNAL
 from rota.broker.topics import check_topic_name
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.metadata import (
@@ -79,9 +79,9 @@ def _answer(
             return MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)
         return _describe(broker, topic)
     assert name is not None
-    if name == OFFSETS_TOPIC and may_create:
+    if may_create and name in INTERNAL:
         with contextlib.suppress(KafkaError):
-            broker.groups.create_log()  # never with a default topic's settings
+            broker.create_own_topic(name)  # never with a default topic's settings
     topic = broker.topics.get(name)
     try:
         if topic is None:

@@ -6,7 +6,7 @@ v13 topic ids instead of names.
 acks=1 and acks=all mean the same on one node; acks=0 is not answered, and where it fails the connection is
 closed, which is all that such a client can be told.
 
-Known gaps: transactional batches are refused, for there are no transactions yet.
+A transactional batch must belong to a transaction that its partition is part of; from v12 on it makes that so.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from rota.wire.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
+from rota.wire.records import HEADER_SIZE
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _ADMIN_CLIENT = "__admin_client"  # whoever calls itself so may write to internal topics, as in Kafka
 _LENGTH_AT, _LENGTH_END = 8, 12  # where a batch says how long it is from there on
+_ATTRIBUTES_AT, _TRANSACTIONAL = 22, 0x10
 _REFUSED_BY_LOG = {
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
     ErrorCode.INVALID_PRODUCER_EPOCH,
@@ -61,13 +63,12 @@ def handle(broker: Broker, message: ProduceRequest, request: Request) -> Produce
             try:
                 if not acks_known:
                     raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-                if message.transactional_id is not None:
-                    raise KafkaError(ErrorCode.INVALID_REQUEST, "this broker has no transactions")
                 if topic is None:
                     raise KafkaError(missing)
                 if topic.is_internal and request.client_id != _ADMIN_CLIENT:
                     raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic.name} is the broker's own")
-                info = _append(broker, TopicPartition(topic.name, index), partition.records)
+                tp = TopicPartition(topic.name, index)
+                info = _append(broker, tp, partition.records, message.transactional_id, request.version)
             except KafkaError as error:
                 failed = True
                 answers.partition_responses.append(
@@ -110,12 +111,20 @@ def _start_told(
     return -1 if partition_log is None else partition_log.log_start_offset
 
 
-def _append(broker: Broker, tp: TopicPartition, records: memoryview | None) -> AppendInfo:
+def _append(
+    broker: Broker, tp: TopicPartition, records: memoryview | None, transactional_id: str | None, version: int
+) -> AppendInfo:
     partition_log = broker.topics.find_log(tp.topic, tp.partition)
     if partition_log is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     if records is None or not _is_one_batch(records):
         raise KafkaError(ErrorCode.INVALID_RECORD, "a partition's records are one batch, no more and no less")
+    if len(records) >= HEADER_SIZE and records[_ATTRIBUTES_AT] & _TRANSACTIONAL:
+        from rota.broker.transactional_produce import admit
+
+        if not transactional_id:
+            raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        admit(broker, partition_log, tp, transactional_id, records, version)
     try:
         return broker.append(partition_log, records)
     except OSError as error:
