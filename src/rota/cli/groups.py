@@ -42,10 +42,11 @@ REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconc
     lazy={
         "list": ("rota.cli.groups:list_groups", "List the groups, their types and states."),
         "describe": ("rota.cli.groups:describe", "Show a group's offsets and lag, members or state."),
+        "offsets-log": ("rota.cli.offsets_log:offsets_log", "Read what groups have recorded, in words."),
     },
 )
 def groups() -> None:
-    """List groups; describe their offsets, lag, members and state.
+    """List groups; describe their offsets, lag, members and state; read what they have recorded.
 
     Only looks: nothing here joins a group or moves an offset.
     """
