@@ -36,7 +36,7 @@ __all__ = ["Talk", "plain"]
 
 _M = TypeVar("_M", bound=Message)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_READY_WITHIN_S = 20.0
+_READY_WITHIN_S = PATIENCE_S
 
 _TEXT = "<text>"
 # What may differ between brokers; of a message for people only whether there is one is compared.

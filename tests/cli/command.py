@@ -8,7 +8,9 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Self
 
-LIMIT_S = 60.0
+from tests.kafka.ports import PATIENCE_S
+
+LIMIT_S = PATIENCE_S
 
 
 @dataclass(frozen=True)

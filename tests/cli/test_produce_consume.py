@@ -160,9 +160,7 @@ def test_a_second_member_takes_over_and_a_surplus_one_is_idle(cli: Command, new_
             described = cli("groups", "describe", group, "--members")
             assert described.err.startswith(f"\nIdle in consumer group '{group}', without a partition: b-")
             first.stop()
-            deadline = time.monotonic() + 20
             while f"assigned {topic} 0" not in words:
-                assert time.monotonic() < deadline
                 words = second.next_err()
 
 

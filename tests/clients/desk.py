@@ -27,7 +27,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from tests.clients.kinds import new_member
 from tests.clients.member import Member, MemberConfig, Partition, ThreadMember
 from tests.clients.process import PythonProcessMember
-from tests.kafka.ports import wait_until
+from tests.kafka.ports import PATIENCE_S, wait_until
 from tests.kafka.tools import KafkaTools
 
 OFFSETS_TOPIC = "__consumer_offsets"
@@ -102,14 +102,14 @@ class Desk:
     def topic(self, hint: str = "topic", partitions: int = 5, config: Mapping[str, str] | None = None) -> str:
         """A new topic, ready for produce and fetch (Apache Kafka answers before its leaders are in place)."""
         name = self.name(hint)
-        self.admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(30)
+        self.admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(PATIENCE_S)
         self.wait_topic(name, partitions)
         return name
 
     def wait_topic(self, name: str, partitions: int) -> None:
         def ready() -> bool:
             try:
-                known = self.admin.list_topics(name, timeout=5).topics[name].partitions
+                known = self.admin.list_topics(name, timeout=10).topics[name].partitions
                 return len(known) == partitions == len(self.end_offsets(name, known))
             except KafkaException:
                 return False
@@ -117,16 +117,16 @@ class Desk:
         wait_until(f"topic {name} has {partitions} leaders", ready)
 
     def add_partitions(self, topic: str, total: int) -> None:
-        self.admin.create_partitions([NewPartitions(topic, total)])[topic].result(30)
+        self.admin.create_partitions([NewPartitions(topic, total)])[topic].result(PATIENCE_S)
         self.wait_topic(topic, total)
 
     def end_offsets(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         request = {TopicPartition(topic, partition): latest for partition in partitions}
         futures = self.admin.list_offsets(
-            request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=5
+            request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10
         )
-        return {partition.partition: future.result(10).offset for partition, future in futures.items()}
+        return {partition.partition: future.result(15).offset for partition, future in futures.items()}
 
     def produce(self, topic: str, per_partition: int, partitions: int = 5, first: int = 0) -> list[Partition]:
         """`per_partition` records with values first, first+1, … in each partition; waits for the
@@ -143,7 +143,7 @@ class Desk:
                     partition=partition,
                     on_delivery=lambda error, _: failures.append(error) if error else None,
                 )
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE_S) == 0
         assert not failures
         return [(topic, partition) for partition in range(partitions)]
 
@@ -203,7 +203,7 @@ class Desk:
         return GroupView(found.state.name, found.partition_assignor, members)
 
     def wait_stable(
-        self, group: str, clients: Iterable[Member], partitions: Iterable[Partition], timeout_s: float = 30.0
+        self, group: str, clients: Iterable[Member], partitions: Iterable[Partition], timeout_s: float = PATIENCE_S
     ) -> GroupView:
         """Wait until the group is stable with just these members, every partition has one owner, and the
         clients agree.
@@ -243,7 +243,7 @@ class Desk:
         answer = self.admin.list_consumer_group_offsets(request, request_timeout=10)[group].result(15)
         return {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions if tp.offset >= 0}
 
-    def wait_committed(self, group: str, expected: Mapping[Partition, int], timeout_s: float = 30.0) -> None:
+    def wait_committed(self, group: str, expected: Mapping[Partition, int], timeout_s: float = PATIENCE_S) -> None:
         """Wait until just these offsets are committed; errors while the broker is away do not matter."""
         last: object = None
 
@@ -283,7 +283,7 @@ class Desk:
         )
         try:
             consumer.assign([partition])
-            while (message := consumer.poll(10)) is not None and message.error() is None:
+            while (message := consumer.poll(PATIENCE_S)) is not None and message.error() is None:
                 if message.key() == wanted:
                     value = message.value()
                     found.append(value.encode() if isinstance(value, str) else value)

@@ -49,6 +49,7 @@ class KafkaPythonMember(ThreadMember):
             auto_offset_reset="earliest",
             metadata_max_age_ms=config.metadata_max_age_ms,
             fetch_max_wait_ms=100,
+            reconnect_backoff_max_ms=1_000,  # its 30 s would outlast any restart
             metrics_enabled=False,
             **commit,
         )

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.kafka.ports import wait_until
+from tests.kafka.ports import PATIENCE_S, wait_until
 
 Partition = tuple[str, int]
 
@@ -96,18 +96,18 @@ class Member(ABC):
         """Every partition named by events of this kind from index `since` on."""
         return frozenset().union(*(event.partitions for event in self.events[since:] if event.kind == kind))
 
-    def wait_owns(self, count: int, timeout_s: float = 30.0) -> None:
+    def wait_owns(self, count: int, timeout_s: float = PATIENCE_S) -> None:
         wait_until(
             f"{self.name} owns {count} partitions",
             lambda: len(self.owned) == count and bool(self.events),
             timeout_s,
         )
 
-    def wait_event(self, kind: str, since: int = 0, timeout_s: float = 30.0) -> Event:
+    def wait_event(self, kind: str, since: int = 0, timeout_s: float = PATIENCE_S) -> Event:
         wait_until(f"{self.name}: {kind}", lambda: kind in self.kinds(since), timeout_s)
         return next(event for event in self.events[since:] if event.kind == kind)
 
-    def wait_records(self, count: int, timeout_s: float = 30.0) -> list[Record]:
+    def wait_records(self, count: int, timeout_s: float = PATIENCE_S) -> list[Record]:
         wait_until(f"{self.name} has read {count} records", lambda: len(self.records) >= count, timeout_s)
         return list(self.records)
 
@@ -127,10 +127,10 @@ class ThreadMember(Member):
 
     def stop(self) -> None:
         self.stopping.set()
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), f"{self.name} does not close"
 
-    def do(self, function: Callable[[Any], Any], timeout_s: float = 30.0) -> Any:
+    def do(self, function: Callable[[Any], Any], timeout_s: float = PATIENCE_S) -> Any:
         """Run `function(client)` between two polls and return its result (awaited for asyncio clients)."""
         return self.do_later(function).result(timeout_s)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Producer
 from tests.clients.desk import Desk
+from tests.kafka.ports import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
@@ -40,8 +41,8 @@ def test_groups_live_through_a_restart_of_the_broker(own_broker: "BrokerUnderTes
         desk.reconnect()
         produce_after(desk, topic)
         for client, group in groups.items():
-            desk.wait_committed(group, dict.fromkeys(partitions, 4), 60)
-            after = desk.wait_stable(group, members[client], partitions, 60)
+            desk.wait_committed(group, dict.fromkeys(partitions, 4))
+            after = desk.wait_stable(group, members[client], partitions)
             assert after.members == before[client].members
             assert desk.generation(group) == generations[client]
             for member in members[client]:
@@ -58,4 +59,4 @@ def produce_after(desk: Desk, topic: str) -> None:
     for partition in range(5):
         for number in (2, 3):
             producer.produce(topic, str(number).encode(), partition=partition)
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE_S) == 0

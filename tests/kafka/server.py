@@ -12,12 +12,12 @@ from typing import Self
 
 from tests.children import ServerProcess, ending_with_parent
 from tests.kafka.jars import class_path, java
-from tests.kafka.ports import free_ports, listening
+from tests.kafka.ports import PATIENCE_S, free_ports, listening
 
 LOG4J = Path(__file__).with_name("log4j2.properties")
 QUICK_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 
-_START_TIMEOUT_S = 90.0
+_START_TIMEOUT_S = PATIENCE_S
 
 
 class RealKafka(ServerProcess):
@@ -117,7 +117,7 @@ class RealKafka(ServerProcess):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
     def wait_listening(self) -> None:
@@ -143,7 +143,7 @@ class RealKafka(ServerProcess):
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
         while True:
             try:
-                if admin.list_topics(timeout=1).brokers:
+                if admin.list_topics(timeout=5).brokers:
                     return
             except KafkaException:
                 if time.monotonic() > deadline:
