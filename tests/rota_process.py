@@ -12,10 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from tests.children import ServerProcess, ending_with_parent
+from tests.kafka.ports import PATIENCE_S
 
 READY = "rota broker ready on "
-
-_START_TIMEOUT_S = 30.0
 
 
 class RotaBroker(ServerProcess):
@@ -85,7 +84,7 @@ class RotaBroker(ServerProcess):
         output = self.process.stdout.fileno()
         os.set_blocking(output, False)
         said = b""
-        deadline = time.monotonic() + _START_TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while b"\n" not in said.partition(READY.encode())[2]:
             ready, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
             part = os.read(output, 4096) if ready else b""

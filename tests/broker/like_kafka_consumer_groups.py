@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tests.broker.like_kafka_groups import commit, describe
 from tests.broker.talk import Talk, join
+from tests.kafka.ports import PATIENCE_S
 
 from rota.model import ErrorCode
 from rota.wire.messages.consumer_group_describe import (
@@ -393,7 +394,7 @@ def consumer_regexes(talk: Talk) -> None:
 def say_until_assigned(talk: Talk, request: ConsumerGroupHeartbeatRequest) -> None:
     """Join, and wait for partitions. None of it is written down."""
     answer = talk.client.call(request, 1, ConsumerGroupHeartbeatResponse)
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + PATIENCE_S
     while not (answer.assignment and answer.assignment.topic_partitions):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -125,7 +125,7 @@ def leave_while_joining(talk: Talk) -> None:
     for version in (3, 4, 7, 9):
         group = f"{talk.name}-{version}"
         first = talk.member(group)
-        with RawClient(talk.address, timeout_s=30.0) as other:
+        with RawClient(talk.address) as other:
             given = other.call(join(group), 9, JoinGroupResponse).member_id
             other.send(join(group, member=given), version)
             _until_rebalancing(talk, group, first)

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 from tests.broker.raw import RawClient
+from tests.kafka.ports import PATIENCE_S
 
 from rota.wire.messages.offset_commit import (
     OffsetCommitRequest,
@@ -188,7 +189,7 @@ def read_all(address: str, topic: str, partitions: int, ends: dict[int, int]) ->
     consumer = Consumer({**_QUICK, "bootstrap.servers": address, "group.id": "reader"})
     stored: Stored = {}
     consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in range(partitions)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while len(stored) < sum(ends.values()) and time.monotonic() < deadline:
         for message in consumer.consume(5000, timeout=0.5):
             assert message.error() is None, message.error()

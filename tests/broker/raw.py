@@ -7,6 +7,8 @@ import struct
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from tests.kafka.ports import PATIENCE_S
+
 from rota.wire.apis import APIS
 from rota.wire.codec import decode
 from rota.wire.frames import request_frame
@@ -21,7 +23,7 @@ _KEYS = {api.name: key for key, api in APIS.items()}
 class RawClient:
     """One connection; ``call`` sends a request and reads its response. Waits ``timeout_s`` at most."""
 
-    def __init__(self, address: str, *, timeout_s: float = 10.0, client_id: str = "raw") -> None:
+    def __init__(self, address: str, *, timeout_s: float = PATIENCE_S, client_id: str = "raw") -> None:
         host, _, port = address.rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout_s)
         self._client_id = client_id

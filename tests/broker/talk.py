@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.broker.raw import RawClient
+from tests.kafka.ports import PATIENCE_S
 
 from rota.model import ErrorCode
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
@@ -36,7 +37,6 @@ __all__ = ["Talk", "plain"]
 
 _M = TypeVar("_M", bound=Message)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_READY_WITHIN_S = PATIENCE_S
 
 _TEXT = "<text>"
 # What may differ between brokers; of a message for people only whether there is one is compared.
@@ -172,7 +172,7 @@ class Talk:
         return joined.member_id
 
     def _until_good(self, codes: Any) -> None:
-        deadline = time.monotonic() + _READY_WITHIN_S
+        deadline = time.monotonic() + PATIENCE_S
         while any(found := codes()):
             assert time.monotonic() < deadline, found
             time.sleep(0.05)

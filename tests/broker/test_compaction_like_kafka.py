@@ -12,6 +12,7 @@ from tests.broker.like_kafka_records import fetch
 from tests.broker.raw import RawClient
 from tests.broker.talk import Talk
 from tests.brokers import BrokerUnderTest, new_broker
+from tests.kafka.ports import PATIENCE_S
 
 from rota.wire.compression import CODECS
 from rota.wire.messages.fetch import FetchResponse
@@ -27,7 +28,6 @@ from rota.wire.records import build_batch, check_batch, iter_batches, iter_recor
 _BROKER_CONFIG = {"log.cleaner.backoff.ms": "100", "log.cleaner.min.cleanable.ratio": "0.01"}
 _TOPIC = "compacted"
 _TOPIC_RESOURCE = 2
-_KAFKA_CLEANS_WITHIN_S = 60.0
 _START = 1_700_000_000_000
 
 
@@ -49,7 +49,7 @@ def both(kafka_jars: Path) -> Iterator[tuple[Talk, Talk]]:
 
 
 def _client(broker: BrokerUnderTest) -> RawClient:
-    return RawClient(broker.bootstrap_servers, timeout_s=30.0)
+    return RawClient(broker.bootstrap_servers)
 
 
 def _set(talk: Talk, **configs: str) -> None:
@@ -101,7 +101,7 @@ def _left(talk: Talk) -> list[Any]:
 
 def _same_in_the_end(both: tuple[Talk, Talk], before: list[Any]) -> list[Any]:
     """Wait until both have compacted; what is left."""
-    ends_at = time.monotonic() + _KAFKA_CLEANS_WITHIN_S
+    ends_at = time.monotonic() + PATIENCE_S
     while True:
         ours, theirs = map(_left, both)
         if (ours == theirs and ours != before) or time.monotonic() > ends_at:

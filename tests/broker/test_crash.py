@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.broker.load import Committer, Member, Sender, Stored, read_all, running
 from tests.broker.raw import RawClient
+from tests.kafka.ports import PATIENCE_S
 
 from rota.testing import Broker
 from rota.wire.messages.create_topics import (
@@ -42,7 +43,7 @@ TOPIC = "orders"
 READY = re.compile(rb"rota broker ready on 127\.0\.0\.1:(\d+)\n")
 
 
-def _wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def _wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what
@@ -196,7 +197,7 @@ def test_a_second_broker_on_the_same_directory_is_turned_away(tmp_path: Path) ->
     """In one line that names the directory; the first broker is not disturbed."""
     with Broker(mode="process", data_dir=tmp_path / "data") as broker:
         second = _spawn(tmp_path / "data")
-        said, complaint = second.communicate(timeout=30)
+        said, complaint = second.communicate(timeout=PATIENCE_S)
         assert second.returncode == 1
         assert said == b""
         assert len(complaint.splitlines()) == 1, complaint
@@ -219,7 +220,7 @@ def test_sigterm_ends_the_broker_cleanly(tmp_path: Path) -> None:
         ends = _ends(address)
         assert not mark.exists()
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, said
         assert b"Traceback" not in said
         assert mark.exists()

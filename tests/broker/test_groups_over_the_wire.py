@@ -12,6 +12,7 @@ from contextlib import ExitStack
 import pytest
 from tests.broker.raw import RawClient
 from tests.coordinator.simulation import commit_request, join_request, sync_request
+from tests.kafka.ports import PATIENCE_S
 
 from rota.model import ErrorCode, TopicPartition
 from rota.testing import Broker
@@ -84,7 +85,7 @@ class Wire:
             return client.call(request, 5, DescribeGroupsResponse).groups[0]
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline
             time.sleep(0.005)

@@ -45,7 +45,7 @@ def _load_groups(broker: BrokerUnderTest) -> None:
         if len(names) == DEFAULT_PARTITIONS:
             break
         names.setdefault(partition_for(f"load-{number}", DEFAULT_PARTITIONS), f"load-{number}")
-    with RawClient(broker.bootstrap_servers, timeout_s=30.0) as client:
+    with RawClient(broker.bootstrap_servers) as client:
         talk = Talk(client, "load", broker.bootstrap_servers)
         for name in names.values():
             talk.coordinator(name)
@@ -64,7 +64,7 @@ def test_same_answers(case: str, both: tuple[BrokerUnderTest, BrokerUnderTest]) 
 
 
 def _talk(broker: BrokerUnderTest, case: str) -> Talk:
-    with RawClient(broker.bootstrap_servers, timeout_s=30.0) as client:
+    with RawClient(broker.bootstrap_servers) as client:
         talk = Talk(client, case.replace("_", "-"), broker.bootstrap_servers)
         CASES[case](talk)
     return talk

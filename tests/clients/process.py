@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients.member import Member, MemberConfig, Partition, Record
+from tests.kafka.ports import PATIENCE_S
 from tests.kafka.tools import tool_command
 
 _ROOT = Path(__file__).parents[2]
@@ -74,11 +75,11 @@ class ProcessMember(Member):
         if self.process.poll() is None:
             os.kill(self.process.pid, how)
         try:
-            self.process.wait(20)
+            self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(20)
-        self._reader.join(10)
+            self.process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
         self.scratch.cleanup()
 
     def _read(self) -> None:

@@ -54,7 +54,7 @@ def test_crashed_members_are_noticed_when_their_session_ends(desk: Desk) -> None
         desk.wait_stable(group, [survivors[client]], partitions)
         took_s = survivors[client].events[-1].at - killed_at
         # The session began with the last heartbeat, up to one interval before the kill.
-        assert SESSION_MS / 1000 - 1.0 < took_s < SESSION_MS / 1000 + 6.0
+        assert SESSION_MS / 1000 - 1.0 < took_s < 3 * SESSION_MS / 1000
 
 
 @pytest.mark.parametrize("client", PYTHON_CLIENTS)

@@ -23,12 +23,7 @@ _LISTEN = "0A"
 def free_ports(count: int) -> list[int]:
     """`count` different ports of 127.0.0.1 that nobody uses at the moment."""
     found: list[int] = []
-    for port in random.sample(range(PATIENCE_S = 120.0
-"""How long a test waits for what must happen. A busy machine of two cores can be very slow, above all with Apache
-Kafka; a test that passes does not wait longer for it.
-"""
-
-_FIRST, _LAST), k=2_000):
+    for port in random.sample(range(_FIRST, _LAST), k=2_000):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

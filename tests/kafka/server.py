@@ -17,8 +17,6 @@ from tests.kafka.ports import PATIENCE_S, free_ports, listening
 LOG4J = Path(__file__).with_name("log4j2.properties")
 QUICK_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 
-_START_TIMEOUT_S = PATIENCE_S
-
 
 class RealKafka(ServerProcess):
     """Context manager: formats the storage, starts the node, waits until a client can list topics, stops it.
@@ -122,12 +120,12 @@ class RealKafka(ServerProcess):
 
     def wait_listening(self) -> None:
         """Return as soon as the node listens for clients."""
-        deadline = time.monotonic() + _START_TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while not listening(self.port):
             self._check_alive()
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"Apache Kafka does not listen after {_START_TIMEOUT_S:g} s:\n{self._log_tail()}"
+                    f"Apache Kafka does not listen after {PATIENCE_S:g} s:\n{self._log_tail()}"
                 )
             time.sleep(0.02)
 
@@ -138,7 +136,7 @@ class RealKafka(ServerProcess):
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        deadline = time.monotonic() + _START_TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         self.wait_listening()
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
         while True:

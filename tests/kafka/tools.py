@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 from tests.kafka.jars import class_path, java
+from tests.kafka.ports import PATIENCE_S
 from tests.kafka.server import LOG4J, QUICK_JVM
 
 MAINS = {
@@ -34,7 +35,9 @@ class KafkaTools:
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
 
-    def __call__(self, name: str, *arguments: str | Path, stdin: str = "", timeout_s: float = 60.0) -> str:
+    def __call__(
+        self, name: str, *arguments: str | Path, stdin: str = "", timeout_s: float = PATIENCE_S
+    ) -> str:
         """Standard output of the tool; an AssertionError with all it said if it fails."""
         done = subprocess.run(
             tool_command(name, *arguments, "--bootstrap-server", self.bootstrap_servers),
@@ -51,7 +54,7 @@ class KafkaTools:
         return done.stdout
 
 
-def offline_tool(name: str, *arguments: str | Path, timeout_s: float = 60.0) -> str:
+def offline_tool(name: str, *arguments: str | Path, timeout_s: float = PATIENCE_S) -> str:
     """Standard output of a tool that reads files rather than a broker."""
     done = subprocess.run(
         tool_command(name, *arguments),

@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from tests.kafka.ports import PATIENCE_S
+
 
 def descendants(pid: int) -> set[int]:
     """All children of a process, and theirs, that run now."""
@@ -29,7 +31,7 @@ def command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
-def all_gone(pids: set[int], within_s: float = 5.0) -> bool:
+def all_gone(pids: set[int], within_s: float = PATIENCE_S) -> bool:
     """Whether every one of these processes ends within the time."""
     deadline = time.monotonic() + within_s
     while pids and time.monotonic() < deadline:

@@ -13,6 +13,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+from tests.kafka.ports import PATIENCE_S
+
 _STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -61,7 +63,7 @@ class Terminal:
         self.forget()
         os.write(self._fd, keys.encode())
 
-    def wait_for(self, words: str, seconds: float = 30.0) -> None:
+    def wait_for(self, words: str, seconds: float = PATIENCE_S) -> None:
         """Read until the words were shown."""
         deadline = time.monotonic() + seconds
         while words not in self.text:
@@ -70,7 +72,7 @@ class Terminal:
             if not self._read(left):
                 raise AssertionError(f"ended without showing {words!r}:\n{self.text[-3000:]}")
 
-    def wait(self, seconds: float = 40.0) -> int:
+    def wait(self, seconds: float = PATIENCE_S) -> int:
         """Read to the program's end; its exit code."""
         deadline = time.monotonic() + seconds
         while self._read(max(0.0, deadline - time.monotonic())):

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from tests.kafka.ports import PATIENCE_S
 
 from rota.cluster import GroupDescription, MemberDescription
 from rota.model import RotaError, TopicPartition
@@ -104,7 +105,7 @@ def test_an_outage_is_told_as_one_and_not_as_a_rebalance(slow: bool) -> None:
     cluster: Any = Away(slow=slow)
     watch = GroupWatch(cluster, "g")
     found: list[Event] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while cluster.looks < 5 and time.monotonic() < deadline:
         time.sleep(0.05)
         found += watch.read()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as ClientPartition
+from tests.kafka.ports import PATIENCE_S
 
 from rota.cluster import Cluster
 from rota.model import RotaError
@@ -35,7 +36,7 @@ class Place:
         """Run a short lab there."""
         command = [sys.executable, "-m", "rota", "lab", "-b", self.cluster.bootstrap, "--json"]
         command += ["--topic", self.topic, "--group", self.group, "--duration", "4", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
     def commit(self, group: str, topic: str) -> None:
         """Leave behind what an ordinary consumer leaves behind."""
@@ -132,7 +133,7 @@ def test_has_names_of_its_own_there(place: Place, tmp_path: Path) -> None:
     try:
         command = [sys.executable, "-m", "rota", "lab", "-b", place.cluster.bootstrap, "--json"]
         done = subprocess.run(
-            [*command, "--duration", "4"], capture_output=True, text=True, timeout=120, check=False
+            [*command, "--duration", "4"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
         assert findings(done)["partitions"][0]["partition"] == "rota-lab-web-events-0"
         assert "topic is rota-lab-web-events, its group rota-lab." in done.stderr
@@ -142,7 +143,7 @@ def test_has_names_of_its_own_there(place: Place, tmp_path: Path) -> None:
             [*command, "--topic", tour, "--svg", str(tmp_path / "lab.svg")],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.returncode == 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from tests.kafka.ports import PATIENCE_S
 from tests.rehearsal.children import all_gone, command_line, descendants
 
 from rota.rehearsal.folder import Folder
@@ -143,7 +144,7 @@ def test_actors_end_when_their_director_is_killed_and_the_next_lab_cleans_up(
             (left,) = Path(directory).iterdir()
             assert any(left.iterdir()), "the first lab still runs and needs its files"
             lab.kill()
-        assert all_gone(children, within_s=15)
+        assert all_gone(children)
         Folder().remove()
         assert not left.exists()
 
@@ -164,7 +165,7 @@ def test_a_frozen_consumer_does_not_outlive_its_director() -> None:
                 if "actors.consumer" in command_line(pid):
                     os.kill(pid, signal.SIGSTOP)
             lab.kill()
-        assert all_gone(children, within_s=60)
+        assert all_gone(children)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_a_frozen_consumer_does_not_outlive_its_director() -> None:
     ],
 )
 def test_says_in_one_line_what_is_wrong(arguments: list[str], words: str) -> None:
-    done = subprocess.run([*LAB, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*LAB, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
@@ -192,7 +193,7 @@ def test_says_in_one_line_what_is_wrong(arguments: list[str], words: str) -> Non
 
 def test_a_cluster_that_is_not_there_is_no_wrong_usage() -> None:
     done = subprocess.run(
-        [*LAB, "-b", "127.0.0.1:1"], capture_output=True, text=True, timeout=60, check=False
+        [*LAB, "-b", "127.0.0.1:1"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == 1
     assert "127.0.0.1:1" in done.stderr
@@ -207,7 +208,7 @@ def test_a_lab_whose_producer_dies_says_so_ends_and_fails() -> None:
                 break
         (producer,) = (pid for pid in descendants(lab.pid) if "actors.producer" in command_line(pid))
         os.kill(producer, signal.SIGKILL)
-        output, story = lab.communicate(timeout=120)
+        output, story = lab.communicate(timeout=PATIENCE_S)
     assert lab.returncode == 1
     assert "The producer ended by itself: exit code -9." in story
     assert story.splitlines()[-1] == "error: the producer ended by itself: exit code -9"
@@ -218,6 +219,6 @@ def test_a_lab_whose_producer_dies_says_so_ends_and_fails() -> None:
 
 def test_a_lab_that_produced_nothing_has_shown_nothing() -> None:
     command = [*LAB, "--rate", "0", "--duration", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 1
     assert done.stderr == "error: nothing was produced: the rate is 0\n"

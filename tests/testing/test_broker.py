@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from tests.kafka.ports import PATIENCE_S
 from tests.rehearsal.children import all_gone
 
 from rota.model import RotaError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODES = ("thread", "process")
-LIMIT_S = 60.0
+LIMIT_S = PATIENCE_S
 
 Mode = Literal["thread", "process"]
 
