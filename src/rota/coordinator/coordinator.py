@@ -14,7 +14,6 @@ from rota.coordinator import offsets as offset_handlers
 from rota.coordinator.consumer_groups.classic_requests import make_way, remove_by_request
 from rota.coordinator.consumer_groups.describe import describe_consumer_groups
 from rota.coordinator.consumer_groups.group import ConsumerGroups
-from rota.coordinator.consumer_groups.heartbeat import handle_heartbeat as handle_consumer_heartbeat
 from rota.coordinator.consumer_groups.leave import remove_member as remove_consumer
 from rota.coordinator.consumer_groups.offsets import maybe_expire as maybe_expire_of_consumers
 from rota.coordinator.consumer_groups.place import Place
@@ -122,6 +121,9 @@ class GroupCoordinator:
         return handle_heartbeat(self.groups, request, context)
 
     def _consumer_heartbeat(self, request: ConsumerGroupHeartbeatRequest, context: Context) -> Outcome:
+        # Half of what consumer groups are made of: a broker that serves classic ones does not wait for it.
+        from rota.coordinator.consumer_groups.heartbeat import handle_heartbeat as handle_consumer_heartbeat
+
         step = self._step(context.now_ms)
         handle_consumer_heartbeat(self._place, request, context, step)
         return step.outcome()
