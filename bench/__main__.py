@@ -1,139 +1,139 @@
-"""`python -m bench` (`make bench`): cold start and footprint of Rota's broker beside real Apache Kafka 4.1.
+"""`python -m bench` (`make bench`): Rota's broker beside real Apache Kafka 4.1, on this machine.
 
-Rounds are interleaved, so that a busy moment of the machine hits both. Both get a fresh data directory, no
-initial rebalance delay and the same client program. Prints a table and writes bench/results.json.
+Rounds are interleaved (Rota, Kafka, Kafka, Rota), so that a busy moment hits both. Prints a table; progress goes to
+stderr. A complete run writes every sample to bench/results.json, any run to the file named with --json.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import importlib
 import json
 import os
-import platform
-import statistics
 import sys
-import tempfile
 import time
-from dataclasses import asdict, fields
+import traceback
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from os import cpu_count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bench.cold_start import IDLE_S, Sample, Server, measure
-from tests.kafka.jars import KAFKA_VERSION, KafkaMissingError, jars
-from tests.kafka.server import RealKafka
-from tests.rota_process import RotaBroker
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bench import machine, report
+from bench.frame import Benchmark, Run
+from tests.kafka.jars import KafkaMissingError, jars
 
 RESULTS = Path(__file__).with_name("results.json")
-CONFIG = {"group.initial.rebalance.delay.ms": "0"}
 
-LABELS = {
-    "first_record_s": ("spawn to first record, librdkafka", "s"),
-    "raw_record_s": ("spawn to first record, bare client", "s"),
-    "format_s": ("formatting the storage before that", "s"),
-    "rss_mib": ("resident memory then", "MiB"),
-    "cpu_s": ("processor time until then", "s"),
-    "idle_percent": (f"processor, idle over {IDLE_S:g} s", "%"),
-}
+# In the order in which they run: first those that share one pair of brokers, then those that start their own.
+_MODULES = (
+    "raw_produce",
+    "raw_fetch",
+    "round_trip",
+    "librdkafka",
+    "java_tools",
+    "commits",
+    "heartbeats",
+    "rebalance",
+    "cold_start",
+    "restart",
+    "memory",
+    "assignors",
+    "growth",
+)
+_ALONE_FROM = "cold_start"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="starts of each broker (default 3)")
-    rounds = max(1, parser.parse_args().rounds)
-    try:
-        jars()
-    except KafkaMissingError as missing:
-        sys.exit(f"bench: {missing}")
+    options = _options()
+    benchmarks = {module: _load(module) for module in _MODULES}
+    if options.list:
+        for each in benchmarks.values():
+            print(f"{each.name:14} {each.about}")
+        return
+    chosen = _chosen(benchmarks, options.only)
+    if any(each.needs_kafka for each in chosen.values()):
+        try:
+            jars()
+        except KafkaMissingError as missing:
+            sys.exit(f"bench: {missing}")
     # An installed package has its bytecode; so has Rota here, whatever the shell says.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    samples: dict[str, list[Sample]] = {"rota": [], "kafka": []}
-    starters: dict[str, Callable[[Path], tuple[Server, float, float]]] = {
-        "rota": start_rota,
-        "kafka": start_kafka,
-    }
-    for number in range(1, rounds + 1):
-        for name, start in starters.items():
-            print(f"round {number} of {rounds}: {name} …", file=sys.stderr)
-            with tempfile.TemporaryDirectory(prefix="rota-bench-") as scratch:
-                samples[name].append(measure(_starter(start, Path(scratch))))
-    machine = describe_machine()
-    print(machine)
-    print("\n".join(table(samples)))
-    report = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine,
-        "rounds": rounds,
-        "samples": {name: [asdict(sample) for sample in of] for name, of in samples.items()},
-    }
-    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
-    print(f"\nEvery sample: {RESULTS}")
-
-
-def _starter(
-    start: Callable[[Path], tuple[Server, float, float]], scratch: Path
-) -> Callable[[], tuple[Server, float, float]]:
-    """Start in a new directory below `scratch` each time."""
-    numbers = itertools.count()
-
-    def begin() -> tuple[Server, float, float]:
-        directory = scratch / str(next(numbers))
-        directory.mkdir()
-        return start(directory)
-
-    return begin
-
-
-def start_rota(directory: Path) -> tuple[Server, float, float]:
-    server = RotaBroker(CONFIG, directory)
-    spawned_at = time.monotonic()
-    server.start()
-    return server, spawned_at, 0.0
-
-
-def start_kafka(directory: Path) -> tuple[Server, float, float]:
-    server = RealKafka(CONFIG, directory, jvm=("-Xmx512m",))
+    rounds = max(1, options.rounds or (1 if options.quick else 3))
     began = time.monotonic()
-    server.prepare()
-    spawned_at = time.monotonic()
-    server.spawn()
-    server.wait_listening()
-    return server, spawned_at, spawned_at - began
+    failed: list[str] = []
+    with ExitStack() as stack:
+        run = Run(stack, rounds=rounds, quick=options.quick)
+        for module, each in chosen.items():
+            if _MODULES.index(module) >= _MODULES.index(_ALONE_FROM):
+                run.close_pair()
+            run.say(f"{each.name}: {each.about}")
+            try:
+                each.run(run)
+            except Exception:
+                failed.append(each.name)
+                run.say(f"{each.name} FAILED:\n{traceback.format_exc()}")
+                run.close_pair()  # the next one gets brokers that nothing happened to
+    _tell(run, time.monotonic() - began, _json_file(options))
+    if failed:
+        sys.exit(f"bench: {', '.join(failed)} failed, see above")
 
 
-def table(samples: dict[str, list[Sample]]) -> list[str]:
-    """Medians side by side; the spread is each side's lowest and highest value."""
-    head = f"{'':36}{'Rota':>10}{'Kafka':>10}{'Kafka/Rota':>12}   spread of Rota, of Kafka"
-    lines = [head]
-    for field in fields(Sample):
-        label, unit = LABELS[field.name]
-        ours, theirs = (
-            [getattr(sample, field.name) for sample in samples[name]] for name in ("rota", "kafka")
-        )
-        rota, kafka = statistics.median(ours), statistics.median(theirs)
-        ratio = f"{kafka / rota:.1f}x" if rota else "–"
-        spread = f"{min(ours):.2f}–{max(ours):.2f}, {min(theirs):.2f}–{max(theirs):.2f}"
-        lines.append(f"{f'{label} ({unit})':36}{rota:>10.2f}{kafka:>10.2f}{ratio:>12}   {spread}")
-    return lines
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", metavar="NAME[,NAME]", help="these benchmarks")
+    parser.add_argument("--rounds", type=int, help="of four turns each (default 3; with --quick 1)")
+    parser.add_argument("--quick", action="store_true", help="shorter turns and smaller logs: a first look")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    return parser.parse_args()
 
 
-def describe_machine() -> str:
-    processor = "unknown processor"
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        named = [
-            line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line
-        ]
-        processor = named[0] if named else platform.machine()
-    return (
-        f"{cpu_count()} cores of {processor}, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, Apache Kafka {KAFKA_VERSION} (-Xmx512m)"
-    )
+def _load(module: str) -> Benchmark:
+    benchmark: Benchmark = importlib.import_module(f"bench.{module}").BENCHMARK
+    return benchmark
+
+
+def _chosen(benchmarks: dict[str, Benchmark], only: str | None) -> dict[str, Benchmark]:
+    if only is None:
+        return benchmarks
+    wanted = only.split(",")
+    names = {each.name for each in benchmarks.values()}
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        sys.exit(f"bench: no benchmark is called {', '.join(unknown)}; there are {', '.join(sorted(names))}")
+    return {module: each for module, each in benchmarks.items() if each.name in wanted}
+
+
+def _json_file(options: argparse.Namespace) -> Path | None:
+    if options.json is not None:
+        file: Path = options.json
+        return file
+    return None if options.only or options.quick else RESULTS
+
+
+def _tell(run: Run, elapsed_s: float, file: Path | None) -> None:
+    made_on = machine.describe()
+    results, growths = list(run.results.values()), list(run.growths.values())
+    print(machine.sentence(made_on))
+    print(f"{run.rounds} rounds of four turns, {elapsed_s / 60:.1f} minutes")
+    if run.quick:
+        print("A quick run: groups and logs are smaller than the names say, turns and warm-up shorter.")
+    print()
+    if results:
+        print("\n".join(report.table(results)))
+    if growths:
+        print()
+        print("\n".join(report.growth_table(growths)))
+    if file is not None:
+        content = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": made_on,
+            "rounds": run.rounds,
+            "quick": run.quick,
+            "minutes": round(elapsed_s / 60, 1),
+            **report.as_json(results, growths),
+        }
+        file.write_text(json.dumps(content, indent=1) + "\n")
+        print(f"\nEvery sample: {file}")
 
 
 if __name__ == "__main__":

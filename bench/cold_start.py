@@ -1,78 +1,75 @@
-"""Cold start and footprint of one broker process, measured from outside: seconds, MiB, per cent of one core."""
+"""Cold start and idle cost of one broker process, measured from outside.
 
-import os
+From the start of the process (in a directory that is empty, or formatted where the broker needs that) until a
+group has consumed a record: with a client that has no timers of its own, and in a second start with librdkafka, which
+waits about 150 ms on any broker.
+"""
+
+from __future__ import annotations
+
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
 
 from bench import first_record, first_record_raw
+from bench.frame import KINDS, Benchmark, Figure, Kind, Run
+from bench.servers import Server, cpu_s, new_server
+from tests.kafka.server import RealKafka
 
-IDLE_S = 20.0
-_MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One start of one broker.
-
-    `first_record_s`: from the start of the process (in a directory that is empty, or formatted where the
-    broker needs that) until a group has consumed a record with librdkafka; `raw_record_s`: the same in a
-    start of its own, with a client that has no timers; `format_s`: what formatting took before; `rss_mib`:
-    resident memory at the first record; `cpu_s`: processor time until then; `idle_percent`: of one core, with
-    no client, over 20 s.
-    """
-
-    first_record_s: float
-    raw_record_s: float
-    format_s: float
-    rss_mib: float
-    cpu_s: float
-    idle_percent: float
+RAW = Figure("cold start to first record, bare client", "s", 1 / 20)
+LIBRDKAFKA = Figure("cold start to first record, librdkafka", "s", 1 / 20)
+FORMAT = Figure("formatting the storage before that", "s", None)
+CPU = Figure("processor time until the first record", "s", None)
+IDLE = Figure("processor while idle", "% of a core", None)
 
 
-class Server(Protocol):
-    """A broker that can be prepared and spawned without waiting; RotaBroker and RealKafka are such."""
-
-    bootstrap_servers: str
-
-    @property
-    def pid(self) -> int: ...
-    def __enter__(self) -> Self: ...
-    def stop(self) -> None: ...
-
-
-def measure(start: Callable[[], tuple[Server, float, float]]) -> Sample:
-    """Run one broker through two starts, each in a directory of its own, and its idle time. `start` returns
-    it, when it was spawned, and how long formatting took.
-    """
-    server, spawned_at, _ = start()
-    try:
-        first_record_raw.consume_first_record(server.bootstrap_servers)
-        raw_record_s = time.monotonic() - spawned_at
-    finally:
-        server.stop()
-    server, spawned_at, format_s = start()
-    try:
-        first_record.consume_first_record(server.bootstrap_servers)
-        first_record_s = time.monotonic() - spawned_at
-        rss_mib, cpu_s = _resident_mib(server.pid), _cpu_s(server.pid)
-        time.sleep(1.0)  # the client's connections close
-        before, began = _cpu_s(server.pid), time.monotonic()
-        time.sleep(IDLE_S)
-        idle_percent = 100 * (_cpu_s(server.pid) - before) / (time.monotonic() - began)
-    finally:
-        server.stop()
-    return Sample(first_record_s, raw_record_s, format_s, rss_mib, cpu_s, idle_percent)
+def run(run: Run) -> None:
+    for kind in run.turns():
+        with tempfile.TemporaryDirectory(prefix="rota-bench-") as scratch:
+            _starts(run, kind, Path(scratch))
+    idle_s = run.choose(15, 4)
+    run.say(f"  {idle_s:g} s without a client")
+    for kind in KINDS:
+        with run.server(kind) as server:
+            first_record.consume_first_record(server.bootstrap_servers)
+            time.sleep(2.0)  # the client's connections close, the JVM comes to rest
+            before, began = cpu_s(server.pid), time.monotonic()
+            time.sleep(idle_s)
+            run.add(IDLE, kind, 100 * (cpu_s(server.pid) - before) / (time.monotonic() - began))
 
 
-def _resident_mib(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") / _MIB
+def _starts(run: Run, kind: Kind, scratch: Path) -> None:
+    for figure, consume in (
+        (RAW, first_record_raw.consume_first_record),
+        (LIBRDKAFKA, first_record.consume_first_record),
+    ):
+        directory = scratch / figure.name.rpartition(" ")[2]
+        directory.mkdir()
+        server, spawned_at, format_s = _spawn(kind, directory)
+        try:
+            consume(server.bootstrap_servers)
+            run.add(figure, kind, time.monotonic() - spawned_at)
+            if figure is RAW:
+                run.add(CPU, kind, cpu_s(server.pid))
+                run.add(FORMAT, kind, format_s)
+        finally:
+            server.stop()
 
 
-def _cpu_s(pid: int) -> float:
-    """User and system time of the process, its ended children left out."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _spawn(kind: Kind, directory: Path) -> tuple[Server, float, float]:
+    """The process, when it was started, and how long formatting took before."""
+    server = new_server(kind, directory)
+    began = time.monotonic()
+    if isinstance(server, RealKafka):
+        server.prepare()
+        spawned_at = time.monotonic()
+        server.spawn()
+        server.wait_listening()
+        return server, spawned_at, spawned_at - began
+    server.start()
+    return server, began, 0.0
+
+
+BENCHMARK = Benchmark(
+    "cold-start", "a new broker until a group has consumed its first record; idle cost", run
+)
