@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from typing import Final
 
 from rota.wire.messages.table import ROWS
@@ -49,7 +48,7 @@ class Api:
         return 1 if self.flexible_from is not None and version >= self.flexible_from else 0
 
     def _message(self, kind: str) -> type[Message]:
-        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name).lower()
+        snake = "".join(f"_{each}" if each.isupper() else each for each in self.name).lower().lstrip("_")
         module = importlib.import_module(f"rota.wire.messages.{snake}")
         found: type[Message] = getattr(module, self.name + kind)
         return found

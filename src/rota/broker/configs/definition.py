@@ -26,15 +26,15 @@ TYPE_CODES = {
 
 _LIMITS = {"short": 2**15, "int": 2**31, "long": 2**63}
 _WHOLE = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
 _NAMED = {
-    "<replicas>": (re.compile(r"\*?|\d+:\d+(\s*,\s*\d+:\d+)*"), "*, or pairs PARTITION:BROKER,…"),
+    "<replicas>": (r"\*?|\d+:\d+(\s*,\s*\d+:\d+)*", "*, or pairs PARTITION:BROKER,…"),
     "<offset-reset>": (
-        re.compile(r"latest|earliest|by_duration:P[0-9DTHMS.]+"),
+        r"latest|earliest|by_duration:P[0-9DTHMS.]+",
         "latest, earliest, or by_duration:PnDTnHnMn.nS",
     ),
-    "<non-empty>": (re.compile(r".+"), "some text"),
+    "<non-empty>": (r".+", "some text"),
 }
 """Kinds of values that are neither a range nor a choice: pattern, and the words for it."""
 
@@ -95,7 +95,7 @@ class ConfigDef(Plain):
                     raise self._error(text, f"a whole number that fits Kafka's {self.type}")
                 return number
             case "double":
-                if not _NUMBER.fullmatch(text):
+                if not re.fullmatch(_NUMBER, text):
                     raise self._error(text, "a number")
                 return float(text)
             case "list":
@@ -106,7 +106,7 @@ class ConfigDef(Plain):
     def _check(self, text: str, value: Value) -> None:
         if self.valid in _NAMED:
             pattern, words = _NAMED[self.valid]
-            if not pattern.fullmatch(text.strip()):
+            if not re.fullmatch(pattern, text.strip()):
                 raise self._error(text, words)
         elif ".." in self.valid:
             self._check_range(text, value)
