@@ -143,10 +143,13 @@ class Simulation:
         self.coordinator = self.replayed()
         self.carry_out(self.coordinator.on_loaded(self.now_ms))
 
-    def replayed(self) -> GroupCoordinator:
-        """Another coordinator that has only read the log."""
+    def replayed(self, *, compacted: bool = False) -> GroupCoordinator:
+        """Another coordinator that has only read the log, whole or ``compacted``: without what was overwritten."""
         coordinator = self._coordinator()
-        for key, value, timestamp_ms in self.log:
+        last = {key: index for index, (key, _, _) in enumerate(self.log)}
+        for index, (key, value, timestamp_ms) in enumerate(self.log):
+            if compacted and last[key] != index:
+                continue
             record = decode_record(key, value)
             assert isinstance(record, LogRecord)
             coordinator.replay(record, timestamp_ms)

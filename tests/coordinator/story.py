@@ -49,9 +49,8 @@ from rota.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchReque
 GROUP = "g"
 
 
-def run_story(path: Path, *, rewrite: bool) -> None:
+def run_story(story: Story, path: Path, *, rewrite: bool) -> None:
     """Run every step and compare what came of it with what the file says."""
-    story = Story()
     blocks: list[str] = []
     for block in path.read_text().strip("\n").split("\n\n"):
         head, _, expected = block.partition("\n----")
@@ -245,16 +244,25 @@ class Story:
             if text:
                 self._say(f"! {text}")
         for record in outcome.records if recorded else ():
-            self._say(f"log: {_record(record)}")
-        group = self.sim.coordinator.groups.get(GROUP)
-        state = "none" if group is None else f"{group.state.value} generation={group.generation}"
+            self._say(f"log: {self._record_in_words(record)}")
+        state = self._group_in_words()
         for reply in outcome.replies:
             name, api = self.asked.pop(reply.token)
             self._learn(name, api, reply.response)
-            self._say(f"{name} <- {api} {_response(api, reply.response)}")
+            self._say(f"{name} <- {api} {self._response_in_words(api, reply.response)}")
         if state != self.state:
             self.state = state
             self._say(f"group: {state}")
+
+    def _group_in_words(self) -> str:
+        group = self.sim.coordinator.groups.get(GROUP)
+        return "none" if group is None else f"{group.state.value} generation={group.generation}"
+
+    def _record_in_words(self, record: Any) -> str:
+        return _record(record)
+
+    def _response_in_words(self, api: str, response: Any) -> str:
+        return _response(api, response)
 
     def _learn(self, name: str, api: str, response: Any) -> None:
         if api != "JoinGroup":

@@ -18,7 +18,12 @@ from rota.coordinator.consumer_groups.leave import remove_member as remove_consu
 from rota.coordinator.consumer_groups.offsets import maybe_expire as maybe_expire_of_consumers
 from rota.coordinator.consumer_groups.place import Place
 from rota.coordinator.consumer_groups.sessions import Sessions
-from rota.coordinator.consumer_groups.steering import arm_deadlines, begin_rebalance, on_consumer_timer
+from rota.coordinator.consumer_groups.steering import (
+    arm_again,
+    arm_deadlines,
+    begin_rebalance,
+    on_consumer_timer,
+)
 from rota.coordinator.describe import delete_groups, describe_groups, list_groups
 from rota.coordinator.failures import fail
 from rota.coordinator.fetch_offsets import fetch_offsets
@@ -259,6 +264,8 @@ class GroupCoordinator:
         """
         step = self._step(now_ms)
         fail(self.groups, outcome, code, step)
+        for group_id in {record.group for record in outcome.records}:
+            arm_again(self._place, group_id, step)
         failed = step.outcome()
         assert not failed.records
         return failed

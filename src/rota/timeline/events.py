@@ -69,6 +69,7 @@ class RebalanceReason(StrEnum):
     OPERATOR = "operator"
     SYNC_TIMEOUT = "sync-timeout"
     JOIN_TIMEOUT = "join-timeout"
+    REVOCATION_TIMEOUT = "revocation-timeout"
 
     @property
     def words(self) -> str:
@@ -89,6 +90,7 @@ _REASON_WORDS: Final[Mapping[RebalanceReason, str]] = {
     RebalanceReason.OPERATOR: "an operator asked for it",
     RebalanceReason.SYNC_TIMEOUT: "did not fetch its assignment in time",
     RebalanceReason.JOIN_TIMEOUT: "did not join again in time",
+    RebalanceReason.REVOCATION_TIMEOUT: "did not give up its partitions in time",
 }
 
 

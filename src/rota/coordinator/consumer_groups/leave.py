@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rota.coordinator.consumer_groups.assignment import EMPTY
 from rota.coordinator.consumer_groups.checks import check_instance
-from rota.coordinator.consumer_groups.member import STATIC_LEAVE_EPOCH
+from rota.coordinator.consumer_groups.member import STATIC_LEAVE_EPOCH, MemberState
 from rota.coordinator.consumer_groups.records import (
     current_record,
     epoch_record,
@@ -113,7 +113,6 @@ def on_revocation_timer(place: Place, group_id: str, member_id: str, step: Step)
     member = None if group is None else group.members.get(member_id)
     if group is None or member is None or member.member_epoch != late_epoch:
         return
-    detail = (
-        f"it did not give up its partitions within its rebalance timeout of {member.rebalance_timeout_ms} ms"
-    )
-    remove_member(place, group, member, RebalanceReason.JOIN_TIMEOUT, detail, step)
+    if member.state is MemberState.UNREVOKED_PARTITIONS:
+        detail = f"rebalance timeout {member.rebalance_timeout_ms} ms"
+        remove_member(place, group, member, RebalanceReason.REVOCATION_TIMEOUT, detail, step)

@@ -16,17 +16,27 @@ if TYPE_CHECKING:
     from rota.coordinator.outcome import TimerKey
     from rota.coordinator.step import Step
 
-__all__ = ["arm_deadlines", "begin_rebalance", "on_consumer_timer"]
+__all__ = ["arm_again", "arm_deadlines", "begin_rebalance", "on_consumer_timer"]
 
 
 def arm_deadlines(place: Place, step: Step) -> None:
     """After the start: every member has a whole session, and a whole rebalance timeout for what it owes."""
-    for group_id, group in place.groups.items():
-        timeout_ms = place.session_timeout_ms(group_id)
-        for member_id, member in group.members.items():
-            place.sessions.extend(group_id, member_id, timeout_ms, step)
-            if member.state is MemberState.UNREVOKED_PARTITIONS:
-                place.sessions.await_revocation(group_id, member, step)
+    for group in place.groups.values():
+        _arm(place, group, step)
+
+
+def arm_again(place: Place, group_id: str, step: Step) -> None:
+    """What a step decided could not be recorded: nobody has left, and nobody has let go."""
+    if group_id in place.groups:
+        _arm(place, place.groups[group_id], step)
+
+
+def _arm(place: Place, group: ConsumerGroup, step: Step) -> None:
+    timeout_ms = place.session_timeout_ms(group.group_id)
+    for member_id, member in group.members.items():
+        place.sessions.extend(group.group_id, member_id, timeout_ms, step)
+        if member.state is MemberState.UNREVOKED_PARTITIONS:
+            place.sessions.await_revocation(group.group_id, member, step)
 
 
 def on_consumer_timer(place: Place, key: TimerKey, step: Step) -> bool:
