@@ -18,9 +18,11 @@ from tests.clients.member import Partition
 from tests.kafka.tools import offline_tool
 
 from rota.coordinator.log_format import decode_record, encode_record
-from rota.storage import MetadataStore
+from rota.storage import Log, LogConfig, MetadataStore
+from rota.storage.cleanable import cleanable
+from rota.storage.compaction import compact, run_now
 from rota.wire.codec import encode_versioned
-from rota.wire.records import iter_batches, iter_records
+from rota.wire.records import build_batch, iter_batches, iter_records
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 PER_CODEC = 20
@@ -184,6 +186,32 @@ def test_kafka_serves_what_rota_wrote(by_rota: Written, tmp_path: Path) -> None:
         assert _read(kafka.bootstrap_servers, topic) == by_rota.produced + more
 
 
+def test_kafka_serves_what_rota_compacted(tmp_path: Path, kafka_jars: Path) -> None:
+    """Batches with fewer records than before, with none, and segments that begin or end with missing offsets."""
+    written = tmp_path / "written"
+    written.mkdir()
+    config = LogConfig(segment_bytes=3_000, index_interval_bytes=300, cleanup_policy=("compact",))
+    log = Log.open(written, config, now_ms=1_000)
+    for number in range(150):
+        keys = [b"k%d" % ((number * 3 + each) % 40) for each in range(4)]
+        entries = [*((key, b"v%d" % number, 1_000, ()) for key in keys), (b"deleted", None, 1_000, ())]
+        log.append(build_batch(entries, compression=CODECS[number % len(CODECS)]), 1_000)
+    done = run_now(compact(cleanable(log, None, 2_000), 2_000))
+    assert done is not None
+    assert done.records_removed > 400
+    log.close()
+    left = [pair for path in sorted(written.glob("*.log")) for pair in _records(path)]
+    with new_broker("kafka", data_dir=tmp_path / "kafka") as kafka:
+        with Desk(kafka) as desk:
+            topic = desk.topic("moved", 1)
+        kafka.__exit__(None, None, None)
+        _replace_files(kafka.data_dir / f"{topic}-0", written)
+        kafka.start()
+        with Desk(kafka) as desk:
+            desk.wait_topic(topic, 1)
+        assert _read(kafka.bootstrap_servers, topic, has_holes=True) == left
+
+
 def _replace_files(target: Path, source: Path) -> None:
     for path in target.iterdir():
         if path.name != "partition.metadata":
@@ -217,7 +245,7 @@ def _produce(bootstrap_servers: str, topic: str, *, idempotent: bool = False) ->
     return pairs
 
 
-def _read(bootstrap_servers: str, topic: str) -> list[Pair]:
+def _read(bootstrap_servers: str, topic: str, *, has_holes: bool = False) -> list[Pair]:
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -232,7 +260,7 @@ def _read(bootstrap_servers: str, topic: str) -> list[Pair]:
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
         while (message := consumer.poll(20)) is not None and message.error() is None:
-            assert message.offset() == len(pairs)
+            assert has_holes or message.offset() == len(pairs)
             pairs.append((_bytes(message.key()), _bytes(message.value())))
     finally:
         consumer.close()

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final
 
 from rota.model import KafkaError, TopicPartition
+from rota.wire import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,8 +92,12 @@ class Cleaner:
                 work = next(steps)
         except StopIteration as stop:
             self._finished(tp, stop.value)
-        except (OSError, KafkaError, ValueError) as error:
-            self._failed(tp, partition_log, error)
+        except (OSError, KafkaError, WireError) as error:
+            log.error("%s is not compacted before the next start: %s", tp, error)
+            self._give_up(partition_log)
+        except Exception:
+            log.exception("bug: the compaction of %s failed", tp)
+            self._give_up(partition_log)
         else:
             if work is None:
                 self._loop.call_later(_TURN_S, self._take_turn)
@@ -126,8 +131,8 @@ class Cleaner:
             )
         self._end()
 
-    def _failed(self, tp: TopicPartition, partition_log: Log, error: Exception) -> None:
-        log.error("%s is not compacted before the next start: %s", tp, error)
+    def _give_up(self, partition_log: Log) -> None:
+        """Other logs are compacted all the same."""
         self._unreadable.add(partition_log)
         self._end()
 

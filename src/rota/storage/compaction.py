@@ -61,7 +61,7 @@ def run_now(steps: Steps[T]) -> T:
             if work is not None:
                 try:
                     sent = work()
-                except OSError as error:
+                except Exception as error:
                     work = steps.throw(error)
                     continue
             work = steps.send(sent)
