@@ -34,6 +34,11 @@ class TopicPartition(NamedTuple):
         return f"{self.topic}-{self.partition}"
 
 
+def count_of(number: int, singular: str, plural: str | None = None) -> str:
+    """``1 record``, ``2 records``."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
 def number_runs(numbers: Iterable[int], least: int = 4) -> list[str]:
     """Numbers in words: ``0``, ``2``, ``7-19``; so many in a row are told by the first and the last."""
     runs: list[list[int]] = []

@@ -80,6 +80,14 @@ def test_configs_of_what_is_not_there(client: RawClient, kind: int, name: str, c
         assert change(client, kind, name, ("retention.ms", SET, "1")).error_code == code
 
 
+def test_a_resource_that_is_named_often_is_described_once(client: RawClient, new_topic: NewTopic) -> None:
+    """A small request would otherwise ask for gigabytes."""
+    topic, other = new_topic(), new_topic()
+    named = [DescribeConfigsResource(resource_type=TOPIC, resource_name=name) for name in (topic, other)]
+    answer = client.call(DescribeConfigsRequest(resources=named * 500), 4, DescribeConfigsResponse)
+    assert [result.resource_name for result in answer.results] == [topic, other]
+
+
 def test_configs_are_described_with_synonyms(client: RawClient, new_topic: NewTopic) -> None:
     """All, those asked for, and where each value comes from."""
     topic = new_topic()

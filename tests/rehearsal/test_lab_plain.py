@@ -104,17 +104,22 @@ def test_leaves_no_temporary_files(run: Run) -> None:
     assert sorted(path.name for path in run.directory.iterdir()) == ["lab.jsonl", "lab.svg"]
 
 
+def begun(directory: str) -> subprocess.Popen[str]:
+    """A lab whose group has come together, with its temporary files in this directory."""
+    lab = subprocess.Popen(LAB, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": directory})
+    assert lab.stdout is not None
+    for line in lab.stdout:
+        if "Generation" in line:
+            break
+    return lab
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ends_cleanly_when_asked_to(number: signal.Signals) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        lab = subprocess.Popen(
-            LAB, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": directory}
-        )
+        lab = begun(directory)
         with lab:
             assert lab.stdout is not None
-            for line in lab.stdout:
-                if "Generation" in line:
-                    break
             children = descendants(lab.pid)
             assert len(children) == 5, "a broker, a producer, three consumers"
             lab.send_signal(number)
@@ -130,14 +135,9 @@ def test_actors_end_when_their_director_is_killed_and_the_next_lab_cleans_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        lab = subprocess.Popen(
-            LAB, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": directory}
-        )
+        lab = begun(directory)
         with lab:
             assert lab.stdout is not None
-            for line in lab.stdout:
-                if "Generation" in line:
-                    break
             children = descendants(lab.pid)
             monkeypatch.setattr(tempfile, "tempdir", directory)
             Folder().remove()  # what another lab does, at its start and at its end
@@ -152,14 +152,9 @@ def test_actors_end_when_their_director_is_killed_and_the_next_lab_cleans_up(
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody wakes it")
 def test_a_frozen_consumer_does_not_outlive_its_director() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        lab = subprocess.Popen(
-            LAB, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": directory}
-        )
+        lab = begun(directory)
         with lab:
             assert lab.stdout is not None
-            for line in lab.stdout:
-                if "Generation" in line:
-                    break
             children = descendants(lab.pid)
             for pid in children:
                 if "actors.consumer" in command_line(pid):

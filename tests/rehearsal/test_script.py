@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from rota.rehearsal.script import SNAPSHOT, Player, Step
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rota.rehearsal.script import SNAPSHOT, Player, Step, lesson
+from rota.rehearsal.seats import Seat, SeatState
+from rota.rehearsal.settings import LabSettings
 
 
 class Stage:
@@ -28,6 +35,22 @@ def test_acts_once_waits_for_the_answer_and_rests() -> None:
     assert stage.done == ["kill"], "the table is drawn before anything else is done"
     assert player.tick(7_100) == ["-- return!"]
     assert stage.done == ["kill", "return"]
+
+
+@pytest.mark.parametrize(
+    ("consumers", "partitions", "words"),
+    [
+        (3, 3, "3 consumers share 3 partitions."),
+        (2, 1, "2 consumers share 1 partition."),
+        (1, 1, "1 consumer holds 1 partition."),
+    ],
+)
+def test_begins_by_saying_who_shares_what(consumers: int, partitions: int, words: str) -> None:
+    seats = [Seat(number, f"consumer-{number}", 0.0) for number in range(1, consumers + 1)]
+    for seat in seats:
+        seat.state = SeatState.RUNNING
+    lab: Any = SimpleNamespace(seats=seats, rate=50, settings=LabSettings(partitions=partitions))
+    assert lesson(lab)[0].say == words
 
 
 def test_goes_on_when_the_group_does_not_answer() -> None:

@@ -7,13 +7,12 @@ kind arrives: a broker that starts for one test pays only for what that test use
 from __future__ import annotations
 
 import importlib
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from rota.wire.apis import APIS, Api
 from rota.wire.codec import decoder, encoder
-from rota.wire.frames import read_client_id, skip_tags
+from rota.wire.frames import enframe, read_client_id, skip_tags
 
 if TYPE_CHECKING:
     from rota.wire.schema import Message
@@ -72,7 +71,6 @@ SERVED: Final[dict[int, str]] = {
 # In the order in which clients that start send them: ApiVersions, Metadata, CreateTopics, InitProducerId, Produce, …
 FIRST_APIS: Final = (18, 3, 19, 22, 0, 10, 11, 2, 1)
 
-_FRAME_START = struct.Struct(">ii")
 _API_VERSIONS = 18
 
 
@@ -106,11 +104,7 @@ class Route:
             encode, flexible = encoder(self.api.response_type, 0), False
         body: list[Any] = []
         encode(response, body)
-        head = b"\0" if flexible else b""
-        if len(body) == 1:
-            only = body[0]
-            return [_FRAME_START.pack(4 + len(head) + len(only), correlation_id) + head + only]
-        return [_FRAME_START.pack(4 + len(head) + sum(map(len, body)), correlation_id) + head, *body]
+        return enframe(correlation_id, body, flexible=flexible)
 
 
 class Dispatch:

@@ -6,6 +6,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from rota.model import count_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -45,8 +47,3 @@ def table(
         .rstrip()
         for row in cells
     ]
-
-
-def count_of(number: int, singular: str, plural: str | None = None) -> str:
-    """``1 record``, ``2 records``."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

@@ -23,10 +23,11 @@ TICK_S = 0.1
 def run_plain(lab: Lab, emit: Callable[[str], None]) -> Session:
     """Play the script to its end; Ctrl+C once ends it early but properly, twice at once."""
     session = Session(lab, play=True)
+    log = Log(emit)
     while not session.finished:
         try:
             for line in session.tick():
-                show(line, emit)
+                log.show(line)
             time.sleep(TICK_S)
         except KeyboardInterrupt:
             if lab.ending:
@@ -34,16 +35,24 @@ def run_plain(lab: Lab, emit: Callable[[str], None]) -> Session:
                 break
             emit("")
             for line in session.end():
-                show(line, emit)
+                log.show(line)
     return session
 
 
-def show(line: Line, emit: Callable[[str], None]) -> None:
-    """One line of the log, or a table."""
-    if line.board is not None:
-        emit("")
-        for row in draw_board(line.board):
-            emit(f"    {row}")
-        emit("")
-    else:
-        emit(f"{clock_text(line.at_ms)}  {'>> ' if line.loud else ''}{line.text}")
+class Log:
+    """Writes lines and tables. Its clock never steps back: what processes note arrives a little late."""
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self._emit = emit
+        self._last_ms = 0
+
+    def show(self, line: Line) -> None:
+        """One line of the log, or a table."""
+        if line.board is not None:
+            self._emit("")
+            for row in draw_board(line.board):
+                self._emit(f"    {row}")
+            self._emit("")
+            return
+        self._last_ms = max(self._last_ms, line.at_ms)
+        self._emit(f"{clock_text(self._last_ms)}  {'>> ' if line.loud else ''}{line.text}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rota.model import count_of
 from rota.rehearsal.seats import SeatState
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def lesson(lab: Lab) -> list[Step]:
     def settled_now() -> bool:
         return settled(lab)
 
-    count = f"{len(seats)} consumer{'s share' if others else ' holds'} {lab.settings.partitions} partitions"
-    first = Step(f"{count}.", begin, settled_now, 3000)
+    who = f"{count_of(len(seats), 'consumer')} {'share' if others else 'holds'}"
+    first = Step(f"{who} {count_of(lab.settings.partitions, 'partition')}.", begin, settled_now, 3000)
     if not others:
         return [
             first,

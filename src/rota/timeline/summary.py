@@ -132,14 +132,6 @@ class Summary:
         """Those that paused at all, sorted."""
         return tuple(sorted({pause.partition for pause in self.pauses}))
 
-    def move_matrix(self) -> dict[tuple[str, str], int]:
-        """How many partitions went from whom to whom."""
-        matrix: dict[tuple[str, str], int] = {}
-        for move in self.moves:
-            key = move.from_consumer, move.to_consumer
-            matrix[key] = matrix.get(key, 0) + 1
-        return matrix
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a partition is written ``orders-0``."""
         plain: dict[str, Any] = to_plain(self)

@@ -16,6 +16,7 @@ from rota.wire.schema import Message
 
 __all__ = [
     "RequestHeader",
+    "enframe",
     "read_client_id",
     "read_request_header",
     "request_frame",
@@ -114,9 +115,13 @@ def response_frame(api: Api, version: int, correlation_id: int, response: Messag
     """A whole response, length first, as chunks whose record bytes are not copied."""
     body: list[Any] = []
     encoder(type(response), version)(response, body)
-    head = b"\0" if api.response_header_version(version) >= 1 else b""
+    return enframe(correlation_id, body, flexible=api.response_header_version(version) >= 1)
+
+
+def enframe(correlation_id: int, body: list[Any], *, flexible: bool) -> list[Any]:
+    """A response's length, header and body; ``flexible`` is the header's kind, not the body's."""
+    head = b"\0" if flexible else b""
     if len(body) == 1:
         only = body[0]
         return [_FRAME_START.pack(4 + len(head) + len(only), correlation_id) + head + only]
-    size = 4 + len(head) + sum(map(len, body))
-    return [_FRAME_START.pack(size, correlation_id) + head, *body]
+    return [_FRAME_START.pack(4 + len(head) + sum(map(len, body)), correlation_id) + head, *body]

@@ -29,7 +29,11 @@ __all__ = ["handle"]
 
 def handle(broker: Broker, message: DescribeConfigsRequest, _request: Request) -> DescribeConfigsResponse:
     response = DescribeConfigsResponse()
+    answered: set[tuple[int, str]] = set()
     for resource in message.resources:
+        if (resource.resource_type, resource.resource_name) in answered:
+            continue  # a few bytes, repeated, would ask for as many whole tables
+        answered.add((resource.resource_type, resource.resource_name))
         result = DescribeConfigsResult(
             resource_type=resource.resource_type, resource_name=resource.resource_name, error_message=""
         )
