@@ -4,12 +4,7 @@ import os
 import select
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.children import ServerProcess, ending_with_parent
 from tests.kafka.ports import PATIENCE_S
@@ -23,30 +18,6 @@ class RotaBroker(ServerProcess):
     """
 
     kind = "rota"
-
-    def __init__(self, config: Mapping[str, str] | None = None, data_dir: Path | None = None) -> None:
-        self.config = dict(config or {})
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
-        if data_dir is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="rota-broker-")
-            data_dir = Path(self._scratch.name)
-        self.directory = data_dir
-        self.data_dir = data_dir / "data"
-        self.log_file = data_dir / "broker.log"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.bootstrap_servers = ""
-        self.port = 0
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        if self._scratch is not None:
-            self._scratch.cleanup()
 
     def start(self) -> None:
         """Start, or start again; returns when the broker says that it is ready."""

@@ -1,14 +1,11 @@
 """A real Apache Kafka: one KRaft node (broker and controller) on loopback, in a directory of its own."""
 
 import subprocess
-import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.children import ServerProcess, ending_with_parent
 from tests.kafka.jars import class_path, java
@@ -35,31 +32,10 @@ class RealKafka(ServerProcess):
         *,
         jvm: tuple[str, ...] = ("-Xmx512m",),
     ) -> None:
-        self.config = dict(config or {})
+        super().__init__(config, data_dir)
         self._jvm = jvm
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
-        if data_dir is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="rota-kafka-")
-            data_dir = Path(self._scratch.name)
-        self.directory = data_dir
-        self.data_dir = data_dir / "data"
-        self.log_file = data_dir / "server.log"
-        self._properties = data_dir / "server.properties"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.bootstrap_servers = ""
-        self.port = 0
+        self._properties = self.directory / "server.properties"
         self._controller_port = 0
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        if self._scratch is not None:
-            self._scratch.cleanup()
 
     def start(self) -> None:
         """Start (or start again, on the same port and data); returns when a client is answered."""
