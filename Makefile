@@ -1,5 +1,5 @@
 # make lab    a consumer-group lab on this machine (needs only Python 3.11 or later)
-# make test   all tests; those on real Apache Kafka need Java and Maven, and are skipped without
+# make test   all tests; those on real Apache Kafka need Java and Maven, those with franz-go Go 1.26: skipped without
 # make check  lint, format, types, import order
 # make bench  cold start and footprint beside Apache Kafka
 # Every target sets up .venv first, once.
@@ -20,7 +20,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 .PHONY: help lab test check bench clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -5
+	@sed -n '1,5s/^# //p' Makefile
 
 lab: $(STAMPS)/lab
 	@$(BIN)/rota lab
@@ -33,6 +33,10 @@ check: $(STAMPS)/check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@export PATH="$$PWD/$(BIN):$$PATH"; cd tests/go; if command -v go >/dev/null; then \
+		echo "gofmt, go vet"; unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .); \
+		test -z "$$unformatted" || { echo "gofmt would change tests/go: $$unformatted" >&2; exit 1; }; \
+		go vet ./...; fi
 
 bench: $(STAMPS)/test
 	$(BIN)/python -m bench $(ARGS)
@@ -60,6 +64,12 @@ $(STAMPS)/pip: $(STAMPS)/venv
 $(STAMPS)/test: $(STAMPS)/pip pyproject.toml
 	@echo "Installing Rota and what its tests need …"
 	@$(PIP) install --quiet -e . --group test
+	@touch $@
+
+# Go for the tests with franz-go, where there is none.
+$(STAMPS)/go: $(STAMPS)/pip pyproject.toml
+	@echo "Installing Go …"
+	@$(PIP) install --quiet --group go
 	@touch $@
 
 $(STAMPS)/check: $(STAMPS)/test pyproject.toml

@@ -1,15 +1,15 @@
 """Fixtures for tests that need a broker: the same test on Rota's and on real Apache Kafka 4.1.
 
 `pytest --broker=rota` or `--broker=kafka` runs one side only. Without Java or Maven the Kafka side is
-skipped, except where CI=true: there it fails, so that nobody mistakes half a conformance suite for a whole
-one.
+skipped, and without Go what franz-go does, except where CI=true: there they fail, so that nobody mistakes half
+a conformance suite for a whole one.
 """
 
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -61,6 +61,18 @@ def kafka_jars() -> Path:
 
 
 @pytest.fixture(scope="session")
+def franz_go() -> Path:
+    """The Go program that puts franz-go behind the tests; without Go skipped (failed where CI=true)."""
+    from tests.go.program import GoMissingError
+    from tests.go.program import franz_go as program
+
+    try:
+        return program()
+    except GoMissingError as missing:
+        skip_or_fail(missing)
+
+
+@pytest.fixture(scope="session")
 def broker(broker_kind: str) -> "Iterator[BrokerUnderTest]":
     """A broker that all tests share; use your own topic and group names."""
     from tests.brokers import new_broker
@@ -94,6 +106,11 @@ def need_kafka() -> Path:
     try:
         return jars()
     except KafkaMissingError as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
+        skip_or_fail(missing)
+
+
+def skip_or_fail(missing: Exception) -> NoReturn:
+    """What a test needs is not on this machine."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(str(missing), pytrace=False)
+    pytest.skip(str(missing))

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener  # type: ignore[import-untyped]
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor  # type: ignore[import-untyped]
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor  # type: ignore[import-untyped]
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor  # type: ignore[import-untyped]
@@ -55,6 +55,9 @@ class AioKafkaMember(ThreadMember):
                         self.note("committed")
         finally:
             await consumer.stop()
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        self.do(lambda consumer: consumer.seek(TopicPartition(topic, partition), offset))
 
     async def _run_tasks(self, consumer: AIOKafkaConsumer) -> None:
         while (task := self.next_task()) is not None:

@@ -1,5 +1,6 @@
 """A member behind confluent-kafka (librdkafka)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -48,6 +49,12 @@ class ConfluentMember(ThreadMember):
             on_revoke=lambda _, partitions: self.on_revoked(map(_plain, partitions)),
             on_lost=lambda _, partitions: self.on_revoked(map(_plain, partitions), "lost"),
         )
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        self.do(lambda consumer: consumer.seek(TopicPartition(topic, partition, offset)))
+
+    def subscribe_to(self, topics: Sequence[str]) -> None:
+        self.do(lambda consumer: self.subscribe(consumer, list(topics)))
 
     def take(self, consumer: Consumer, message: Message) -> None:
         error = message.error()

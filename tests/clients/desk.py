@@ -24,9 +24,9 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewPartitions, NewTopic
-from tests.clients.kinds import new_member
+from tests.clients.kinds import THREAD_MEMBERS, new_member
 from tests.clients.member import Member, MemberConfig, Partition, ThreadMember
-from tests.clients.process import PythonProcessMember
+from tests.clients.process import ProcessMember, PythonProcessMember
 from tests.kafka.ports import PATIENCE_S, wait_until
 from tests.kafka.tools import KafkaTools
 
@@ -102,7 +102,9 @@ class Desk:
     def topic(self, hint: str = "topic", partitions: int = 5, config: Mapping[str, str] | None = None) -> str:
         """A new topic, ready for produce and fetch (Apache Kafka answers before its leaders are in place)."""
         name = self.name(hint)
-        self.admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(PATIENCE_S)
+        self.admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(
+            PATIENCE_S
+        )
         self.wait_topic(name, partitions)
         return name
 
@@ -158,9 +160,11 @@ class Desk:
 
     def process_member(
         self, client: str, group: str, topics: str | tuple[str, ...], client_id: str = "", **settings: object
-    ) -> PythonProcessMember:
+    ) -> ProcessMember:
         """The same in a process of its own, which can be killed."""
-        member = PythonProcessMember(self._config(client, group, topics, client_id, settings))
+        config = self._config(client, group, topics, client_id, settings)
+        member = PythonProcessMember(config) if client in THREAD_MEMBERS else new_member(config)
+        assert isinstance(member, ProcessMember)
         self._started(member)
         return member
 
@@ -203,7 +207,11 @@ class Desk:
         return GroupView(found.state.name, found.partition_assignor, members)
 
     def wait_stable(
-        self, group: str, clients: Iterable[Member], partitions: Iterable[Partition], timeout_s: float = PATIENCE_S
+        self,
+        group: str,
+        clients: Iterable[Member],
+        partitions: Iterable[Partition],
+        timeout_s: float = PATIENCE_S,
     ) -> GroupView:
         """Wait until the group is stable with just these members, every partition has one owner, and the
         clients agree.
@@ -243,7 +251,9 @@ class Desk:
         answer = self.admin.list_consumer_group_offsets(request, request_timeout=10)[group].result(15)
         return {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions if tp.offset >= 0}
 
-    def wait_committed(self, group: str, expected: Mapping[Partition, int], timeout_s: float = PATIENCE_S) -> None:
+    def wait_committed(
+        self, group: str, expected: Mapping[Partition, int], timeout_s: float = PATIENCE_S
+    ) -> None:
         """Wait until just these offsets are committed; errors while the broker is away do not matter."""
         last: object = None
 

@@ -13,7 +13,7 @@ that error retriable, so the member tries again, as a program would; every other
 from collections.abc import Iterable
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer  # type: ignore[import-untyped]
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition  # type: ignore[import-untyped]
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor  # type: ignore[import-untyped]
 from kafka.coordinator.assignors.range import RangePartitionAssignor  # type: ignore[import-untyped]
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor  # type: ignore[import-untyped]
@@ -75,6 +75,9 @@ class KafkaPythonMember(ThreadMember):
                     self.stopping.wait(0.1)
         finally:
             consumer.close()
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        self.do(lambda consumer: consumer.seek(TopicPartition(topic, partition), offset))
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from tests.clients.aiokafka_member import AioKafkaMember
 from tests.clients.confluent_member import ConfluentMember
+from tests.clients.consumer_protocol import ConfluentConsumerMember
 from tests.clients.kafka_python_member import KafkaPythonMember
 from tests.clients.member import Member, MemberConfig, ThreadMember
 
@@ -9,13 +10,31 @@ THREAD_MEMBERS: dict[str, type[ThreadMember]] = {
     "confluent": ConfluentMember,
     "kafka-python": KafkaPythonMember,
     "aiokafka": AioKafkaMember,
+    "confluent-848": ConfluentConsumerMember,
 }
+
+# These use the classic protocol; those of KIP-848 have tests of their own.
+PYTHON_CLIENTS = ("confluent", "kafka-python", "aiokafka")
+
+# Without Go, tests with this one are skipped (or where CI=true fail); `conftest.py` sees to that.
+FRANZ_GO = "franz-go"
+WITH_FRANZ_GO = (*PYTHON_CLIENTS, FRANZ_GO)
+# For tests that drive many libraries at the same time: without Go only half of them is skipped.
+TOGETHER = (PYTHON_CLIENTS, (FRANZ_GO,))
 
 
 def new_member(config: MemberConfig) -> Member:
-    """A member in a thread, or for `java` in a process."""
+    """A member in a thread, or for `java` and `franz-go` in a process."""
     if config.client == "java":
         from tests.clients.process import JavaMember
 
         return JavaMember(config)
+    if config.client == "java-848":
+        from tests.clients.consumer_protocol import JavaConsumerMember
+
+        return JavaConsumerMember(config)
+    if config.client == FRANZ_GO:
+        from tests.clients.franz_go_member import FranzGoMember
+
+        return FranzGoMember(config)
     return THREAD_MEMBERS[config.client](config)

@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,7 +112,18 @@ class Member(ABC):
         return list(self.records)
 
 
-class ThreadMember(Member):
+class Steered(ABC):
+    """What a test may have a member do, in every library but VerifiableConsumer's."""
+
+    @abstractmethod
+    def seek(self, topic: str, partition: int, offset: int) -> None: ...
+
+    @abstractmethod
+    def subscribe_to(self, topics: Sequence[str]) -> None:
+        """Change the subscription and keep the listener."""
+
+
+class ThreadMember(Member, Steered):
     """A member whose client lives in a thread of this process. `do` runs a function on the client there."""
 
     def __init__(self, config: MemberConfig) -> None:
@@ -129,6 +140,9 @@ class ThreadMember(Member):
         self.stopping.set()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), f"{self.name} does not close"
+
+    def subscribe_to(self, topics: Sequence[str]) -> None:
+        self.do(lambda client: client.subscribe(topics=list(topics), listener=self.listener))
 
     def do(self, function: Callable[[Any], Any], timeout_s: float = PATIENCE_S) -> Any:
         """Run `function(client)` between two polls and return its result (awaited for asyncio clients)."""

@@ -1,5 +1,5 @@
-"""Members that are processes: Python clients (so that they can be killed with -9) and Kafka's own Java
-consumer.
+"""Members that are processes: Python clients (so that they can be killed with -9), Kafka's own Java consumer
+and, in a module of its own, franz-go.
 """
 
 import json
@@ -40,14 +40,25 @@ class ProcessMember(Member):
     @abstractmethod
     def command(self) -> list[str]: ...
 
-    @abstractmethod
-    def on_line(self, line: dict[str, Any]) -> None: ...
+    def on_line(self, line: dict[str, Any]) -> None:
+        """A record or an event, as `tests.clients.main` prints them."""
+        if "record" in line:
+            topic, partition, offset, *texts = line["record"]
+            self.records.append(Record(topic, partition, offset, *map(_bytes, texts)))
+            return
+        partitions = frozenset((topic, partition) for topic, partition in line["partitions"])
+        if line["kind"] == "assigned":
+            self.on_assigned(partitions)
+        elif line["kind"] in {"revoked", "lost"}:
+            self.on_revoked(partitions, line["kind"])
+        else:
+            self.note(line["kind"], line["detail"])
 
     def start(self) -> None:
         with (Path(self.scratch.name) / "stderr").open("wb") as errors:
             self.process = subprocess.Popen(
                 self.command(),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -80,6 +91,8 @@ class ProcessMember(Member):
             self.process.kill()
             self.process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         self.scratch.cleanup()
 
     def _read(self) -> None:
@@ -97,18 +110,6 @@ class PythonProcessMember(ProcessMember):
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "tests.clients.main", json.dumps(asdict(self.config))]
-
-    def on_line(self, line: dict[str, Any]) -> None:
-        if "record" in line:
-            self.records.append(Record(*line["record"]))
-            return
-        partitions = frozenset((topic, partition) for topic, partition in line["partitions"])
-        if line["kind"] == "assigned":
-            self.on_assigned(partitions)
-        elif line["kind"] in {"revoked", "lost"}:
-            self.on_revoked(partitions, line["kind"])
-        else:
-            self.note(line["kind"], line["detail"])
 
 
 class JavaMember(ProcessMember):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.clients.desk import Desk, GroupView
+from tests.clients.kinds import FRANZ_GO
 
 from rota.coordinator.assignors import ASSIGNORS, MemberSubscription
 
@@ -27,6 +28,7 @@ CASES = [
     ("aiokafka", "range"),
     ("aiokafka", "roundrobin"),
     ("aiokafka", "sticky"),
+    *((FRANZ_GO, strategy) for strategy in ("range", "roundrobin", "sticky", "cooperative-sticky")),
 ]
 
 
@@ -43,10 +45,23 @@ def test_java_group_of_one_to_six_members_on_five_partitions(desk: Desk, strateg
 
 @pytest.mark.usefixtures("kafka_jars")
 def test_clients_of_four_libraries_share_one_group(desk: Desk) -> None:
+    check_mixed(desk, ["java", "confluent", "kafka-python", "aiokafka"])
+
+
+@pytest.mark.usefixtures("kafka_jars", "franz_go")
+@pytest.mark.parametrize("first", ["franz-go", "java"])
+def test_franz_go_shares_a_group_with_three_others(desk: Desk, first: str) -> None:
+    check_mixed(
+        desk, sorted(["java", "confluent", "kafka-python", "franz-go"], key=lambda client: client != first)
+    )
+
+
+def check_mixed(desk: Desk, clients: list[str]) -> None:
+    """The first client is there before the others and so leads the group."""
     topic, group = desk.topic("mixed"), desk.name("mixed")
-    members = [
-        desk.member(client, group, topic) for client in ("java", "confluent", "kafka-python", "aiokafka")
-    ]
+    members = [desk.member(clients[0], group, topic)]
+    members[0].wait_owns(5)
+    members += [desk.member(client, group, topic) for client in clients[1:]]
     view = desk.wait_stable(group, members, [(topic, number) for number in range(5)])
     assert view.sizes() == [2, 1, 1, 1]
     assert planned(view, topic) == held(view)
@@ -68,8 +83,8 @@ def check_growth(desk: Desk, client: str, strategy: str) -> None:
         plan = planned(view, topic)
         if "sticky" in strategy:
             assert sorted(map(len, plan.values()), reverse=True) == distribution
-            # aiokafka's strategy moves partitions between old members when joins follow each other closely.
-            if client != "aiokafka":
+            # These two strategies move partitions between old members when joins follow each other closely.
+            if (client, strategy) not in {("aiokafka", "sticky"), (FRANZ_GO, "sticky")}:
                 assert all(now[name] <= kept for name, kept in before.items()), "moved between old members"
         else:
             assert now == plan

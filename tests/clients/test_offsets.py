@@ -1,25 +1,14 @@
 """Committed offsets: where a group goes on, what seeking and auto-commit do, what an outsider may change."""
 
-from typing import Any
-
-import aiokafka  # type: ignore[import-untyped]
 import confluent_kafka
-import kafka  # type: ignore[import-untyped]
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from tests.clients.desk import Desk
-from tests.clients.member import ThreadMember
-
-PYTHON_CLIENTS = ("confluent", "kafka-python", "aiokafka")
-
-TopicPartitions: dict[str, Any] = {
-    "confluent": confluent_kafka.TopicPartition,
-    "kafka-python": kafka.TopicPartition,
-    "aiokafka": aiokafka.TopicPartition,
-}
+from tests.clients.kinds import FRANZ_GO, WITH_FRANZ_GO
+from tests.clients.member import Steered
 
 
-@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+@pytest.mark.parametrize("client", WITH_FRANZ_GO)
 def test_group_resumes_where_it_committed(desk: Desk, client: str) -> None:
     check_resume(desk, client)
 
@@ -45,22 +34,19 @@ def check_resume(desk: Desk, client: str) -> None:
     )
 
 
-@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+@pytest.mark.parametrize("client", WITH_FRANZ_GO)
 def test_seek_reads_again(desk: Desk, client: str) -> None:
     topic, group = desk.topic("seek", 1), desk.name("seek")
     desk.produce(topic, per_partition=5, partitions=1)
     member = desk.member(client, group, topic)
-    assert isinstance(member, ThreadMember)
+    assert isinstance(member, Steered)
     member.wait_records(5)
-    if client == "confluent":
-        member.do(lambda consumer: consumer.seek(TopicPartitions[client](topic, 0, 3)))
-    else:
-        member.do(lambda consumer: consumer.seek(TopicPartitions[client](topic, 0), 3))
+    member.seek(topic, 0, 3)
     records = member.wait_records(7)
     assert [record.offset for record in records] == [0, 1, 2, 3, 4, 3, 4]
 
 
-@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+@pytest.mark.parametrize("client", WITH_FRANZ_GO)
 def test_auto_commit_comes_by_itself(desk: Desk, client: str) -> None:
     topic, group = desk.topic("auto"), desk.name("auto")
     partitions = desk.produce(topic, per_partition=3)
@@ -68,14 +54,15 @@ def test_auto_commit_comes_by_itself(desk: Desk, client: str) -> None:
     desk.wait_committed(group, dict.fromkeys(partitions, 3))
 
 
-def test_crash_before_the_auto_commit_repeats_records(desk: Desk) -> None:
+@pytest.mark.parametrize("client", ["confluent", FRANZ_GO])
+def test_crash_before_the_auto_commit_repeats_records(desk: Desk, client: str) -> None:
     topic, group = desk.topic("repeat"), desk.name("repeat")
     desk.produce(topic, per_partition=3)
-    crashing = desk.process_member("confluent", group, topic, auto_commit_ms=60_000, session_timeout_ms=2_000)
+    crashing = desk.process_member(client, group, topic, auto_commit_ms=60_000, session_timeout_ms=2_000)
     read = crashing.wait_records(15)
     crashing.kill()
     assert desk.committed(group) == {}
-    again = desk.member("confluent", group, topic).wait_records(15)
+    again = desk.member(client, group, topic).wait_records(15)
     assert {(r.partition, r.offset) for r in again} == {(r.partition, r.offset) for r in read}
 
 

@@ -8,19 +8,25 @@ from typing import Any
 
 import pytest
 from tests.clients.desk import Desk
-from tests.clients.member import ThreadMember
+from tests.clients.franz_go_member import FranzGoMember
+from tests.clients.kinds import FRANZ_GO, PYTHON_CLIENTS, TOGETHER, WITH_FRANZ_GO
+from tests.clients.member import Steered, ThreadMember
 
-PYTHON_CLIENTS = ("confluent", "kafka-python", "aiokafka")
-COOPERATIVE_CLIENTS = ("confluent", "kafka-python")
+COOPERATIVE_CLIENTS = ("confluent", "kafka-python", FRANZ_GO)
 
-# aiokafka's requests are too old to name the instance id; its first owner comes back and fences the second.
+# A leader in franz-go that comes back plans anew. Where its strategy, without memory, plans otherwise than the
+# group had it, it takes its subscription for changed and asks for a rebalance.
+RETURNING_CLIENTS = ("confluent", "kafka-python")
+
+# aiokafka's requests are too old to name the instance id. There, as with franz-go, to which no error of a group
+# is the end, the first owner comes back and fences the second.
 FENCEABLE_CLIENTS = ("confluent", "kafka-python")
 SYNCHRONOUSLY: dict[str, dict[str, Any]] = {"confluent": {"asynchronous": False}, "kafka-python": {}}
 
 SESSION_MS = 6_000
 
 
-@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+@pytest.mark.parametrize("client", WITH_FRANZ_GO)
 def test_member_leaves_and_the_others_take_over_at_once(desk: Desk, client: str) -> None:
     topic, group = desk.topic("leave"), desk.name("leave")
     partitions = [(topic, number) for number in range(5)]
@@ -32,11 +38,12 @@ def test_member_leaves_and_the_others_take_over_at_once(desk: Desk, client: str)
     assert members[0].owned == frozenset(partitions)
 
 
-def test_crashed_members_are_noticed_when_their_session_ends(desk: Desk) -> None:
+@pytest.mark.parametrize("clients", TOGETHER, ids=["python", "franz-go"])
+def test_crashed_members_are_noticed_when_their_session_ends(desk: Desk, clients: tuple[str, ...]) -> None:
     """kill -9, once per library at the same time; the survivor of each group takes over after the session."""
     topic = desk.topic("crash")
     partitions = [(topic, number) for number in range(5)]
-    groups = {client: desk.name(f"crash-{client}") for client in PYTHON_CLIENTS}
+    groups = {client: desk.name(f"crash-{client}") for client in clients}
     survivors = {
         client: desk.member(client, group, topic, session_timeout_ms=20_000)
         for client, group in groups.items()
@@ -57,12 +64,12 @@ def test_crashed_members_are_noticed_when_their_session_ends(desk: Desk) -> None
         assert SESSION_MS / 1000 - 1.0 < took_s < 3 * SESSION_MS / 1000
 
 
-@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+@pytest.mark.parametrize("client", WITH_FRANZ_GO)
 def test_static_member_restarts_without_a_rebalance(desk: Desk, client: str) -> None:
     check_static_restart(desk, client, "range")
 
 
-@pytest.mark.parametrize("client", COOPERATIVE_CLIENTS)
+@pytest.mark.parametrize("client", RETURNING_CLIENTS)
 def test_cooperative_static_member_restarts_without_a_rebalance(desk: Desk, client: str) -> None:
     check_static_restart(desk, client, "cooperative-sticky")
 
@@ -147,7 +154,7 @@ def check_cooperative(desk: Desk, client: str) -> None:
     assert "lost" not in old.kinds()
 
 
-@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+@pytest.mark.parametrize("client", WITH_FRANZ_GO)
 def test_eager_rebalance_revokes_everything(desk: Desk, client: str) -> None:
     topic, group = desk.topic("eager"), desk.name("eager")
     partitions = [(topic, number) for number in range(5)]
@@ -160,7 +167,7 @@ def test_eager_rebalance_revokes_everything(desk: Desk, client: str) -> None:
     assert [event for event in old.events[seen:] if event.kind == "assigned"][-1].partitions == old.owned
 
 
-@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+@pytest.mark.parametrize("client", WITH_FRANZ_GO)
 def test_changed_subscription_rebalances(desk: Desk, client: str) -> None:
     first, second, group = desk.topic("sub", 2), desk.topic("sub", 3), desk.name("sub")
     one = [(first, number) for number in range(2)]
@@ -168,29 +175,13 @@ def test_changed_subscription_rebalances(desk: Desk, client: str) -> None:
     members = [desk.member(client, group, first) for _ in range(2)]
     desk.wait_stable(group, members, one)
     for member in members:
-        assert isinstance(member, ThreadMember)
-        subscribe_to(member, [first, second])
+        assert isinstance(member, Steered)
+        member.subscribe_to([first, second])
     view = desk.wait_stable(group, members, both)
     assert view.sizes() == [3, 2]
 
 
-def subscribe_to(member: ThreadMember, topics: list[str]) -> None:
-    """Change the subscription and keep the listener."""
-
-    def change(client: Any) -> None:
-        if member.config.client == "confluent":
-            client.subscribe(
-                topics,
-                on_assign=lambda _, parts: member.on_assigned((p.topic, p.partition) for p in parts),
-                on_revoke=lambda _, parts: member.on_revoked((p.topic, p.partition) for p in parts),
-            )
-        else:
-            client.subscribe(topics=topics, listener=member.listener)
-
-    member.do(change)
-
-
-@pytest.mark.parametrize("client", PYTHON_CLIENTS)
+@pytest.mark.parametrize("client", WITH_FRANZ_GO)
 def test_added_partitions_are_handed_out(desk: Desk, client: str) -> None:
     topic, group = desk.topic("grow", 2), desk.name("grow")
     members = [desk.member(client, group, topic, metadata_max_age_ms=500) for _ in range(2)]
@@ -217,3 +208,25 @@ def test_member_that_polls_too_rarely_leaves_and_comes_back(desk: Desk, client: 
         handled.set()
     stuck.result(30)
     desk.wait_stable(group, [quick, slow], partitions)
+
+
+@pytest.mark.usefixtures("franz_go")
+def test_franz_go_member_that_holds_up_a_rebalance_is_put_out_and_comes_back(desk: Desk) -> None:
+    """franz-go knows no max.poll.interval: it heartbeats on, until a rebalance takes longer than it may."""
+    topic, group = desk.topic("stuck", 2), desk.name("stuck")
+    partitions = desk.produce(topic, per_partition=1, partitions=2)
+    settings = {"session_timeout_ms": 6_000, "max_poll_interval_ms": 2_500}
+    stuck = desk.member("franz-go", group, topic, "stuck", **settings)
+    assert isinstance(stuck, FranzGoMember)
+    desk.wait_stable(group, [stuck], partitions)
+    stuck.hold()
+    desk.produce(topic, per_partition=1, partitions=2)
+    stuck.wait_event("held")
+    began, seen = time.monotonic(), len(stuck.events)
+    quick = desk.member("franz-go", group, topic, "quick", **settings)
+    quick.wait_owns(2)
+    assert time.monotonic() - began > 2.4
+    assert stuck.events[seen:] == []
+    stuck.release()
+    desk.wait_stable(group, [quick, stuck], partitions)
+    assert stuck.events[seen].kind in {"revoked", "lost"}

@@ -1,18 +1,16 @@
 """The jars of Apache Kafka, its broker and its tools, copied once per user by Maven.
 
-`pom.xml` beside this file names the versions. The copy lies in the user's cache directory under a name that
-holds Kafka's version and a digest of the pom, appears there in one rename, and is made by one process at a
-time.
+`pom.xml` beside this file names the versions. The copy's name holds Kafka's version and a digest of the pom.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
+
+from tests.cache import made_once
 
 KAFKA_VERSION = "4.1.0"
 
@@ -40,17 +38,8 @@ def java() -> str:
 def jars() -> Path:
     """The directory with every jar that broker and tools need; fetched through Maven the first time."""
     java()
-    cache_root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rota-tests"
     digest = hashlib.sha256(_POM.read_bytes()).hexdigest()[:8]
-    target = cache_root / f"kafka-{KAFKA_VERSION}-{digest}"
-    if target.is_dir():
-        return target
-    cache_root.mkdir(parents=True, exist_ok=True)
-    with (cache_root / f"{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.is_dir():
-            _fetch(target)
-    return target
+    return made_once(f"kafka-{KAFKA_VERSION}-{digest}", _fetch)
 
 
 def class_path() -> str:
@@ -58,23 +47,20 @@ def class_path() -> str:
     return f"{jars()}/*"
 
 
-def _fetch(target: Path) -> None:
+def _fetch(directory: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaMissingError("no `mvn` found: install Maven, which fetches Apache Kafka's jars")
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.part-") as scratch:
-        part = Path(scratch) / "jars"
-        command = [maven, "-q", "-B", "-f", str(_POM), _COPY, "-DincludeScope=runtime"]
-        done = subprocess.run(
-            [*command, f"-DoutputDirectory={part}"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
+    command = [maven, "-q", "-B", "-f", str(_POM), _COPY, "-DincludeScope=runtime"]
+    done = subprocess.run(
+        [*command, f"-DoutputDirectory={directory}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    if done.returncode != 0 or not (directory / f"kafka-clients-{KAFKA_VERSION}.jar").exists():
+        raise KafkaMissingError(
+            f"Maven could not fetch Apache Kafka {KAFKA_VERSION}:\n{done.stdout[-2000:]}{done.stderr}"
         )
-        if done.returncode != 0 or not (part / f"kafka-clients-{KAFKA_VERSION}.jar").exists():
-            raise KafkaMissingError(
-                f"Maven could not fetch Apache Kafka {KAFKA_VERSION}:\n{done.stdout[-2000:]}{done.stderr}"
-            )
-        part.rename(target)
