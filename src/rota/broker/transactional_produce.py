@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rota.model import ErrorCode, KafkaError
+from rota.model import ErrorCode
 from rota.wire.records import read_header
 
 if TYPE_CHECKING:
@@ -28,24 +28,22 @@ def admit(
     transactional_id: str,
     records: memoryview,
     version: int,
-) -> None:
-    """Raise ``KafkaError`` unless the batch may be appended; what else is wrong with it the log finds out."""
+) -> ErrorCode:
+    """Whether the batch may be appended; what else may be wrong with it the log finds out."""
     header = read_header(records)
     if partition_log.has_open_transaction(header.producer_id, header.producer_epoch):
-        return
+        return ErrorCode.NONE
     adds = version >= _ADDING_VERSION
     if not adds and not broker.settings.bool("transaction.partition.verification.enable"):
-        return
+        return ErrorCode.NONE
     code = broker.transactions.admit(
         transactional_id, header.producer_id, header.producer_epoch, tp, add=adds
     )
-    if code == ErrorCode.NONE:
-        return
     if code == ErrorCode.PRODUCER_FENCED:
-        code = ErrorCode.INVALID_PRODUCER_EPOCH
-    elif code == ErrorCode.TRANSACTION_ABORTABLE and version < _ABORTABLE_VERSION:
-        code = ErrorCode.INVALID_TXN_STATE
-    elif code == ErrorCode.CONCURRENT_TRANSACTIONS and not adds:
+        return ErrorCode.INVALID_PRODUCER_EPOCH
+    if code == ErrorCode.TRANSACTION_ABORTABLE and version < _ABORTABLE_VERSION:
+        return ErrorCode.INVALID_TXN_STATE
+    if code == ErrorCode.CONCURRENT_TRANSACTIONS and not adds:
         # An older producer tries again when it hears this.
-        code = ErrorCode.NOT_ENOUGH_REPLICAS
-    raise KafkaError(code, f"{tp} is not part of an open transaction of {transactional_id!r}")
+        return ErrorCode.NOT_ENOUGH_REPLICAS
+    return code

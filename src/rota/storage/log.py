@@ -39,10 +39,11 @@ class AppendInfo(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """Whole batches, unread: ``size`` bytes in ``chunks``."""
+    """Whole batches, unread: ``size`` bytes in ``chunks``. They end before ``end_offset``."""
 
     chunks: list[FileRegion | memoryview]
     size: int
+    end_offset: int
 
 
 class Unflushed(NamedTuple):
@@ -296,19 +297,27 @@ class Log:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         limit = self.log_end_offset if up_to is None else up_to
         if offset >= limit:
-            return Slice([], 0)
+            return Slice([], 0, offset)
         for index in range(bisect_right(self.bases, offset) - 1, len(self.segments)):
             segment = self.segments[index]
             start = segment.find(offset)
             stop = segment.find(limit) if limit < segment.next_offset else segment.size
             if start < stop:
-                return self._slice(segment, start, stop, max_bytes, min_one_batch=min_one_batch)
+                end_offset = min(limit, segment.next_offset)
+                return self._slice(segment, start, stop, end_offset, max_bytes, min_one_batch=min_one_batch)
             if limit < segment.next_offset:
                 break
-        return Slice([], 0)
+        return Slice([], 0, offset)
 
     def _slice(
-        self, segment: Segment, start: int, stop: int, max_bytes: int, *, min_one_batch: bool
+        self,
+        segment: Segment,
+        start: int,
+        stop: int,
+        end_offset: int,
+        max_bytes: int,
+        *,
+        min_one_batch: bool,
     ) -> Slice:
         end = stop
         if stop - start > max_bytes:
@@ -320,12 +329,13 @@ class Log:
                 following = next(segment.scan(end, end + 1 if end < segment.size else end), None)
                 if following is not None:
                     segment.remember(following[1].base_offset, end)
+                    end_offset = min(end_offset, following[1].base_offset)
         if end <= start:
-            return Slice([], 0)
+            return Slice([], 0, end_offset)
         chunks = segment.region(start, end - start)
         if segment is not self.segments[-1]:
             self._keep_few_open(segment)
-        return Slice(chunks, end - start)
+        return Slice(chunks, end - start, end_offset)
 
     def _keep_few_open(self, segment: Segment) -> None:
         """Closed segments that were read stay open, the last few of them: file descriptors are scarce."""

@@ -217,6 +217,7 @@ def _read(
     stable = log.last_stable_offset
     chunks: list[object] = []
     size = 0
+    read_to = wanted.fetch_offset
     try:
         if not log.log_start_offset <= wanted.fetch_offset <= log.log_end_offset:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
@@ -224,7 +225,7 @@ def _read(
         end = stable if committed_only else log.log_end_offset
         if wanted.fetch_offset < end and (limit > 0 or first):
             piece = log.read(wanted.fetch_offset, limit, min_one_batch=first, up_to=end)
-            chunks, size = list(piece.chunks), piece.size
+            chunks, size, read_to = list(piece.chunks), piece.size, piece.end_offset
     except KafkaError as error:
         return _failure(wanted, error.code), 0
     except OSError:
@@ -233,7 +234,7 @@ def _read(
     if committed_only:
         aborted = [
             AbortedTransaction(producer_id=producer_id, first_offset=first_offset)
-            for producer_id, first_offset in log.aborted_transactions(wanted.fetch_offset, stable)
+            for producer_id, first_offset in log.aborted_transactions(wanted.fetch_offset, read_to)
         ]
     data = PartitionData(
         partition_index=wanted.partition,

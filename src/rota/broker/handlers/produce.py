@@ -46,6 +46,10 @@ _REFUSED_BY_LOG = {
 }
 
 
+class _NotInTransactionError(KafkaError):
+    """The transaction coordinator has refused a batch, not the log."""
+
+
 def handle(broker: Broker, message: ProduceRequest, request: Request) -> ProduceResponse | NoAnswer:
     response = ProduceResponse()
     failed = False
@@ -76,7 +80,7 @@ def handle(broker: Broker, message: ProduceRequest, request: Request) -> Produce
                         index=index,
                         error_code=error.code,
                         base_offset=-1,
-                        log_start_offset=_start_told(broker, topic, index, partition.records, error.code),
+                        log_start_offset=_start_told(broker, topic, index, partition.records, error),
                         error_message=error.message,
                     )
                 )
@@ -102,10 +106,12 @@ def _is_one_batch(records: memoryview) -> bool:
 
 
 def _start_told(
-    broker: Broker, topic: Topic | None, index: int, records: memoryview | None, code: int
+    broker: Broker, topic: Topic | None, index: int, records: memoryview | None, error: KafkaError
 ) -> int:
     """Where the log starts, which Kafka tells if the log itself refused the batch for its place or time."""
-    if topic is None or code not in _REFUSED_BY_LOG or records is None or not _is_one_batch(records):
+    if isinstance(error, _NotInTransactionError) or error.code not in _REFUSED_BY_LOG:
+        return -1
+    if topic is None or records is None or not _is_one_batch(records):
         return -1
     partition_log = broker.topics.find_log(topic.name, index)
     return -1 if partition_log is None else partition_log.log_start_offset
@@ -124,7 +130,10 @@ def _append(
 
         if not transactional_id:
             raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-        admit(broker, partition_log, tp, transactional_id, records, version)
+        code = admit(broker, partition_log, tp, transactional_id, records, version)
+        if code != ErrorCode.NONE:
+            text = f"{tp} is not part of an open transaction of {transactional_id!r}"
+            raise _NotInTransactionError(code, text)
     try:
         return broker.append(partition_log, records)
     except OSError as error:

@@ -49,7 +49,7 @@ def list_transactions(
         )
         for each in transactions.values()
         if (not request.producer_id_filters or each.producer_id in request.producer_id_filters)
-        and (not states or each.state in states)
+        and (not request.state_filters or each.state in states)
         and (request.duration_filter < 0 or now_ms - each.start_ms > request.duration_filter)
         and (pattern is None or pattern.fullmatch(each.transactional_id))
     ]

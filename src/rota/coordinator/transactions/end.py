@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.coordinator.transactions.outcome import NO_EPOCH, NO_PRODUCER, Transaction
+from rota.coordinator.transactions.outcome import NO_PRODUCER, Transaction
 from rota.coordinator.transactions.states import TransactionState
 from rota.coordinator.transactions.step import MAX_EPOCH
 from rota.model import ErrorCode, KafkaError
@@ -126,7 +126,8 @@ def _prepare(
 
 def fence(step: Step, found: Transaction, last_epochs: dict[str, int]) -> None:
     """Abort an open transaction with an epoch that no producer has: the one that began it is fenced."""
-    last_epochs[found.transactional_id] = NO_EPOCH
+    # Its producer may still go on with what it had: it gets the new epoch, unless a newcomer was faster (KIP-588).
+    last_epochs[found.transactional_id] = found.producer_epoch
     prepared = step.become(
         found,
         found._replace(

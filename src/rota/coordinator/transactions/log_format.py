@@ -1,4 +1,4 @@
-"""The bytes of the records in ``__transaction_state``, as Apache Kafka has them: keys of kind 0, values in version 1."""
+"""The bytes of the records in ``__transaction_state``, as Apache Kafka has them: keys of kind 0, values version 1."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from rota.wire.messages.add_partitions_to_txn import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from rota.coordinator.outcome import TopicView
     from rota.coordinator.transactions.outcome import Transaction
@@ -62,19 +62,17 @@ def handle_add_partitions(
 
 def _handle_one(
     step: Step, topics: TopicView, wanted: AddPartitionsToTxnTransaction, version: int
-) -> Mapping[TopicPartition, ErrorCode]:
-    partitions = {
-        TopicPartition(topic.name, index): None for topic in wanted.topics for index in topic.partitions
-    }
+) -> list[tuple[TopicPartition, ErrorCode]]:
+    """Each partition as often as it is named, with its code."""
+    partitions = [TopicPartition(topic.name, index) for topic in wanted.topics for index in topic.partitions]
     missing = {tp for tp in partitions if not 0 <= tp.partition < (topics.partitions(tp.topic) or 0)}
     if missing:
-        return {
-            tp: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if tp in missing else ErrorCode.OPERATION_NOT_ATTEMPTED
-            for tp in partitions
-        }
+        unknown, untouched = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.OPERATION_NOT_ATTEMPTED
+        return [(tp, unknown if tp in missing else untouched) for tp in partitions]
     producer = wanted.transactional_id, wanted.producer_id, wanted.producer_epoch
     if wanted.verify_only:
-        return verify_partitions(step, *producer, partitions)
+        codes = verify_partitions(step, *producer, partitions)
+        return [(tp, codes[tp]) for tp in partitions]
     code = ErrorCode.NONE
     try:
         add_partitions(step, *producer, partitions, new_epochs=version >= BATCHED_VERSION)
@@ -82,7 +80,7 @@ def _handle_one(
         code = error.code
         if code == ErrorCode.PRODUCER_FENCED and version < _FENCED_VERSION:
             code = ErrorCode.INVALID_PRODUCER_EPOCH
-    return dict.fromkeys(partitions, code)
+    return [(tp, code) for tp in partitions]
 
 
 def add_partitions(
@@ -142,9 +140,9 @@ def _of_epoch(step: Step, transactional_id: str, producer_id: int, producer_epoc
     return found
 
 
-def _by_topic(codes: Mapping[TopicPartition, ErrorCode]) -> list[AddPartitionsToTxnTopicResult]:
+def _by_topic(codes: Iterable[tuple[TopicPartition, ErrorCode]]) -> list[AddPartitionsToTxnTopicResult]:
     topics: dict[str, AddPartitionsToTxnTopicResult] = {}
-    for (topic, partition), code in codes.items():
+    for (topic, partition), code in codes:
         answer = topics.setdefault(topic, AddPartitionsToTxnTopicResult(name=topic))
         answer.results_by_partition.append(
             AddPartitionsToTxnPartitionResult(partition_index=partition, partition_error_code=code)
