@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.storage.batches import SMALL, batch, read_all, values
 
+from rota.plain import replace
 from rota.storage import Log, LogConfig
 from rota.storage.segment import file_name
 from rota.wire.records import check_batch, end_marker, iter_batches
