@@ -130,3 +130,14 @@ def test_a_refused_login_says_so(broker: "BrokerUnderTest") -> None:
         Cluster(broker.bootstrap_servers, properties).topics()
     assert broker.bootstrap_servers in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_the_first_question_about_groups_is_answered(
+    own_broker: "BrokerUnderTest", new_name: NewName
+) -> None:
+    """Apache Kafka makes __consumer_offsets only now, which can take longer than librdkafka looks for a coordinator."""
+    cluster = Cluster(own_broker.bootstrap_servers)
+    group = new_name("nobody")
+    assert not cluster.describe_groups([group])[group].exists
+    assert cluster.committed_offsets(group) == {}
+    cluster.close()

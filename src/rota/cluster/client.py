@@ -46,6 +46,7 @@ REFUSED_GRACE_S = 1.5
 """How long a refused connection is tried again: a broker that is just starting gets this much time."""
 
 COORDINATOR_GRACE_S = 15.0
+FIRST_ATTEMPT_S = 2.0
 SEE_AGAIN_S = 0.05
 
 _ADDRESS = re.compile(r"(\w+://)?(\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+)(:\d{1,5})?")
@@ -60,6 +61,7 @@ _NO_COORDINATOR_YET = frozenset(
         ClientError.COORDINATOR_LOAD_IN_PROGRESS,
         ClientError.COORDINATOR_NOT_AVAILABLE,
         ClientError.NOT_COORDINATOR,
+        Local.TIMED_OUT,
     }
 )
 
@@ -214,22 +216,26 @@ class Cluster:
         """State and members of each group; one that does not exist has ``exists`` false.
 
         A cluster that just started, or is asked about groups for the first time, needs a moment to find their
-        coordinators; it gets it.
+        coordinators; it gets it. librdkafka gives up that search after three tries and says nothing until the
+        request times out, so it is asked several times, with more patience each time.
         """
         if not groups:
             return {}
         order = sorted(set(groups))
         deadline = time.monotonic() + COORDINATOR_GRACE_S
+        attempt_s = FIRST_ATTEMPT_S
         while True:
-            futures = self.admin.describe_consumer_groups(order, request_timeout=self.timeout_s)
+            futures = self.admin.describe_consumer_groups(order, request_timeout=attempt_s)
             try:
                 return {
                     group: convert.group_description(self._wait(futures[group], f"describe group {group}"))
                     for group in order
                 }
             except ClusterError as error:
-                if error.code not in _NO_COORDINATOR_YET or time.monotonic() > deadline:
+                left = deadline - time.monotonic()
+                if error.code not in _NO_COORDINATOR_YET or left <= 0:
                     raise
+            attempt_s = max(SEE_AGAIN_S, min(attempt_s * 2, self.timeout_s, left))
             time.sleep(SEE_AGAIN_S)
 
     def committed_offsets(self, group: str) -> dict[TopicPartition, CommittedOffset]:
