@@ -3,7 +3,8 @@
 Version notes: v3 flexible, and the client names its software (KIP-511); v4 lists features whose minimum is 0. A
 version that is not known is answered in version 0 with error 35 and this API's own range.
 
-No feature is finalized here: clients find out what a broker can do from the list of APIs.
+Two features are finalized, as in a new cluster of Kafka 4.1: ``transaction.version`` 2, by which Java's producer and
+franz-go give up AddPartitionsToTxn (KIP-890), and ``group.version`` 1. The others speak of what one node has not.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ from typing import TYPE_CHECKING
 
 from rota.model import ErrorCode
 from rota.wire.apis import APIS
-from rota.wire.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
+from rota.wire.messages.api_versions import (
+    ApiVersion,
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FinalizedFeatureKey,
+    SupportedFeatureKey,
+)
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
@@ -24,6 +31,8 @@ __all__ = ["handle", "refuse_version"]
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 _PRODUCE = 0
 _OWN_KEY = 18
+_FEATURES = {"group.version": 1, "transaction.version": 2}
+_FEATURES_VERSION, _ZERO_VERSION = 3, 4
 
 
 def handle(_broker: Broker, message: ApiVersionsRequest, request: Request) -> ApiVersionsResponse:
@@ -32,7 +41,19 @@ def handle(_broker: Broker, message: ApiVersionsRequest, request: Request) -> Ap
             if not _SOFTWARE.fullmatch(text):
                 return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
         request.connection.state["software"] = (message.client_software_name, message.client_software_version)
-    return ApiVersionsResponse(api_keys=_served())
+    response = ApiVersionsResponse(api_keys=_served())
+    if request.version >= _FEATURES_VERSION:
+        response.finalized_features_epoch = 0
+        response.finalized_features = [
+            FinalizedFeatureKey(name=name, min_version_level=level, max_version_level=level)
+            for name, level in _FEATURES.items()
+        ]
+    if request.version >= _ZERO_VERSION:  # before that, features that begin with 0 are not told
+        response.supported_features = [
+            SupportedFeatureKey(name=name, min_version=0, max_version=level)
+            for name, level in _FEATURES.items()
+        ]
+    return response
 
 
 def refuse_version(_broker: Broker, _message: None, _request: Request) -> ApiVersionsResponse:
