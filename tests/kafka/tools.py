@@ -18,8 +18,6 @@ MAINS = {
     "kafka-dump-log": "kafka.tools.DumpLogSegments",
     "kafka-verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
     "kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
-    "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
-    "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
     "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
     "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     "kafka-client-metrics": "org.apache.kafka.tools.ClientMetricsCommand",
