@@ -5,30 +5,13 @@ They are replaced as a whole, so that a reader finds the old file or the new one
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rota.model import RotaError, TopicPartition
+from rota.storage.files import replace_file
 
-__all__ = ["read_lines", "read_offsets", "replace_file", "write_lines", "write_offsets"]
-
-
-def replace_file(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write a file by way of a temporary one; with ``sync`` it is on the disk afterwards."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
-    if sync:
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+__all__ = ["read_lines", "read_offsets", "write_lines", "write_offsets"]
 
 
 def read_lines(path: Path, width: int) -> list[list[str]]:

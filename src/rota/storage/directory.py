@@ -20,8 +20,9 @@ from typing import Final
 
 from rota.ids import random_uuid
 from rota.model import RotaError, TopicPartition
-from rota.storage.checkpoints import read_offsets, replace_file, write_offsets
+from rota.storage.checkpoints import read_offsets, write_offsets
 from rota.storage.config import LogConfig
+from rota.storage.files import remove_tree, replace_file, write_file
 from rota.storage.log import Log
 from rota.storage.metadata import MetadataStore, id_text, new_id
 from rota.storage.stores import OpenFiles
@@ -88,7 +89,7 @@ class LogDirectory:
         self._check_properties(node_id)
         for each in self.path.iterdir():
             if _DELETED.fullmatch(each.name) and each.is_dir():
-                _remove_tree(each)
+                remove_tree(each)
 
     def _check_properties(self, node_id: int) -> None:
         assert self.path is not None
@@ -174,13 +175,9 @@ class LogDirectory:
             logger.warning("%s belongs to a topic that is no more, and is removed", where)
             stray = where.with_name(f"{where.name[:200]}.{random_uuid().hex()}-stray")
             where.rename(stray)
-            _remove_tree(stray)
+            remove_tree(stray)
             where.mkdir()
-        descriptor = os.open(identity, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
+        write_file(identity, text.encode())
         return False
 
     def _directory(self, tp: TopicPartition) -> Path | None:
@@ -206,7 +203,7 @@ class LogDirectory:
         gone = where.with_name(f"{where.name[:200]}.{random_uuid().hex()}-delete")
         where.rename(gone)
         log.abandon()
-        _remove_tree(gone)
+        remove_tree(gone)
 
     # --- compaction -----------------------------------------------------------------------------------------
 
@@ -296,9 +293,3 @@ def _raise_file_limit() -> int:
     if soft == resource.RLIM_INFINITY:
         return _MOST_OPEN_FILES
     return min(max(soft // 2, _FEWEST_OPEN_FILES), _MOST_OPEN_FILES)
-
-
-def _remove_tree(path: Path) -> None:
-    import shutil  # seldom needed, and it loads every archive format there is
-
-    shutil.rmtree(path, ignore_errors=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rota.ids import random_uuid
 from rota.model import RotaError
 from rota.plain import Plain
-from rota.storage.checkpoints import replace_file
+from rota.storage.files import replace_file
 
 __all__ = ["MetadataStore", "StoredTopic", "id_text", "new_id"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from rota.storage.checkpoints import replace_file
+from rota.storage.files import replace_file
 from rota.storage.producers import AbortedTransaction, BatchMetadata, ProducerState, sequence_after
 from rota.wire.crc import crc32c
 

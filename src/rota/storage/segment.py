@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rota.model import ErrorCode, KafkaError
+from rota.storage.files import replace_file
 from rota.storage.indexes import OffsetIndex, TimeIndex
 from rota.storage.stores import FileRegion, FileStore, MemoryStore, OpenFiles, Store
 from rota.wire import WireError
@@ -332,10 +333,7 @@ class Segment:
             return
         self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
         for suffix, data in ((".index", self._index.to_bytes()), (".timeindex", self._times.to_bytes())):
-            path = self.path(suffix + ending)
-            temporary = path.with_name(path.name + ".tmp")
-            temporary.write_bytes(data)
-            temporary.replace(path)
+            replace_file(self.path(suffix + ending), data, sync=False)
 
     def adopt(self, store: Store) -> None:
         """Go on in another store, which holds the same bytes."""

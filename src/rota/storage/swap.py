@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rota.storage.files import sync_directory
 from rota.storage.producers import AbortedTransaction
 from rota.storage.segment import Segment, file_name
 from rota.storage.stores import FileStore
@@ -105,15 +106,6 @@ def _tidy(directory: Path, names: Sequence[str]) -> None:
     sync_directory(directory)
     for name in names:
         (directory / name).unlink(missing_ok=True)
-
-
-def sync_directory(directory: Path) -> None:
-    """Bring the names in a directory to the disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def discard(copy: Segment) -> None:
