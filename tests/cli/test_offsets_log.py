@@ -189,7 +189,9 @@ def test_a_groups_life_line_by_line(cli: Command, topic: str, new_name: NewName)
     assert all(row is not None and row[2] == group for row in rows)
     said = [(row[3], row[4]) for row in rows if row is not None]
     commits = [text for kind, text in said if kind == "commit"]
-    assert sum(int(text.rsplit(" ", 1)[1]) for text in commits) == 3
+    # A slow machine commits some partitions twice: the last one counts.
+    latest = {text.split(" ")[0]: int(text.rsplit(" ", 1)[1]) for text in commits}
+    assert sum(latest.values()) == 3
     assert all(text.startswith(f"{topic}-") for text in commits)
     assert any(f"has {topic} " in text and "generation 1, range, led by" in text for _, text in said)
     assert said[-1] == ("group", "generation 2, no members")
