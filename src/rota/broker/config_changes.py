@@ -21,6 +21,8 @@ BROKER_LOGGER_RESOURCE: Final = 8
 CLIENT_METRICS_RESOURCE: Final = 16
 GROUP_RESOURCE: Final = 32
 
+_LIMITED_GROUP_CONFIGS: Final = ("consumer.heartbeat.interval.ms", "consumer.session.timeout.ms")
+
 _SET, _DELETE, _APPEND, _SUBTRACT = 0, 1, 2, 3
 
 
@@ -40,6 +42,8 @@ class _Target(Plain):
     known: Mapping[str, ConfigDef]
     keep: Callable[[dict[str, str]], None]
     check: Callable[[str, ConfigDef], None] | None = None
+    limits: Mapping[str, tuple[int, int]] = {}
+    """The least and the greatest value that the broker's own configs leave to this resource's."""
 
 
 def change(
@@ -102,9 +106,18 @@ def _target(broker: Broker, resource_type: int, name: str) -> _Target:
                 metadata.group_configs(name),
                 GROUP,
                 lambda new: metadata.put_group_configs(name, new),
+                limits={each: _group_limits(broker, each) for each in _LIMITED_GROUP_CONFIGS},
             )
         case _:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"resource type {resource_type} has no configs here")
+
+
+def _group_limits(broker: Broker, name: str) -> tuple[int, int]:
+    kind = name.removeprefix("consumer.")
+    return (
+        broker.settings.int(f"group.consumer.min.{kind}"),
+        broker.settings.int(f"group.consumer.max.{kind}"),
+    )
 
 
 def _node(broker: Broker, name: str) -> int | None:
@@ -173,3 +186,10 @@ def _check(target: _Target, configs: Mapping[str, str], changed: set[str]) -> No
             target.known[name].parse(configs[name])
         except RotaError as error:
             raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from error
+        least, greatest = target.limits.get(name, (None, None))
+        if least is not None and greatest is not None and not least <= int(configs[name]) <= greatest:
+            raise KafkaError(
+                ErrorCode.INVALID_CONFIG,
+                f"config {name} of {configs[name]}: this broker allows {least} to {greatest} (group.consumer.min.…,"
+                " group.consumer.max.…)",
+            )

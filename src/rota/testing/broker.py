@@ -32,8 +32,14 @@ _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 10.0
 MOST_EVENTS = 100_000
 
-TEST_CONFIGS: Mapping[str, str] = {"group.initial.rebalance.delay.ms": "0"}
-"""What differs from Apache Kafka's defaults unless a test says otherwise: no three seconds' wait for more members."""
+TEST_CONFIGS: Mapping[str, str] = {
+    "group.initial.rebalance.delay.ms": "0",
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.consumer.heartbeat.interval.ms": "300",
+}
+"""What differs from Apache Kafka's defaults unless a test says otherwise: no three seconds' wait for more members,
+and members of consumer groups (KIP-848) send a heartbeat, and so learn of a rebalance, every 0.3 seconds, not every 5.
+"""
 
 
 class Broker:
@@ -41,7 +47,8 @@ class Broker:
 
     ``mode`` "thread" starts quickest and can be steered (``expire_session``, ``force_rebalance``,
     ``advance_clock``) and asked for its ``events``; "process" can be killed (``kill``) and shares no interpreter
-    lock with the test. ``configs`` are Kafka's broker configs; by default ``group.initial.rebalance.delay.ms`` is 0.
+    lock with the test. ``configs`` are Kafka's broker configs; by default ``group.initial.rebalance.delay.ms`` is 0 and
+    ``group.consumer.heartbeat.interval.ms`` 300.
     ``prompt_heartbeats`` lets members hear of a rebalance at once; False is Kafka's timing, at their next heartbeat.
     ``restart`` starts again on the same port and data.
     """
