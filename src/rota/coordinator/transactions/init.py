@@ -91,7 +91,9 @@ def _next(
     """The producer id and epoch to give out."""
     epoch = found.producer_epoch
     name = found.transactional_id
-    if epoch >= MAX_EPOCH and expected_epoch in {None, epoch}:
+    if expected_epoch not in {None, epoch, last_epochs.get(name, NO_EPOCH)}:
+        raise KafkaError(ErrorCode.PRODUCER_FENCED)
+    if epoch > MAX_EPOCH or (epoch == MAX_EPOCH and expected_epoch in {None, epoch}):
         last_epochs[name] = NO_EPOCH if expected_epoch is None else epoch
         return step.new_producer_id(), 0
     if expected_epoch is None:
@@ -100,6 +102,4 @@ def _next(
     if expected_epoch == epoch:
         last_epochs[name] = epoch
         return found.producer_id, epoch + 1
-    if expected_epoch == last_epochs.get(name, NO_EPOCH):
-        return found.producer_id, epoch
-    raise KafkaError(ErrorCode.PRODUCER_FENCED)
+    return found.producer_id, epoch
