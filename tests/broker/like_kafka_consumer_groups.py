@@ -22,6 +22,12 @@ from rota.wire.messages.consumer_group_heartbeat import (
 from rota.wire.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
 from rota.wire.messages.describe_groups import DescribeGroupsResponse
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from rota.wire.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from rota.wire.messages.join_group import JoinGroupResponse
 from rota.wire.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse, MemberIdentity
 from rota.wire.messages.list_groups import ListGroupsRequest, ListGroupsResponse
@@ -403,6 +409,22 @@ def say_until_assigned(talk: Talk, request: ConsumerGroupHeartbeatRequest) -> No
         assert answer.error_code == ErrorCode.NONE
 
 
+def consumer_group_configs(talk: Talk) -> None:
+    """A group may have a session timeout and a heartbeat interval of its own, within the broker's limits."""
+    for name, value in (
+        ("consumer.session.timeout.ms", "1000"),
+        ("consumer.session.timeout.ms", "60001"),
+        ("consumer.session.timeout.ms", "50000"),
+        ("consumer.heartbeat.interval.ms", "4999"),
+        ("consumer.heartbeat.interval.ms", "15001"),
+        ("consumer.heartbeat.interval.ms", "6000"),
+    ):
+        change = AlterableConfig(name=name, config_operation=0, value=value)
+        resource = AlterConfigsResource(resource_type=32, resource_name=talk.name, configs=[change])
+        request = IncrementalAlterConfigsRequest(resources=[resource])
+        talk.ask_in_all(request, IncrementalAlterConfigsResponse)
+
+
 CASES: tuple[Callable[[Talk], None], ...] = (
     consumer_heartbeat_checks,
     consumer_one_member,
@@ -416,4 +438,5 @@ CASES: tuple[Callable[[Talk], None], ...] = (
     consumer_leaves_by_classic_request,
     consumer_group_was_classic,
     consumer_regexes,
+    consumer_group_configs,
 )
