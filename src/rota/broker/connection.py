@@ -105,7 +105,8 @@ class Connection:
                 used = self._serve_frames(shared, count)
                 if used < count and not self._closed:
                     self._keep(shared[used:count])
-                self._flush()
+                if self._out:
+                    self._flush()
         except BlockingIOError:
             return
         except OSError as error:
@@ -209,9 +210,10 @@ class Connection:
     # --- out ------------------------------------------------------------------------------------------------
 
     def _queue(self, request: Request, response: Message) -> None:
-        chunks = request.route.frame(request.version, request.correlation_id, response)
-        self._out.extend(chunks)
-        self._out_bytes += sum(map(len, chunks))
+        out = self._out
+        for chunk in request.route.frame(request.version, request.correlation_id, response):
+            out.append(chunk)
+            self._out_bytes += len(chunk)
 
     def reply_later(self, request: Request, response: Message) -> None:
         """Send the answer to a parked request, then go on with what the client sent meanwhile."""
@@ -268,7 +270,13 @@ class Connection:
         try:
             while out:
                 first = out[0]
-                if isinstance(first, FileRegion):
+                if type(first) is bytes and len(out) == 1:  # most answers
+                    sent = self._sock.send(first)
+                    if sent == len(first):
+                        out.clear()
+                        self._out_bytes = 0
+                        return
+                elif isinstance(first, FileRegion):
                     sent = os.sendfile(self.fd, first.fileno(), first.offset, len(first))
                     if not sent:
                         raise OSError(errno.EIO, "a log file is shorter than its index says")

@@ -92,6 +92,8 @@ class Route:
         """The client id, and where the body starts. The fixed part, 8 bytes, has been read already."""
         client_id, position = read_client_id(frame, 8)
         if self._flexible_request:
+            if position < len(frame) and not frame[position]:  # no tags, as ever
+                return client_id, position + 1
             position = skip_tags(frame, position)
         return client_id, position
 

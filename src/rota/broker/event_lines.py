@@ -6,6 +6,7 @@ from rota.timeline.events import (
     Event,
     MemberJoined,
     MemberLeft,
+    OffsetCommitted,
     RebalanceCompleted,
     RebalanceStarted,
 )
@@ -20,6 +21,8 @@ def event_line(event: Event) -> str | None:
 
     What clients call themselves is theirs to choose: control characters are shown, not obeyed.
     """
+    if isinstance(event, OffsetCommitted):
+        return None  # by far the most frequent
     line = _words(event)
     if line is None or line.isprintable():
         return line

@@ -25,6 +25,8 @@ from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from rota.wire.records import BatchHeader, build_batch, iter_batches, iter_records, read_end_marker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rota.broker.broker import Broker
     from rota.wire.schema import Message
 
@@ -64,11 +66,11 @@ class Groups:
         outcome = self.coordinator.handle(
             message,
             Context(
-                token=token,
-                version=request.version,
-                client_id=request.client_id,
-                client_host=request.client_host,
-                now_ms=self._broker.clock.now_ms(),
+                token,
+                request.version,
+                request.client_id,
+                request.connection.client_host,
+                self._broker.clock.now_ms(),
             ),
         )
         replies = outcome.replies
@@ -177,17 +179,8 @@ class Groups:
         except KafkaError as error:
             log.error("cannot create %s: %s", OFFSETS_TOPIC, error)
             return list(records), code
-        by_partition: dict[int, list[LogRecord]] = {}
-        count = self._broker.topics.count(OFFSETS_TOPIC)
-        for record in records:
-            by_partition.setdefault(partition_for(record.group, count), []).append(record)
         failed: list[LogRecord] = []
-        pieces = [
-            (partition, its_records[start : start + _MAX_BATCH_RECORDS])
-            for partition, its_records in by_partition.items()
-            for start in range(0, len(its_records), _MAX_BATCH_RECORDS)
-        ]
-        for partition, its_records in pieces:
+        for partition, its_records in _pieces(records, self._broker.topics.count(OFFSETS_TOPIC)):
             batch = build_batch([(*encode_record(record), now_ms, []) for record in its_records])
             tp = TopicPartition(OFFSETS_TOPIC, partition)
             try:
@@ -271,6 +264,20 @@ class Groups:
     def topic_changed(self, topic: str) -> None:
         """Partitions were added: the rebalance that a leader begins next has this as its reason."""
         self.carry_out(self.coordinator.topic_changed(topic, self._broker.clock.now_ms()))
+
+
+def _pieces(records: Sequence[LogRecord], count: int) -> list[tuple[int, Sequence[LogRecord]]]:
+    """What becomes a batch each, and its partition: records of one partition, and not too many."""
+    if len(records) == 1:
+        return [(partition_for(records[0].group, count), records)]
+    by_partition: dict[int, list[LogRecord]] = {}
+    for record in records:
+        by_partition.setdefault(partition_for(record.group, count), []).append(record)
+    return [
+        (partition, its_records[start : start + _MAX_BATCH_RECORDS])
+        for partition, its_records in by_partition.items()
+        for start in range(0, len(its_records), _MAX_BATCH_RECORDS)
+    ]
 
 
 def group_config(broker: Broker) -> GroupConfig:

@@ -8,6 +8,7 @@ kinds of state.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rota.coordinator import offsets as offset_handlers
@@ -357,6 +358,7 @@ def _answer(context: Context, response: Message) -> Outcome:
     return Outcome(replies=(Reply(context.token, response),))
 
 
+@lru_cache(maxsize=4096)  # asked for at every commit
 def partition_for(group_id: str, partitions: int = DEFAULT_PARTITIONS) -> int:
     """The partition of ``__consumer_offsets`` that a group's records are in: Java's hash of its name."""
     code = 0

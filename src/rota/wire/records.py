@@ -53,6 +53,7 @@ _MARKER_VALUE = struct.Struct(">hi")
 # Where things lie in a batch, and how many bytes come before what batch_length counts.
 _EPOCH_AT, _MAGIC_AT, _CRC_AT, _ATTRIBUTES_AT, _MAX_TIMESTAMP_AT = 12, 16, 17, 21, 35
 _LENGTH_PREFIX = 12
+_ONE_BYTE = 64  # numbers below it are one byte as varints
 # A record's length, its attributes, two deltas, the lengths of key and value, the number of headers.
 _SMALLEST_RECORD = 7
 _CODEC_MASK, _APPEND_TIME, _TRANSACTIONAL, _CONTROL, _DELETE_HORIZON = 0x07, 0x08, 0x10, 0x20, 0x40
@@ -338,21 +339,25 @@ def build_batch(
 
     The checksum is set; at least one record is needed.
     """
-    entries: list[tuple[int, bytes | None, bytes | None, int, Headers]] = []
-    for each in records:
-        if isinstance(each, Record):
-            entries.append((each.offset - base_offset, each.key, each.value, each.timestamp, each.headers))
-        else:
-            entries.append((len(entries), *each))
-    assert entries, "a batch has at least one record"
-    base_timestamp = entries[0][3]
-    body = bytearray()
-    for delta, key, value, timestamp, headers in entries:
-        _write_record(body, delta, timestamp - base_timestamp, key, value, headers)
-    payload: Buffer = body if compression == "none" else compress(compression, body)
-    attributes = CODEC_IDS[compression] | _TRANSACTIONAL * transactional | _CONTROL * control
     out = bytearray(HEADER_SIZE)
-    out += payload
+    count = base_timestamp = max_timestamp = last_delta = 0
+    for each in records:
+        if each.__class__ is Record:
+            offset, timestamp, key, value, headers = each
+            last_delta = offset - base_offset
+        else:
+            key, value, timestamp, headers = each  # type: ignore[misc]
+            last_delta = count
+        if not count:
+            base_timestamp = max_timestamp = timestamp
+        elif timestamp > max_timestamp:
+            max_timestamp = timestamp
+        _write_record(out, last_delta, timestamp - base_timestamp, key, value, headers)
+        count += 1
+    assert count, "a batch has at least one record"
+    attributes = CODEC_IDS[compression] | _TRANSACTIONAL * transactional | _CONTROL * control
+    if compression != "none":
+        out[HEADER_SIZE:] = compress(compression, out[HEADER_SIZE:])
     _HEADER.pack_into(
         out,
         0,
@@ -362,13 +367,13 @@ def build_batch(
         2,
         0,
         attributes,
-        entries[-1][0],
+        last_delta,
         base_timestamp,
-        max(entry[3] for entry in entries),
+        max_timestamp,
         producer_id,
         producer_epoch,
         base_sequence,
-        len(entries),
+        count,
     )
     with memoryview(out) as view:
         _CRC.pack_into(out, _CRC_AT, crc32c(view[_ATTRIBUTES_AT:]))
@@ -384,14 +389,21 @@ def _write_record(
     headers: Headers,
 ) -> None:
     record = bytearray(1)
-    _write_varint(record, timestamp_delta)
-    _write_varint(record, offset_delta)
+    if 0 <= timestamp_delta < _ONE_BYTE and 0 <= offset_delta < _ONE_BYTE:
+        record.append(timestamp_delta << 1)
+        record.append(offset_delta << 1)
+    else:
+        _write_varint(record, timestamp_delta)
+        _write_varint(record, offset_delta)
     _write_bytes(record, key)
     _write_bytes(record, value)
-    _write_varint(record, len(headers))
-    for name, header_value in headers:
-        _write_bytes(record, name.encode())
-        _write_bytes(record, header_value)
+    if headers:
+        _write_varint(record, len(headers))
+        for name, header_value in headers:
+            _write_bytes(record, name.encode())
+            _write_bytes(record, header_value)
+    else:
+        record.append(0)
     _write_varint(out, len(record))
     out += record
 
@@ -407,9 +419,13 @@ def _write_varint(out: bytearray, number: int) -> None:
 def _write_bytes(out: bytearray, data: bytes | None) -> None:
     if data is None:
         out.append(1)  # -1
+        return
+    length = len(data)
+    if length < _ONE_BYTE:
+        out.append(length << 1)
     else:
-        _write_varint(out, len(data))
-        out += data
+        _write_varint(out, length)
+    out += data
 
 
 # --- transaction markers ------------------------------------------------------------------------------------
