@@ -58,6 +58,6 @@ def _delete(broker: Broker, result: DeletableTopicResult) -> None:
     if not broker.settings.bool("delete.topic.enable"):
         raise KafkaError(ErrorCode.TOPIC_DELETION_DISABLED, "delete.topic.enable is false")
     if topic.is_internal:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{topic.name} keeps the groups and cannot be deleted")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{topic.name} is the broker's own and cannot be deleted")
     result.name, result.topic_id = topic.name, topic.id
     broker.delete_topic(topic.name)

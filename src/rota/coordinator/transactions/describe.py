@@ -6,7 +6,6 @@ transactional id (KIP-1152), which must match the whole of it.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from rota.coordinator.transactions.states import NAMES
@@ -22,6 +21,7 @@ from rota.wire.messages.list_transactions import TransactionState as ListedTrans
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rota.coordinator.re2 import Pattern
     from rota.coordinator.transactions.outcome import Transaction
     from rota.wire.messages.describe_transactions import DescribeTransactionsRequest
     from rota.wire.messages.list_transactions import ListTransactionsRequest
@@ -37,10 +37,14 @@ def list_transactions(
     """Those that pass every filter."""
     unknown = [name for name in request.state_filters if name not in _BY_NAME]
     states = {_BY_NAME[name] for name in request.state_filters if name in _BY_NAME}
-    try:
-        pattern = re.compile(request.transactional_id_pattern) if request.transactional_id_pattern else None
-    except (re.error, RecursionError, OverflowError):
-        return ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION)
+    pattern: Pattern | None = None
+    if request.transactional_id_pattern:
+        from rota.coordinator.re2 import PatternError, compile_pattern
+
+        try:
+            pattern = compile_pattern(request.transactional_id_pattern)
+        except PatternError:
+            return ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION)
     found = [
         ListedTransaction(
             transactional_id=each.transactional_id,
@@ -51,7 +55,7 @@ def list_transactions(
         if (not request.producer_id_filters or each.producer_id in request.producer_id_filters)
         and (not request.state_filters or each.state in states)
         and (request.duration_filter < 0 or now_ms - each.start_ms > request.duration_filter)
-        and (pattern is None or pattern.fullmatch(each.transactional_id))
+        and (pattern is None or pattern.matches(each.transactional_id))
     ]
     return ListTransactionsResponse(unknown_state_filters=unknown, transaction_states=found)
 
