@@ -1,6 +1,7 @@
 # make lab    a consumer-group lab on this machine (needs only Python 3.11 or later)
 # make test   all tests; those on real Apache Kafka need Java and Maven, those with franz-go Go 1.26: skipped without
 # make check  lint, format, types, import order
+# make conformance  what can be seen of a broker from outside, on Rota's and on Apache Kafka, test by test
 # make bench  cold start and footprint beside Apache Kafka
 # Every target sets up .venv first, once.
 
@@ -17,10 +18,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
 
-.PHONY: help lab test check bench clean
+.PHONY: help lab test check conformance bench clean
 
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 lab: $(STAMPS)/lab
 	@$(BIN)/rota lab
@@ -37,6 +38,11 @@ check: $(STAMPS)/check
 		echo "gofmt, go vet"; unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .); \
 		test -z "$$unformatted" || { echo "gofmt would change tests/go: $$unformatted" >&2; exit 1; }; \
 		go vet ./...; fi
+
+# Without Java, Maven or Go this fails: half a comparison is none. ARGS='--json FILE' writes the table to a file.
+conformance: $(STAMPS)/test
+	CI=true $(BIN)/python -m pytest -p tests.conformance.report -q -r fE \
+		tests/clients tests/broker tests/cli tests/conformance $(ARGS)
 
 bench: $(STAMPS)/test
 	$(BIN)/python -m bench $(ARGS)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
+from tests.conformance import test_differences
 
 from rota.cli.root import root
 from rota.testing import Broker
@@ -58,3 +60,19 @@ def test_its_links_lead_somewhere() -> None:
     here = Path(__file__).parents[1]
     for target in re.findall(r"\]\(([^)#:]+)\)", _README):
         assert (here / target).exists(), target
+
+
+def test_its_differences_from_kafka_are_those_that_tests_show() -> None:
+    rows = re.findall(r"^\| (?:Not there|Different on purpose) \| (.*) \|$", _README, re.MULTILINE)
+    told = [each for row in rows for each in row.split("; ")]
+    assert len(rows) == 2
+    assert sorted(told) == sorted(_shown(test_differences))
+
+
+def _shown(module: ModuleType) -> list[str]:
+    """The words of every `difference` mark on a module's tests and their parameters."""
+    marks = [mark for each in vars(module).values() for mark in getattr(each, "pytestmark", [])]
+    inside = [
+        mark for each in marks if each.name == "parametrize" for case in each.args[1] for mark in case.marks
+    ]
+    return [mark.args[0] for mark in (*marks, *inside) if mark.name == "difference"]

@@ -190,6 +190,23 @@ def describe_configs_of_the_unknown(talk: Talk) -> None:
         talk.ask_in_all(request, DescribeConfigsResponse)
 
 
+def describe_all_configs(talk: Talk) -> None:
+    """With their synonyms: of a topic, of one with settings, of the broker, of the cluster, of a group."""
+    name = talk.topic()
+    for configs in ({}, {"retention.ms": "1000", "cleanup.policy": "compact,delete", "segment.ms": "5000"}):
+        steps = [AlterableConfig(name=key, config_operation=0, value=value) for key, value in configs.items()]
+        if steps:
+            change = AlterConfigsResource(resource_type=_TOPIC, resource_name=name, configs=steps)
+            talk.ask(IncrementalAlterConfigsRequest(resources=[change]), 1, IncrementalAlterConfigsResponse)
+        for kind, resource in ((_TOPIC, name), (_BROKER, "1"), (_BROKER, ""), (_GROUP, talk.name)):
+            request = DescribeConfigsRequest(
+                resources=[DescribeConfigsResource(resource_type=kind, resource_name=resource)],
+                include_synonyms=True,
+            )
+            request.resources[0].configuration_keys = None
+            talk.ask_in_all(request, DescribeConfigsResponse)
+
+
 def change_configs_wrongly(talk: Talk) -> None:
     """Not asked: to delete a config that nobody knows, in which Kafka sees nothing wrong."""
     name = talk.topic()
@@ -249,5 +266,6 @@ CASES: tuple[Callable[[Talk], None], ...] = (
     create_partitions,
     delete_topics,
     describe_configs_of_the_unknown,
+    describe_all_configs,
     change_configs_wrongly,
 )

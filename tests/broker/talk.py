@@ -41,8 +41,14 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TEXT = "<text>"
 # What may differ between brokers; of a message for people only whether there is one is compared.
 _OWN_WORDS = {"error_message", "batch_index_error_message", "documentation"}
-# A new Kafka cluster sets this one itself, for its own replication.
-_OWN_CONFIGS = {"min.insync.replicas"}
+# How the broker was started.
+_OWN_CONFIGS = {
+    *("advertised.listeners", "broker.id", "controller.listener.names", "controller.quorum.voters"),
+    *("listener.security.protocol.map", "listeners", "log.dirs", "process.roles"),
+    *("offsets.topic.replication.factor", "share.coordinator.state.topic.min.isr"),
+    *("share.coordinator.state.topic.replication.factor", "transaction.state.log.min.isr"),
+    "transaction.state.log.replication.factor",
+}
 _SORTED_BY = ("group_id", "api_key", "name", "topic", "topic_id", "index", "partition_index", "member_id")
 _OWN_VALUES = {"cluster_id", "port", "log_append_time_ms", "session_id"}
 
@@ -147,7 +153,14 @@ class Talk:
             lambda: [self.client.call(hello, 4, HeartbeatResponse).error_code != ErrorCode.UNKNOWN_MEMBER_ID]
         )
 
-    def member(self, group: str, *, instance: str | None = None, protocol: str = "range") -> str:
+    def member(
+        self,
+        group: str,
+        *,
+        instance: str | None = None,
+        protocol: str = "range",
+        assignment: bytes = b"mine",
+    ) -> str:
         """The only member of a new, stable group in generation 1; its id."""
         request = join(group, instance=instance, protocol=protocol)
         joined = self.client.call(request, 9, JoinGroupResponse)
@@ -163,7 +176,7 @@ class Talk:
                 group_instance_id=instance,
                 protocol_type="consumer",
                 protocol_name=protocol,
-                assignments=[SyncGroupRequestAssignment(member_id=joined.member_id, assignment=b"mine")],
+                assignments=[SyncGroupRequestAssignment(member_id=joined.member_id, assignment=assignment)],
             ),
             5,
             SyncGroupResponse,

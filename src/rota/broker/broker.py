@@ -29,6 +29,7 @@ __all__ = ["Broker"]
 
 log = logging.getLogger(__name__)
 
+_MIN_ISR = "min.insync.replicas"
 _PRODUCER_ID_BLOCK = (
     1000  # ids reserved by one write of the metadata store, as Kafka's controller hands them out
 )
@@ -169,9 +170,18 @@ class Broker:
         for topic in self.topics:
             self.topics.refresh(topic)
 
+    def dynamic_configs(self, node: int | None) -> dict[str, str]:
+        """This broker's dynamic settings, or with ``node`` None the cluster-wide ones.
+
+        A cluster of Kafka 4.1 always has a cluster-wide ``min.insync.replicas`` (KIP-966), and so has this one.
+        """
+        configs = self.directory.metadata.broker_overrides(node)
+        if node is None and _MIN_ISR not in configs:
+            configs[_MIN_ISR] = self.settings.static.get(_MIN_ISR, "1")
+        return configs
+
     def _load_dynamic(self) -> None:
-        metadata = self.directory.metadata
-        self.settings.set_dynamic(metadata.broker_overrides(None), metadata.broker_overrides(self.node_id))
+        self.settings.set_dynamic(self.dynamic_configs(None), self.dynamic_configs(self.node_id))
 
     # --- life -----------------------------------------------------------------------------------------------
 

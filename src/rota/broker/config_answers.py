@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Final
 
 from rota.broker.configs import BROKER, GROUP, TOPIC, TYPE_CODES, ConfigDef, Value
@@ -13,7 +14,14 @@ from rota.plain import Plain
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
 
-__all__ = ["ConfigEntry", "broker_entries", "group_entries", "topic_entries", "value_text"]
+__all__ = [
+    "ConfigEntry",
+    "broker_entries",
+    "cluster_entries",
+    "group_entries",
+    "topic_entries",
+    "value_text",
+]
 
 # ConfigSource of DescribeConfigs.
 TOPIC_SET: Final = 1
@@ -44,7 +52,7 @@ def value_text(value: Value) -> str | None:
         return "true" if value else "false"
     if isinstance(value, list):
         return ",".join(value)
-    return str(value)
+    return str(value).replace("e+", "E") if isinstance(value, float) else str(value)
 
 
 def topic_entries(broker: Broker, configs: Mapping[str, str]) -> Iterator[ConfigEntry]:
@@ -52,15 +60,24 @@ def topic_entries(broker: Broker, configs: Mapping[str, str]) -> Iterator[Config
     for name, definition in TOPIC.items():
         if definition.is_internal and name not in configs:
             continue
-        chain: list[tuple[str, str | None, int]] = []
+        chain = _inherited(broker, definition.synonyms)
         if name in configs:
-            chain.append((name, configs[name], TOPIC_SET))
-        inherited = broker_value(name, broker.settings)
-        if inherited is not None:
-            chain.append((inherited[0], value_text(inherited[1]), broker.settings.source(inherited[0])))
-        fallback = definition.synonyms[0] if definition.synonyms else name
-        chain.append((fallback, value_text(definition.default), DEFAULT))
-        yield _entry(definition, chain)
+            chain.insert(0, (name, configs[name], TOPIC_SET))
+            value: str | None = configs[name]
+        else:
+            inherited = broker_value(name, broker.settings)
+            value = value_text(definition.default if inherited is None else inherited[1])
+        yield _entry(definition, value, chain)
+
+
+def _inherited(broker: Broker, synonyms: Sequence[str]) -> list[tuple[str, str | None, int]]:
+    """What a topic config falls back to, as Kafka lists it: by source, and nothing before the first synonym's own.
+
+    So of ``log.retention.hours`` alone, which decides ``retention.ms``, nothing is said.
+    """
+    found = [(name, text, source) for name in synonyms for text, source in broker.settings.chain(name)]
+    found = sorted((each for each in found if each[1] is not None), key=lambda each: each[2])
+    return list(dropwhile(lambda each: each[0] != synonyms[0], found))
 
 
 def broker_entries(broker: Broker) -> Iterator[ConfigEntry]:
@@ -70,7 +87,13 @@ def broker_entries(broker: Broker) -> Iterator[ConfigEntry]:
         if definition.is_internal and not settings.is_set(name):
             continue
         chain = [(name, text, source) for text, source in settings.chain(name)]
-        yield _entry(definition, chain, read_only=not definition.is_dynamic)
+        yield _entry(definition, chain[0][1], chain, read_only=not definition.is_dynamic)
+
+
+def cluster_entries(broker: Broker) -> Iterator[ConfigEntry]:
+    """The broker configs that are set for the whole cluster."""
+    for name, value in broker.dynamic_configs(None).items():
+        yield _entry(BROKER[name], value, [(name, value, CLUSTER_SET)])
 
 
 def group_entries(configs: Mapping[str, str]) -> Iterator[ConfigEntry]:
@@ -80,26 +103,30 @@ def group_entries(configs: Mapping[str, str]) -> Iterator[ConfigEntry]:
         if name in configs:
             chain.append((name, configs[name], GROUP_SET))
         chain.append((name, value_text(definition.default), DEFAULT))
-        yield _entry(definition, chain)
+        yield _entry(definition, chain[0][1], chain)
 
 
 def _entry(
-    definition: ConfigDef, chain: list[tuple[str, str | None, int]], *, read_only: bool = False
+    definition: ConfigDef,
+    value: str | None,
+    chain: list[tuple[str, str | None, int]],
+    *,
+    read_only: bool = False,
 ) -> ConfigEntry:
+    known = [each for each in chain if each[1] is not None]
     if definition.is_sensitive:
-        chain = [(name, None, source) for name, _, source in chain]
-    _, value, source = chain[0]
+        value, known = None, [(name, None, source) for name, _, source in known]
     try:
         # As Kafka prints it: "TRUE" was accepted, "true" is shown.
-        shown = value if value is None or definition.is_sensitive else value_text(definition.parse(value))
+        shown = value if value is None else value_text(definition.parse(value))
     except RotaError:
         shown = value
     return ConfigEntry(
         definition.name,
         shown,
-        source,
+        known[0][2] if known else DEFAULT,
         TYPE_CODES[definition.type],
         read_only=read_only,
         is_sensitive=definition.is_sensitive,
-        synonyms=tuple(each for each in chain if each[1] is not None or definition.is_sensitive),
+        synonyms=tuple(known),
     )

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rota.broker.config_answers import ConfigEntry, broker_entries, group_entries, topic_entries
+from rota.broker.config_answers import (
+    ConfigEntry,
+    broker_entries,
+    cluster_entries,
+    group_entries,
+    topic_entries,
+)
 from rota.broker.config_changes import BROKER_RESOURCE, GROUP_RESOURCE, TOPIC_RESOURCE
 from rota.broker.topics import check_topic_name
 from rota.model import ErrorCode, KafkaError
@@ -61,7 +67,7 @@ def _entries(broker: Broker, resource_type: int, name: str) -> Iterable[ConfigEn
         return topic_entries(broker, topic.configs)
     if resource_type == BROKER_RESOURCE:
         if not name:
-            return [entry for entry in broker_entries(broker) if entry.source == 3]
+            return cluster_entries(broker)
         if name != str(broker.node_id):
             raise KafkaError(
                 ErrorCode.INVALID_REQUEST, f"there is no broker {name}; this one is {broker.node_id}"
