@@ -38,6 +38,11 @@ _MAX_BATCH_RECORDS: Final = 1000
 _MEMORY_SEGMENT_BYTES: Final = 1024 * 1024
 _LEAST_SEGMENT_BYTES: Final = 1024 * 1024
 
+_ASSIGNOR_CLASSES: Final = {
+    "org.apache.kafka.coordinator.group.assignor.UniformAssignor": "uniform",
+    "org.apache.kafka.coordinator.group.assignor.RangeAssignor": "range",
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -291,7 +296,19 @@ def group_config(broker: Broker) -> GroupConfig:
         consumer_session_timeout_ms=settings.int("group.consumer.session.timeout.ms"),
         consumer_heartbeat_interval_ms=settings.int("group.consumer.heartbeat.interval.ms"),
         consumer_max_size=settings.int("group.consumer.max.size"),
-        consumer_assignors=tuple(settings.text("group.consumer.assignors").split(",")),
+        consumer_assignors=_assignors(settings.text("group.consumer.assignors")),
         offset_metadata_max_bytes=settings.int("offset.metadata.max.bytes"),
         offsets_retention_ms=settings.int("offsets.retention.minutes") * 60_000,
     )
+
+
+def _assignors(text: str) -> tuple[str, ...]:
+    """By name, or by the class in Apache Kafka; what else there may be on a Java class path is left out."""
+    names = []
+    for given in filter(None, map(str.strip, text.split(","))):
+        name = _ASSIGNOR_CLASSES.get(given, given)
+        if name in _ASSIGNOR_CLASSES.values():
+            names.append(name)
+        else:
+            log.error("group.consumer.assignors: there is no assignor %s here", given)
+    return tuple(names) or tuple(_ASSIGNOR_CLASSES.values())

@@ -7,7 +7,8 @@ through it.
 The parts: ``states`` (the table of transitions), ``group`` and ``members`` (the data), ``rebalance`` (the
 barrier), one file per request (``join``, ``sync``, ``heartbeat``, ``leave``, ``offsets``, ``fetch_offsets``,
 ``describe``), ``records`` and ``log_format`` (what is written down), ``failures`` (when it could not be),
-``reasons`` (why a rebalance happened, for people), ``coordinator`` (the way in) and ``assignors``.
+``reasons`` (why a rebalance happened, for people), ``coordinator`` (the way in) and ``assignors``. Groups of
+KIP-848 are in ``consumer_groups``, the regular expressions that their members subscribe by in ``re2``.
 """
 
 from __future__ import annotations
