@@ -2,7 +2,7 @@
 # make test   all tests; those on real Apache Kafka need Java and Maven, those with franz-go Go 1.26: skipped without
 # make check  lint, format, types, import order
 # make conformance  what can be seen of a broker from outside, on Rota's and on Apache Kafka, test by test
-# make bench  cold start and footprint beside Apache Kafka
+# make bench  Rota's broker beside Apache Kafka, figure by figure (20 minutes; ARGS=--quick for a first look)
 # Every target sets up .venv first, once.
 
 SHELL := /bin/bash
