@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import confluent_kafka
 import pytest
 from confluent_kafka import KafkaException, TopicPartition
+from tests.brokers import BrokerUnderTest, new_broker
 from tests.clients.desk import Desk
 from tests.kafka.tools import offline_tool
+
+from rota.coordinator.transactions import Transaction
+from rota.coordinator.transactions.log_format import decode_record
+from rota.wire.records import iter_batches, iter_records
 
 TIMEOUT_S = 30.0
 COMMITTED, UNCOMMITTED = "read_committed", "read_uncommitted"
@@ -270,6 +278,76 @@ def test_an_operator_finds_and_aborts_what_hangs(desk: Desk) -> None:
     assert state["CurrentTransactionStartOffset"] == "None"
     assert read(desk, topic) == []
     writer.abort_transaction(TIMEOUT_S)
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def test_the_transaction_log(own_broker: BrokerUnderTest) -> None:
+    """Both brokers write down the same, record for record; Kafka's own tool reads it."""
+    with Desk(own_broker) as desk:
+        topic = desk.topic("log", partitions=1)
+        writer = producer(desk, "log")
+        for commit in (True, False):
+            writer.begin_transaction()
+            writer.produce(topic, b"x")
+            writer.flush(TIMEOUT_S)
+            (writer.commit_transaction if commit else writer.abort_transaction)(TIMEOUT_S)
+        producer(desk, "log")
+        del writer
+        deadline = time.monotonic() + TIMEOUT_S
+        while len(found := _records_of(own_broker.data_dir, "log")) < 8:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+    first_id = found[0].producer_id
+    seen = [
+        (each.state.name, each.producer_id - first_id, each.producer_epoch, len(each.partitions))
+        for each in found
+    ]
+    assert seen == [
+        ("EMPTY", 0, 0, 0),
+        ("ONGOING", 0, 0, 1),
+        ("PREPARE_COMMIT", 0, 0, 1),
+        ("COMPLETE_COMMIT", 0, 0, 0),
+        ("ONGOING", 0, 0, 1),
+        ("PREPARE_ABORT", 0, 0, 1),
+        ("COMPLETE_ABORT", 0, 0, 0),
+        ("EMPTY", 0, 1, 0),
+    ]
+    assert {(each.previous_producer_id, each.next_producer_id) for each in found} == {(-1, -1)}
+    assert [each.start_ms > 0 for each in found] == [False, *[True] * 6, False]
+
+
+@pytest.mark.usefixtures("kafka_jars")
+def test_kafkas_tool_reads_the_transaction_log(tmp_path: Path) -> None:
+    with new_broker("rota", data_dir=tmp_path / "broker") as broker, Desk(broker) as desk:
+        topic = desk.topic("log", partitions=1)
+        writer = producer(desk, "log")
+        writer.begin_transaction()
+        writer.produce(topic, b"x")
+        writer.commit_transaction(TIMEOUT_S)
+        (path,) = [path for path in _logs(broker.data_dir) if path.stat().st_size]
+        said = offline_tool("kafka-dump-log", "--transaction-log-decoder", "--files", path)
+    states = re.findall(r'"transactionalId":"log".*"transactionStatus":(\d)', said)
+    assert states == ["0", "1", "2", "4"]
+
+
+def _logs(data_dir: Path) -> list[Path]:
+    return sorted(data_dir.glob("**/__transaction_state-*/*.log"))
+
+
+def _records_of(data_dir: Path, name: str) -> list[Transaction]:
+    """What was recorded of a transactional id, from the broker's files."""
+    found = []
+    for path in _logs(data_dir):
+        data = path.read_bytes()
+        for position, _ in iter_batches(data):
+            for record in iter_records(data, position):
+                decoded = decode_record(record.key or b"", record.value)
+                if decoded is not None and decoded.transactional_id == name:
+                    assert decoded.transaction is not None
+                    found.append(decoded.transaction)
+    return found
 
 
 def transactions(desk: Desk, *arguments: str) -> list[dict[str, str]]:

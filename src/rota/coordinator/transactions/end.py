@@ -111,7 +111,7 @@ def _prepare(
         found,
         found._replace(
             producer_epoch=epoch,
-            previous_producer_id=found.producer_id,
+            previous_producer_id=NO_PRODUCER,
             next_producer_id=next_id,
             state=_COMMITTING if committed else _ABORTING,
             partitions=found.partitions if found.state is _ONGOING else frozenset(),
@@ -132,7 +132,7 @@ def fence(step: Step, found: Transaction, last_epochs: dict[str, int]) -> None:
         found,
         found._replace(
             producer_epoch=found.producer_epoch + 1,
-            previous_producer_id=found.producer_id,
+            previous_producer_id=NO_PRODUCER,
             state=_ABORTING,
             update_ms=step.now_ms,
             client_version=_NEW_EPOCHS,
@@ -149,7 +149,7 @@ def complete(step: Step, found: Transaction) -> None:
         found._replace(
             producer_id=found.next_producer_id if has_new_id else found.producer_id,
             producer_epoch=0 if has_new_id else found.producer_epoch,
-            previous_producer_id=found.producer_id,
+            previous_producer_id=found.producer_id if has_new_id else NO_PRODUCER,
             next_producer_id=NO_PRODUCER,
             state=_COMMITTED if found.state is _COMMITTING else _ABORTED,
             partitions=frozenset(),

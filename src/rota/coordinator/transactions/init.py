@@ -55,12 +55,15 @@ def init_producer(
         fence(step, found, last_epochs)
         raise KafkaError(ErrorCode.CONCURRENT_TRANSACTIONS)
     producer_id, epoch = _next(step, found, expected[1] if expected else None, last_epochs)
+    previous_id = found.producer_id if producer_id != found.producer_id else NO_PRODUCER
+    if (producer_id, epoch) == (found.producer_id, found.producer_epoch):  # asked again
+        previous_id = found.previous_producer_id
     return step.become(
         found,
         found._replace(
             producer_id=producer_id,
             producer_epoch=epoch,
-            previous_producer_id=found.producer_id,
+            previous_producer_id=previous_id,
             next_producer_id=NO_PRODUCER,
             timeout_ms=request.transaction_timeout_ms,
             state=TransactionState.EMPTY,

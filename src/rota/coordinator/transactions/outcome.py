@@ -26,8 +26,9 @@ NO_PRODUCER = NO_EPOCH = -1
 class Transaction(NamedTuple):
     """What is recorded of a transactional id: the whole of it, each time.
 
-    ``client_version`` is 2 where the producer gets a new epoch with every transaction (KIP-890), else 0.
-    Times are epoch milliseconds; ``start_ms`` is -1 before the first partition was added.
+    ``previous_producer_id`` is the id that was used up just before, ``next_producer_id`` the one to use from the end of
+    this transaction on. ``client_version`` is 2 where the producer gets a new epoch with every transaction (KIP-890),
+    else 0. Times are epoch milliseconds; ``start_ms`` is -1 before the first partition was added.
     """
 
     transactional_id: str
