@@ -28,36 +28,35 @@ def check_request(request: ConsumerGroupHeartbeatRequest, version: int, config: 
     epoch = request.member_epoch
     message = None
     if not request.member_id and (version >= _CLIENTS_MAKE_IDS_VERSION or epoch not in _MAY_LACK_ID):
-        message = "MemberId can't be empty."
+        message = "a member needs an id"
     elif not request.group_id:
-        message = "GroupId can't be empty."
+        message = "the group has no name"
     elif request.instance_id == "":
-        message = "InstanceId can't be empty."
+        message = "an instance id must not be empty"
     elif request.rack_id == "":
-        message = "RackId can't be empty."
+        message = "a rack id must not be empty"
     elif epoch == JOIN_EPOCH:
         message = _check_join(request)
     elif epoch == STATIC_LEAVE_EPOCH and request.instance_id is None:
-        message = "InstanceId can't be null."
+        message = "only a member with an instance id leaves for a while (epoch -2)"
     elif epoch < STATIC_LEAVE_EPOCH:
-        message = "MemberEpoch is invalid."
+        message = f"no member is in epoch {epoch}"
     if message is not None:
         raise GroupError(ErrorCode.INVALID_REQUEST, message)
     if request.server_assignor is not None and request.server_assignor not in config.consumer_assignors:
         raise GroupError(
             ErrorCode.UNSUPPORTED_ASSIGNOR,
-            f"ServerAssignor {request.server_assignor} is not supported."
-            f" Supported assignors: {', '.join(config.consumer_assignors)}.",
+            f"there is no assignor {request.server_assignor} here, but {', '.join(config.consumer_assignors)}",
         )
 
 
 def _check_join(request: ConsumerGroupHeartbeatRequest) -> str | None:
     if request.rebalance_timeout_ms == -1:
-        return "RebalanceTimeoutMs must be provided in first request."
+        return "who joins says its rebalance timeout"
     if request.topic_partitions is None or request.topic_partitions:
-        return "TopicPartitions must be empty when (re-)joining."
+        return "who joins holds no partitions"
     if request.subscribed_topic_names is None and request.subscribed_topic_regex is None:
-        return "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining."
+        return "who joins says what it subscribes to, by names or by pattern"
     return None
 
 
@@ -70,7 +69,7 @@ def check_room(group: ConsumerGroup, member_id: str, max_size: int) -> None:
     if len(group.members) >= max_size and member_id not in group.members:
         raise GroupError(
             ErrorCode.GROUP_MAX_SIZE_REACHED,
-            f"The consumer group has reached its maximum capacity of {max_size} members.",
+            f"group {group.group_id} is full: {max_size} members",
         )
 
 
@@ -94,9 +93,8 @@ def check_epoch(member: ConsumerMember, epoch: int, owned: Assigned | None) -> N
         return
     raise GroupError(
         ErrorCode.FENCED_MEMBER_EPOCH,
-        f"The consumer group member has a {'greater' if is_ahead else 'smaller'} member epoch ({epoch}) than the one"
-        f" known by the group coordinator ({member.member_epoch})."
-        " The member must abandon all its partitions and rejoin.",
+        f"member {member.member_id} is in epoch {member.member_epoch}, not {epoch}:"
+        " let go of all partitions and join again",
     )
 
 
@@ -107,11 +105,11 @@ def check_instance(member: ConsumerMember | None, instance_id: str, member_id: s
         GroupError: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID
     """
     if member is None:
-        raise GroupError(ErrorCode.UNKNOWN_MEMBER_ID, f"Instance id {instance_id} is unknown.")
+        raise GroupError(ErrorCode.UNKNOWN_MEMBER_ID, f"no member has the instance id {instance_id}")
     if member.member_id != member_id:
         raise GroupError(
             ErrorCode.FENCED_INSTANCE_ID,
-            f"Static member {member_id} with instance id {instance_id} was fenced by member {member.member_id}.",
+            f"instance id {instance_id} now belongs to {member.member_id}, not to {member_id}",
         )
     return member
 
@@ -125,6 +123,5 @@ def check_released(member: ConsumerMember, instance_id: str, member_id: str) -> 
     if member.member_epoch != STATIC_LEAVE_EPOCH:
         raise GroupError(
             ErrorCode.UNRELEASED_INSTANCE_ID,
-            f"Static member {member_id} with instance id {instance_id} cannot join the group because the instance id"
-            f" is owned by {member.member_id} member.",
+            f"instance id {instance_id} still belongs to {member.member_id}: {member_id} cannot have it",
         )

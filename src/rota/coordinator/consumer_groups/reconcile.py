@@ -62,8 +62,7 @@ def reconcile(
             if owned is None or owned:
                 raise GroupError(
                     ErrorCode.FENCED_MEMBER_EPOCH,
-                    "The consumer group member is in a unknown state. The member must abandon all its partitions"
-                    " and rejoin.",
+                    f"what {member.member_id} holds is not known any more: let go of all partitions and join again",
                 )
             return _next(member, target.epoch, target, owned, is_free)
 

@@ -34,7 +34,7 @@ def check_regex(regex: str) -> None:
     except PatternError as error:
         raise GroupError(
             ErrorCode.INVALID_REGULAR_EXPRESSION,
-            f"SubscribedTopicRegex `{regex}` is not a valid regular expression: {error}.",
+            f"`{regex}` is no pattern that RE2 knows: {error}",
         ) from None
 
 
