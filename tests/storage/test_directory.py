@@ -12,7 +12,7 @@ from tests.storage.batches import SMALL, batch, values
 
 from rota.model import RotaError, TopicPartition
 from rota.storage import FileRegion, LogConfig, LogDirectory, MetadataStore
-from rota.storage.checkpoints import read_lines, read_offsets
+from rota.storage.checkpoints import read_offsets
 
 TOPIC_ID = bytes(range(16))
 TP = TopicPartition("orders", 0)
@@ -137,15 +137,61 @@ def test_illegal_names_never_reach_the_disk(tmp_path: Path, name: str) -> None:
         directory.open_log(TopicPartition(name, 0), TOPIC_ID, SMALL, now_ms=1_000)
 
 
-def test_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    LogDirectory.open(tmp_path).close()
-    path = tmp_path / "recovery-point-offset-checkpoint"
-    path.write_text("0\n2\norders 0 1\n")
-    with pytest.raises(RotaError, match="recovery-point-offset-checkpoint"):
-        LogDirectory.open(tmp_path)
-    path.unlink()
-    assert read_lines(path, 3) == []
-    LogDirectory.open(tmp_path).close()
+@pytest.mark.parametrize("name", ["recovery-point-offset-checkpoint", "log-start-offset-checkpoint"])
+def test_a_damaged_checkpoint_is_named_and_done_without(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = LogDirectory.open(tmp_path)
+    log = directory.open_log(TP, TOPIC_ID, SMALL, now_ms=1_000)
+    for number in range(20):
+        log.append(batch(b"%d" % number), 1_000)
+    log.delete_records(3)
+    directory.close()
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes().replace(b"orders", b"ord\xffrs"))
+    again = LogDirectory.open(tmp_path)
+    assert str(path) in caplog.text
+    log = again.open_log(TP, TOPIC_ID, SMALL, now_ms=1_000)
+    assert log.log_end_offset == 20
+    assert values(log)[-1] == b"19"
+    again.close()
+    assert read_offsets(path).get(TP, 0) in {0, 3, 20}
+
+
+def test_a_damaged_partition_metadata_does_not_cost_the_records(tmp_path: Path) -> None:
+    directory = LogDirectory.open(tmp_path)
+    directory.open_log(TP, TOPIC_ID, SMALL, now_ms=1_000).append(batch(b"x"), 1_000)
+    directory.close()
+    identity = tmp_path / "orders-0" / "partition.metadata"
+    written = identity.read_text()
+    for damaged in ("", "version: 0\n", written.replace("topic", "topi\0")):
+        identity.write_text(damaged)
+        again = LogDirectory.open(tmp_path)
+        assert again.open_log(TP, TOPIC_ID, SMALL, now_ms=1_000).log_end_offset == 1
+        again.close()
+        assert identity.read_text() == written
+
+
+def test_checkpoints_of_a_deleted_topic_are_not_its_namesakes(tmp_path: Path) -> None:
+    """Deleted up to 15, deleted as a whole, made again: what a crash leaves of the new one begins at 0."""
+    directory = LogDirectory.open(tmp_path)
+    log = directory.open_log(TP, TOPIC_ID, SMALL, now_ms=1_000)
+    for _ in range(20):
+        log.append(batch(b"x"), 1_000)
+    log.flush()
+    log.delete_records(15)
+    directory.write_checkpoints()
+    directory.delete(TP)
+    log = directory.open_log(TP, bytes(16), SMALL, now_ms=1_000)
+    for _ in range(10):
+        log.append(batch(b"y"), 1_000)
+    crash(directory)
+    torn = next(iter(sorted((tmp_path / "orders-0").glob("*.log"))))
+    torn.write_bytes(torn.read_bytes()[:-1])
+    again = LogDirectory.open(tmp_path).open_log(TP, bytes(16), SMALL, now_ms=1_000)
+    assert again.log_start_offset == 0
+    assert 0 < again.log_end_offset < 10
+    assert set(values(again)) == {b"y"}
 
 
 def test_memory_directory() -> None:

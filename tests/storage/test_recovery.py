@@ -244,7 +244,7 @@ def test_open_files_are_few(tmp_path: Path) -> None:
     for wanted in range(1_000, 1_200, 7):
         again.offset_for_timestamp(wanted)
         again.read(wanted - 1_000, 100)
-    again.flush_closed(again.unflushed_closed())
+    again.flush_now(again.unflushed_closed())
     assert open_files() <= 6
     again.close()
     assert open_files() == 0
@@ -303,8 +303,8 @@ def test_segment_closed_while_others_are_synced_is_not_taken_for_synced(tmp_path
     point = log.bases[-1]
     while log.bases[-1] == point:
         log.append(batch(b"more"), 1_000)
-    log.flush_closed(unflushed)
+    log.flush_now(unflushed)
     assert log.recovery_point == point
-    log.flush_closed(log.unflushed_closed())
+    log.flush_now(log.unflushed_closed())
     assert log.recovery_point == log.bases[-1]
     assert log.unflushed_closed().stores == []

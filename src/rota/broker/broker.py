@@ -18,6 +18,7 @@ from rota.model import ErrorCode, KafkaError, TopicPartition
 
 if TYPE_CHECKING:
     from rota.broker.cleaner import Cleaner
+    from rota.broker.group_commit import GroupCommit
     from rota.broker.groups import Groups
     from rota.broker.loop import Loop
     from rota.broker.settings import Settings
@@ -30,6 +31,7 @@ __all__ = ["Broker"]
 log = logging.getLogger(__name__)
 
 _MIN_ISR = "min.insync.replicas"
+_NEVER = 2**63 - 1
 _PRODUCER_ID_BLOCK = (
     1000  # ids reserved by one write of the metadata store, as Kafka's controller hands them out
 )
@@ -62,6 +64,9 @@ class Broker:
         self.fetch_sessions = FetchSessions(settings.int("max.incremental.fetch.session.cache.slots"))
         self._on_event = on_event
         self._producer_ids = iter(range(0))
+        self._loop = loop
+        self._flusher = Flusher(self, loop)
+        self.syncs: GroupCommit | None = None  # of a broker with logs that ask for syncs
         self.topics = Topics(self)
         self._groups: Groups | None = None
         if OFFSETS_TOPIC in self.topics:
@@ -70,8 +75,6 @@ class Broker:
         if TRANSACTIONS_TOPIC in self.topics:
             self._open_transactions()
         self._plan_retention()
-        self._flusher = Flusher(self, loop)
-        self._loop = loop
         self._cleaner: Cleaner | None = None
         if settings.bool("log.cleaner.enable"):
             self.plan_compaction()
@@ -111,6 +114,17 @@ class Broker:
             self.groups.create_log()
         elif name == TRANSACTIONS_TOPIC:
             self.transactions.create_log()
+
+    def watch_flushes(self, partition_log: Log) -> None:
+        """A log was opened, or has other settings: if they ask for syncs, these are done in the background."""
+        config = partition_log.config
+        if partition_log.directory is None or min(config.flush_messages, config.flush_ms) == _NEVER:
+            return
+        if self.syncs is None:
+            from rota.broker.group_commit import GroupCommit
+
+            self.syncs = GroupCommit(self, self._loop)
+        self.syncs.watch(partition_log)
 
     # --- records --------------------------------------------------------------------------------------------
 
@@ -230,6 +244,8 @@ class Broker:
         """Stop the timers and close the logs; the data directory is marked as cleanly closed."""
         self.timers.close()
         self._flusher.close()
+        if self.syncs is not None:
+            self.syncs.close()
         if self._cleaner is not None:
             self._cleaner.close()
         self.directory.close()

@@ -194,7 +194,10 @@ class Connection:
             # Bytes behind the body are ignored, as Kafka does: librdkafka leaves some behind a Metadata request.
             body, _ = route.decode(frame, offset)
             request = Request(self, route, version, correlation_id, client_id)
-            result = route.handle(self.server.broker, body, request)
+            broker = self.server.broker
+            result = route.handle(broker, body, request)
+            if broker.syncs is not None and broker.syncs.is_due:
+                result = broker.syncs.hold(request, result)
             if result.__class__ is not NoAnswer:
                 self._queue(request, result)
         except WireError as error:

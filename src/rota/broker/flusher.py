@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rota.broker.broker import Broker
     from rota.broker.loop import Loop
     from rota.storage import Log
-    from rota.storage.log import Unflushed
+    from rota.storage.unsynced import Unflushed
 
 __all__ = ["Flusher"]
 
@@ -80,7 +80,7 @@ class Flusher:
 def _flush(logs: list[tuple[Log, Unflushed]]) -> None:
     for each, unflushed in logs:
         try:
-            each.flush_closed(unflushed)
+            each.flush_now(unflushed)
         except (OSError, ValueError) as error:
             # Deleted meanwhile, or a failing disk: the recovery point stays, and a restart checks more.
             log.info("a log could not be synced: %s", error)

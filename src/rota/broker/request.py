@@ -52,4 +52,8 @@ class Request:
 
     def reply(self, response: Message) -> None:
         """Answer a parked request; does nothing when its connection is gone."""
-        self.connection.reply_later(self, response)
+        syncs = self.connection.server.broker.syncs
+        if syncs is not None and syncs.is_due:
+            syncs.hold_too(self, response)
+        else:
+            self.connection.reply_later(self, response)

@@ -169,6 +169,7 @@ class Topics:
         config = self._log_config(topic)
         for partition in range(topic.partitions):
             self._logs[topic.name, partition].update_config(config)
+            self._broker.watch_flushes(self._logs[topic.name, partition])
 
     def delete(self, name: str) -> list[Log]:
         """Delete a topic and its records; the logs that are no more. Raises ``KafkaError`` if nothing was."""
@@ -201,6 +202,7 @@ class Topics:
             tp = TopicPartition(topic.name, partition)
             try:
                 self._logs[tp] = self._directory.open_log(tp, topic.id, config, now_ms=now_ms)
+                self._broker.watch_flushes(self._logs[tp])
             except OSError:
                 if self._is_ready:  # at the start, what is on the disk is not touched
                     self._drop_logs(topic, partitions)

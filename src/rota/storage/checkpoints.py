@@ -5,11 +5,15 @@ They are replaced as a whole, so that a reader finds the old file or the new one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from rota.model import RotaError, TopicPartition
 from rota.storage.files import replace_file
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 
 __all__ = ["read_lines", "read_offsets", "write_lines", "write_offsets"]
 
@@ -21,19 +25,18 @@ def read_lines(path: Path, width: int) -> list[list[str]]:
     except FileNotFoundError:
         return []
     except UnicodeDecodeError as error:
-        raise RotaError(f"{path}: not a checkpoint file; move it away to have it made again") from error
+        raise RotaError(f"{path}: not a checkpoint file") from error
     entries = [line.split() for line in lines[2:] if line.strip()]
     well_formed = (
         len(lines) >= 2
         and lines[0].strip() == "0"
         and lines[1].strip() == str(len(entries))
         and all(
-            len(entry) == width and all(word.lstrip("-").isdigit() for word in entry[-1:])
-            for entry in entries
+            len(entry) == width and all(_NUMBER.fullmatch(word) for word in entry[-2:]) for entry in entries
         )
     )
     if not well_formed:
-        raise RotaError(f"{path}: not a checkpoint file of version 0; move it away to have it made again")
+        raise RotaError(f"{path}: not a checkpoint file of version 0")
     return entries
 
 

@@ -338,7 +338,7 @@ class _Copy:
         assert isinstance(source, FileStore)
         state = source.path.stat()
         os.utime(self._store.path, ns=(state.st_atime_ns, state.st_mtime_ns))
-        self.segment.write_indexes(CLEANED)
+        self.segment.write_indexes(CLEANED, sync=True)
         if aborted:
             write_aborted(self.segment.path(".txnindex" + CLEANED), aborted)
 

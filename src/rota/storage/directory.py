@@ -22,7 +22,7 @@ from rota.ids import random_uuid
 from rota.model import RotaError, TopicPartition
 from rota.storage.checkpoints import read_offsets, write_offsets
 from rota.storage.config import LogConfig
-from rota.storage.files import remove_tree, replace_file, write_file
+from rota.storage.files import remove_tree, replace_file, sync_directory, write_file
 from rota.storage.log import Log
 from rota.storage.metadata import MetadataStore, id_text, new_id
 from rota.storage.stores import OpenFiles
@@ -38,7 +38,8 @@ _START: Final = "log-start-offset-checkpoint"
 _CLEANED: Final = "cleaner-offset-checkpoint"
 _REPLICATION: Final = "replication-offset-checkpoint"
 _LEGAL_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
-_DELETED: Final = re.compile(r".+-(delete|stray)")
+_DELETED: Final = re.compile(r".+-delete")
+_IDENTITY: Final = re.compile(r"version: 0\s+topic_id: [A-Za-z0-9_-]{22}\s*")
 
 logger = logging.getLogger(__name__)
 
@@ -83,9 +84,15 @@ class LogDirectory:
         self.open_files.limit = _raise_file_limit()
         clean = self.path / _CLEAN
         self.was_clean = clean.exists()
-        clean.unlink(missing_ok=True)
-        self._recovery_points = read_offsets(self.path / _RECOVERY)
-        self._start_offsets = read_offsets(self.path / _START)
+        if self.was_clean:
+            clean.unlink()
+            # A mark that comes back with the power would vouch for what is written from now on.
+            sync_directory(self.path)
+        points = _read_checkpoint(self.path / _RECOVERY, "every log is checked")
+        if points is None:
+            self.was_clean = False
+        self._recovery_points = points or {}
+        self._start_offsets = _read_checkpoint(self.path / _START, "deleted records may be back") or {}
         self._check_properties(node_id)
         for each in self.path.iterdir():
             if _DELETED.fullmatch(each.name) and each.is_dir():
@@ -103,9 +110,7 @@ class LogDirectory:
                 "directory.id": new_id(),
                 "cluster.id": self.metadata.cluster_id,
             }
-            replace_file(
-                path, "".join(f"{key}={value}\n" for key, value in values.items()).encode(), sync=False
-            )
+            replace_file(path, "".join(f"{key}={value}\n" for key, value in values.items()).encode())
             return
         stored = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
         if stored.get("node.id", str(node_id)) != str(node_id):
@@ -147,8 +152,7 @@ class LogDirectory:
                 recover_from = None if self.was_clean else self._recovery_points.get(tp, 0)
                 start = self._start_offsets.get(tp, 0)
             else:
-                self._recovery_points.pop(tp, None)
-                self._start_offsets.pop(tp, None)
+                self._forget_namesakes(tp)
         log = Log.open(
             where,
             config,
@@ -162,6 +166,17 @@ class LogDirectory:
         self.logs[tp] = log
         return log
 
+    def _forget_namesakes(self, tp: TopicPartition) -> None:
+        """What the checkpoints say of a topic that had this one's name must not be said of this one."""
+        assert self.path is not None
+        for name, offsets in ((_RECOVERY, self._recovery_points), (_START, self._start_offsets)):
+            if tp in offsets:
+                gone = [each for each in offsets if each.topic == tp.topic and each not in self.logs]
+                for each in gone:
+                    if each == tp or not (self.path / f"{each.topic}-{each.partition}").exists():
+                        del offsets[each]
+                write_offsets(self.path / name, offsets)
+
     def _prepare(self, where: Path, topic_id: bytes) -> bool:
         """Make a partition's directory, or check whose it is; whether it was there."""
         identity = where / "partition.metadata"
@@ -169,13 +184,16 @@ class LogDirectory:
         try:
             where.mkdir()
         except FileExistsError:
-            with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
-                if identity.read_text(encoding="utf-8").split() == text.split():
-                    return True
-            logger.warning("%s belongs to a topic that is no more, and is removed", where)
+            found = _read_identity(identity)
+            if found.split() == text.split():
+                return True
+            if not _IDENTITY.fullmatch(found):
+                logger.warning("%s is damaged: it is made again", identity)
+                write_file(identity, text.encode(), sync=True)
+                return True
             stray = where.with_name(f"{where.name[:200]}.{random_uuid().hex()}-stray")
+            logger.warning("%s belongs to a topic that is no more: it is kept as %s", where, stray.name)
             where.rename(stray)
-            remove_tree(stray)
             where.mkdir()
         write_file(identity, text.encode())
         return False
@@ -189,8 +207,6 @@ class LogDirectory:
     def delete(self, tp: TopicPartition) -> None:
         """Remove a partition and its records; what was handed out for sending stays readable."""
         log = self.logs.pop(tp)
-        self._recovery_points.pop(tp, None)
-        self._start_offsets.pop(tp, None)
         where = self._directory(tp)
         if where is None:
             self.cleaned_to.pop(tp, None)
@@ -198,7 +214,10 @@ class LogDirectory:
             return
         if self.cleaned_to.pop(tp, None) is not None:
             # Another topic of that name is not to be taken for a clean one.
-            self._write_cleaned(sync=False)
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk; it only means that missing offsets are no damage
+                self._write_cleaned(sync=False)
         # Renamed first: if we are killed half-way, the next start finds nothing that looks like a partition.
         gone = where.with_name(f"{where.name[:200]}.{random_uuid().hex()}-delete")
         where.rename(gone)
@@ -213,10 +232,8 @@ class LogDirectory:
         if self._cleaned_to is None:
             self._cleaned_to = {}
             if self.path is not None:
-                try:
-                    self._cleaned_to = read_offsets(self.path / _CLEANED)
-                except (RotaError, ValueError) as error:
-                    logger.warning("%s; compaction begins anew", error)
+                found = _read_checkpoint(self.path / _CLEANED, "compaction begins anew")
+                self._cleaned_to = found or {}
         return self._cleaned_to
 
     def note_cleaned(self, tp: TopicPartition, offset: int) -> Callable[[], None]:
@@ -248,22 +265,55 @@ class LogDirectory:
             self._start_offsets = starts
         write_offsets(self.path / _REPLICATION, ends, sync=False)
 
+    def _close_logs(self) -> bool:
+        """Close all of them, whatever happens to one; whether all are on the disk."""
+        is_clean = True
+        for log in self.logs.values():
+            try:
+                log.close()
+            except OSError as error:
+                logger.error("%s: not closed cleanly, the next start checks it: %s", log.directory, error)
+                is_clean = False
+        return is_clean
+
     def close(self) -> None:
-        """Close every log, leave the mark of a clean shutdown, and give up the lock."""
+        """Close every log, leave the mark of a clean shutdown, and give up the lock.
+
+        On a disk that is full or fails the mark is missing, and the log says so.
+        """
         if self.path is None:
             self.logs.clear()
             return
         if self._lock is None:
             return
         try:
-            for log in self.logs.values():
-                log.close()
-            self.write_checkpoints()
-            replace_file(self.path / _CLEAN, b'{"version":0,"brokerEpoch":-1}')
+            if self._close_logs():
+                self.write_checkpoints()
+                replace_file(self.path / _CLEAN, b'{"version":0,"brokerEpoch":-1}')
+        except OSError as error:
+            logger.error("%s: not closed cleanly, the next start checks the logs: %s", self.path, error)
         finally:
             self.logs.clear()
             os.close(self._lock)
             self._lock = None
+
+
+def _read_checkpoint(path: Path, without: str) -> dict[TopicPartition, int] | None:
+    """What a checkpoint says; None if it is damaged, and then it is put aside."""
+    try:
+        return read_offsets(path)
+    except RotaError as error:
+        aside = path.with_name(path.name + ".damaged")
+        logger.warning("%s: it is kept as %s, and %s", error, aside.name, without)
+        path.replace(aside)
+        return None
+
+
+def _read_identity(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("ascii", "replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _take_lock(directory: Path) -> int:

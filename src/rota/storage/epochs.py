@@ -23,10 +23,12 @@ class LeaderEpochs:
         self._is_dirty = False
 
     def load(self) -> None:
-        """Read the file, if there is one."""
+        """Read the file, if there is one. Raises ``RotaError`` if it is damaged; nothing is known then."""
         if self._path is not None:
+            self._is_dirty = True
             self.entries = [(int(epoch), int(start)) for epoch, start in read_lines(self._path, 2)]
             self.latest = self.entries[-1][0] if self.entries else -1
+            self._is_dirty = False
 
     def assign(self, epoch: int, start_offset: int) -> None:
         """Note that ``epoch``, newer than the latest, begins at ``start_offset``."""
@@ -67,8 +69,10 @@ class LeaderEpochs:
             found = known
         raise AssertionError("the latest epoch is larger")
 
-    def save(self) -> None:
-        """Write the file if anything has changed."""
-        if self._path is not None and self._is_dirty:
-            write_lines(self._path, [f"{epoch} {start}" for epoch, start in self.entries], sync=False)
-            self._is_dirty = False
+    def save(self) -> Path | None:
+        """Write the file if anything has changed; which one, for it is not synced."""
+        if self._path is None or not self._is_dirty:
+            return None
+        write_lines(self._path, [f"{epoch} {start}" for epoch, start in self.entries], sync=False)
+        self._is_dirty = False
+        return self._path

@@ -6,8 +6,8 @@ records in memory and behaves alike. On one node every record is replicated at o
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,13 +16,14 @@ from rota.storage import recovery
 from rota.storage.checks import check_batches
 from rota.storage.config import LogConfig
 from rota.storage.epochs import LeaderEpochs
-from rota.storage.producer_files import append_aborted, write_snapshot
+from rota.storage.producer_files import write_aborted, write_snapshot
 from rota.storage.producers import AbortedTransaction, Producers, ProducerState
 from rota.storage.segment import Segment, file_name
-from rota.storage.stores import FileRegion, FileStore, OpenFiles, Store
+from rota.storage.stores import FileRegion, FileStore, OpenFiles
+from rota.storage.unsynced import Unflushed, Unsynced
 from rota.wire.records import BatchHeader, read_end_marker, restamp, set_append_time
 
-__all__ = ["AppendInfo", "Log", "Slice", "Unflushed"]
+__all__ = ["AppendInfo", "Log", "Slice"]
 
 _MAX_INT32 = 2**31 - 1
 _LOAD_BYTES = 1024 * 1024
@@ -46,13 +47,6 @@ class Slice(NamedTuple):
     end_offset: int
 
 
-class Unflushed(NamedTuple):
-    """Closed segments that may not be on the disk, and the offset that the log is safe up to when they are."""
-
-    stores: list[Store]
-    end_offset: int
-
-
 class Log:
     """Append to it, read from it, and give it time to drop what is old. Made by ``Log.open``."""
 
@@ -70,6 +64,10 @@ class Log:
         self.aborted: list[AbortedTransaction] = []  # in the order of their markers
         self._open_closed: list[Segment] = []
         self._last_flush_ms = 0
+        self._unsynced = Unsynced(directory)
+        self._saved_end = -1  # the end of the log that the last segment's indexes on the disk tell of
+        self.on_flush_due: Callable[[Log], None] | None = None
+        """Called instead of ``flush`` when an append is to be on the disk; whoever is called has it done soon."""
 
     @classmethod
     def open(
@@ -93,6 +91,8 @@ class Log:
         """
         log = cls(directory, config, files)
         log._last_flush_ms = now_ms
+        if directory is not None and is_new:
+            log._unsynced.wrote(directory / "partition.metadata")
         if directory is not None and not is_new:
             recovery.load(
                 log, now_ms, recover_from, has_holes=has_holes or "compact" in config.cleanup_policy
@@ -108,6 +108,8 @@ class Log:
         if log.epochs.latest < 0:
             log.epochs.assign(0, log_start_offset)
         log.log_end_offset = log.segments[-1].next_offset
+        if recover_from is None and not is_new:
+            log._saved_end = log.log_end_offset
         log.recovery_point = (
             log.log_end_offset if recover_from is None else min(recover_from, log.log_end_offset)
         )
@@ -125,6 +127,8 @@ class Log:
         records, no transactions. A batch that repeats one of its producer's last five is not appended again.
         Raises ``KafkaError``; ``OSError`` if it could not be written, in which case nothing was.
         """
+        if self._unsynced.failure is not None:
+            raise self._unsynced.failure
         data = buf if type(buf) is memoryview else memoryview(buf)
         config = self.config
         headers = check_batches(data, config, now_ms, from_client=check)
@@ -134,6 +138,8 @@ class Log:
             if header.producer_id >= 0:
                 repeated = self._check_producer(data, position, header, from_client=check)
                 if repeated is not None:
+                    if self.log_end_offset - self.recovery_point >= config.flush_messages:
+                        self._flush_due(now_ms)  # the first answer may still wait for it
                     return repeated
             restamp(data, position, offset, leader_epoch)
             offset += header.last_offset_delta + 1
@@ -159,9 +165,20 @@ class Log:
             offset - self.recovery_point >= config.flush_messages
             or config.flush_ms <= now_ms - self._last_flush_ms
         ):
-            self.flush()
-            self._last_flush_ms = now_ms
+            self._flush_due(now_ms)
         return AppendInfo(base_offset, offset - 1, append_time, self.log_start_offset)
+
+    def _flush_due(self, now_ms: int) -> None:
+        self._last_flush_ms = now_ms
+        if self.on_flush_due is None:
+            self.flush()
+        else:
+            self.on_flush_due(self)
+
+    def is_flush_overdue(self, now_ms: int) -> bool:
+        """Whether something has waited for longer than ``flush.ms``."""
+        waits = self.recovery_point < self.log_end_offset and self._unsynced.failure is None
+        return waits and self.config.flush_ms <= now_ms - self._last_flush_ms
 
     def _check_producer(
         self, data: memoryview, position: int, header: BatchHeader, *, from_client: bool
@@ -183,13 +200,8 @@ class Log:
         position: int,
         header: BatchHeader,
         offset: int,
-        *,
-        is_indexed: bool = False,
     ) -> None:
-        """Take over a batch with a producer id that lies in the log at ``offset``; recovery calls it as well.
-
-        ``is_indexed``: if it ends a transaction, ``.txnindex`` knows.
-        """
+        """Take over a batch with a producer id that lies in the log at ``offset``; recovery calls it as well."""
         if not header.is_control:
             self.producers.appended(header, offset)
             return
@@ -197,11 +209,8 @@ class Log:
         if marker is None:
             return
         aborted = self.producers.ended(header, offset, marker)
-        if aborted is not None and not is_indexed:
+        if aborted is not None:
             self.aborted.append(aborted)
-            if self.directory is not None:
-                index = bisect_right(self.bases, offset) - 1
-                append_aborted(self.directory / file_name(self.bases[index], ".txnindex"), aborted)
 
     # --- rolling --------------------------------------------------------------------------------------------
 
@@ -236,9 +245,9 @@ class Log:
         active = self.segments[-1]
         if not active.size and active.base_offset == self.log_end_offset:
             return active
-        active.write_indexes()
+        self.write_indexes(active)
         self.save_producers()
-        self.epochs.save()
+        self._save_epochs()
         segment = self.add_segment(self.log_end_offset, now_ms)
         # Only now: if the new file cannot be made, the old segment is still the one that is appended to.
         if self.directory is not None and active.size:
@@ -256,15 +265,33 @@ class Log:
         )
         if base_offset and isinstance(segment.store, FileStore):
             segment.store.create()
+        self._unsynced.named()
         self.segments.append(segment)
         self.bases.append(base_offset)
         return segment
+
+    def write_indexes(self, segment: Segment) -> None:
+        """Write what tells of a segment: the indexes, and ``.txnindex``. A snapshot that counts on them comes after."""
+        if self.directory is None:
+            return
+        segment.write_indexes()
+        first = bisect_left(self.aborted, segment.base_offset, key=lambda each: each.last_offset)
+        last = bisect_left(self.aborted, segment.next_offset, key=lambda each: each.last_offset)
+        if first < last:
+            write_aborted(segment.path(".txnindex"), self.aborted[first:last])
+        self._unsynced.wrote(*(segment.path(suffix) for suffix in (".index", ".timeindex", ".txnindex")))
+
+    def _save_epochs(self) -> None:
+        path = self.epochs.save()
+        if path is not None:
+            self._unsynced.wrote(path)
 
     def save_producers(self) -> None:
         """Write a snapshot of the producers as they are at the log's end."""
         if self.directory is not None:
             path = self.directory / file_name(self.log_end_offset, ".snapshot")
             write_snapshot(path, self.producers.by_id.values())
+            self._unsynced.wrote(path)
             self.producers.changed = False
 
     # --- reading --------------------------------------------------------------------------------------------
@@ -487,7 +514,7 @@ class Log:
             if self.directory is not None:
                 snapshot = self.directory / file_name(segment.base_offset, ".snapshot")
                 snapshot.unlink(missing_ok=True)
-        self.epochs.save()
+        self._save_epochs()
 
     def _move_start(self, offset: int) -> None:
         self.log_start_offset = offset
@@ -504,39 +531,49 @@ class Log:
     def flush(self) -> None:
         """Bring everything to the disk."""
         if self.directory is not None and self.recovery_point < self.log_end_offset:
-            for segment in self._unflushed(self.segments):
-                segment.store.flush()
-            self.segments[-1].write_indexes()
-            self.epochs.save()
+            self.flush_now(self.unflushed())
         self.recovery_point = self.log_end_offset
 
+    def unflushed(self) -> Unflushed:
+        """What ``flush_now`` has to do, as it is now: segments are closed and dropped while it works."""
+        return self._unflushed(self.segments, self.log_end_offset)
+
     def unflushed_closed(self) -> Unflushed:
-        """What ``flush_closed`` has to do, as it is now: segments are closed and dropped while it works."""
-        return Unflushed([each.store for each in self._unflushed(self.segments[:-1])], self.bases[-1])
+        """The same of closed segments only."""
+        return self._unflushed(self.segments[:-1], self.bases[-1])
 
-    def flush_closed(self, unflushed: Unflushed) -> None:
-        """Bring closed segments to the disk. Another thread may do this: it takes long, and nothing waits for it."""
-        for store in unflushed.stores:
-            store.flush()
-        self.recovery_point = max(self.recovery_point, unflushed.end_offset)
+    def _unflushed(self, segments: Sequence[Segment], end_offset: int) -> Unflushed:
+        stores = [segment.store for segment in segments if segment.next_offset > self.recovery_point]
+        return self._unsynced.with_stores(stores, end_offset)
 
-    def _unflushed(self, segments: Sequence[Segment]) -> list[Segment]:
-        return [segment for segment in segments if segment.next_offset > self.recovery_point]
+    def flush_now(self, unflushed: Unflushed) -> None:
+        """Bring it to the disk. Another thread may do this: it takes long, and it waits for nothing of the log's.
+
+        Raises ``OSError``; the log takes no more records then, and is checked at the next start.
+        """
+        if self._unsynced.sync(unflushed):
+            self.recovery_point = max(self.recovery_point, unflushed.end_offset)
 
     def close(self, *, sync: bool = True) -> None:
         """Write what a quick start needs, and close the files."""
         if self.directory is not None:
             if sync:
                 self.flush()
-            if self.log_end_offset:
-                self.segments[-1].write_indexes()
-            has_snapshots = len(self.segments) > 1 or bool(self.producers.by_id)
-            if has_snapshots or self.producers.changed:
-                self.save_producers()
-            self.epochs.save()
+            if self._saved_end != self.log_end_offset or self.producers.changed:
+                self._save_for_the_next_start(sync=sync)
+            self._save_epochs()
+            if sync:
+                self.flush_now(self._unsynced.with_stores([], self.recovery_point))
             for segment in self.segments:
                 segment.release()
         self._open_closed.clear()
+
+    def _save_for_the_next_start(self, *, sync: bool) -> None:
+        if self.log_end_offset:
+            self.write_indexes(self.segments[-1])
+        if len(self.segments) > 1 or self.producers.by_id or self.producers.changed:
+            self.save_producers()
+        self._saved_end = self.log_end_offset if sync else -1
 
     def abandon(self) -> None:
         """Let go of the files without writing anything: their directory is being removed."""

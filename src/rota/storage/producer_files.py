@@ -16,7 +16,6 @@ from rota.storage.producers import AbortedTransaction, BatchMetadata, ProducerSt
 from rota.wire.crc import crc32c
 
 __all__ = [
-    "append_aborted",
     "decode_snapshot",
     "encode_snapshot",
     "read_aborted",
@@ -95,12 +94,6 @@ def write_snapshot(path: Path, states: Iterable[ProducerState]) -> None:
 def read_snapshot(path: Path) -> list[ProducerState] | None:
     """The producers in a snapshot; None if it is damaged."""
     return decode_snapshot(path.read_bytes())
-
-
-def append_aborted(path: Path, transaction: AbortedTransaction) -> None:
-    """Add an entry to a ``.txnindex`` file."""
-    with path.open("ab") as file:
-        file.write(_ABORTED.pack(0, *transaction))
 
 
 def write_aborted(path: Path, transactions: Iterable[AbortedTransaction]) -> None:

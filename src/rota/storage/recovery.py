@@ -15,8 +15,9 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from rota.model import KafkaError
-from rota.storage.producer_files import append_aborted, read_aborted, read_snapshot
+from rota.model import KafkaError, RotaError
+from rota.storage.files import sync_directory
+from rota.storage.producer_files import read_aborted, read_snapshot, write_snapshot
 from rota.storage.segment import Segment, file_name
 from rota.storage.stores import FileStore
 from rota.wire.records import CorruptBatchError, check_batch
@@ -51,7 +52,7 @@ def load(log: Log, now_ms: int, recover_from: int | None, *, has_holes: bool) ->
             found[match[2]].append(int(match[1]))
         elif name.endswith(".tmp"):
             (directory / name).unlink(missing_ok=True)
-    log.epochs.load()
+    knows_epochs = _load_epochs(log)
     bases = sorted(found["log"])
     for suffix in ("index", "timeindex"):
         for base in set(found[suffix]).difference(bases):
@@ -70,12 +71,18 @@ def load(log: Log, now_ms: int, recover_from: int | None, *, has_holes: bool) ->
         log.bases.append(base)
     if not bases:
         return
-    _open_segments(log, recover_from, has_holes=has_holes)
+    first_read = _open_segments(log, recover_from, has_holes=has_holes)
     log.log_end_offset = log.segments[-1].next_offset
-    _load_aborted(log, found["txnindex"])
+    if not knows_epochs:
+        _find_epochs(log)
+    start = log.log_end_offset
     if found["snapshot"] or recover_from is not None:
         # A clean shutdown of a log without producers leaves no snapshot.
-        _load_producers(log, sorted(found["snapshot"]))
+        start = _load_snapshot(log, sorted(found["snapshot"]), recover_from)
+    _load_aborted(log, found["txnindex"], start)
+    _replay_producers(log, start, takes_snapshots=recover_from is not None)
+    for segment in log.segments[first_read:-1]:
+        log.write_indexes(segment)
     log.epochs.save()
     # Files are opened again when they are needed: of thousands of partitions, few are in use.
     for segment in log.segments[:-1]:
@@ -83,8 +90,29 @@ def load(log: Log, now_ms: int, recover_from: int | None, *, has_holes: bool) ->
     log.segments[-1].store.close()
 
 
-def _open_segments(log: Log, recover_from: int | None, *, has_holes: bool) -> None:
-    """Open each segment, or read it if it may be damaged. Cuts the log at the first damage."""
+def _load_epochs(log: Log) -> bool:
+    try:
+        log.epochs.load()
+    except RotaError as error:
+        logger.warning("%s: it is damaged, and made again from the log", str(error).partition(":")[0])
+        return False
+    return True
+
+
+def _find_epochs(log: Log) -> None:
+    """Read them from the batches of all segments."""
+    log.epochs.truncate_from_end(-1)
+    for segment in log.segments:
+        for _, header in segment.scan():
+            if header.leader_epoch > log.epochs.latest:
+                log.epochs.assign(header.leader_epoch, header.base_offset)
+
+
+def _open_segments(log: Log, recover_from: int | None, *, has_holes: bool) -> int:
+    """Open each segment, or read it if it may be damaged; the number of the first that was read.
+
+    Cuts the log at the first damage.
+    """
     last = len(log.segments) - 1
     first_unsure = last
     if recover_from is not None:
@@ -97,20 +125,18 @@ def _open_segments(log: Log, recover_from: int | None, *, has_holes: bool) -> No
         except KafkaError as error:
             logger.warning("%s, though the last shutdown was clean; it is recovered", error)
         else:
-            return
+            return last + 1
     # The epochs of what is read are made again from it.
     log.epochs.truncate_from_end(log.bases[first_unsure])
     for number in range(first_unsure, last + 1):
         segment = log.segments[number]
         is_whole = _recover(log, segment, has_holes=has_holes)
-        if number < last:
-            segment.write_indexes()
-            if not has_holes and segment.next_offset != log.bases[number + 1]:
-                # It lost its end just where a batch ends.
-                is_whole = False
+        if number < last and not has_holes and segment.next_offset != log.bases[number + 1]:
+            is_whole = False  # it lost its end just where a batch ends
         if not is_whole:
             _drop_after(log, number)
             break
+    return first_unsure
 
 
 def _drop_after(log: Log, number: int) -> None:
@@ -119,6 +145,9 @@ def _drop_after(log: Log, number: int) -> None:
             "segment %d: its %d bytes come after the damage and are dropped", lost.base_offset, lost.size
         )
         lost.delete()
+    if log.segments[number + 1 :] and log.directory is not None:
+        # Should they come back, they are not to be taken for the continuation of what is appended now.
+        sync_directory(log.directory)
     del log.segments[number + 1 :], log.bases[number + 1 :]
 
 
@@ -159,38 +188,48 @@ def _recover(log: Log, segment: Segment, *, has_holes: bool) -> bool:
     return True
 
 
-def _load_aborted(log: Log, bases: list[int]) -> None:
+def _load_snapshot(log: Log, snapshots: list[int], recover_from: int | None) -> int:
+    """Take over the latest snapshot that can be believed; the offset up to which it is true.
+
+    After a crash those behind the recovery point are not: they may be true, but what else was known at the time, of
+    aborted transactions, may not be on the disk.
+    """
+    assert log.directory is not None
+    limit = log.log_end_offset if recover_from is None else min(recover_from, log.log_end_offset)
+    for offset in reversed(snapshots):
+        path = log.directory / file_name(offset, ".snapshot")
+        is_believed = log.bases[0] <= offset <= limit
+        states = read_snapshot(path) if is_believed else None
+        if states is not None:
+            log.producers.restore(states)
+            return offset
+        if is_believed:
+            logger.warning("%s is damaged: the log is read from an earlier one on", path)
+        path.unlink()
+    return log.bases[0]
+
+
+def _load_aborted(log: Log, bases: list[int], start: int) -> None:
+    """Read which transactions were aborted before ``start``; the log says which were since."""
     assert log.directory is not None
     for base in sorted(bases):
         path = log.directory / file_name(base, ".txnindex")
-        entries = read_aborted(path) if base in log.bases else []
-        kept = [each for each in entries if each.last_offset < log.log_end_offset]
-        if len(kept) < len(entries) or not kept:
+        if base in log.bases:
+            log.aborted.extend(each for each in read_aborted(path) if each.last_offset < start)
+        if base not in log.bases or base >= start:
             path.unlink()
-            for each in kept:
-                append_aborted(path, each)
-        log.aborted.extend(kept)
 
 
-def _load_producers(log: Log, snapshots: list[int]) -> None:
-    """Begin with the latest snapshot there is, and follow the log from there to its end."""
-    assert log.directory is not None
-    start = log.bases[0]
-    for offset in reversed(snapshots):
-        path = log.directory / file_name(offset, ".snapshot")
-        states = read_snapshot(path) if start <= offset <= log.log_end_offset else None
-        if states is not None:
-            log.producers.restore(states)
-            start = offset
-            break
-        path.unlink()
-    known = {each.last_offset for each in log.aborted}
+def _replay_producers(log: Log, start: int, *, takes_snapshots: bool) -> None:
+    """Follow the producers from ``start`` to the log's end, with a snapshot where a segment begins."""
     for segment in log.segments:
         if segment.next_offset <= start:
             continue
+        if takes_snapshots and segment.base_offset > start and log.directory is not None:
+            path = log.directory / file_name(segment.base_offset, ".snapshot")
+            write_snapshot(path, log.producers.by_id.values())
         for position, header in segment.scan(segment.find(start)):
             if header.producer_id < 0 or header.base_offset < start:
                 continue
-            offset = header.base_offset
             data = segment.batch_at(position) if header.is_control else b""
-            log.note_producer(data, 0, header, offset, is_indexed=offset in known)
+            log.note_producer(data, 0, header, header.base_offset)

@@ -168,7 +168,7 @@ class Segment:
         next_offset = self.next_offset
         self.rebuild_indexes()
         self.next_offset = next_offset
-        self.write_indexes()
+        self.write_indexes(sync=True)
 
     def find(self, offset: int) -> int:
         """Position of the first batch that ends at ``offset`` or later; the segment's size if there is none."""
@@ -327,13 +327,13 @@ class Segment:
         if start:
             self.first_batch_timestamp()
 
-    def write_indexes(self, ending: str = "") -> None:
+    def write_indexes(self, ending: str = "", *, sync: bool = False) -> None:
         """Write both index files whole, with the closing time entry that Kafka adds; names end in ``ending``."""
         if self.directory is None or self._index is None or self._times is None:
             return
         self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
         for suffix, data in ((".index", self._index.to_bytes()), (".timeindex", self._times.to_bytes())):
-            replace_file(self.path(suffix + ending), data, sync=False)
+            replace_file(self.path(suffix + ending), data, sync=sync)
 
     def adopt(self, store: Store) -> None:
         """Go on in another store, which holds the same bytes."""

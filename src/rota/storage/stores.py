@@ -180,7 +180,10 @@ class FileStore:
         return [FileRegion(handle, position, length)]
 
     def truncate(self, size: int) -> None:
-        os.ftruncate((self._handle or self._open()).fd, size)
+        """Cut off what is behind ``size``, for good."""
+        handle = self._handle or self._open()
+        os.ftruncate(handle.fd, size)
+        os.fdatasync(handle.fd)
         self.size = size
 
     def flush(self) -> None:
