@@ -263,6 +263,22 @@ def test_javas_producer(desk: Desk) -> None:
 
 
 @pytest.mark.usefixtures("kafka_jars")
+def test_javas_copier(desk: Desk) -> None:
+    """Kafka's own test of exactly-once: consumes, produces, and aborts every now and then."""
+    source, target, name = desk.topic("copied", 2), desk.topic("copy", 2), desk.name("copier")
+    desk.produce(source, per_partition=500, partitions=2)
+    offline_tool(
+        "kafka-transactional-message-copier",
+        *("--broker-list", desk.broker.bootstrap_servers, "--input-topic", source, "--input-partition", "0"),
+        *("--output-topic", target, "--max-messages", "1000", "--transaction-size", "30"),
+        *("--transactional-id", name, "--consumer-group", name),
+        *("--enable-random-aborts", "--group-mode", "--use-group-metadata"),
+    )
+    assert Counter(read(desk, target, (0, 1))) == Counter(read(desk, source, (0, 1)))
+    assert desk.committed(name) == {(source, 0): 500, (source, 1): 500}
+
+
+@pytest.mark.usefixtures("kafka_jars")
 def test_an_operator_finds_and_aborts_what_hangs(desk: Desk) -> None:
     topic, name = desk.topic("hangs", partitions=1), desk.name("hangs")
     writer = producer(desk, name)

@@ -92,6 +92,8 @@ class Transactions:
         if outcome.records:
             code = self._append(outcome.records)
             if code != ErrorCode.NONE:
+                if outcome.markers:
+                    self._finish_later()  # of several transactions, some may have been recorded
                 return self.coordinator.on_append_failed(outcome, code)
         for markers in outcome.markers:
             self._finish(markers)
@@ -120,9 +122,11 @@ class Transactions:
             outcome = self.coordinator.markers_written(markers.transactional_id, now_ms)
             written = self._append(outcome.records) == ErrorCode.NONE
         if not written:
-            self._broker.timers.set(
-                ("transactions", "markers"), self._broker.clock.now_ms() + _RETRY_MS, self._finish_all
-            )
+            self._finish_later()
+
+    def _finish_later(self) -> None:
+        due_ms = self._broker.clock.now_ms() + _RETRY_MS
+        self._broker.timers.set(("transactions", "markers"), due_ms, self._finish_all)
 
     def _finish_all(self) -> None:
         for markers in self.coordinator.unfinished():
