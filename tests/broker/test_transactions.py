@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.broker.raw import RawClient
@@ -17,6 +18,7 @@ from tests.kafka.ports import PATIENCE_S
 from rota.broker.transactions import Transactions
 from rota.coordinator import partition_for
 from rota.model import ErrorCode, TopicPartition
+from rota.storage import AppendInfo, Log
 from rota.testing import Broker
 from rota.wire.messages.add_offsets_to_txn import AddOffsetsToTxnRequest, AddOffsetsToTxnResponse
 from rota.wire.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
@@ -155,6 +157,41 @@ def test_a_marker_that_cannot_be_written_is_written_later(
         time.sleep(0.05)
     assert len(refused) == 2
     assert (values(talk), offset_of(talk)) == ([b"value"], (0, 5))
+
+
+def test_where_logs_are_synced_nothing_is_built_on_what_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision is on the disk before the markers are written, these before the record that they are."""
+    append, flush = Log.append, Log.flush
+    seen: list[str] = []
+
+    def name(log: Log) -> str:
+        assert log.directory is not None
+        return log.directory.name.rpartition("-")[0]
+
+    def spy_append(self: Log, *args: Any, **kwargs: Any) -> AppendInfo:
+        seen.append(f"append {name(self)}")
+        return append(self, *args, **kwargs)
+
+    def spy_flush(self: Log) -> None:
+        seen.append(f"flush {name(self)}")
+        flush(self)
+
+    with Broker(data_dir=tmp_path, configs={"log.flush.interval.messages": "1"}) as broker:
+        producer = open_transaction(connect(broker))
+        monkeypatch.setattr(Log, "append", spy_append)
+        monkeypatch.setattr(Log, "flush", spy_flush)
+        producer.end()
+        monkeypatch.undo()
+
+    assert seen == [
+        "append __transaction_state",
+        "flush __transaction_state",
+        *("append __consumer_offsets", "append x"),
+        *("flush __consumer_offsets", "flush x"),
+        "append __transaction_state",
+    ]
 
 
 def test_a_topic_that_is_deleted_needs_no_marker(talk: Talk) -> None:

@@ -103,8 +103,8 @@ class Transactions:
 
     def _finish(self, markers: Markers) -> None:
         """Write the markers, and that they are written; what cannot be written now is tried again."""
-        written = True
-        for tp in sorted(markers.partitions):
+        written = self._secure(self._partition_of(markers.transactional_id))
+        for tp in sorted(markers.partitions) if written else ():
             code = self.write_marker(
                 tp,
                 markers.producer_id,
@@ -117,12 +117,29 @@ class Transactions:
             elif code != ErrorCode.NONE:
                 # The topic is gone, or a newer epoch has ended this transaction there.
                 log.info("no marker of %s for %s: %s", markers.transactional_id, tp, code.name)
-        if written:
+        if written and all(map(self._secure, sorted(markers.partitions))):
             now_ms = self._broker.clock.now_ms()
             outcome = self.coordinator.markers_written(markers.transactional_id, now_ms)
-            written = self._append(outcome.records) == ErrorCode.NONE
-        if not written:
-            self._finish_later()
+            if self._append(outcome.records) == ErrorCode.NONE:
+                return
+        self._finish_later()
+
+    def _secure(self, tp: TopicPartition) -> bool:
+        """Where a log is to be synced (``flush.messages``), what others build upon is on the disk before they do.
+
+        A decision before its first marker, the markers before the record that nothing is left to be done: else a cut
+        of the power could leave a transaction committed in one partition and open, to be aborted, in the next.
+        """
+        partition_log = self._broker.topics.find_log(*tp)
+        if partition_log is not None:
+            waiting = partition_log.log_end_offset - partition_log.recovery_point
+            if waiting >= partition_log.config.flush_messages:
+                try:
+                    partition_log.flush()
+                except OSError as error:
+                    log.error("cannot sync %s: %s", tp, error.strerror)
+                    return False
+        return True
 
     def _finish_later(self) -> None:
         due_ms = self._broker.clock.now_ms() + _RETRY_MS
@@ -180,14 +197,17 @@ class Transactions:
             },
         )
 
+    def _partition_of(self, transactional_id: str) -> TopicPartition:
+        count = self._broker.topics.count(TRANSACTIONS_TOPIC)
+        return TopicPartition(TRANSACTIONS_TOPIC, partition_for(transactional_id, count))
+
     def _append(self, records: tuple[TransactionRecord, ...]) -> ErrorCode:
         """Append and replay, one record after the other; what to answer if that is not possible."""
         now_ms = self._broker.clock.now_ms()
         try:
             self.create_log()
-            count = self._broker.topics.count(TRANSACTIONS_TOPIC)
             for record in records:
-                tp = TopicPartition(TRANSACTIONS_TOPIC, partition_for(record.transactional_id, count))
+                tp = self._partition_of(record.transactional_id)
                 batch = build_batch([(*encode_record(record), now_ms, [])])
                 self._broker.append(self._broker.topics.log(tp), memoryview(batch), from_client=False)
                 self.coordinator.replay(record)
