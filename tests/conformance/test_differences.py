@@ -15,6 +15,7 @@ from tests.broker.like_kafka_groups import commit
 from tests.broker.like_kafka_records import fetch, records
 from tests.broker.raw import RawClient
 from tests.broker.talk import Talk
+from tests.broker.transactional_talk import Producer
 from tests.brokers import BrokerUnderTest, new_broker
 
 from rota.coordinator import partition_for
@@ -44,7 +45,7 @@ from rota.wire.messages.offset_commit import OffsetCommitResponse
 from rota.wire.messages.produce import ProduceResponse
 from rota.wire.records import HEADER_SIZE, build_batch, iter_batches, iter_records
 
-OFFSETS_TOPIC = "__consumer_offsets"
+OFFSETS_TOPIC, TRANSACTIONS_TOPIC = "__consumer_offsets", "__transaction_state"
 _TOPIC = 2
 
 
@@ -96,12 +97,16 @@ def test_a_topic_that_is_created_by_being_asked_for(talk: Talk) -> None:
     assert answer.topics[0].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
-@pytest.mark.difference("`__consumer_offsets` cannot be deleted")
-def test_the_offsets_topic_is_deleted(broker_kind: str) -> None:
+@pytest.mark.difference("`__consumer_offsets` and `__transaction_state` cannot be deleted")
+def test_the_brokers_own_topics_are_deleted(broker_kind: str) -> None:
     with new_broker(broker_kind) as broker, RawClient(broker.bootstrap_servers) as client:
-        Talk(client, "differs", broker.bootstrap_servers).coordinator("g")
-        ask = DeleteTopicsRequest(topics=[DeleteTopicState(name=OFFSETS_TOPIC)], timeout_ms=10_000)
-        assert client.call(ask, 6, DeleteTopicsResponse).responses[0].error_code == 0
+        talk = Talk(client, "differs", broker.bootstrap_servers)
+        talk.coordinator("g")
+        Producer(talk).init()
+        topics = [DeleteTopicState(name=name) for name in (OFFSETS_TOPIC, TRANSACTIONS_TOPIC)]
+        ask = DeleteTopicsRequest(topics=topics, timeout_ms=10_000)
+        answers = client.call(ask, 6, DeleteTopicsResponse).responses
+        assert {each.error_code for each in answers} == {0}
 
 
 @pytest.mark.difference(
