@@ -95,12 +95,14 @@ def test_configs_are_described_with_synonyms(client: RawClient, new_topic: NewTo
     empty = DescribeConfigsResource(resource_type=TOPIC, resource_name=topic, configuration_keys=[])
     answer = client.call(DescribeConfigsRequest(resources=[empty]), 4, DescribeConfigsResponse)
     assert len(answer.results[0].configs) > 25
-    assert change(client, TOPIC, topic, ("retention.ms", SET, "5")).error_code == 0
-    (found,) = describe(client, TOPIC, topic, "retention.ms", include_synonyms=True).configs
+    assert change(client, TOPIC, topic, ("retention.bytes", SET, "5")).error_code == 0
+    (found,) = describe(client, TOPIC, topic, "retention.bytes", include_synonyms=True).configs
     assert [(each.name, each.value, each.source) for each in found.synonyms] == [
-        ("retention.ms", "5", 1),
-        ("log.retention.ms", "604800000", 5),
+        ("retention.bytes", "5", 1),
+        ("log.retention.bytes", "-1", 5),
     ]
+    (found,) = describe(client, TOPIC, topic, "retention.ms", include_synonyms=True).configs
+    assert (found.value, found.synonyms) == ("604800000", []), "what log.retention.hours decides has none"
     configs = {each.name: each for each in describe(client, BROKER, "1").configs}
     assert configs["node.id"].read_only
     assert not configs["log.retention.ms"].read_only
