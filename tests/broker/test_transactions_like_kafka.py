@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from tests.broker.like_kafka_transactions import CASES as TRANSACTION_CASES
+from tests.broker.like_kafka_transactions_more import CASES as MORE_CASES
 from tests.broker.raw import RawClient
 from tests.broker.talk import Talk, differences
 from tests.brokers import BrokerUnderTest, new_broker
 
-CASES: dict[str, Callable[[Talk], None]] = {case.__name__: case for case in TRANSACTION_CASES}
+CASES: dict[str, Callable[[Talk], None]] = {case.__name__: case for case in (*TRANSACTION_CASES, *MORE_CASES)}
 # So that a transaction that has timed out is aborted soon.
 _CONFIG = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "100"}
 

@@ -73,6 +73,12 @@ class CommittedOffsets:
             if not topics:
                 del self._groups[key.group]
 
+    def has(self, group_id: str, topic: str, partition: int) -> bool:
+        """Whether an offset was committed, even if a transaction is yet to decide whether it counts."""
+        return (
+            self.get(group_id, topic, partition) is not None or (group_id, topic, partition) in self.pending
+        )
+
     def get(self, group_id: str, topic: str, partition: int) -> OffsetCommitValue | None:
         """One committed offset."""
         return self._groups.get(group_id, {}).get(topic, {}).get(partition)
@@ -268,7 +274,7 @@ def handle_delete(
                 code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
             elif is_subscribed(topic.name):
                 code = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
-            elif offsets.get(request.group_id, topic.name, index) is not None:
+            elif offsets.has(request.group_id, topic.name, index):
                 step.records.append(offset_tombstone(request.group_id, topic.name, index))
             partitions.append(OffsetDeleteResponsePartition(partition_index=index, error_code=code))
         answers.append(OffsetDeleteResponseTopic(name=topic.name, partitions=partitions))
