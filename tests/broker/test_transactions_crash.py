@@ -55,12 +55,16 @@ def _run_until_killed(address: str, *, new_epochs: bool, seed: int, errors: list
         errors.append(error)
 
 
-@pytest.mark.parametrize("new_epochs", [False, True], ids=["old-epochs", "new-epochs"])
-def test_transactions_are_whole_after_kill_9(tmp_path: Path, new_epochs: bool) -> None:
+@pytest.mark.parametrize(
+    ("new_epochs", "more"),
+    [(False, {}), (True, {}), (True, {"log.flush.interval.messages": "1"})],
+    ids=["old-epochs", "new-epochs", "synced"],
+)
+def test_transactions_are_whole_after_kill_9(tmp_path: Path, new_epochs: bool, more: dict[str, str]) -> None:
     chance = random.Random(7)
     errors: list[BaseException] = []
     progress = []
-    with RotaBroker(CONFIG, tmp_path / "broker") as broker:
+    with RotaBroker({**CONFIG, **more}, tmp_path / "broker") as broker:
         _create_topics(broker.bootstrap_servers)
         for number in range(ROUNDS):
             app = threading.Thread(
