@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import KafkaException, TopicPartition
 from tests.brokers import BrokerUnderTest, new_broker
 from tests.clients.desk import Desk
+from tests.clients.franz_go_member import ask_franz_go
 from tests.kafka.tools import offline_tool
 
 from rota.coordinator.transactions import Transaction
@@ -239,6 +240,20 @@ async def _with_aiokafka(desk: Desk, topic: str, group: str) -> None:
     reader.seek(Partition(topic, 0), 0)
     assert [(await reader.getone()).value for _ in range(2)] == [b"0", b"2"]
     await reader.stop()
+
+
+# --- franz-go -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("franz_go")
+def test_franz_go(desk: Desk) -> None:
+    """It consumes and produces; every third of its transactions is aborted and tried again."""
+    source, target, group = desk.topic("go", 2), desk.topic("go-copy", 2), desk.name("go")
+    desk.produce(source, per_partition=100, partitions=2)
+    question = {"topic": source, "target": target, "group": group, "count": 200}
+    assert ask_franz_go(desk.broker.bootstrap_servers, "copy", **question) >= 10
+    assert Counter(read(desk, target, (0, 1))) == Counter(read(desk, source, (0, 1)))
+    assert desk.committed(group) == {(source, 0): 100, (source, 1): 100}
 
 
 # --- Java ---------------------------------------------------------------------------------------------------

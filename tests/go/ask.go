@@ -18,12 +18,14 @@ const patience = 30 * time.Second
 // question is the argument of `ask`. The answer is one line: {"answer": …}, or {"error": Kafka's name of it}.
 type question struct {
 	BootstrapServers string   `json:"bootstrap_servers"`
-	Do               string   `json:"do"` // create, produce, describe, lag, offsets, reset or delete
+	Do               string   `json:"do"` // create, produce, copy, describe, lag, offsets, reset or delete
 	Topic            string   `json:"topic"`
 	Partitions       int32    `json:"partitions"`
 	Keys             []string `json:"keys"`
 	Group            string   `json:"group"`
 	Offset           int64    `json:"offset"`
+	Target           string   `json:"target"`
+	Count            int      `json:"count"`
 }
 
 func ask(text string) error {
@@ -34,6 +36,7 @@ func ask(text string) error {
 	answers := map[string]func(context.Context, *kgo.Client) (any, error){
 		"create":   q.create,
 		"produce":  q.produce,
+		"copy":     q.copy,
 		"describe": q.describe,
 		"lag":      q.lag,
 		"offsets":  q.offsets,
