@@ -381,6 +381,21 @@ def _records_of(data_dir: Path, name: str) -> list[Transaction]:
     return found
 
 
+@pytest.mark.usefixtures("kafka_jars")
+def test_an_operator_forces_a_transaction_to_end(desk: Desk) -> None:
+    topic, name = desk.topic("forced", partitions=1), desk.name("forced")
+    writer = producer(desk, name)
+    writer.begin_transaction()
+    writer.produce(topic, b"never seen")
+    writer.flush(TIMEOUT_S)
+    transactions(desk, "forceTerminateTransaction", "--transactionalId", name)
+    (described,) = transactions(desk, "describe", "--transactional-id", name)
+    assert (described["TransactionState"], described["ProducerEpoch"]) == ("Empty", "2")
+    assert read(desk, topic) == []
+    with pytest.raises(KafkaException):
+        writer.commit_transaction(TIMEOUT_S)
+
+
 def transactions(desk: Desk, *arguments: str) -> list[dict[str, str]]:
     """What kafka-transactions says."""
     address = ("--bootstrap-server", desk.broker.bootstrap_servers)

@@ -192,6 +192,7 @@ class Transactions:
             {
                 "cleanup.policy": "compact",
                 "compression.type": "uncompressed",
+                "min.insync.replicas": "1",
                 "unclean.leader.election.enable": "false",
                 "internal.segment.bytes" if is_tiny else "segment.bytes": str(segment_bytes),
             },
