@@ -169,7 +169,10 @@ class MemberLeft(Event):
 
 
 class OffsetCommitted(Event):
-    """The coordinator recorded a committed offset (of the next record to read)."""
+    """The coordinator recorded a committed offset (of the next record to read).
+
+    ``member`` is empty where nobody said who it was, as for the offsets that a transaction commits.
+    """
 
     group: str
     member: str

@@ -54,7 +54,17 @@ def init_producer(
     if found.state is TransactionState.ONGOING:
         fence(step, found, last_epochs)
         raise KafkaError(ErrorCode.CONCURRENT_TRANSACTIONS)
-    producer_id, epoch = _next(step, found, expected[1] if expected else None, last_epochs)
+    return _begin(step, found, request.transaction_timeout_ms, expected[1] if expected else None, last_epochs)
+
+
+def _begin(
+    step: Step,
+    found: Transaction,
+    timeout_ms: int,
+    expected_epoch: int | None,
+    last_epochs: dict[str, int],
+) -> Transaction:
+    producer_id, epoch = _next(step, found, expected_epoch, last_epochs)
     previous_id = found.producer_id if producer_id != found.producer_id else NO_PRODUCER
     if (producer_id, epoch) == (found.producer_id, found.producer_epoch):  # asked again
         previous_id = found.previous_producer_id
@@ -65,7 +75,7 @@ def init_producer(
             producer_epoch=epoch,
             previous_producer_id=previous_id,
             next_producer_id=NO_PRODUCER,
-            timeout_ms=request.transaction_timeout_ms,
+            timeout_ms=timeout_ms,
             state=TransactionState.EMPTY,
             partitions=frozenset(),
             start_ms=-1,
