@@ -30,13 +30,11 @@ _numbers = itertools.count()
 
 def run(run: Run) -> None:
     pair = run.pair
-    run.say("  warming up: as many records of each size as in a turn, twice")
-    for kind in KINDS:
-        for size, counts in _COUNTS.items():
-            for _ in range(run.count(2, 1)):
-                _turn(pair[kind], size, run.count(*counts))
-    for kind in run.turns():
-        for size, counts in _COUNTS.items():
+    for size, counts in _COUNTS.items():
+        run.say(f"  {_NAMES[size]}: warming up with two turns of {run.count(*counts)} records on each")
+        for kind in (*KINDS, *KINDS):
+            _turn(pair[kind], size, run.count(*counts))
+        for kind in run.turns():
             produced, consumed = _turn(pair[kind], size, run.count(*counts))
             run.add(PRODUCE[size], kind, produced)
             run.add(CONSUME[size], kind, consumed)

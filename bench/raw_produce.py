@@ -1,7 +1,7 @@
 """Pipelined produce requests of one size after another, on one connection; MB of batches a second.
 
-Each turn has a topic of its own, which is deleted after it. Before the first round each broker gets the same load
-for several seconds, so that the JVM has compiled what it runs. How many records are in the log afterwards is
+Each turn has a topic of its own, which is deleted after it. Before the first round of a size each broker gets the same
+load for several seconds, so that the JVM has compiled what it runs. How many records are in the log afterwards is
 compared with how many answers came.
 """
 
@@ -26,12 +26,11 @@ _numbers = itertools.count()
 
 def run(run: Run) -> None:
     pair = run.pair
-    run.say(f"  warming up, {run.choose(3, 1):g} s a size and broker")
-    for kind in KINDS:
-        for size, in_flight, _ in _SIZES:
-            _turn(pair[kind], size, in_flight, run.choose(3, 1))
-    for kind in run.turns():
-        for size, in_flight, _ in _SIZES:
+    for size, in_flight, _ in _SIZES:
+        run.say(f"  {_NAMES[size]}: warming up, {run.choose(4, 1):g} s each")
+        for kind in KINDS:
+            _turn(pair[kind], size, in_flight, run.choose(4, 1))
+        for kind in run.turns():
             pumped = _turn(pair[kind], size, in_flight, run.choose(1.5, 0.7))
             run.add(FIGURES[size], kind, pumped.per_s * size / 1e6)
 

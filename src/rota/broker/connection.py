@@ -37,6 +37,8 @@ _SIZE = struct.Struct(">i")
 _HEADER = struct.Struct(">hhi")
 _MSG_MORE = getattr(socket, "MSG_MORE", 0)
 _MAX_BUFFERS = 512  # below IOV_MAX everywhere
+_COPIED = 16 * 1024  # records up to here go through memory, in one call with what is around them
+_SHORTER = "a log file is shorter than its index says"
 _FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
 # A frame's claimed size is believed up to here; beyond it, memory follows the data that arrives.
 _TRUSTED_FRAME = 64 * 1024
@@ -106,6 +108,7 @@ class Connection:
                 if used < count and not self._closed:
                     self._keep(shared[used:count])
                 if self._out:
+                    self.server.broker.fetch_waits.hurry()
                     self._flush()
         except BlockingIOError:
             return
@@ -142,7 +145,9 @@ class Connection:
                 self._keep(rest)
         elif self._filled == len(self._buffer):
             self._grow(self._wanted(view, self._filled))
-        self._flush()
+        if self._out:
+            self.server.broker.fetch_waits.hurry()
+            self._flush()
 
     def _keep(self, rest: memoryview) -> None:
         """Copy an incomplete frame's beginning into a buffer of this connection's own."""
@@ -279,10 +284,10 @@ class Connection:
                         out.clear()
                         self._out_bytes = 0
                         return
-                elif isinstance(first, FileRegion):
+                elif isinstance(first, FileRegion) and len(first) > _COPIED:
                     sent = os.sendfile(self.fd, first.fileno(), first.offset, len(first))
                     if not sent:
-                        raise OSError(errno.EIO, "a log file is shorter than its index says")
+                        raise OSError(errno.EIO, _SHORTER)
                 else:
                     sent = self._send_buffers()
                 self._drop(sent)
@@ -296,9 +301,15 @@ class Connection:
         more = 0
         for chunk in self._out:
             if isinstance(chunk, FileRegion):
-                more = _MSG_MORE  # the file's bytes follow at once: no small packet of its own for the header
-                break
-            buffers.append(chunk)
+                if len(chunk) > _COPIED:
+                    more = _MSG_MORE  # the file follows at once: no small packet for what is before it
+                    break
+                data = chunk.read()
+                if len(data) < len(chunk):
+                    raise OSError(errno.EIO, _SHORTER)
+                buffers.append(data)
+            else:
+                buffers.append(chunk)
             if len(buffers) == _MAX_BUFFERS:
                 break
         if len(buffers) == 1:

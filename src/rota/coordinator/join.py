@@ -202,9 +202,13 @@ def _known_member(group: Group, join: _Join, step: Step) -> None:
         # It may have missed the answer to its last JoinGroup: the generation is the same for it.
         step.reply(parked.token, join_success(group, member_id))
         return
+    if group.state is _PREPARING:  # why has been told already
+        _join_again(group, member, join, step)
+        maybe_complete_join(group, step)
+        return
     reason, detail = reasons.of_rejoin(group, member, join.protocols, join.reason)
     _join_again(group, member, join, step)
-    prepare_or_complete(group, reason, member_id, detail, step)
+    prepare(group, reason, member_id, detail, step)
 
 
 def _join_again(group: Group, member: Member, join: _Join, step: Step) -> None:
