@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--broker", choices=(*BROKERS, "all"), default="all", help="which broker to run broker tests on"
     )
+    parser.addoption(
+        "--crashes", type=int, default=75, help="how often each test of power cuts cuts the power"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -212,15 +212,16 @@ class _Round:
                 yield None
                 check_batch(view, at)
                 end = at + header.size
-                if header.base_offset >= self.end_offset:
-                    copy.add(header, data[at:end])
-                else:
-                    yield from self._filter(data, at, header, copy)
+                yield from self._filter(data, at, header, copy)
             position += end
             yield from copy.write()
 
     def _filter(self, data: bytes, at: int, header: BatchHeader, copy: _Copy) -> Steps[None]:
-        """Copy what stays of one batch."""
+        """Copy what stays of one batch.
+
+        A segment may go on behind the end of the round (a batch or two too many keys): there all stays but what was
+        aborted. Transactions are followed to the end of it, as in Kafka: the copy tells of every abort in it.
+        """
         is_needless_marker = False
         if header.is_control:
             is_needless_marker = self.transactions.is_needless(header, read_end_marker(data, at))
@@ -228,6 +229,9 @@ class _Round:
             drops_all = is_needless_marker and horizon is not None and horizon <= self.now_ms
         else:
             drops_all = self.transactions.is_aborted(header)
+            if header.base_offset >= self.end_offset and not drops_all:
+                copy.add(header, data[at : at + header.size])  # its keys were not learned
+                return
         kept: list[Span] = []
         records, start, end = b"", 0, 0
         if not drops_all and header.record_count:
@@ -339,7 +343,8 @@ class _Copy:
         state = source.path.stat()
         os.utime(self._store.path, ns=(state.st_atime_ns, state.st_mtime_ns))
         self.segment.write_indexes(CLEANED, sync=True)
-        if aborted:
+        if aborted or self.segment.path(".txnindex").exists():
+            # Without a trace of it, an abort must not be told of: its marker may be gone as well.
             write_aborted(self.segment.path(".txnindex" + CLEANED), aborted)
 
 

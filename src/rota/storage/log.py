@@ -16,6 +16,7 @@ from rota.storage import recovery
 from rota.storage.checks import check_batches
 from rota.storage.config import LogConfig
 from rota.storage.epochs import LeaderEpochs
+from rota.storage.files import sync_directory
 from rota.storage.producer_files import write_aborted, write_snapshot
 from rota.storage.producers import AbortedTransaction, Producers, ProducerState
 from rota.storage.segment import Segment, file_name
@@ -246,7 +247,7 @@ class Log:
         if not active.size and active.base_offset == self.log_end_offset:
             return active
         self.write_indexes(active)
-        self.save_producers()
+        self.save_producers(self.log_end_offset)
         self._save_epochs()
         segment = self.add_segment(self.log_end_offset, now_ms)
         # Only now: if the new file cannot be made, the old segment is still the one that is appended to.
@@ -275,21 +276,28 @@ class Log:
         if self.directory is None:
             return
         segment.write_indexes()
+        self.write_aborted(segment)
+        self._unsynced.wrote(*(segment.path(suffix) for suffix in (".index", ".timeindex")))
+
+    def write_aborted(self, segment: Segment) -> bool:
+        """Write the ``.txnindex`` of a segment; False if there is nothing to be said."""
         first = bisect_left(self.aborted, segment.base_offset, key=lambda each: each.last_offset)
         last = bisect_left(self.aborted, segment.next_offset, key=lambda each: each.last_offset)
         if first < last:
-            write_aborted(segment.path(".txnindex"), self.aborted[first:last])
-        self._unsynced.wrote(*(segment.path(suffix) for suffix in (".index", ".timeindex", ".txnindex")))
+            path = segment.path(".txnindex")
+            write_aborted(path, self.aborted[first:last])
+            self._unsynced.wrote(path)
+        return first < last
 
     def _save_epochs(self) -> None:
         path = self.epochs.save()
         if path is not None:
             self._unsynced.wrote(path)
 
-    def save_producers(self) -> None:
-        """Write a snapshot of the producers as they are at the log's end."""
+    def save_producers(self, offset: int) -> None:
+        """Write a snapshot of the producers as they are at ``offset``, the log's end."""
         if self.directory is not None:
-            path = self.directory / file_name(self.log_end_offset, ".snapshot")
+            path = self.directory / file_name(offset, ".snapshot")
             write_snapshot(path, self.producers.by_id.values())
             self._unsynced.wrote(path)
             self.producers.changed = False
@@ -458,7 +466,10 @@ class Log:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         if before > self.log_start_offset:
             self._move_start(before)
-            self._drop_segments(self._count_below_start())
+            count = self._count_below_start()
+            self._drop_segments(count)
+            if count and self.directory is not None:
+                sync_directory(self.directory)  # what was promised to be gone does not come back
         return self.log_start_offset
 
     def apply_retention(self, now_ms: int) -> int:
@@ -572,7 +583,7 @@ class Log:
         if self.log_end_offset:
             self.write_indexes(self.segments[-1])
         if len(self.segments) > 1 or self.producers.by_id or self.producers.changed:
-            self.save_producers()
+            self.save_producers(self.log_end_offset)
         self._saved_end = self.log_end_offset if sync else -1
 
     def abandon(self) -> None:

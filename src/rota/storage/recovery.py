@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from rota.model import KafkaError, RotaError
 from rota.storage.files import sync_directory
-from rota.storage.producer_files import read_aborted, read_snapshot, write_snapshot
+from rota.storage.producer_files import read_aborted, read_snapshot
 from rota.storage.segment import Segment, file_name
 from rota.storage.stores import FileStore
 from rota.wire.records import CorruptBatchError, check_batch
@@ -81,13 +81,23 @@ def load(log: Log, now_ms: int, recover_from: int | None, *, has_holes: bool) ->
         start = _load_snapshot(log, sorted(found["snapshot"]), recover_from)
     _load_aborted(log, found["txnindex"], start)
     _replay_producers(log, start, takes_snapshots=recover_from is not None)
-    for segment in log.segments[first_read:-1]:
-        log.write_indexes(segment)
+    _renew_indexes(log, first_read)
     log.epochs.save()
     # Files are opened again when they are needed: of thousands of partitions, few are in use.
     for segment in log.segments[:-1]:
         segment.release()
     log.segments[-1].store.close()
+
+
+def _renew_indexes(log: Log, first_read: int) -> None:
+    """Those of the segments that were read tell of more than is left, perhaps."""
+    for segment in log.segments[first_read:]:
+        for suffix in (".index", ".timeindex"):
+            segment.path(suffix).unlink(missing_ok=True)
+        if segment is not log.segments[-1]:
+            log.write_indexes(segment)
+        if not log.write_aborted(segment):
+            segment.path(".txnindex").unlink(missing_ok=True)
 
 
 def _load_epochs(log: Log) -> bool:
@@ -216,8 +226,8 @@ def _load_aborted(log: Log, bases: list[int], start: int) -> None:
         path = log.directory / file_name(base, ".txnindex")
         if base in log.bases:
             log.aborted.extend(each for each in read_aborted(path) if each.last_offset < start)
-        if base not in log.bases or base >= start:
-            path.unlink()
+        else:
+            path.unlink(missing_ok=True)  # or it went with its segment
 
 
 def _replay_producers(log: Log, start: int, *, takes_snapshots: bool) -> None:
@@ -225,9 +235,8 @@ def _replay_producers(log: Log, start: int, *, takes_snapshots: bool) -> None:
     for segment in log.segments:
         if segment.next_offset <= start:
             continue
-        if takes_snapshots and segment.base_offset > start and log.directory is not None:
-            path = log.directory / file_name(segment.base_offset, ".snapshot")
-            write_snapshot(path, log.producers.by_id.values())
+        if takes_snapshots and segment.base_offset > start:
+            log.save_producers(segment.base_offset)
         for position, header in segment.scan(segment.find(start)):
             if header.producer_id < 0 or header.base_offset < start:
                 continue

@@ -50,7 +50,8 @@ class Unsynced:
 
     def with_stores(self, stores: list[Store], end_offset: int) -> Unflushed:
         """All that there is, and records."""
-        return Unflushed(stores, list(self._files), self._names, end_offset)
+        # A log's first file is made by its first append, and not told of: without records no name counts as synced.
+        return Unflushed(stores, list(self._files), self._names if stores else 0, end_offset)
 
     def sync(self, unflushed: Unflushed) -> bool:
         """Bring it to the disk; False if the log was deleted meanwhile. Raises ``OSError``, once and for ever."""
@@ -61,7 +62,8 @@ class Unsynced:
                 store.flush()
             for path in unflushed.files:
                 sync_file(path)
-            if unflushed.names > self._synced_names and self._directory is not None:
+            is_new = bool(unflushed.files) or unflushed.names > self._synced_names
+            if is_new and self._directory is not None:
                 sync_directory(self._directory)
         except FileNotFoundError:
             return False
