@@ -69,6 +69,17 @@ def test_uniform_with_other_subscriptions_leaves_nobody_behind(
     assert uniform_shares(again, counts) == shares
 
 
+def test_uniform_spreads_a_large_group_with_two_subscriptions() -> None:
+    """The broker's loop waits for it: a member's share must not be looked for partition by partition."""
+    both, one = frozenset({b"a", b"b"}), frozenset({b"a"})
+    counts = {b"a": 2_500, b"b": 2_500}
+    all_of_it = {topic: frozenset(range(2_500)) for topic in both}
+    members = members_of([one, both] * 250, {"m1": all_of_it})
+    shares = uniform_shares(members, counts)
+    assert {count(share) for share in shares.values()} <= {9, 10, 11}
+    assert sum(count(share) for share in shares.values()) == 5_000
+
+
 def test_range_gives_runs_to_static_members_first() -> None:
     topics = frozenset({b"a", b"b"})
     members = {

@@ -7,6 +7,7 @@ of each topic's partitions, so that topics with equally many partitions can be j
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final, NamedTuple
 
 __all__ = ["SERVER_ASSIGNORS", "ServerMember", "range_shares", "uniform_shares"]
@@ -33,8 +34,9 @@ def uniform_shares(members: Mapping[str, ServerMember], counts: Mapping[bytes, i
     if len({member.topics for member in members.values()}) == 1:
         _fill_quotas(held, unassigned)
     else:
-        _fill_least_loaded(members, held, unassigned)
-        _balance(members, held)
+        takers = _takers(members, held)
+        _fill_least_loaded(held, takers, unassigned)
+        _balance(members, held, takers)
     return {member_id: _grouped(partitions) for member_id, partitions in held.items()}
 
 
@@ -72,40 +74,87 @@ def _fill_quotas(held: _Held, unassigned: list[tuple[bytes, int]]) -> None:
         held[member_id].update(partition for _, partition in zip(range(places), waiting, strict=False))
 
 
+class _Takers:
+    """The members that subscribe to a topic, and perhaps to others with it; found quickly: who of them holds least.
+
+    The heap has (load, place in the order of members, member id). An entry whose load has grown since is put right
+    when it comes to the top; one whose load has shrunk has a newer one above it.
+    """
+
+    __slots__ = ("_heap", "_held", "count")
+
+    def __init__(self, heap: list[tuple[int, int, str]], held: _Held) -> None:
+        heapify(heap)
+        self.count = len(heap)
+        self._heap = heap
+        self._held = held
+
+    def least(self) -> str:
+        """The member that holds least, the first among equals."""
+        while True:
+            load, place, member_id = self._heap[0]
+            now = len(self._held[member_id])
+            if load == now:
+                return member_id
+            if load < now:
+                heapreplace(self._heap, (now, place, member_id))
+            else:
+                heappop(self._heap)
+
+    def note(self, place: int, member_id: str) -> None:
+        """A member holds less than before."""
+        heappush(self._heap, (len(self._held[member_id]), place, member_id))
+
+
+def _takers(members: Mapping[str, ServerMember], held: _Held) -> dict[bytes, _Takers]:
+    """By topic; those with the same subscribers have the same."""
+    subscribers: dict[bytes, list[int]] = {}
+    for place, member in enumerate(members.values()):
+        for topic in member.topics:
+            subscribers.setdefault(topic, []).append(place)
+    names = list(members)
+    made: dict[tuple[int, ...], _Takers] = {}
+    found: dict[bytes, _Takers] = {}
+    for topic, places in subscribers.items():
+        key = tuple(places)
+        if key not in made:
+            made[key] = _Takers([(len(held[names[place]]), place, names[place]) for place in places], held)
+        found[topic] = made[key]
+    return found
+
+
 def _fill_least_loaded(
-    members: Mapping[str, ServerMember], held: _Held, unassigned: list[tuple[bytes, int]]
+    held: _Held, takers: Mapping[bytes, _Takers], unassigned: list[tuple[bytes, int]]
 ) -> None:
     """What few may have is given out first, each to the one with the least."""
-    subscribers = _subscribers(members)
-    for partition in sorted(unassigned, key=lambda each: (len(subscribers[each[0]]), each)):
-        taker = min(subscribers[partition[0]], key=lambda each: len(held[each]))
-        held[taker].add(partition)
+    for partition in sorted(unassigned, key=lambda each: (takers[each[0]].count, each)):
+        held[takers[partition[0]].least()].add(partition)
 
 
-def _balance(members: Mapping[str, ServerMember], held: _Held) -> None:
+def _balance(members: Mapping[str, ServerMember], held: _Held, takers: Mapping[bytes, _Takers]) -> None:
     """Move partitions, one at a time, from who has two more than another who may have them.
 
     Each move makes the sum of the squared shares smaller, so this ends.
     """
-    subscribers = _subscribers(members)
+    movable: dict[str, dict[_Takers, list[tuple[bytes, int]]]] = {}
+    for member_id, partitions in held.items():
+        mine = movable[member_id] = {}
+        for partition in sorted(partitions, reverse=True):
+            mine.setdefault(takers[partition[0]], []).append(partition)
+    places = {member_id: place for place, member_id in enumerate(members)}
     moved = True
     while moved:
         moved = False
         for giver in sorted(held, key=lambda each: -len(held[each])):
-            for partition in sorted(held[giver]):
-                taker = min(subscribers[partition[0]], key=lambda each: len(held[each]))
-                if len(held[giver]) - len(held[taker]) > 1:
+            for those, offered in movable[giver].items():
+                while offered and len(held[giver]) - len(held[taker := those.least()]) > 1:
+                    partition = offered.pop()
                     held[giver].remove(partition)
                     held[taker].add(partition)
+                    movable[taker].setdefault(those, []).append(partition)
+                    for each in {takers[topic] for topic in members[giver].topics}:
+                        each.note(places[giver], giver)
                     moved = True
-
-
-def _subscribers(members: Mapping[str, ServerMember]) -> dict[bytes, list[str]]:
-    found: dict[bytes, list[str]] = {}
-    for member_id, member in members.items():
-        for topic in member.topics:
-            found.setdefault(topic, []).append(member_id)
-    return found
 
 
 def _grouped(partitions: set[tuple[bytes, int]]) -> Mapping[bytes, frozenset[int]]:
