@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from tests.broker.raw import RawClient
 from tests.kafka.ports import PATIENCE_S
 
@@ -19,7 +27,7 @@ from rota.wire.messages.offset_commit import (
     OffsetCommitResponse,
 )
 
-__all__ = ["Committer", "Member", "Sender", "Stored", "read_all", "running"]
+__all__ = ["Committer", "Member", "Sender", "Stored", "read_all", "read_latest", "running"]
 
 Stored = dict[tuple[int, int], bytes]  # (partition, offset): value
 
@@ -64,10 +72,17 @@ class _Worker:
 
 
 class Sender(_Worker):
-    """Numbered records to every partition in turn, acks=all; ``acked`` is what the broker said it has."""
+    """Numbered records to every partition in turn, acks=all; ``acked`` is what the broker said it has.
 
-    def __init__(self, address: str, topic: str, partitions: int, name: str, *, idempotent: bool) -> None:
+    ``keys``: how many keys the records have, in turn; 0 for none.
+    """
+
+    def __init__(
+        self, address: str, topic: str, partitions: int, name: str, *, idempotent: bool, keys: int = 0
+    ) -> None:
         super().__init__()
+        self.acked_keys: dict[bytes, int] = {}  # key: the last number that the broker has
+        self._keys = keys
         self.acked: Stored = {}
         self.sent = 0
         self._topic, self._partitions, self._name = topic, partitions, name
@@ -80,8 +95,9 @@ class Sender(_Worker):
         while len(self._producer) > 200:
             self._producer.poll(0.01)
         value = f"{self._name}-{self.sent}".encode()
+        key = b"%d" % (self.sent % self._keys) if self._keys else None
         self._producer.produce(
-            self._topic, value, partition=self.sent % self._partitions, on_delivery=self._delivered
+            self._topic, value, key, partition=self.sent % self._partitions, on_delivery=self._delivered
         )
         self.sent += 1
         self._producer.poll(0)
@@ -98,6 +114,14 @@ class Sender(_Worker):
         assert offset is not None
         assert isinstance(value, bytes)
         self.acked[partition, offset] = value
+        key = message.key()
+        if isinstance(key, bytes):
+            self.acked_keys[key] = max(self.acked_keys.get(key, 0), number_of(value))
+
+
+def number_of(value: bytes) -> int:
+    """The number in a record of a ``Sender``."""
+    return int(value.rpartition(b"-")[2])
 
 
 class Committer(_Worker):
@@ -200,3 +224,27 @@ def read_all(address: str, topic: str, partitions: int, ends: dict[int, int]) ->
             stored[partition, offset] = value
     consumer.close()
     return stored
+
+
+def read_latest(address: str, topic: str, partitions: int) -> dict[bytes, int]:
+    """The last number of each key in a compacted topic."""
+    consumer = Consumer(
+        {**_QUICK, "bootstrap.servers": address, "group.id": "reader", "enable.partition.eof": True}
+    )
+    consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in range(partitions)])
+    found: dict[bytes, int] = {}
+    ended: set[int | None] = set()
+    deadline = time.monotonic() + PATIENCE_S
+    while len(ended) < partitions:
+        assert time.monotonic() < deadline
+        for message in consumer.consume(5000, timeout=0.5):
+            error, key, value = message.error(), message.key(), message.value()
+            if error is not None:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                ended.add(message.partition())
+            else:
+                assert isinstance(key, bytes)
+                assert isinstance(value, bytes)
+                found[key] = number_of(value)
+    consumer.close()
+    return found

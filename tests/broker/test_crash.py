@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.broker.load import Committer, Member, Sender, Stored, read_all, running
+from tests.broker.load import Committer, Member, Sender, Stored, read_all, read_latest, running
 from tests.broker.raw import RawClient
 from tests.kafka.ports import PATIENCE_S
 
@@ -50,9 +50,14 @@ def _wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIE
         time.sleep(0.01)
 
 
-def _create_topic(address: str) -> None:
-    small = CreatableTopicConfig(name="internal.segment.bytes", value="50000")  # many segments
-    wanted = CreatableTopic(name=TOPIC, num_partitions=PARTITIONS, replication_factor=1, configs=[small])
+def _create_topic(address: str, topic: str = TOPIC, **configs: str) -> None:
+    given = {"internal.segment.bytes": "50000", **configs}  # many segments
+    wanted = CreatableTopic(
+        name=topic,
+        num_partitions=PARTITIONS,
+        replication_factor=1,
+        configs=[CreatableTopicConfig(name=name, value=value) for name, value in given.items()],
+    )
     with RawClient(address) as client:
         answer = client.call(CreateTopicsRequest(topics=[wanted]), 5, CreateTopicsResponse)
     assert answer.topics[0].error_code == 0
@@ -100,17 +105,24 @@ def _is_stable(address: str, members: list[Member]) -> bool:
 
 
 def test_nothing_acknowledged_is_lost_and_the_group_goes_on(tmp_path: Path) -> None:
-    """Killed at any moment: records, offsets and the group's generation outlive it."""
+    """Killed at any moment, also of a compaction: records, offsets and the group's generation outlive it."""
     chance = random.Random(20_260_417)
-    configs = {"log.flush.offset.checkpoint.interval.ms": "300"}
+    configs = {
+        "log.flush.offset.checkpoint.interval.ms": "300",
+        "log.cleaner.backoff.ms": "50",
+        "log.cleaner.min.cleanable.ratio": "0.01",
+        "offsets.topic.segment.bytes": "20000",
+    }
     with Broker(configs, mode="process", data_dir=tmp_path / "data") as broker:
         address = broker.bootstrap_servers
         _create_topic(address)
+        _create_topic(address, "latest", **{"internal.segment.bytes": "5000", "cleanup.policy": "compact"})
+        latest = Sender(address, "latest", PARTITIONS, "latest", idempotent=True, keys=24 * PARTITIONS)
         exactly = Sender(address, TOPIC, PARTITIONS, "exactly", idempotent=True)
         plain = Sender(address, TOPIC, PARTITIONS, "plain", idempotent=False)
         committer = Committer(address, "ledger", TOPIC)
         members = [Member(address, "live", TOPIC) for _ in range(2)]
-        with running(*members, exactly, plain, committer):
+        with running(*members, exactly, plain, latest, committer):
             _wait_until(lambda: _is_stable(address, members), "the group did not become stable")
             ids = _member_ids(_group(address, "live"))
             generation = _generation(address, "live", min(ids))
@@ -128,6 +140,10 @@ def test_nothing_acknowledged_is_lost_and_the_group_goes_on(tmp_path: Path) -> N
             assert [each.happened for each in members] == happened
             assert _generation(address, "live", min(ids)) == generation
         stored = read_all(address, TOPIC, PARTITIONS, _ends(address))
+        assert read_latest(address, "latest", PARTITIONS) == latest.acked_keys
+        compacted = (tmp_path / "data" / "cleaner-offset-checkpoint").read_text()
+        assert "latest" in compacted
+        assert "__consumer_offsets" in compacted
     _check_stored(stored, exactly, plain)
 
 
