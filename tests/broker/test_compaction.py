@@ -12,8 +12,10 @@ from tests.broker.raw import RawClient
 from tests.broker.test_persistence import create_topic
 from tests.kafka.ports import PATIENCE_S
 
+from rota.broker.node import Node
 from rota.coordinator import partition_for
 from rota.model import ErrorCode, TopicPartition
+from rota.storage.cleanable import Cleanable
 from rota.testing import Broker
 from rota.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from rota.wire.messages.fetch import FetchResponse
@@ -87,6 +89,50 @@ def test_a_topic_is_compacted_while_it_is_written_to(broker: Broker) -> None:
         assert all(value == b"%d" % offset for offset, (_, value) in left.items())
         assert put(client, "c", b"k", b"next") == 0
         assert max(read(client, "c")) == 600
+
+
+def test_an_open_transaction_does_not_keep_the_cleaner_busy() -> None:
+    settings = {"log.cleaner.backoff.ms": "20", "log.cleaner.min.cleanable.ratio": "0.01"}
+    looks: list[None] = []
+    begun: list[Cleanable] = []
+
+    def watch(node: Node) -> None:
+        cleaner = node.broker._cleaner
+        assert cleaner is not None
+        look, begin = cleaner.look, cleaner._begin
+
+        def watched_look() -> None:
+            looks.append(None)
+            look()
+
+        def watched_begin(tp: TopicPartition, what: Cleanable) -> None:
+            begun.append(what)
+            begin(tp, what)
+
+        cleaner.look = watched_look  # type: ignore[method-assign]
+        cleaner._begin = watched_begin  # type: ignore[method-assign]
+
+    def open_transaction(node: Node) -> None:
+        batch = build_batch(
+            [(b"t", b"v", int(time.time() * 1000), ())],
+            producer_id=1,
+            producer_epoch=0,
+            base_sequence=0,
+            transactional=True,
+        )
+        node.broker.topics.log(TopicPartition("c", 0)).append(batch, int(time.time() * 1000))
+
+    with Broker(settings) as broker, RawClient(broker.bootstrap_servers) as client:
+        assert create_small(client, "c") == 0
+        for number in range(150):
+            assert put(client, "c", b"k%d" % (number % 10), b"%d" % number) == 0
+        broker._steered().call(open_transaction)
+        for number in range(150):
+            assert put(client, "c", b"k%d" % (number % 10), b"%d" % number) == 0
+        until(lambda: len(read(client, "c")) < 250)
+        broker._steered().call(watch)
+        until(lambda: len(looks) > 5)
+        assert len(begun) <= 1
 
 
 def test_a_record_without_a_key_is_refused(broker: Broker) -> None:

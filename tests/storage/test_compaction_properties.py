@@ -1,4 +1,7 @@
-"""Whatever is produced, deleted, compacted, closed or killed, in any order: a log is what a dictionary would be."""
+"""Whatever is produced, deleted, committed, aborted, compacted, closed or killed: a log is what a dictionary would be.
+
+A reader of committed records is asked: it sees the latest committed value of each key, and nothing aborted.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,17 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.storage.batches import read_all
+from tests.storage.committed import batches, committed, end_transaction
 from tests.storage.test_compaction import config
 
 from rota.storage import Log
 from rota.storage.cleanable import cleanable
 from rota.storage.compaction import compact, run_now
 from rota.wire.compression import CODECS
-from rota.wire.records import Record, build_batch
+from rota.wire.records import Record, build_batch, iter_records
 
 _KEYS = [b"a", b"b", b"c", b"a key that is longer", b""]
+_TRANSACTIONAL = [20, 21, 22]  # producer ids
 _ENTRY = st.tuples(st.sampled_from(_KEYS), st.none() | st.binary(max_size=60))
 
 
@@ -31,10 +35,12 @@ class CompactedLog(RuleBasedStateMachine):
         self.now_ms = 1_000
         self.written: list[Record] = []
         self.cleaned_to: int | None = None
-        self.sequence = 0
+        self.aborted: set[int] = set()  # offsets
+        self.ongoing: dict[int, list[int]] = {}  # producer id -> offsets of its transaction
+        self.sequences: dict[int, int] = {}
         self.log: Log
 
-    @initialize(on_disk=st.booleans(), segment_bytes=st.sampled_from([300, 700, 2_000]))
+    @initialize(on_disk=st.booleans(), segment_bytes=st.sampled_from([300, 2_000, 10_000]))
     def open(self, on_disk: bool, segment_bytes: int) -> None:
         self.where = Path(self._home.name) if on_disk else None
         self.config = config(segment_bytes=segment_bytes)
@@ -43,26 +49,47 @@ class CompactedLog(RuleBasedStateMachine):
     @rule(
         entries=st.lists(_ENTRY, min_size=1, max_size=6),
         codec=st.sampled_from(CODECS),
-        is_idempotent=st.booleans(),
+        producer_id=st.sampled_from([-1, 9, *_TRANSACTIONAL]),
         step=st.integers(-5, 300),
     )
     def append(
-        self, entries: list[tuple[bytes, bytes | None]], codec: str, is_idempotent: bool, step: int
+        self, entries: list[tuple[bytes, bytes | None]], codec: str, producer_id: int, step: int
     ) -> None:
         self.now_ms += max(step, 0)
         at = self.now_ms + min(step, 0)
         producer: dict[str, Any] = {}
-        if is_idempotent:
-            producer = {"producer_id": 9, "producer_epoch": 0, "base_sequence": self.sequence}
-            self.sequence += len(entries)
+        if producer_id >= 0:
+            first = self.sequences.get(producer_id, 0)
+            producer = {"producer_id": producer_id, "producer_epoch": 0, "base_sequence": first}
+            self.sequences[producer_id] = first + len(entries)
         batch = build_batch(
             [(key, value, at + number, [("h", b"x")]) for number, (key, value) in enumerate(entries)],
             compression=codec,
+            transactional=producer_id in _TRANSACTIONAL,
             **producer,
         )
         base = self.log.append(batch, self.now_ms).base_offset
         for number, (key, value) in enumerate(entries):
             self.written.append(Record(base + number, at + number, key, value, [("h", b"x")]))
+        if producer_id in _TRANSACTIONAL:
+            self.ongoing.setdefault(producer_id, []).extend(range(base, base + len(entries)))
+
+    @rule(
+        parts=st.lists(st.tuples(st.sampled_from([-1, 20, 20]), _ENTRY), min_size=2, max_size=6),
+        commits=st.booleans(),
+    )
+    def append_transaction(self, parts: list[tuple[int, tuple[bytes, bytes | None]]], commits: bool) -> None:
+        """A short one, with others' records in between."""
+        for producer_id, entry in parts:
+            self.append([entry], "none", producer_id, 0)
+        self.end(20, commits)
+
+    @rule(producer_id=st.sampled_from(_TRANSACTIONAL), commits=st.booleans())
+    def end(self, producer_id: int, commits: bool) -> None:
+        offsets = self.ongoing.pop(producer_id, [])  # a marker may come where nothing was written
+        if not commits:
+            self.aborted.update(offsets)
+        end_transaction(self.log, producer_id, self.now_ms, commits=commits)
 
     @rule()
     def roll(self) -> None:
@@ -85,8 +112,23 @@ class CompactedLog(RuleBasedStateMachine):
         self.check_that_nothing_is_kept_twice(done.end_offset)
 
     def check_that_nothing_is_kept_twice(self, end: int) -> None:
-        keys = [record.key for record in read_all(self.log) if record.offset < end]
+        left = [record for record in self.data() if record.offset < end]
+        keys = [record.key for record in left]
         assert len(keys) == len(set(keys))
+        assert not {record.offset for record in left} & self.aborted
+
+    def data(self) -> list[Record]:
+        """All records that are there, aborted ones too."""
+        return [
+            record
+            for header, data, position in batches(self.log, 0, self.log.log_end_offset)
+            if not header.is_control
+            for record in iter_records(data, position)
+        ]
+
+    @property
+    def stable(self) -> int:
+        return min((offsets[0] for offsets in self.ongoing.values()), default=self.log.log_end_offset)
 
     @rule()
     def close_and_open(self) -> None:
@@ -105,37 +147,54 @@ class CompactedLog(RuleBasedStateMachine):
         assert self.log.log_end_offset == end
 
     @invariant()
-    def a_reader_knows_what_a_dictionary_would(self) -> None:
+    def what_is_there_is_what_was_written_where_it_was_written(self) -> None:
         if not hasattr(self, "log"):
             return
-        records = read_all(self.log)
+        records = self.data()
         by_offset = {record.offset: record for record in self.written}
-        # What is there is what was written, where it was written.
         assert all(by_offset[record.offset] == record for record in records)
         assert [record.offset for record in records] == sorted({record.offset for record in records})
-        expected = {record.key: record for record in self.written}
-        found = {record.key: record for record in records}
+        active = self.log.segments[-1].base_offset
+        untouched = min(active, self.stable)
+        for begin in (active, untouched):
+            # Behind an open transaction only what was aborted may be gone.
+            assert [each for each in records if each.offset >= begin and each.offset not in self.aborted] == [
+                each for each in self.written if each.offset >= begin and each.offset not in self.aborted
+            ]
+        assert {each.offset for each in self.written if each.offset >= active} <= {
+            each.offset for each in records
+        }
+        for producer_id, sequence in self.sequences.items():
+            assert self.log.producers.by_id[producer_id].last_sequence == sequence - 1
+
+    @invariant()
+    def a_reader_of_committed_records_knows_what_a_dictionary_would(self) -> None:
+        if not hasattr(self, "log"):
+            return
+        assert self.log.last_stable_offset == self.stable
+        expected = {
+            record.key: record
+            for record in self.written
+            if record.offset < self.stable and record.offset not in self.aborted
+        }
+        seen = committed(self.log)
+        assert not {record.offset for record in seen} & self.aborted
+        found = {record.key: record for record in seen}
         for key, record in expected.items():
             if record.value is not None:
                 assert found[key] == record
             else:
                 assert key not in found or found[key] == record
         assert set(found) <= set(expected)
-        active = self.log.segments[-1].base_offset
-        assert [each for each in records if each.offset >= active] == [
-            each for each in self.written if each.offset >= active
-        ]
-        if self.sequence:
-            assert self.log.producers.by_id[9].last_sequence == self.sequence - 1
 
     @invariant()
     def every_offset_can_be_asked_for(self) -> None:
         if not hasattr(self, "log"):
             return
-        offsets = [record.offset for record in read_all(self.log)]
-        for offset in range(self.log.log_end_offset):
-            found = read_all(self.log, start=offset)
-            assert [record.offset for record in found] == [each for each in offsets if each >= offset]
+        offsets = [record.offset for record in committed(self.log)]
+        for offset in range(self.log.last_stable_offset):
+            found = [record.offset for record in committed(self.log, offset)]
+            assert found == [each for each in offsets if each >= offset]
 
     def teardown(self) -> None:
         self._home.cleanup()

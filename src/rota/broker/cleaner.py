@@ -41,7 +41,7 @@ class Cleaner:
         self._loop = loop
         self._flusher = flusher
         self._steps: Steps[Compacted | None] | None = None
-        self._what: tuple[TopicPartition, Log] | None = None
+        self._what: tuple[TopicPartition, Cleanable] | None = None
         self._began_s = 0.0
         self._unreadable: set[Log] = set()  # until the next start
         self._closed = False
@@ -67,7 +67,7 @@ class Cleaner:
 
         settings = self._broker.settings
         most_keys = max(1, settings.int("log.cleaner.dedupe.buffer.size") // _BYTES_A_KEY)
-        self._what = tp, what.log
+        self._what = tp, what
         self._began_s = time.monotonic()
         self._steps = compact(what, self._broker.clock.now_ms(), max_keys=most_keys)
         self._take_turn()
@@ -77,10 +77,11 @@ class Cleaner:
 
     def _advance(self, resume: Callable[[Steps[Compacted | None]], Callable[[], object] | None]) -> None:
         """Go on, first as ``resume`` says, until the turn is over or something is to be done elsewhere."""
-        steps, what = self._steps, self._what
-        if steps is None or what is None or self._closed:
+        steps = self._steps
+        if steps is None or self._what is None or self._closed:
             return
-        tp, partition_log = what
+        tp, what = self._what
+        partition_log = what.log
         if self._broker.directory.logs.get(tp) is not partition_log:
             steps.close()  # the topic was deleted
             self._end()
@@ -91,7 +92,7 @@ class Cleaner:
             while work is None and time.perf_counter() < turn_ends:
                 work = next(steps)
         except StopIteration as stop:
-            self._finished(tp, stop.value)
+            self._finished(tp, what.first_dirty, stop.value)
         except (OSError, KafkaError, WireError) as error:
             log.error("%s is not compacted before the next start: %s", tp, error)
             self._give_up(partition_log)
@@ -116,9 +117,11 @@ class Cleaner:
         else:
             self._advance(lambda steps: steps.throw(error))
 
-    def _finished(self, tp: TopicPartition, done: Compacted | None) -> None:
+    def _finished(self, tp: TopicPartition, first_dirty: int, done: Compacted | None) -> None:
         if done is not None:
-            log.info(
+            has_gained = done.records_removed or done.bytes_after < done.bytes_before
+            log.log(
+                logging.INFO if has_gained else logging.DEBUG,
                 "%s: compacted up to offset %d in %.1f s, %d bytes are %d now",
                 tp,
                 done.end_offset,
@@ -129,7 +132,12 @@ class Cleaner:
             self._flusher.do(self._broker.directory.note_cleaned(tp, done.end_offset)).add_done_callback(
                 _say_if_failed
             )
-        self._end()
+        if done is not None and done.end_offset > first_dirty:
+            self._end()
+        else:
+            # It is as dirty as it was: beginning with it again at once could go on for ever.
+            self._steps = self._what = None
+            self._broker.plan_compaction()
 
     def _give_up(self, partition_log: Log) -> None:
         """Other logs are compacted all the same."""

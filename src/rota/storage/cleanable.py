@@ -1,12 +1,13 @@
 """Which log is to be compacted next, and what of it: Kafka's rules.
 
 A log has a clean part, which was compacted before and ends at the offset in ``cleaner-offset-checkpoint``, and a dirty
-part behind it. Of that the active segment is never touched, nor what an open transaction or ``min.compaction.lag.ms``
-still protects. The share of dirty bytes says how much there is to win.
+part behind it. Of that the active segment is never touched, nor any other from the one on in which an open transaction
+began or which ``min.compaction.lag.ms`` still protects. The share of dirty bytes says how much there is to win.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -21,7 +22,8 @@ _FOREVER: Final = 2**63 - 1
 class Cleanable(NamedTuple):
     """``first_dirty`` … ``end``: offsets of the dirty part that may be compacted now; bytes before and in it.
 
-    ``is_overdue``: it holds records older than ``max.compaction.lag.ms``.
+    ``end`` is where a segment begins; or ``first_dirty``, where nothing behind that may be compacted: then there are no
+    dirty bytes. ``is_overdue``: it holds records older than ``max.compaction.lag.ms``.
     """
 
     log: Log
@@ -43,7 +45,7 @@ def cleanable(log: Log, cleaned_to: int | None, now_ms: int) -> Cleanable:
     start = log.log_start_offset
     first_dirty = start if cleaned_to is None or not start <= cleaned_to <= log.log_end_offset else cleaned_to
     active = log.segments[-1]
-    end = min(active.base_offset, log.last_stable_offset)
+    end = log.bases[bisect_right(log.bases, min(active.base_offset, log.last_stable_offset)) - 1]
     dirty = [each for each in log.segments[:-1] if each.next_offset > first_dirty]
     lag = log.config.min_compaction_lag_ms
     if lag > 0:
@@ -58,7 +60,7 @@ def cleanable(log: Log, cleaned_to: int | None, now_ms: int) -> Cleanable:
         first_dirty,
         end,
         sum(each.size for each in log.segments[:-1] if each.base_offset < first_dirty),
-        sum(each.size for each in dirty if each.base_offset < end),
+        sum(each.size for each in dirty if each.base_offset < end) if end > first_dirty else 0,
         is_overdue=_is_overdue(log, first_dirty, end, now_ms),
     )
 
@@ -66,7 +68,7 @@ def cleanable(log: Log, cleaned_to: int | None, now_ms: int) -> Cleanable:
 def _is_overdue(log: Log, first_dirty: int, end: int, now_ms: int) -> bool:
     config = log.config
     lag = max(config.max_compaction_lag_ms, config.min_compaction_lag_ms)
-    if lag >= _FOREVER:
+    if lag >= _FOREVER or end <= first_dirty:
         return False
     for segment in log.segments[:-1]:
         if segment.next_offset > first_dirty and segment.base_offset < end:
