@@ -19,6 +19,7 @@ COMMANDS = {
     "groups": ("rota.cli.groups:groups", "List groups; describe their offsets, lag, members and state."),
     "plan": ("rota.cli.plan:plan", "Work out who would get which partition, without a cluster."),
     "lab": ("rota.cli.lab:lab", "Watch a consumer group rebalance live, and steer it."),
+    "timeline": ("rota.cli.timeline:timeline", "Say from a recording why a group rebalanced."),
     "completion": ("rota.cli.completion:completion", "Print the script for completion in your shell."),
 }
 
@@ -47,7 +48,7 @@ class Root(LazyGroup):
 def root() -> None:
     """Run, watch and rehearse Kafka consumer groups.
 
-    Every command but `broker`, `plan` and `completion` talks to the cluster at --bootstrap-server (or
+    Every command but `broker`, `plan`, `timeline` and `completion` talks to the cluster at --bootstrap-server (or
     ROTA_BOOTSTRAP_SERVER; 127.0.0.1:9092 if neither is given): Rota's own broker or any other Kafka.
 
     \b

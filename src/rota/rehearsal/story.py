@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rota.model import number_runs
+from rota.timeline.account import clock_text
 from rota.timeline.events import (
     ConsumerStarted,
     ConsumerStopped,
@@ -28,14 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["TOO_EARLY", "Story", "clock_text", "numbers", "runs"]
 
 LEAST_PAUSE_MS = 500
+ONE_REFUSAL_MS = 1_000
 
 TOO_EARLY = "SIGTERM while it was starting"
-
-
-def clock_text(at_ms: int) -> str:
-    """The time of day, to the tenth of a second: ``14:02:07.3``."""
-    moment = datetime.fromtimestamp(at_ms / 1000).astimezone()
-    return f"{moment:%H:%M:%S}.{moment.microsecond // 100_000}"
 
 
 def numbers(partitions: Iterable[TopicPartition]) -> str:
@@ -57,7 +52,9 @@ def runs(held: Iterable[int]) -> str:
 class Story:
     """Tells each thing once; remembers what members are called."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, static: bool = False) -> None:
+        self._static = static
+        self._refused: dict[str, int] = {}
         self._names: dict[str, str] = {}
         self._started: set[str] = set()
         self._told: set[tuple[TopicPartition, int]] = set()
@@ -71,6 +68,11 @@ class Story:
                 return f"{who} {again} as process {pid}."
             case ConsumerStopped(consumer=who, how=how) if how == TOO_EARLY:
                 return f"{who} was stopped before it had begun."
+            case ConsumerStopped(consumer=who, how=how) if self._static:
+                return (
+                    f"{who} has finished and committed ({how}); a static member does not leave: "
+                    "its partitions wait for it until its session times out."
+                )
             case ConsumerStopped(consumer=who, how=how):
                 return f"{who} has finished, committed and left ({how})."
             case Fault():
@@ -103,7 +105,18 @@ class Story:
             found.append((pause.end_ms, sentence))
         return found
 
-    def _fault(self, event: Fault) -> str:
+    def _refusal(self, event: Fault) -> str | None:
+        """A client that is behind a rebalance has several commits refused at once: told as one."""
+        before = self._refused.get(event.consumer)
+        self._refused[event.consumer] = event.at_ms
+        if before is not None and event.at_ms - before < ONE_REFUSAL_MS:
+            return None
+        return (
+            f"{event.consumer}'s commit was refused ({event.detail}): what it keeps it commits again, "
+            "what it has lost comes again elsewhere."
+        )
+
+    def _fault(self, event: Fault) -> str | None:
         who = event.consumer or "the broker"
         match event.kind:
             case FaultKind.CUT_OFF if not event.consumer:
@@ -124,8 +137,8 @@ class Story:
                 return f"{who} becomes slower: its handler takes {event.detail}."
             case "sped-up":
                 return f"{who} becomes faster: its handler takes {event.detail}."
-            case "commit-refused":
-                return f"{who}'s commit was refused ({event.detail}); its last records will come again."
+            case FaultKind.COMMIT_REFUSED:
+                return self._refusal(event)
             case _:
                 return f"{who}: {event.kind} {event.detail}".rstrip() + "."
 
