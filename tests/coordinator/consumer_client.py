@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rota.model import ErrorCode, TopicPartition
+from rota.model import ErrorCode
 from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, TopicPartitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from tests.coordinator.simulation import Topics
 
 __all__ = ["ConsumerClient"]
 
@@ -18,18 +16,17 @@ _OUT = (ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FE
 
 
 class ConsumerClient:
-    """One consumer. ``held`` is what it consumes, and says that it does."""
+    """One consumer. ``held`` is what it consumes, and says that it does: topic ids and partitions."""
 
-    def __init__(self, member: str, topics: Topics, *, group: str = "g", instance: str | None = None) -> None:
+    def __init__(self, member: str, *, group: str = "g", instance: str | None = None) -> None:
         self.group = group
         self.member = member
         self.instance = instance
         self.epoch = 0
-        self.held: frozenset[TopicPartition] = frozenset()
-        self.told: frozenset[TopicPartition] | None = None
+        self.held: frozenset[tuple[bytes, int]] = frozenset()
+        self.told: frozenset[tuple[bytes, int]] | None = None
         """What it last said that it holds."""
-        self.wanted: frozenset[TopicPartition] = frozenset()
-        self._topics = topics
+        self.wanted: frozenset[tuple[bytes, int]] = frozenset()
 
     def join(
         self,
@@ -71,16 +68,14 @@ class ConsumerClient:
             group_id=self.group, member_id=self.member, member_epoch=epoch, instance_id=self.instance
         )
 
-    def listed(self, held: Iterable[TopicPartition]) -> list[TopicPartitions]:
-        """By topic id."""
-        by_topic: dict[str, list[int]] = {}
-        for topic, partition in sorted(held):
-            by_topic.setdefault(topic, []).append(partition)
-        ids = {topic: self._topics.topic_id(topic) for topic in by_topic}
+    def listed(self, held: Iterable[tuple[bytes, int]]) -> list[TopicPartitions]:
+        """As requests have it."""
+        by_topic: dict[bytes, list[int]] = {}
+        for topic_id, partition in sorted(held):
+            by_topic.setdefault(topic_id, []).append(partition)
         return [
-            TopicPartitions(topic_id=topic_id, partitions=by_topic[topic])
-            for topic, topic_id in ids.items()
-            if topic_id is not None
+            TopicPartitions(topic_id=topic_id, partitions=partitions)
+            for topic_id, partitions in by_topic.items()
         ]
 
     def hear(self, answer: Any, *, lets_go: bool = True) -> None:
@@ -91,13 +86,9 @@ class ConsumerClient:
             return
         self.epoch = answer.member_epoch
         if answer.assignment is not None:
-            named = (
-                (self._topics.topic_name(each.topic_id), each) for each in answer.assignment.topic_partitions
-            )
             self.wanted = frozenset(
-                TopicPartition(name, partition)
-                for name, each in named
-                if name is not None
+                (each.topic_id, partition)
+                for each in answer.assignment.topic_partitions
                 for partition in each.partitions
             )
         self.held = self.wanted if lets_go else self.held | self.wanted

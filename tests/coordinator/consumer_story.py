@@ -54,7 +54,7 @@ class ConsumerStory(Story):
 
     def do_join(self, name: str, **options: str) -> None:
         """With nothing in its hands; ``instance=`` makes it a static member."""
-        client = ConsumerClient(name, self.sim.topics, instance=options.get("instance"))
+        client = ConsumerClient(name, instance=options.get("instance"))
         self.clients[name] = client
         topics = options["topics"].split(",") if options.get("topics") else None
         if topics is None and "regex" not in options:

@@ -35,6 +35,7 @@ from rota.plain import replace
 from rota.timeline.events import (
     MemberJoined,
     MemberLeft,
+    MemberReconciled,
     OffsetCommitted,
     RebalanceCompleted,
     RebalanceStarted,
@@ -300,6 +301,8 @@ def _event(event: object) -> str:
         case MemberLeft():
             detail = f" ({event.detail})" if event.detail else ""
             return f"{event.member} is out: {event.reason}{detail}"
+        case MemberReconciled():
+            return f"{event.member} holds {_shown(event.partitions)} in epoch {event.epoch}"
         case OffsetCommitted():
             return ""
     raise AssertionError(event)

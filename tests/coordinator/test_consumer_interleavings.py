@@ -7,6 +7,7 @@ everybody behaves the group settles with every partition given out, evenly.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import settings
@@ -19,6 +20,8 @@ from rota.coordinator import GroupConfig
 from rota.coordinator.consumer_groups.assignment import each
 from rota.coordinator.consumer_groups.group import ConsumerGroup, ConsumerGroupState
 from rota.model import ErrorCode, TopicPartition
+from rota.timeline.events import RebalanceCompleted
+from rota.timeline.history import History
 
 NAMES = ("a", "b", "c", "static-1", "static-2")
 CLIENTS = st.sampled_from(NAMES)
@@ -34,6 +37,8 @@ class Interleavings(RuleBasedStateMachine):
         self.lives = 0
         self.epochs: dict[str, int] = {}
         self.group_epoch = 0
+        self.history = History()
+        self.told = 0
 
     @initialize(assignor=st.sampled_from(["uniform", "range"]))
     def start(self, assignor: str) -> None:
@@ -49,15 +54,21 @@ class Interleavings(RuleBasedStateMachine):
             self.clients[name].hear(answers[0], lets_go=lets_go)
         return answers[0]
 
-    @rule(name=CLIENTS, topics=SUBSCRIPTIONS, regex=st.booleans(), is_lost=st.booleans())
-    def join(self, name: str, topics: list[str], regex: bool, is_lost: bool) -> None:
+    @rule(
+        name=CLIENTS,
+        topics=SUBSCRIPTIONS,
+        regex=st.booleans(),
+        is_lost=st.booleans(),
+        rebalance_ms=st.sampled_from([5_000, 60_000]),
+    )
+    def join(self, name: str, topics: list[str], regex: bool, is_lost: bool, rebalance_ms: int) -> None:
         """A process starts; what it held in its former life, if it had one, it holds no more."""
         self.lives += 1
         instance = name if name.startswith("static") else None
-        client = self.clients[name] = ConsumerClient(
-            f"{name}-{self.lives}", self.sim.topics, instance=instance
+        client = self.clients[name] = ConsumerClient(f"{name}-{self.lives}", instance=instance)
+        request = client.join(
+            None if regex else topics, regex="pay.*" if regex else None, rebalance_ms=rebalance_ms
         )
-        request = client.join(None, regex="pay.*") if regex else client.join(topics)
         self.send(name, request, is_lost=is_lost)
 
     @rule(name=CLIENTS, lets_go=st.booleans(), is_lost=st.booleans(), full=st.booleans())
@@ -87,7 +98,7 @@ class Interleavings(RuleBasedStateMachine):
     def die(self, name: str) -> None:
         self.clients.pop(name, None)
 
-    @rule(ms=st.sampled_from([1_000, 20_000, 61_000]))
+    @rule(ms=st.sampled_from([1_000, 6_000, 20_000, 61_000]))
     def wait(self, ms: int) -> None:
         for sim in self.sims:
             sim.advance(ms)
@@ -177,17 +188,13 @@ class Interleavings(RuleBasedStateMachine):
                 for partition in each(held):
                     assert owned.setdefault(partition, member.member_id) == member.member_id
         assert owned == group.owners
-        holders: dict[TopicPartition, str] = {}
+        holders: dict[tuple[bytes, int], list[str]] = {}
         for client in self.clients.values():
-            if client.member not in group.members:
-                continue
-            for found in client.held:
-                topic_id = self.sim.topics.topic_id(found.topic)
-                if topic_id is None or owned.get((topic_id, found.partition)) != client.member:
-                    # Of a topic that is gone, or was made anew under the same name.
-                    assert self.sim.topics.ids.get(found.topic) is not None or topic_id is None
-                    continue
-                assert holders.setdefault(found, client.member) == client.member
+            if client.member in group.members:
+                for partition in client.held:
+                    holders.setdefault(partition, []).append(client.member)
+        assert all(len(members) == 1 for members in holders.values()), holders
+        assert {partition: members[0] for partition, members in holders.items()}.items() <= owned.items()
 
     @invariant()
     def epochs_only_rise(self) -> None:
@@ -211,6 +218,35 @@ class Interleavings(RuleBasedStateMachine):
         assert first.log == second.log
         assert first.events == second.events
         assert first.timers == second.timers
+
+    @invariant()
+    def the_timeline_knows_the_owners(self) -> None:
+        """At every moment, not only when all are done."""
+        for event in self.sim.events[self.told :]:
+            self.history.apply(event)
+        self.told = len(self.sim.events)
+        group = self.group()
+        for (topic_id, index), member_id in group.owners.items() if group else ():
+            name = self.sim.topics.topic_name(topic_id)
+            if name is not None:
+                owner = self.history.ledger.owner(TopicPartition(name, index))
+                assert owner == self.history.names.of(member_id)
+
+    @invariant()
+    def what_is_complete_was_told(self) -> None:
+        """Once for every target assignment that everybody reached."""
+        told = [event.generation for event in self.sim.events if isinstance(event, RebalanceCompleted)]
+        group = self.group()
+        if group is not None and group.state is ConsumerGroupState.STABLE:
+            assert told[-1] == group.epoch
+        assert all(before != after for before, after in pairwise(told))
+
+    @invariant()
+    def a_restart_arms_the_same_timers(self) -> None:
+        """Deadlines begin anew, but nobody has one that had none."""
+        if not self.sim.fail_appends:
+            loaded = self.sim.replayed().on_loaded(self.sim.now_ms)
+            assert {timer.key for timer in loaded.timers} == self.sim.timers.keys()
 
     @invariant()
     def every_member_has_a_deadline(self) -> None:

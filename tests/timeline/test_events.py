@@ -30,6 +30,7 @@ EVENTS = st.one_of(
     ),
     st.builds(ev.MemberJoined, NUMBER, TEXT, TEXT, TEXT, TEXT, st.none() | TEXT),
     st.builds(ev.MemberLeft, NUMBER, TEXT, TEXT, REASON, TEXT),
+    st.builds(ev.MemberReconciled, NUMBER, TEXT, NUMBER, TEXT, PARTITIONS),
     st.builds(ev.OffsetCommitted, NUMBER, TEXT, TEXT, TEXT, NUMBER, NUMBER),
     st.builds(ev.ConsumerStarted, NUMBER, TEXT, NUMBER),
     st.builds(ev.ConsumerStopped, NUMBER, TEXT, TEXT),

@@ -44,6 +44,13 @@ EVENTS = st.one_of(
     st.builds(ev.MemberLeft, AT, st.just("g"), st.just("d-id"), st.sampled_from(ev.RebalanceReason)),
     st.builds(ev.RebalanceStarted, AT, st.just("g"), NUMBER, st.sampled_from(ev.RebalanceReason), NAME),
     st.builds(ev.RebalanceCompleted, AT, st.just("g"), NUMBER, st.none(), st.none(), ASSIGNMENT),
+    st.builds(
+        lambda at, epoch, name, held: ev.MemberReconciled(at, "g", epoch, f"{name}-id", held),
+        AT,
+        NUMBER,
+        NAME,
+        TPS,
+    ),
     st.builds(lambda at, number, offsets: ev.Produced(at, "t", number, *offsets), AT, NUMBER, RANGE),
     st.builds(ev.Committed, AT, NAME, st.just("t"), NUMBER, st.integers(0, 60)),
     _records(ev.Delivered),

@@ -160,6 +160,37 @@ class TestOwnership:
         assert timeline.ownership(P1) == [Span("a", 5, 9, "had to give it up"), Span("b", 9, 12, "left")]
         assert timeline.generations()[1].assignment == {"a": (P0,), "b": (P1,)}
 
+    def test_members_of_a_consumer_group_take_over_one_by_one(self) -> None:
+        """c's generation is not complete until b has let go; what moved before is known when it moves."""
+        joined = [ev.MemberJoined(1, "g", f"{name}-uuid", name, "/h") for name in ("a", "b")]
+        timeline = Timeline.of(
+            [
+                *joined,
+                ev.RebalanceCompleted(5, "g", 2, "uniform", None, {"a-uuid": (P0, P1), "b-uuid": (P2,)}),
+                ev.MemberJoined(10, "g", "c-uuid", "c", "/h"),
+                ev.RebalanceStarted(10, "g", 2, R.MEMBER_JOINED, "c-uuid"),
+                ev.MemberReconciled(20, "g", 3, "a-uuid", (P0,)),
+                ev.MemberReconciled(20, "g", 3, "c-uuid", (P1,)),
+                ev.MemberReconciled(30, "g", 3, "c-uuid", (P1,)),
+            ]
+        )
+        assert timeline.ownership(P0) == [Span("a", 5, None)]
+        assert timeline.ownership(P1) == [Span("a", 5, 20, "had to give it up"), Span("c", 20, None)]
+        assert timeline.owners_now() == {P0: "a", P1: "c", P2: "b"}
+        assert [rebalance.completed_ms for rebalance in timeline.rebalances()] == [5, None]
+
+    def test_what_a_member_reports_itself_counts_first(self) -> None:
+        timeline = Timeline.of(
+            [
+                ev.MemberJoined(1, "g", "a-uuid", "a", "/h"),
+                ev.MemberReconciled(2, "g", 1, "a-uuid", (P0,)),
+                ev.Assigned(4, "a", (P0,)),
+                ev.MemberReconciled(8, "g", 2, "a-uuid", ()),
+                ev.Revoked(9, "a", (P0,)),
+            ]
+        )
+        assert timeline.ownership(P0) == [Span("a", 2, 9, "gave it back")]
+
     def test_members_of_one_client_id_keep_their_own_names(self) -> None:
         timeline = Timeline.of(
             [

@@ -37,6 +37,7 @@ __all__ = [
     "Lost",
     "MemberJoined",
     "MemberLeft",
+    "MemberReconciled",
     "OffsetCommitted",
     "Processed",
     "Produced",
@@ -137,7 +138,11 @@ class RebalanceStarted(Event):
 
 
 class RebalanceCompleted(Event):
-    """A new generation (or, with KIP-848, a new target assignment) exists; ``assignment`` maps member ids."""
+    """Every member has its part of a new generation; ``assignment`` maps member ids.
+
+    With KIP-848 ``generation`` is the group epoch, and members take over their parts one by one: what they hold
+    before the last of them is done, `MemberReconciled` tells.
+    """
 
     group: str
     generation: int
@@ -166,6 +171,18 @@ class MemberLeft(Event):
     member: str
     reason: RebalanceReason
     detail: str = ""
+
+
+class MemberReconciled(Event):
+    """A member of a consumer group (KIP-848) holds other partitions than before; ``partitions`` are all it holds.
+
+    Those that it was asked to give up are among them until it said that it did.
+    """
+
+    group: str
+    epoch: int
+    member: str
+    partitions: tuple[TopicPartition, ...]
 
 
 class OffsetCommitted(Event):
@@ -272,6 +289,7 @@ EVENT_TYPES: Final[Mapping[str, type[Event]]] = {
         RebalanceCompleted,
         MemberJoined,
         MemberLeft,
+        MemberReconciled,
         OffsetCommitted,
         ConsumerStarted,
         ConsumerStopped,

@@ -256,6 +256,14 @@ class History:
             self.record_of(partition)
         self._new_epoch()
 
+    def _member_reconciled(self, event: ev.MemberReconciled, now_ms: int) -> None:
+        name = self.names.of(event.member)
+        self._seen(name)
+        for partition in self.ledger.holds(name, event.partitions, self.names, now_ms):
+            record = self.record_of(partition)
+            record.delivered.epoch += 1
+            record.processed.epoch += 1
+
     def _new_epoch(self) -> None:
         for record in self.partitions.values():
             record.delivered.epoch += 1
@@ -264,6 +272,7 @@ class History:
     _APPLY: ClassVar[Mapping[type[ev.Event], Callable[[History, Any, int], None]]] = {
         ev.RebalanceStarted: _rebalance_started,
         ev.RebalanceCompleted: _rebalance_completed,
+        ev.MemberReconciled: _member_reconciled,
         ev.MemberJoined: _joined,
         ev.MemberLeft: _left,
         ev.OffsetCommitted: _committed,

@@ -11,7 +11,7 @@ live to say so; ownership therefore also ends
 - at the first completed rebalance that gives the consumer no place in the group.
 
 Of consumers that report nothing (a live cluster, a program under rehearsal) the coordinator's assignment is
-taken.
+taken: of a whole generation, or with KIP-848 of each member as it takes its part over.
 """
 
 from __future__ import annotations
@@ -173,12 +173,26 @@ class Ledger:
             if consumer not in given:
                 if consumer not in names.consumers or consumer in names.known:
                     self._exclude(consumer, now_ms, believes=consumer in names.consumers)
-            elif consumer not in names.consumers:
-                gone = self._held[consumer] - given[consumer]
-                self.release(consumer, sorted(gone), now_ms, "had to give it up")
+            else:
+                self._give_up(consumer, given[consumer], names, now_ms)
         for consumer in sorted(given):
             if consumer not in names.consumers:
                 self.assign(consumer, sorted(given[consumer]), now_ms)
+
+    def holds(
+        self, consumer: str, partitions: Iterable[TopicPartition], names: Names, now_ms: int
+    ) -> list[TopicPartition]:
+        """A member of a group holds these and no others: believe it if it reports nothing. Those that are new."""
+        given = set(partitions)
+        self._give_up(consumer, given, names, now_ms)
+        new = [] if consumer in names.consumers else sorted(given - self._held.get(consumer, set()))
+        self.assign(consumer, new, now_ms)
+        return new
+
+    def _give_up(self, consumer: str, kept: set[TopicPartition], names: Names, now_ms: int) -> None:
+        if consumer not in names.consumers:
+            gone = self._held.get(consumer, set()) - kept
+            self.release(consumer, sorted(gone), now_ms, "had to give it up")
 
     def _exclude(self, consumer: str, now_ms: int, *, believes: bool) -> None:
         """The group goes on without a consumer, which may still run and believe to own what it did."""

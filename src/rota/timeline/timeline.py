@@ -45,6 +45,7 @@ _RANK: Final = {
             ev.RebalanceStarted,
             ev.Lost,
             ev.Revoked,
+            ev.MemberReconciled,
             ev.RebalanceCompleted,
             ev.Assigned,
             ev.Produced,
@@ -69,6 +70,9 @@ def _place(event: ev.Event) -> tuple[Any, ...]:
             event.first_offset,
             event.last_offset,
         )
+    elif isinstance(event, ev.MemberReconciled):
+        # In one epoch a member only gets more.
+        key = event.group, event.member, event.epoch, len(event.partitions), event.partitions
     elif isinstance(event, ev.Produced):
         key = event.topic, event.partition, event.first_offset, event.last_offset
     else:

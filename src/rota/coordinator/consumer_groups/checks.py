@@ -120,7 +120,7 @@ def check_released(member: ConsumerMember, instance_id: str, member_id: str) -> 
     Raises:
         GroupError: UNRELEASED_INSTANCE_ID
     """
-    if member.member_epoch != STATIC_LEAVE_EPOCH:
+    if not member.is_away:
         raise GroupError(
             ErrorCode.UNRELEASED_INSTANCE_ID,
             f"instance id {instance_id} still belongs to {member.member_id}: {member_id} cannot have it",

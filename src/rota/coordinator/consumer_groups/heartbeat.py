@@ -31,9 +31,9 @@ from rota.coordinator.consumer_groups.records import (
 )
 from rota.coordinator.consumer_groups.regexes import check_regex
 from rota.coordinator.consumer_groups.target import Change, next_target
+from rota.coordinator.consumer_groups.telling import maybe_tell_complete, tell_held, tell_members
 from rota.model import GroupError
 from rota.plain import replace
-from rota.timeline.events import MemberJoined, MemberLeft, RebalanceCompleted, RebalanceReason
 from rota.wire.messages.consumer_group_heartbeat import (
     Assignment,
     ConsumerGroupHeartbeatResponse,
@@ -86,7 +86,7 @@ def _beat(
         member, replaced = _join_static(group, member_id, request.instance_id, step)
     wanted = _updated(member, request, context)
     change = Change(group, member, wanted, replaced)
-    _tell_members(change, step)
+    tell_members(change, step)
     target = next_target(place, change, step)
     now = reconcile(wanted, target, owned, change.is_free)
     if now != wanted:
@@ -95,7 +95,10 @@ def _beat(
             place.sessions.await_revocation(group.group_id, now, step)
         else:
             place.sessions.revoked(group.group_id, member_id, step)
-    _maybe_tell_complete(place, change, now, target.epoch, step)
+    tell_held(place, group.group_id, member, now, step)
+    maybe_tell_complete(place, change, now, target.epoch, step)
+    if replaced is not None:
+        place.sessions.end(group.group_id, replaced.member_id, step)
     place.sessions.extend(group.group_id, member_id, place.session_timeout_ms(group.group_id), step)
     is_full = (
         request.rebalance_timeout_ms != -1
@@ -160,46 +163,6 @@ def _updated(
         client_id=context.client_id,
         client_host=context.client_host,
     )
-
-
-def _tell_members(change: Change, step: Step) -> None:
-    group_id, member, former = change.group.group_id, change.updated, change.replaced
-    if former is not None:
-        reason = RebalanceReason.STATIC_MEMBER_REPLACED
-        detail = f"replaced by {member.member_id}"
-        step.events.append(MemberLeft(step.now_ms, group_id, former.member_id, reason, detail))
-    if member.member_id not in change.group.members or former is not None:
-        step.events.append(
-            MemberJoined(
-                step.now_ms,
-                group_id,
-                member.member_id,
-                member.client_id,
-                member.client_host,
-                member.instance_id,
-            )
-        )
-
-
-def _maybe_tell_complete(
-    place: Place, change: Change, now: ConsumerMember, target_epoch: int, step: Step
-) -> None:
-    """The last member that reaches the target completes the rebalance."""
-    group = change.group
-    if not now.is_reconciled_to(target_epoch) or change.member.is_reconciled_to(target_epoch):
-        return
-    members = {**change.members(), now.member_id: now}
-    if change.replaced is None and all(each.is_reconciled_to(target_epoch) for each in members.values()):
-        step.events.append(
-            RebalanceCompleted(
-                step.now_ms,
-                group.group_id,
-                target_epoch,
-                group.assignor(place.config.consumer_assignors[0], members.values()),
-                None,
-                {member_id: place.named(each.assigned) for member_id, each in members.items()},
-            )
-        )
 
 
 def _assignment(assigned: Assigned) -> Assignment:

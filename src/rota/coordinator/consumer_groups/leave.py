@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rota.coordinator.consumer_groups.assignment import EMPTY
 from rota.coordinator.consumer_groups.checks import check_instance
 from rota.coordinator.consumer_groups.member import STATIC_LEAVE_EPOCH, MemberState
 from rota.coordinator.consumer_groups.records import (
@@ -13,8 +12,8 @@ from rota.coordinator.consumer_groups.records import (
     member_tombstones,
     regex_record,
 )
+from rota.coordinator.consumer_groups.telling import tell_held
 from rota.coordinator.consumer_groups.topics_seen import metadata_hash, see_topics
-from rota.plain import replace
 from rota.timeline.events import MemberLeft, RebalanceCompleted, RebalanceReason, RebalanceStarted
 from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
 
@@ -52,9 +51,10 @@ def leave(place: Place, request: ConsumerGroupHeartbeatRequest, step: Step) -> C
             group.static_member(request.instance_id), request.instance_id, request.member_id
         )
     if request.member_epoch == STATIC_LEAVE_EPOCH:
-        away = replace(member, member_epoch=STATIC_LEAVE_EPOCH, revoking=EMPTY)
+        away = member.gone_for_a_while()
         step.records.append(current_record(group.group_id, away))
         place.sessions.revoked(group.group_id, member.member_id, step)
+        tell_held(place, group.group_id, member, away, step)
     else:
         remove_member(place, group, member, RebalanceReason.MEMBER_LEFT, "", step)
     return ConsumerGroupHeartbeatResponse(member_id=member.member_id, member_epoch=request.member_epoch)
@@ -101,7 +101,7 @@ def on_session_timer(place: Place, group_id: str, member_id: str, step: Step) ->
     if group is not None and member_id in group.members:
         member = group.members[member_id]
         detail = f"session timeout {place.session_timeout_ms(group_id)} ms"
-        if member.member_epoch == STATIC_LEAVE_EPOCH:
+        if member.is_away:
             detail = f"the static member {member.instance_id} did not come back; {detail}"
         remove_member(place, group, member, RebalanceReason.SESSION_EXPIRED, detail, step)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from rota.coordinator.consumer_groups.assignment import EMPTY, Assigned, assigned_from
+from rota.coordinator.consumer_groups.assignment import EMPTY, Assigned, assigned_from, union
 from rota.plain import Plain, field, replace
 
 if TYPE_CHECKING:
@@ -121,6 +121,30 @@ class ConsumerMember(Plain):
             revoking=revoking,
         )
 
+    def gone_for_a_while(self) -> ConsumerMember:
+        """A static member after its goodbye: it keeps its partitions; those it was to give up it holds no more.
+
+        Kafka keeps the state, so we do. The epoch that it leaves becomes the previous one, which nobody can use:
+        every epoch is newer than that of a member that is away.
+        """
+        previous = self.previous_epoch if self.is_away else self.member_epoch
+        return replace(self, member_epoch=STATIC_LEAVE_EPOCH, previous_epoch=previous, revoking=EMPTY)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it is a static member that left for a while."""
+        return self.member_epoch == STATIC_LEAVE_EPOCH
+
+    @property
+    def held(self) -> Assigned:
+        """What it may be consuming: what is assigned to it, and what it has yet to give up."""
+        return union(self.assigned, self.revoking)
+
     def is_reconciled_to(self, epoch: int) -> bool:
         """Whether it holds all that it is meant to hold in ``epoch``."""
         return self.state is MemberState.STABLE and self.member_epoch == epoch
+
+    def has_reached(self, epoch: int) -> bool:
+        """Whether it is reconciled to ``epoch``, or was when it left for a while."""
+        last_epoch = self.previous_epoch if self.is_away else self.member_epoch
+        return self.state is MemberState.STABLE and last_epoch == epoch

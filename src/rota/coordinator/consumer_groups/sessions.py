@@ -38,6 +38,12 @@ class Sessions:
         self._revocations: dict[_Key, tuple[int, int]] = {}
         """The deadline, and the epoch that the member must have left by then."""
 
+    def members(self, group_id: str) -> list[str]:
+        """Those of a group who have a deadline; looks through all groups."""
+        return sorted(
+            {member_id for group, member_id in (*self._sessions, *self._revocations) if group == group_id}
+        )
+
     def extend(self, group_id: str, member_id: str, timeout_ms: int, step: Step) -> None:
         """The member was heard from; a timer is asked for only where none is set that fires early enough."""
         session = self._sessions.get((group_id, member_id))

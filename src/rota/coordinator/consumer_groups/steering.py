@@ -26,16 +26,24 @@ def arm_deadlines(place: Place, step: Step) -> None:
 
 
 def arm_again(place: Place, group_id: str, step: Step) -> None:
-    """What a step decided could not be recorded: nobody has left, and nobody has let go."""
-    if group_id in place.groups:
-        _arm(place, place.groups[group_id], step)
+    """What a step decided could not be recorded: nobody has come or left, and nobody was asked or has let go."""
+    group = place.groups.get(group_id)
+    members = {} if group is None else group.members
+    for member_id in place.sessions.members(group_id):
+        if member_id not in members:
+            place.sessions.end(group_id, member_id, step)
+        else:
+            place.sessions.revoked(group_id, member_id, step)
+    if group is not None:
+        _arm(place, group, step)
 
 
 def _arm(place: Place, group: ConsumerGroup, step: Step) -> None:
     timeout_ms = place.session_timeout_ms(group.group_id)
     for member_id, member in group.members.items():
         place.sessions.extend(group.group_id, member_id, timeout_ms, step)
-        if member.state is MemberState.UNREVOKED_PARTITIONS:
+        # One that is away keeps its state, and has let go of everything.
+        if member.state is MemberState.UNREVOKED_PARTITIONS and not member.is_away:
             place.sessions.await_revocation(group.group_id, member, step)
 
 
