@@ -7,7 +7,7 @@ import pytest
 from rota.model import TopicPartition
 from rota.rehearsal.story import Story, numbers, runs
 from rota.timeline import Pause
-from rota.timeline.events import Fault, FaultKind
+from rota.timeline.events import ConsumerStopped, Fault, FaultKind
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,22 @@ def test_one_record_waits_alone() -> None:
 def test_killed_by_somebody_else_is_no_crash() -> None:
     told = Story().tell(Fault(1_000, "consumer-2", FaultKind.KILLED, "signal 9"))
     assert told == "consumer-2 was killed (signal 9), by somebody else: no commit, no goodbye."
+
+
+def test_a_static_member_that_stops_does_not_leave() -> None:
+    stopped = ConsumerStopped(1_000, "consumer-3", "SIGTERM")
+    polite, static = Story().tell(stopped), Story(static=True).tell(stopped)
+    assert polite == "consumer-3 has finished, committed and left (SIGTERM)."
+    assert static is not None
+    assert "does not leave" in static
+    assert "left" not in static
+
+
+def test_refused_commits_of_one_moment_are_told_once() -> None:
+    story = Story()
+    told = [
+        story.tell(Fault(at_ms, who, FaultKind.COMMIT_REFUSED, "old generation"))
+        for at_ms, who in [(1_000, "c-1"), (1_001, "c-1"), (1_001, "c-3"), (9_000, "c-1")]
+    ]
+    assert [bool(each) for each in told] == [True, False, True, True]
+    assert "c-1's commit was refused (old generation)" in (told[0] or "")

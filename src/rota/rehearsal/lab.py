@@ -159,7 +159,7 @@ class Lab:
             if seat.actor is None or seat.actor.running or not seat.running:
                 continue
             if seat.actor.exit_code == 0:
-                seat.state = SeatState.LEFT
+                seat.state = SeatState.AWAY if self.settings.static else SeatState.LEFT
             elif seat.actor.exit_code == -signal.SIGTERM:  # it had no handler yet
                 seat.state = SeatState.LEFT
                 found.append(ConsumerStopped(clock_ms(), seat.name, TOO_EARLY))

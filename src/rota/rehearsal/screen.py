@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from rota.rehearsal.seats import SeatState
 from rota.rehearsal.story import clock_text, runs
 from rota.timeline.look import seconds
 
@@ -192,7 +193,7 @@ def _consumers(view: View) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in view.board.consumers:
         mark = Text("▶" if row.number == view.chosen else " ", "bold")
-        held = runs(row.held) or ("nothing: idle" if row.pid is not None else "–")
+        held = runs(row.held) or _reads_nothing(row, view.board.state)
         style = "" if row.state == "running" else "bold yellow" if row.pid is not None else "red"
         table.add_row(
             mark.append_text(_label(row)).append(f" {row.name}", "bold" if row.number == view.chosen else ""),
@@ -203,6 +204,13 @@ def _consumers(view: View) -> Table:
             Text(f"{row.delay_ms:g} ms"),
         )
     return table
+
+
+def _reads_nothing(row: ConsumerRow, group: str) -> str:
+    """Only who runs in a group at rest is idle: others wait for the group, or are not in it."""
+    if row.state != SeatState.RUNNING:
+        return "–"
+    return "nothing: waits" if group.startswith("rebalancing") else "nothing: idle"
 
 
 def _lower(view: View, width: int, room: int) -> list[Text]:

@@ -19,6 +19,8 @@ class SeatState(StrEnum):
     FROZEN = "frozen (SIGSTOP)"
     STOPPING = "stopping (SIGTERM)"
     LEFT = "has left"
+    AWAY = "stopped (static)"
+    """A static member that said no goodbye: the group keeps its partitions for it until its session times out."""
     KILLED = "killed (kill -9)"
     CRASHED = "crashed"
 

@@ -107,6 +107,8 @@ class FaultKind(StrEnum):
     CUT_OFF = "network-cut"
     RECONNECTED = "network-heal"
     SLOWED = "slow"
+    COMMIT_REFUSED = "commit-refused"
+    """The group has moved on: who keeps the partition commits again, who does not has done it in vain."""
 
     @property
     def ends_ownership(self) -> bool:

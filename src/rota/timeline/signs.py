@@ -17,6 +17,7 @@ SIGNS: Final[Mapping[str, str]] = {
     "stopped": "consumer stopped",
     "killed": "consumer killed",
     "frozen": "consumer frozen",
+    "refused": "commit refused",
     "fault": "other fault",
     "healed": "fault over",
     "again": "records repeated",
@@ -32,6 +33,7 @@ _KINDS: Final[Mapping[str, str]] = {
     FaultKind.FROZEN: "frozen",
     FaultKind.THAWED: "healed",
     FaultKind.RECONNECTED: "healed",
+    FaultKind.COMMIT_REFUSED: "refused",
 }
 
 # Shapes around 0,0 within 10 by 10.
@@ -43,6 +45,11 @@ _SHAPES: Final[Mapping[str, str]] = {
         '<path d="M-4.5 -4.5L4.5 4.5M-4.5 4.5L4.5 -4.5" class="rota-edge" stroke-width="2.5" fill="none"/>'
     ),
     "frozen": '<path d="M-4.5 -5H-1V5H-4.5ZM1 -5H4.5V5H1Z" class="rota-sign"/>',
+    "refused": (
+        '<circle r="4.5" class="rota-halo" stroke-width="5" fill="none"/>'
+        '<path d="M-4.5 0A4.5 4.5 0 1 0 4.5 0A4.5 4.5 0 1 0 -4.5 0ZM-3 3L3 -3" class="rota-edge"'
+        ' stroke-width="1.8" fill="none"/>'
+    ),
     "fault": '<path d="M1 -6L-4 1H0L-1 6L4 -1H0Z" class="rota-sign"/>',
     "healed": '<circle r="4" class="rota-sign"/>',
     "again": (

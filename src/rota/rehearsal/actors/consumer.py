@@ -33,6 +33,7 @@ from rota.timeline.events import (
     Delivered,
     Event,
     Fault,
+    FaultKind,
     Lost,
     Processed,
     Revoked,
@@ -181,7 +182,7 @@ class ConsumerActor:
         now_ms = clock_ms()
         if error is not None:
             if error.code() != KafkaError._NO_OFFSET:  # noqa: SLF001  # its public name: nothing to commit
-                self.events.write(Fault(now_ms, self.name, "commit-refused", error.str()))
+                self.events.write(Fault(now_ms, self.name, FaultKind.COMMIT_REFUSED, error.str()))
             return
         noted: list[Event] = [
             Committed(now_ms, self.name, tp.topic, tp.partition, tp.offset)
