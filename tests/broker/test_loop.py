@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from tests.kafka.ports import PATIENCE_S
 
 from rota.broker.loop import Loop
 
@@ -174,3 +175,31 @@ def test_a_call_that_comes_after_the_end_is_dropped() -> None:
     loop = Loop()
     loop.close()
     loop.call_soon_threadsafe(lambda: None)
+
+
+def test_the_end_waits_for_a_call_that_is_waking_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop()
+    waker, real_write, real_close = loop._waker, os.write, os.close
+    is_writing, is_closed = threading.Event(), threading.Event()
+    was_closed: list[bool] = []
+
+    def write(fd: int, data: bytes) -> int:
+        if fd == waker:
+            is_writing.set()
+            was_closed.append(is_closed.wait(0.1))
+        return real_write(fd, data)
+
+    def close(fd: int) -> None:
+        real_close(fd)
+        if fd == waker:
+            is_closed.set()
+
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "close", close)
+    caller = threading.Thread(target=loop.call_soon_threadsafe, args=[lambda: None])
+    caller.start()
+    assert is_writing.wait(PATIENCE_S)
+    loop.close()
+    caller.join()
+    assert was_closed == [False]
+    assert is_closed.is_set()

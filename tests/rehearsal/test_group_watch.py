@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from typing import Any
 
 import pytest
@@ -10,10 +10,9 @@ from tests.kafka.ports import PATIENCE_S
 
 from rota.cluster import GroupDescription, MemberDescription
 from rota.model import RotaError, TopicPartition
-from rota.rehearsal.group_watch import SEEN, GroupWatch, differences
+from rota.rehearsal.group_watch import SEEN, SLOW_MS, GroupWatch, differences
 from rota.rehearsal.story import Story
 from rota.timeline.events import (
-    Event,
     MemberJoined,
     MemberLeft,
     RebalanceCompleted,
@@ -88,14 +87,19 @@ class Away:
     timeout_s = 1.0
 
     def __init__(self, *, slow: bool) -> None:
-        self.looks = 0
+        self.is_seen_enough = threading.Event()
+        self.now_ms = 1_000_000
+        self._looks = 0
         self._slow = slow
 
     def describe_groups(self, _names: list[str]) -> dict[str, GroupDescription]:
-        self.looks += 1
-        if self._slow and self.looks == 2:
-            time.sleep(2.1)
-        elif not self._slow and self.looks in (2, 3):
+        self._looks += 1
+        self.now_ms += 10
+        if self._looks > 5:
+            self.is_seen_enough.set()
+        if self._slow and self._looks == 2:
+            self.now_ms += SLOW_MS
+        elif not self._slow and self._looks in (2, 3):
             raise RotaError("no broker answers")
         return {"g": group("Stable", member("a", P0, P1))}
 
@@ -103,13 +107,10 @@ class Away:
 @pytest.mark.parametrize("slow", [False, True])
 def test_an_outage_is_told_as_one_and_not_as_a_rebalance(slow: bool) -> None:
     cluster: Any = Away(slow=slow)
-    watch = GroupWatch(cluster, "g")
-    found: list[Event] = []
-    deadline = time.monotonic() + PATIENCE_S
-    while cluster.looks < 5 and time.monotonic() < deadline:
-        time.sleep(0.05)
-        found += watch.read()
+    watch = GroupWatch(cluster, "g", clock=lambda: cluster.now_ms, interval_s=0.001)
+    assert cluster.is_seen_enough.wait(PATIENCE_S)
     watch.close()
+    found = watch.read()
     story = Story()
     assert [story.tell(event) for event in found] == [
         "The cluster does not answer.",

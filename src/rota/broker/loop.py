@@ -9,11 +9,13 @@ A turn of the loop serves the sockets that are ready, then the timers that are d
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import logging
 import os
 import selectors
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -58,6 +60,7 @@ class Loop:
         self._stopping = False
         self._signals: dict[int, object] = {}
         self._woken, self._waker = os.pipe()
+        self._waking = threading.RLock()  # a signal handler may call while its own thread holds it
         os.set_blocking(self._woken, False)
         os.set_blocking(self._waker, False)
         self.add_reader(self._woken, self._drain)
@@ -106,12 +109,12 @@ class Loop:
     def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
         """``call_soon`` from another thread."""
         self._soon.append(callback)
-        try:
-            os.write(self._waker, b"\0")
-        except BlockingIOError:
-            pass  # full of reasons to wake up already
-        except OSError:
-            log.debug("a call came after the end of the loop")
+        with self._waking:
+            if self._waker < 0:
+                log.debug("a call came after the end of the loop")
+                return
+            with contextlib.suppress(BlockingIOError):  # full of reasons to wake up already
+                os.write(self._waker, b"\0")
 
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> TimerHandle:
         """Call back in ``delay_s`` seconds, unless the handle is cancelled before."""
@@ -155,13 +158,11 @@ class Loop:
                 signal.signal(number, before)  # type: ignore[arg-type]
             self._signals.clear()
         self._selector.close()
-        woken, waker, self._waker = (
-            self._woken,
-            self._waker,
-            -1,
-        )  # a late call must not write into another file
+        with self._waking:
+            # A late call must not write into another file, which is given the same number.
+            waker, self._waker = self._waker, -1
         os.close(waker)
-        os.close(woken)
+        os.close(self._woken)
 
     def _turn(self) -> None:
         readers, writers = self._readers, self._writers

@@ -24,7 +24,7 @@ from rota.timeline.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from rota.cluster import Cluster, GroupDescription, MemberDescription
     from rota.model import TopicPartition
@@ -108,10 +108,19 @@ def _by_identity(group: GroupDescription) -> dict[str, MemberDescription]:
 class GroupWatch:
     """Asks for the group's description again and again, in a thread of its own; ``read`` gives the news."""
 
-    def __init__(self, cluster: Cluster, group: str) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        group: str,
+        *,
+        clock: Callable[[], int] = clock_ms,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
         self.silent: set[str] = set()
         self._cluster = cluster
         self._group = group
+        self._clock_ms = clock
+        self._interval_s = interval_s
         self._found: list[Event] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -132,17 +141,17 @@ class GroupWatch:
     def _watch(self) -> None:
         before: GroupDescription | None = None
         generation = 0
-        since_ms = clock_ms()
+        since_ms = self._clock_ms()
         away = False
         while not self._stop.is_set():
             after: GroupDescription | None = (
                 before  # if nobody answers: the broker may be back at the next look
             )
-            answered, asked_ms = False, clock_ms()
+            answered, asked_ms = False, self._clock_ms()
             with contextlib.suppress(RotaError):
                 after = self._cluster.describe_groups([self._group])[self._group]
                 answered = True
-            at_ms = clock_ms()
+            at_ms = self._clock_ms()
             if before is not None and answered and not away and at_ms - asked_ms > SLOW_MS:
                 with self._lock:
                     self._found.append(Fault(asked_ms, "", FaultKind.CUT_OFF))
@@ -159,4 +168,4 @@ class GroupWatch:
                 with self._lock:
                     self._found += found
             before, since_ms = after, at_ms
-            self._stop.wait(INTERVAL_S)
+            self._stop.wait(self._interval_s)

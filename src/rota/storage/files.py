@@ -10,7 +10,7 @@ import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["remove_tree", "replace_file", "sync_directory", "sync_file", "write_file"]
+__all__ = ["remove_tree", "replace_file", "sync_data", "sync_directory", "sync_file", "write_file"]
 
 
 def write_file(path: Path, data: bytes, *, sync: bool = False) -> None:
@@ -38,6 +38,11 @@ def replace_file(path: Path, data: bytes, *, sync: bool = True) -> None:
         raise
     if sync:
         sync_directory(path.parent)
+
+
+def sync_data(descriptor: int) -> None:
+    """Bring an open file's bytes and size to the disk; its times only where the system, as macOS, cannot do without."""
+    getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
 def sync_file(path: Path) -> None:

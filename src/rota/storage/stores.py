@@ -14,6 +14,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Protocol
 
+from rota.storage.files import sync_data
+
 __all__ = ["FileHandle", "FileRegion", "FileStore", "MemoryStore", "OpenFiles", "Store"]
 
 
@@ -183,7 +185,7 @@ class FileStore:
         """Cut off what is behind ``size``, for good."""
         handle = self._handle or self._open()
         os.ftruncate(handle.fd, size)
-        os.fdatasync(handle.fd)
+        sync_data(handle.fd)
         self.size = size
 
     def flush(self) -> None:
@@ -191,7 +193,7 @@ class FileStore:
         if self.size:
             with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                 handle = self._handle or FileHandle(self.path, os.O_RDWR)
-                os.fdatasync(handle.fd)
+                sync_data(handle.fd)
 
     def close(self) -> None:
         """Let go of the file; it is opened again when needed."""
