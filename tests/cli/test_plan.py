@@ -5,7 +5,8 @@ import json
 import pytest
 
 from rota.cli import run
-from rota.cli.plan import _runs, spread
+from rota.cli.plan import STRATEGIES, _runs, spread
+from rota.coordinator.assignors import plan as planner
 
 
 def test_one_two_three_five_and_six_consumers_on_five_partitions(capfd: pytest.CaptureFixture[str]) -> None:
@@ -25,7 +26,7 @@ def test_one_two_three_five_and_six_consumers_on_five_partitions(capfd: pytest.C
     ]
 
 
-@pytest.mark.parametrize("strategy", ["range", "roundrobin", "sticky", "cooperative-sticky"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_spreads_evenly(strategy: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", "-m", "1,2,3,5,6", "-p", "5", "-s", strategy, "--json"]) == 0
     rows = json.loads(capfd.readouterr().out)
@@ -38,10 +39,14 @@ def test_every_strategy_spreads_evenly(strategy: str, capfd: pytest.CaptureFixtu
 
 def test_sticky_moves_no_more_than_the_newcomer_s_share(capfd: pytest.CaptureFixture[str]) -> None:
     moved = {}
-    for strategy in ("range", "cooperative-sticky"):
+    for strategy in ("range", "cooperative-sticky", "uniform"):
         assert run(["plan", "-m", "3,4", "-p", "12", "-s", strategy, "--json"]) == 0
         moved[strategy] = json.loads(capfd.readouterr().out)[1]["moved"]
-    assert moved == {"range": 6, "cooperative-sticky": 3}
+    assert moved == {"range": 6, "cooperative-sticky": 3, "uniform": 3}
+
+
+def test_every_strategy_of_the_planner_can_be_asked_for() -> None:
+    assert STRATEGIES == planner.STRATEGIES
 
 
 def test_several_topics(capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plan"]
 
-STRATEGIES = ("range", "roundrobin", "sticky", "cooperative-sticky")
+STRATEGIES = ("range", "roundrobin", "sticky", "cooperative-sticky", "uniform")
 MOST_MEMBERS = 10_000
 WIDEST_ASSIGNMENT = 100
 """An assignment with more characters than this takes one line for each consumer."""
@@ -42,19 +42,20 @@ WIDEST_ASSIGNMENT = 100
     type=click.Choice(STRATEGIES),
     default="range",
     show_default=True,
-    help="The assignor.",
+    help="The assignor; uniform is the broker's own for group.protocol=consumer.",
 )
 @json_option()
 def plan(members: str, partitions: int | None, topics: Sequence[str], strategy: str, as_json: bool) -> None:
     """Show how a group of so many consumers shares its partitions, without any cluster.
 
     Each row goes on from the one before it, as a running group does: MOVED counts the partitions that change
-    hands on the way, which for the sticky strategies is as few as can be.
+    hands on the way, which for the sticky strategies and uniform is as few as can be.
 
     \b
     Examples:
       rota plan --members 1,2,3,5,6 --partitions 5
       rota plan --members 3,4 --partitions 12 --strategy cooperative-sticky
+      rota plan --members 3,4 --partitions 12 --strategy uniform
       rota plan --members 2 --topic orders:3 --topic payments:3
     """
     counts = _counts(members)

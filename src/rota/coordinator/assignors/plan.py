@@ -16,12 +16,18 @@ from rota.coordinator.assignors import (
     encode_cooperative_user_data,
     encode_sticky_user_data,
 )
+from rota.coordinator.assignors.server_side import ServerMember, uniform_shares
 from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Move", "Plan", "plan"]
+__all__ = ["STRATEGIES", "Move", "Plan", "plan"]
+
+STRATEGIES = (*ASSIGNORS, "uniform")
+"""Those of the clients, and the coordinator's own for ``group.protocol=consumer`` (its ``range`` deals as the clients'
+does).
+"""
 
 _MOST_ROUNDS = 20  # members that want the same settle in two; this many would be our bug
 
@@ -85,12 +91,14 @@ def plan(
     With ``previous`` the members that are in it too remember what they held there, as running members would.
     Raises RotaError for an unknown strategy, no member, or names given twice.
     """
-    assign = ASSIGNORS.get(strategy)
-    if assign is None:
-        raise RotaError(f"unknown assignment strategy {strategy!r}: choose one of {', '.join(ASSIGNORS)}")
+    if strategy not in STRATEGIES:
+        raise RotaError(f"unknown assignment strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}")
     names = _names(members)
-    subscriptions = _subscriptions(strategy, names, topics, previous)
-    assignment, rounds = _settle(strategy, assign, subscriptions, topics)
+    if strategy == "uniform":
+        assignment, rounds = _uniform(names, topics, previous), 1
+    else:
+        subscriptions = _subscriptions(strategy, names, topics, previous)
+        assignment, rounds = _settle(strategy, ASSIGNORS[strategy], subscriptions, topics)
     made = Plan(strategy, {name: tuple(sorted(assignment[name])) for name in names}, (), rounds)
     return made if previous is None else replace(made, moves=made.moves_from(previous))
 
@@ -106,6 +114,28 @@ def _names(members: int | Sequence[str]) -> list[str]:
     if len(set(names)) < len(names):
         raise RotaError("a plan needs consumers of different names")
     return names
+
+
+def _uniform(
+    names: Sequence[str], topics: Mapping[str, int], previous: Plan | None
+) -> dict[str, list[TopicPartition]]:
+    """What the coordinator aims at: it knows by itself what everybody was meant to hold."""
+    ids = {topic.encode(): topic for topic in topics}
+    before = {} if previous is None else previous.assignment
+    members = {}
+    for name in names:
+        held = {
+            topic_id: frozenset(tp.partition for tp in before.get(name, ()) if tp.topic == topic)
+            for topic_id, topic in ids.items()
+        }
+        members[name] = ServerMember(frozenset(ids), held)
+    shares = uniform_shares(members, {topic_id: topics[topic] for topic_id, topic in ids.items()})
+    return {
+        name: [
+            TopicPartition(ids[topic_id], number) for topic_id, numbers in share.items() for number in numbers
+        ]
+        for name, share in shares.items()
+    }
 
 
 def _subscriptions(
