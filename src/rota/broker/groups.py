@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from rota.broker.event_lines import event_line
 from rota.broker.group_names import OFFSETS_TOPIC
+from rota.broker.group_settings import consumer_assignors
 from rota.broker.held_heartbeats import HeldHeartbeats
+from rota.broker.own_logs import create_own_log
 from rota.broker.request import PARKED, Request
+from rota.broker.storage_errors import complain
 from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
 from rota.coordinator.log_format import decode_record, encode_record
 from rota.coordinator.pending_offsets import InTransaction
@@ -34,15 +37,6 @@ __all__ = ["Groups"]
 
 # The offsets that a deleted topic or a retention takes along are many, and a batch may not be too large.
 _MAX_BATCH_RECORDS: Final = 1000
-# What is in the last segment cannot be compacted, and memory is not as plenty as disk.
-_MEMORY_SEGMENT_BYTES: Final = 1024 * 1024
-_LEAST_SEGMENT_BYTES: Final = 1024 * 1024
-
-_ASSIGNOR_CLASSES: Final = {
-    "org.apache.kafka.coordinator.group.assignor.UniformAssignor": "uniform",
-    "org.apache.kafka.coordinator.group.assignor.RangeAssignor": "range",
-}
-
 log = logging.getLogger(__name__)
 
 
@@ -155,22 +149,12 @@ class Groups:
 
     def create_log(self) -> None:
         """Create ``__consumer_offsets`` when the first client looks for a coordinator."""
-        if OFFSETS_TOPIC in self._broker.topics:
-            return
-        settings = self._broker.settings
-        segment_bytes = settings.int("offsets.topic.segment.bytes")
-        if self._broker.directory.path is None and not settings.is_set("offsets.topic.segment.bytes"):
-            segment_bytes = _MEMORY_SEGMENT_BYTES
-        # A topic's segment.bytes may not be less than 1 MB; the broker's setting for this one may.
-        is_tiny = segment_bytes < _LEAST_SEGMENT_BYTES
-        self._broker.topics.create(
+        create_own_log(
+            self._broker,
             OFFSETS_TOPIC,
-            settings.int("offsets.topic.num.partitions"),
-            {
-                "cleanup.policy": "compact",
-                "compression.type": "producer",
-                "internal.segment.bytes" if is_tiny else "segment.bytes": str(segment_bytes),
-            },
+            partitions="offsets.topic.num.partitions",
+            segment_bytes="offsets.topic.segment.bytes",
+            configs={"compression.type": "producer"},
         )
 
     def _append(self, records: tuple[LogRecord, ...], now_ms: int) -> tuple[list[LogRecord], ErrorCode]:
@@ -191,7 +175,7 @@ class Groups:
             try:
                 self._broker.append(self._broker.topics.log(tp), memoryview(batch), from_client=False)
             except (OSError, KafkaError) as error:
-                log.error("cannot append to %s: %s", tp, error)
+                complain(f"append to {tp.topic}-{tp.partition}", error)
                 failed += its_records
                 if isinstance(error, KafkaError) and error.code == ErrorCode.MESSAGE_TOO_LARGE:
                     code = ErrorCode.UNKNOWN_SERVER_ERROR
@@ -296,19 +280,7 @@ def group_config(broker: Broker) -> GroupConfig:
         consumer_session_timeout_ms=settings.int("group.consumer.session.timeout.ms"),
         consumer_heartbeat_interval_ms=settings.int("group.consumer.heartbeat.interval.ms"),
         consumer_max_size=settings.int("group.consumer.max.size"),
-        consumer_assignors=_assignors(settings.text("group.consumer.assignors")),
+        consumer_assignors=consumer_assignors(settings),
         offset_metadata_max_bytes=settings.int("offset.metadata.max.bytes"),
         offsets_retention_ms=settings.int("offsets.retention.minutes") * 60_000,
     )
-
-
-def _assignors(text: str) -> tuple[str, ...]:
-    """By name, or by the class in Apache Kafka; what else there may be on a Java class path is left out."""
-    names = []
-    for given in filter(None, map(str.strip, text.split(","))):
-        name = _ASSIGNOR_CLASSES.get(given, given)
-        if name in _ASSIGNOR_CLASSES.values():
-            names.append(name)
-        else:
-            log.error("group.consumer.assignors: there is no assignor %s here", given)
-    return tuple(names) or tuple(_ASSIGNOR_CLASSES.values())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
+from rota.broker.storage_errors import complain
+from rota.broker.transaction_errors import told_to_producer
 from rota.coordinator import Context
 from rota.coordinator.log_format import encode_record
 from rota.coordinator.pending_offsets import InTransaction
@@ -27,8 +28,6 @@ __all__ = ["commit_offsets"]
 
 _ADDING_VERSION: Final = 5
 _ABORTABLE_VERSION: Final = 4
-
-log = logging.getLogger(__name__)
 
 
 def commit_offsets(
@@ -106,11 +105,7 @@ def _admit(broker: Broker, message: TxnOffsetCommitRequest, version: int, tp: To
         tp,
         add=version >= _ADDING_VERSION,
     )
-    if code == ErrorCode.PRODUCER_FENCED:
-        return ErrorCode.INVALID_PRODUCER_EPOCH
-    if code == ErrorCode.TRANSACTION_ABORTABLE and version < _ABORTABLE_VERSION:
-        return ErrorCode.INVALID_TXN_STATE
-    return code
+    return told_to_producer(code, knows_abortable=version >= _ABORTABLE_VERSION)
 
 
 def _append(
@@ -132,7 +127,7 @@ def _append(
         too_large = error.code == ErrorCode.MESSAGE_TOO_LARGE
         return ErrorCode.UNKNOWN_SERVER_ERROR if too_large else error.code
     except OSError as error:
-        log.error("cannot append to %s: %s", tp, error.strerror)
+        complain(f"append to {tp.topic}-{tp.partition}", error.strerror)
         return ErrorCode.NOT_COORDINATOR
     transaction = InTransaction(message.producer_id, tp.partition)
     for record in records:

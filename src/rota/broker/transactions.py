@@ -12,6 +12,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from rota.broker.group_names import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
+from rota.broker.own_logs import create_own_log
+from rota.broker.storage_errors import complain
 from rota.coordinator import partition_for
 from rota.coordinator.transactions import (
     Asked,
@@ -35,9 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Transactions"]
 
-# What is in the last segment cannot be compacted, and memory is not as plenty as disk.
-_MEMORY_SEGMENT_BYTES: Final = 1024 * 1024
-_LEAST_SEGMENT_BYTES: Final = 1024 * 1024
 _RETRY_MS: Final = 1_000
 _COORDINATOR_EPOCH: Final = 0
 
@@ -168,7 +167,7 @@ class Transactions:
         except KafkaError as error:
             return error.code
         except OSError as error:
-            log.error("cannot append to %s: %s", tp, error.strerror)
+            complain(f"append to {tp.topic}-{tp.partition}", error.strerror)
             return ErrorCode.KAFKA_STORAGE_ERROR
         if tp.topic == OFFSETS_TOPIC:
             self._broker.groups.transaction_ended(tp.partition, producer_id, committed=committed)
@@ -178,24 +177,12 @@ class Transactions:
 
     def create_log(self) -> None:
         """Create ``__transaction_state`` when the first client looks for its coordinator. Raises ``KafkaError``."""
-        if TRANSACTIONS_TOPIC in self._broker.topics:
-            return
-        settings = self._broker.settings
-        segment_bytes = settings.int("transaction.state.log.segment.bytes")
-        if self._broker.directory.path is None and not settings.is_set("transaction.state.log.segment.bytes"):
-            segment_bytes = _MEMORY_SEGMENT_BYTES
-        # A topic's segment.bytes may not be less than 1 MB; the broker's setting for this one may.
-        is_tiny = segment_bytes < _LEAST_SEGMENT_BYTES
-        self._broker.topics.create(
+        create_own_log(
+            self._broker,
             TRANSACTIONS_TOPIC,
-            settings.int("transaction.state.log.num.partitions"),
-            {
-                "cleanup.policy": "compact",
-                "compression.type": "uncompressed",
-                "min.insync.replicas": "1",
-                "unclean.leader.election.enable": "false",
-                "internal.segment.bytes" if is_tiny else "segment.bytes": str(segment_bytes),
-            },
+            partitions="transaction.state.log.num.partitions",
+            segment_bytes="transaction.state.log.segment.bytes",
+            configs={"compression.type": "uncompressed", "unclean.leader.election.enable": "false"},
         )
 
     def _partition_of(self, transactional_id: str) -> TopicPartition:
@@ -213,7 +200,7 @@ class Transactions:
                 self._broker.append(self._broker.topics.log(tp), memoryview(batch), from_client=False)
                 self.coordinator.replay(record)
         except (OSError, KafkaError) as error:
-            log.error("cannot append to %s: %s", TRANSACTIONS_TOPIC, error)
+            complain(f"append to {TRANSACTIONS_TOPIC}", error)
             is_too_large = isinstance(error, KafkaError) and error.code == ErrorCode.MESSAGE_TOO_LARGE
             return ErrorCode.UNKNOWN_SERVER_ERROR if is_too_large else ErrorCode.NOT_COORDINATOR
         return ErrorCode.NONE

@@ -267,14 +267,19 @@ class LogDirectory:
 
     def _close_logs(self) -> bool:
         """Close all of them, whatever happens to one; whether all are on the disk."""
-        is_clean = True
+        failures: list[tuple[Log, OSError]] = []
         for log in self.logs.values():
             try:
                 log.close()
             except OSError as error:
-                logger.error("%s: not closed cleanly, the next start checks it: %s", log.directory, error)
-                is_clean = False
-        return is_clean
+                failures.append((log, error))
+        if failures:
+            (first, why), more = failures[0], len(failures) - 1
+            others = f" and {more} more" if more else ""
+            logger.error(
+                "%s%s: not closed cleanly, the next start checks all: %s", first.directory, others, why
+            )
+        return not failures
 
     def close(self) -> None:
         """Close every log, leave the mark of a clean shutdown, and give up the lock.

@@ -1,7 +1,12 @@
-"""What a broker knows besides records: topics, settings made at run time, ids. One JSON file, replaced as a whole."""
+"""What a broker knows besides records: topics, settings made at run time, ids. One JSON file, replaced as a whole.
+
+A full disk has no room for another file, though deleting a topic would make room. Then an empty file whose name holds
+the topic's id says that it is deleted, until the JSON file is written the next time.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
@@ -12,12 +17,14 @@ from typing import Any, Final
 from rota.ids import random_uuid
 from rota.model import RotaError
 from rota.plain import Plain
-from rota.storage.files import replace_file
+from rota.storage.files import replace_file, sync_directory, write_file
 
 __all__ = ["MetadataStore", "StoredTopic", "id_text", "new_id"]
 
 FILE: Final = "rota-metadata.json"
 _VERSION: Final = 1
+_DELETED: Final = "rota-deleted-topic-"
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def new_id() -> str:
@@ -52,6 +59,7 @@ class MetadataStore:
         self.next_producer_id = 0
         self._brokers: dict[str, dict[str, str]] = {}
         self._groups: dict[str, dict[str, str]] = {}
+        self._deleted: list[Path] = []  # what says so of topics that the file still has
 
     @classmethod
     def open(cls, directory: Path | None) -> MetadataStore:
@@ -61,6 +69,7 @@ class MetadataStore:
             return store
         try:
             store._load(json.loads(store._path.read_bytes()))
+            store._forget_deleted()
         except FileNotFoundError:
             store._save()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -81,6 +90,13 @@ class MetadataStore:
             for name, topic in content["topics"].items()
         }
 
+    def _forget_deleted(self) -> None:
+        assert self._path is not None
+        self._deleted = list(self._path.parent.glob(f"{_DELETED}*"))
+        ids = {_id_bytes(path.name.removeprefix(_DELETED)) for path in self._deleted}
+        for name in [name for name, topic in self.topics.items() if topic.id in ids]:
+            del self.topics[name]
+
     def _save(self) -> None:
         if self._path is None:
             return
@@ -100,6 +116,8 @@ class MetadataStore:
             },
         }
         replace_file(self._path, json.dumps(content, indent=1).encode() + b"\n")
+        while self._deleted:
+            self._deleted.pop().unlink(missing_ok=True)
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -125,10 +143,21 @@ class MetadataStore:
             self.topics[name] = StoredTopic(topic_id, partitions, dict(configs))
 
     def remove_topic(self, name: str) -> None:
-        """Forget a topic."""
-        if name in self.topics:
+        """Forget a topic. This needs no room on the disk."""
+        topic = self.topics.get(name)
+        if topic is None:
+            return
+        try:
             with self._change():
                 del self.topics[name]
+        except OSError as error:
+            if error.errno not in _FULL or self._path is None:
+                raise
+            mark = self._path.with_name(_DELETED + id_text(topic.id))
+            write_file(mark, b"")
+            sync_directory(mark.parent)
+            self._deleted.append(mark)
+            self.topics.pop(name)
 
     # --- settings -------------------------------------------------------------------------------------------
 

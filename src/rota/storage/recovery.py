@@ -13,6 +13,9 @@ import mmap
 import os
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rota.model import KafkaError, RotaError
@@ -81,12 +84,22 @@ def load(log: Log, now_ms: int, recover_from: int | None, *, has_holes: bool) ->
         start = _load_snapshot(log, sorted(found["snapshot"]), recover_from)
     _load_aborted(log, found["txnindex"], start)
     _replay_producers(log, start, takes_snapshots=recover_from is not None)
-    _renew_indexes(log, first_read)
-    log.epochs.save()
+    with _room_or_not(directory):
+        _renew_indexes(log, first_read)
+        log.epochs.save()
     # Files are opened again when they are needed: of thousands of partitions, few are in use.
     for segment in log.segments[:-1]:
         segment.release()
     log.segments[-1].store.close()
+
+
+@contextmanager
+def _room_or_not(path: Path) -> Iterator[None]:
+    """What is written here can be made again. On a full disk a log must open: to have it deleted, for example."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("%s: what was made again cannot be written: %s", path, error.strerror)
 
 
 def _renew_indexes(log: Log, first_read: int) -> None:
@@ -236,7 +249,8 @@ def _replay_producers(log: Log, start: int, *, takes_snapshots: bool) -> None:
         if segment.next_offset <= start:
             continue
         if takes_snapshots and segment.base_offset > start:
-            log.save_producers(segment.base_offset)
+            with _room_or_not(segment.path(".snapshot")):
+                log.save_producers(segment.base_offset)
         for position, header in segment.scan(segment.find(start)):
             if header.producer_id < 0 or header.base_offset < start:
                 continue

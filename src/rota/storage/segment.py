@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from rota.model import ErrorCode, KafkaError
@@ -168,7 +169,8 @@ class Segment:
         next_offset = self.next_offset
         self.rebuild_indexes()
         self.next_offset = next_offset
-        self.write_indexes(sync=True)
+        with suppress(OSError):  # a full disk: they are made again the next time as well
+            self.write_indexes(sync=True)
 
     def find(self, offset: int) -> int:
         """Position of the first batch that ends at ``offset`` or later; the segment's size if there is none."""

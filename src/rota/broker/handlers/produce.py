@@ -11,10 +11,10 @@ A transactional batch must belong to a transaction that its partition is part of
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from rota.broker.request import SILENT, NoAnswer, Request
+from rota.broker.storage_errors import complain
 from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.wire.messages.produce import (
     PartitionProduceResponse,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from rota.storage import AppendInfo
 
 __all__ = ["handle"]
-
-log = logging.getLogger(__name__)
 
 _ADMIN_CLIENT = "__admin_client"  # whoever calls itself so may write to internal topics, as in Kafka
 _LENGTH_AT, _LENGTH_END = 8, 12  # where a batch says how long it is from there on
@@ -137,5 +135,5 @@ def _append(
     try:
         return broker.append(partition_log, records)
     except OSError as error:
-        log.error("cannot append to %s: %s", tp, error.strerror)
+        complain(f"append to {tp.topic}-{tp.partition}", error.strerror)
         raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, error.strerror) from error
