@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rota.wire.messages.offset_commit import OffsetCommitRequest, OffsetCommitRequestPartition
     from rota.wire.messages.offset_delete import OffsetDeleteRequest
 
-__all__ = ["CommittedOffsets", "handle_commit", "handle_delete", "maybe_expire"]
+__all__ = ["CommittedOffsets", "handle_commit", "handle_delete", "maybe_expire", "utf16_length"]
 
 _EMPTY = GroupState.EMPTY
 _PREPARING = GroupState.PREPARING_REBALANCE
@@ -217,7 +217,7 @@ def _commit_topic(
         )
         own_code = code
         if code == ErrorCode.NONE:
-            if _utf16_length(metadata) > limit:
+            if utf16_length(metadata) > limit:
                 own_code = ErrorCode.OFFSET_METADATA_TOO_LARGE
             else:
                 value = OffsetCommitValue(
@@ -240,7 +240,7 @@ def _commit_topic(
     response.topics.append(OffsetCommitResponseTopic(name=name, partitions=answers))
 
 
-def _utf16_length(text: str) -> int:
+def utf16_length(text: str) -> int:
     """The length as Java counts it."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rota.coordinator.offsets import utf16_length
 from rota.coordinator.outcome import LogRecord
 from rota.coordinator.states import GroupState
 from rota.model import ErrorCode, GroupError
@@ -49,10 +50,7 @@ def handle_transactional_commit(
         for partition in topic.partitions:
             metadata = partition.committed_metadata or ""
             own_code = ErrorCode.NONE
-            if (
-                len(metadata.encode("utf-16-le", "surrogatepass")) // 2
-                > step.config.offset_metadata_max_bytes
-            ):
+            if utf16_length(metadata) > step.config.offset_metadata_max_bytes:
                 own_code = ErrorCode.OFFSET_METADATA_TOO_LARGE
             else:
                 value = OffsetCommitValue(

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from rota.wire.compression import CODEC_IDS
 from rota.wire.crc import crc32c
-from rota.wire.records import HEADER_SIZE, BatchHeader, CorruptBatchError
+from rota.wire.records import HEADER_SIZE, BatchHeader, CorruptBatchError, read_varint, write_varint
 
 __all__ = ["Span", "empty_batch", "record_body", "record_spans", "sealed_batch"]
 
@@ -48,18 +48,18 @@ def record_spans(data: bytes, at: int, end: int, count: int) -> Iterator[Span]:
     try:
         for _ in range(count):
             start = at
-            length, at = _varint(data, at)
+            length, at = read_varint(data, at)
             record_end = at + length
             if length < 0 or record_end > end:
                 raise CorruptBatchError("a record is longer than its batch")
-            timestamp_delta, rest = _varint(data, at + 1)
-            offset_delta, at = _varint(data, rest)
-            key_length, at = _varint(data, at)
+            timestamp_delta, rest = read_varint(data, at + 1)
+            offset_delta, at = read_varint(data, rest)
+            key_length, at = read_varint(data, at)
             key = None
             if key_length >= 0:
                 key = data[at : at + key_length]
                 at += key_length
-            value_length, at = _varint(data, at)
+            value_length, at = read_varint(data, at)
             if at + max(value_length, 0) > record_end:
                 raise CorruptBatchError("a field is longer than its record")
             yield Span(start, record_end, rest, timestamp_delta, offset_delta, key, value_length >= 0)
@@ -70,22 +70,6 @@ def record_spans(data: bytes, at: int, end: int, count: int) -> Iterator[Span]:
         raise CorruptBatchError(f"{end - at} bytes follow a batch's last record")
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    byte = data[at]
-    if byte < 0x80:
-        return (byte >> 1) ^ -(byte & 1), at + 1
-    number, shift = byte & 0x7F, 7
-    while True:
-        at += 1
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (number >> 1) ^ -(number & 1), at + 1
-        shift += 7
-        if shift > 63:
-            raise CorruptBatchError("a number has more than 10 bytes")
-
-
 def record_body(data: bytes, kept: Sequence[Span], base_shift: int) -> bytes:
     """The records that stay, uncompressed; their timestamp deltas grow by ``base_shift`` ms."""
     if not base_shift:
@@ -93,20 +77,12 @@ def record_body(data: bytes, kept: Sequence[Span], base_shift: int) -> bytes:
     out = bytearray()
     for span in kept:
         delta = bytearray()
-        _write_varint(delta, span.timestamp_delta + base_shift)
-        _write_varint(out, 1 + len(delta) + span.end - span.rest)
+        write_varint(delta, span.timestamp_delta + base_shift)
+        write_varint(out, 1 + len(delta) + span.end - span.rest)
         out.append(0)  # attributes, which no record has
         out += delta
         out += data[span.rest : span.end]
     return bytes(out)
-
-
-def _write_varint(out: bytearray, number: int) -> None:
-    number = (number << 1) ^ (number >> 63)
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
 
 
 def sealed_batch(

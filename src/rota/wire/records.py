@@ -35,8 +35,10 @@ __all__ = [
     "iter_records",
     "read_end_marker",
     "read_header",
+    "read_varint",
     "restamp",
     "set_append_time",
+    "write_varint",
 ]
 
 HEADER_SIZE: Final = 61
@@ -267,15 +269,15 @@ def check_framing(buf: Buffer, pos: int, header: BatchHeader, at_most: int) -> N
 def _read_record(
     data: bytes | memoryview, at: int, header: BatchHeader, append_time: int | None
 ) -> tuple[Record, int]:
-    length, at = _varint(data, at)
+    length, at = read_varint(data, at)
     end = at + length
     if length < 0 or end > len(data):
         raise CorruptBatchError("a record is longer than its batch")
-    timestamp_delta, at = _varint(data, at + 1)  # one byte of attributes, unused
-    offset_delta, at = _varint(data, at)
+    timestamp_delta, at = read_varint(data, at + 1)  # one byte of attributes, unused
+    offset_delta, at = read_varint(data, at)
     key, at = _bytes(data, at)
     value, at = _bytes(data, at)
-    count, at = _varint(data, at)
+    count, at = read_varint(data, at)
     headers: list[tuple[str, bytes | None]] = []
     if count:
         if not 0 < count <= end - at:
@@ -292,7 +294,8 @@ def _read_record(
     return Record(header.base_offset + offset_delta, timestamp, key, value, headers), at
 
 
-def _varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+def read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """The zigzag number at ``at``, and what follows it. Raises ``IndexError`` at the end of ``data``."""
     byte = data[at]
     if byte < 0x80:
         return (byte >> 1) ^ -(byte & 1), at + 1
@@ -309,7 +312,7 @@ def _varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
 
 
 def _bytes(data: bytes | memoryview, at: int) -> tuple[bytes | None, int]:
-    length, at = _varint(data, at)
+    length, at = read_varint(data, at)
     if length < 0:
         return None, at
     end = at + length
@@ -393,22 +396,23 @@ def _write_record(
         record.append(timestamp_delta << 1)
         record.append(offset_delta << 1)
     else:
-        _write_varint(record, timestamp_delta)
-        _write_varint(record, offset_delta)
+        write_varint(record, timestamp_delta)
+        write_varint(record, offset_delta)
     _write_bytes(record, key)
     _write_bytes(record, value)
     if headers:
-        _write_varint(record, len(headers))
+        write_varint(record, len(headers))
         for name, header_value in headers:
             _write_bytes(record, name.encode())
             _write_bytes(record, header_value)
     else:
         record.append(0)
-    _write_varint(out, len(record))
+    write_varint(out, len(record))
     out += record
 
 
-def _write_varint(out: bytearray, number: int) -> None:
+def write_varint(out: bytearray, number: int) -> None:
+    """Append a zigzag number."""
     number = (number << 1) ^ (number >> 63)
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -424,7 +428,7 @@ def _write_bytes(out: bytearray, data: bytes | None) -> None:
     if length < _ONE_BYTE:
         out.append(length << 1)
     else:
-        _write_varint(out, length)
+        write_varint(out, length)
     out += data
 
 
