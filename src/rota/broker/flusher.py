@@ -1,7 +1,8 @@
 """Brings closed segments to the disk in the background, and writes down how far that has come.
 
-An append is not synced, as in Kafka: a killed process loses nothing, for the pages are the kernel's. Syncing closed
-segments now and then bounds what has to be read and checked after a crash.
+An append is not synced, as in Kafka, unless its topic asks for it (``group_commit``): a killed process loses nothing,
+for the pages are the kernel's. Syncing closed segments now and then bounds what has to be read and checked after a
+crash.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Flusher:
-    """Every ``log.flush.offset.checkpoint.interval.ms``: sync, then checkpoint. The only thread of the broker."""
+    """Every ``log.flush.offset.checkpoint.interval.ms``: sync, then checkpoint. It has a thread of its own."""
 
     def __init__(self, broker: Broker, loop: Loop) -> None:
         self._broker = broker

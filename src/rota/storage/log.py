@@ -125,7 +125,7 @@ class Log:
         """Append one batch or several, stamped in place with their offsets (and time, for ``LogAppendTime``).
 
         ``check`` is for a client's batches: checksum, record count, timestamps, sequence numbers, no control
-        records, no transactions. A batch that repeats one of its producer's last five is not appended again.
+        records. A batch that repeats one of its producer's last five is not appended again.
         Raises ``KafkaError``; ``OSError`` if it could not be written, in which case nothing was.
         """
         if self._unsynced.failure is not None:
