@@ -285,9 +285,13 @@ class Connection:
                         self._out_bytes = 0
                         return
                 elif isinstance(first, FileRegion) and len(first) > _COPIED:
-                    sent = os.sendfile(self.fd, first.fileno(), first.offset, len(first))
+                    size = len(first)
+                    sent = os.sendfile(self.fd, first.fileno(), first.offset, size)
                     if not sent:
                         raise OSError(errno.EIO, _SHORTER)
+                    if sent < size:  # the socket is full: no need to be told so by another call
+                        self._drop(sent)
+                        return
                 else:
                     sent = self._send_buffers()
                 self._drop(sent)
