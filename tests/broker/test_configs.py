@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rota.broker.configs import BROKER, GROUP, TOPIC, nearest
+from rota.broker.group_settings import consumer_assignors
 from rota.broker.settings import Settings
 from rota.broker.topic_settings import log_config
 from rota.model import RotaError
@@ -65,6 +66,60 @@ def test_a_value_that_cannot_be_is_refused_in_one_line(name: str, text: str, sai
         BROKER[name].parse(text)
     assert said in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("configs", "said"),
+    [
+        ({"assignors": "foo"}, "config group.consumer.assignors=foo: allowed is uniform, range"),
+        (
+            {"assignors": "uniform,foo"},
+            "config group.consumer.assignors=uniform,foo: allowed is uniform, range",
+        ),
+        ({"assignors": ""}, "config group.consumer.assignors=: allowed is uniform, range"),
+        (
+            {"session.timeout.ms": "1000"},
+            (
+                "config group.consumer.session.timeout.ms=1000: allowed is 45000 to 60000"
+                " (group.consumer.min.session.timeout.ms, group.consumer.max.session.timeout.ms)"
+            ),
+        ),
+        (
+            {"heartbeat.interval.ms": "15001"},
+            (
+                "config group.consumer.heartbeat.interval.ms=15001: allowed is 5000 to 15000"
+                " (group.consumer.min.heartbeat.interval.ms, group.consumer.max.heartbeat.interval.ms)"
+            ),
+        ),
+        (
+            {"min.session.timeout.ms": "60001"},
+            (
+                "config group.consumer.min.session.timeout.ms=60001: allowed is at most 60000"
+                " (group.consumer.max.session.timeout.ms)"
+            ),
+        ),
+        (
+            {"min.session.timeout.ms": "5000", "session.timeout.ms": "5000"},
+            (
+                "config group.consumer.heartbeat.interval.ms=5000: allowed is less than 5000"
+                " (group.consumer.session.timeout.ms)"
+            ),
+        ),
+    ],
+)
+def test_consumer_groups_settings_that_do_not_go_together_are_refused(
+    configs: dict[str, str], said: str
+) -> None:
+    """As by Kafka, at the start and not with the first group."""
+    with pytest.raises(RotaError) as caught:
+        Settings({f"group.consumer.{name}": value for name, value in configs.items()})
+    assert str(caught.value) == said
+    assert caught.value.exit_code == 2
+
+
+def test_assignors_may_be_named_by_kafkas_classes() -> None:
+    both = "range, org.apache.kafka.coordinator.group.assignor.UniformAssignor"
+    assert consumer_assignors(Settings({"group.consumer.assignors": both})) == ("range", "uniform")
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_known_one() -> None:

@@ -25,6 +25,10 @@ class Settings:
             self.static[name] = value
         self._cluster: dict[str, str] = {}
         self._own: dict[str, str] = {}
+        if any(name.startswith("group.consumer.") for name in static):
+            from rota.broker.group_settings import check_consumer_groups
+
+            check_consumer_groups(self)
 
     @staticmethod
     def definition(name: str) -> ConfigDef:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rota.broker.transaction_errors import told_to_producer
 from rota.model import ErrorCode
 from rota.wire.records import read_header
 
@@ -39,11 +40,7 @@ def admit(
     code = broker.transactions.admit(
         transactional_id, header.producer_id, header.producer_epoch, tp, add=adds
     )
-    if code == ErrorCode.PRODUCER_FENCED:
-        return ErrorCode.INVALID_PRODUCER_EPOCH
-    if code == ErrorCode.TRANSACTION_ABORTABLE and version < _ABORTABLE_VERSION:
-        return ErrorCode.INVALID_TXN_STATE
     if code == ErrorCode.CONCURRENT_TRANSACTIONS and not adds:
         # An older producer tries again when it hears this.
         return ErrorCode.NOT_ENOUGH_REPLICAS
-    return code
+    return told_to_producer(code, knows_abortable=version >= _ABORTABLE_VERSION)

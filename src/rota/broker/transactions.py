@@ -182,7 +182,11 @@ class Transactions:
             TRANSACTIONS_TOPIC,
             partitions="transaction.state.log.num.partitions",
             segment_bytes="transaction.state.log.segment.bytes",
-            configs={"compression.type": "uncompressed", "unclean.leader.election.enable": "false"},
+            configs={
+                "compression.type": "uncompressed",
+                "min.insync.replicas": "1",
+                "unclean.leader.election.enable": "false",
+            },
         )
 
     def _partition_of(self, transactional_id: str) -> TopicPartition:
