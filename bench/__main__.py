@@ -80,7 +80,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", metavar="NAME[,NAME]", help="these benchmarks")
-    parser.add_argument("--rounds", type=int, help="of four turns each (default 3; with --quick 1)")
+    parser.add_argument("--rounds", type=int, help="of four turns each (default 3; with --quick 1, of two)")
     parser.add_argument("--quick", action="store_true", help="shorter turns and smaller logs: a first look")
     parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
@@ -114,7 +114,8 @@ def _tell(run: Run, elapsed_s: float, file: Path | None) -> None:
     made_on = machine.describe()
     results, growths = list(run.results.values()), list(run.growths.values())
     print(machine.sentence(made_on))
-    print(f"{run.rounds} rounds of four turns, {elapsed_s / 60:.1f} minutes")
+    rounds = f"{run.rounds} round{'' if run.rounds == 1 else 's'}"
+    print(f"{rounds} of {2 if run.quick else 4} turns, {elapsed_s / 60:.1f} minutes")
     if run.quick:
         print("A quick run: groups and logs are smaller than the names say, turns and warm-up shorter.")
     print()

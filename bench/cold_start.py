@@ -27,7 +27,7 @@ def run(run: Run) -> None:
     for kind in run.turns():
         with tempfile.TemporaryDirectory(prefix="rota-bench-") as scratch:
             _starts(run, kind, Path(scratch))
-    idle_s = run.choose(15, 4)
+    idle_s = run.choose(15, 3)
     run.say(f"  {idle_s:g} s without a client")
     for kind in KINDS:
         with run.server(kind) as server:

@@ -37,7 +37,7 @@ def test_a_quick_benchmark_runs_on_both_brokers(tmp_path: Path) -> None:
     done = _bench("--quick", "--only", "round-trip", "--json", str(file))
     assert done.returncode == 0, done.stderr
     p50, p99 = json.loads(file.read_text())["figures"]
-    assert [len(taken) for taken in p50["samples"].values()] == [2, 2]
+    assert [len(taken) for taken in p50["samples"].values()] == [1, 1]
     assert 0 < p50["rota"] <= p99["rota"]
     assert p50["name"] in done.stdout
 
