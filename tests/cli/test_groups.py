@@ -138,7 +138,7 @@ def test_a_group_without_members_is_described_as_kafka_does(
         )
         ours = cli("groups", "describe", group, *view.split())
         assert table_of(ours.out, group) == table_of(theirs, group), view
-        assert ours.err == f"\nConsumer group '{group}' has no active members.\n"
+        assert ours.err == f"\nNobody is in group {group!r} now.\n"
     (described,) = cli("groups", "describe", group, "--json").json()
     assert sum(row["lag"] for row in described["offsets"] if row["lag"] is not None) <= 20
 

@@ -194,11 +194,14 @@ def test_describe(sim: Simulation) -> None:
     (missing,) = sim.ask(DescribeGroupsRequest(groups=["x"]), 5).groups
     assert (missing.error_code, missing.group_state) == (ErrorCode.NONE, "Dead")
     (missing,) = sim.ask(DescribeGroupsRequest(groups=["x"]), 6).groups
-    assert (missing.error_code, missing.error_message) == (ErrorCode.GROUP_ID_NOT_FOUND, "Group x not found.")
+    assert (missing.error_code, missing.error_message) == (
+        ErrorCode.GROUP_ID_NOT_FOUND,
+        "there is no group x",
+    )
     answers = sim.ask(ConsumerGroupDescribeRequest(group_ids=["g", "x"]), 1).groups
     assert [(a.error_code, a.error_message) for a in answers] == [
-        (ErrorCode.GROUP_ID_NOT_FOUND, "Group g is not a consumer group."),
-        (ErrorCode.GROUP_ID_NOT_FOUND, "Group x not found."),
+        (ErrorCode.GROUP_ID_NOT_FOUND, "g is the id of a classic group"),
+        (ErrorCode.GROUP_ID_NOT_FOUND, "there is no group x"),
     ]
 
 
@@ -237,7 +240,7 @@ def test_delete_groups_answers_each(sim: Simulation) -> None:
 
 def test_steering_names_what_is_not_there(sim: Simulation) -> None:
     """Errors of the calls that tests make."""
-    with pytest.raises(GroupError, match="Group g not found"):
+    with pytest.raises(GroupError, match="there is no group g"):
         sim.coordinator.force_rebalance("g", "now", 0)
     sim.stable(1)
     with pytest.raises(GroupError) as raised:

@@ -37,6 +37,7 @@ __all__ = ["Groups"]
 
 # The offsets that a deleted topic or a retention takes along are many, and a batch may not be too large.
 _MAX_BATCH_RECORDS: Final = 1000
+
 log = logging.getLogger(__name__)
 
 

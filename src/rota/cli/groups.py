@@ -179,12 +179,12 @@ class Report:
     rows: tuple[OffsetRow, ...] | None
 
     def remark(self) -> str | None:
-        """What ``kafka-consumer-groups`` says beside the table, and who is idle, which it does not say."""
+        """What is said beside the table: that nobody is there, that it will soon look different, who is idle."""
         name = self.group.group
         if self.group.state == "Empty":
-            return f"Consumer group '{name}' has no active members."
+            return f"Nobody is in group {name!r} now."
         if self.group.state in REBALANCING:
-            return f"Warning: Consumer group '{name}' is rebalancing."
+            return f"Group {name!r} is in the middle of a rebalance: the table will soon be another."
         idle = [member.member_id for member in self.group.members if not member.assignment]
         if idle:
             return f"Idle in consumer group '{name}', without a partition: {', '.join(idle)}"

@@ -12,6 +12,7 @@ from rota.coordinator.consumer_groups.records import group_tombstones
 from rota.coordinator.group import CONSUMER_PROTOCOL
 from rota.coordinator.records import group_tombstone, offset_tombstone
 from rota.coordinator.states import GroupState
+from rota.coordinator.step import no_group, wrong_kind
 from rota.model import ErrorCode
 from rota.wire.messages.delete_groups import DeletableGroupResult, DeleteGroupsResponse
 from rota.wire.messages.describe_groups import DescribedGroup, DescribedGroupMember, DescribeGroupsResponse
@@ -48,9 +49,9 @@ def describe_groups(
             described.append(
                 DescribedGroup(
                     error_code=ErrorCode.GROUP_ID_NOT_FOUND,
-                    error_message=f"Group {group_id} is not a classic group."
+                    error_message=wrong_kind(group_id, "consumer")
                     if group_id in consumer_groups
-                    else f"Group {group_id} not found.",
+                    else no_group(group_id),
                     group_id=group_id,
                     group_state=GroupState.DEAD.value,
                 )

@@ -102,7 +102,7 @@ class Member:
         for name, metadata in self.protocols:
             if name == protocol:
                 return metadata
-        raise AssertionError(f"{self.member_id} does not support protocol {protocol}")
+        raise AssertionError(f"{protocol} is none of the protocols of {self.member_id}")
 
     def vote(self, candidates: AbstractSet[str]) -> str:
         """The candidate that this member likes best."""

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["client_text", "join_detail", "note_silent_leaver", "of_leave", "of_rejoin"]
 
+# Enough of the Java clients' phrases to know them by.
 _POLL_TIMEOUT = "poll timeout"
-_REMOVED_BY_ADMIN = "removed by an admin"
-_NEEDS_MEMBER_ID = "need to re-join with the given member-id"
+_BY_ADMIN = "by an admin"
+_GIVEN_ID = "given member-id"
 
 _MOST_REMEMBERED_LEAVERS = 1_000
 
 
 def client_text(text: str | None) -> str:
     """The client's own reason (KIP-800), unless it only says that it uses the id it was given."""
-    return "" if text is None or text.startswith(_NEEDS_MEMBER_ID) else text
+    return "" if text is None or _GIVEN_ID in text else text
 
 
 def join_detail(group: Group, member: Member, text: str | None, now_ms: int) -> str:
@@ -56,7 +57,7 @@ def of_leave(text: str | None, *, by_instance: bool) -> RebalanceReason:
     """Why a member left; ``by_instance``: named by its instance id alone, as only administrators do."""
     if text is not None and _POLL_TIMEOUT in text:
         return RebalanceReason.POLL_INTERVAL_EXCEEDED
-    if by_instance or (text is not None and _REMOVED_BY_ADMIN in text):
+    if by_instance or (text is not None and _BY_ADMIN in text):
         return RebalanceReason.OPERATOR
     return RebalanceReason.MEMBER_LEFT
 

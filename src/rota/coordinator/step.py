@@ -32,7 +32,17 @@ class Groups(dict[str, "Group"]):
         try:
             return self[group_id]
         except KeyError:
-            raise GroupError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} not found.") from None
+            raise GroupError(ErrorCode.GROUP_ID_NOT_FOUND, no_group(group_id)) from None
+
+
+def no_group(group_id: str) -> str:
+    """What to say of a group that nobody has ever been in, or that is forgotten."""
+    return f"there is no group {group_id}"
+
+
+def wrong_kind(group_id: str, kind: str) -> str:
+    """What to say of a group of another kind ("classic", "consumer") than was asked for."""
+    return f"{group_id} is the id of a {kind} group"
 
 
 class Step:

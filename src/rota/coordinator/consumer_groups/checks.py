@@ -1,4 +1,4 @@
-"""What a ConsumerGroupHeartbeat must be like, and whose it may be. What is said is worded as by Apache Kafka."""
+"""What a ConsumerGroupHeartbeat must be like, and whose it may be."""
 
 from __future__ import annotations
 

@@ -44,11 +44,9 @@ def describe_consumer_groups(
                 one.authorized_operations = _ALL_GROUP_OPERATIONS
             described.append(one)
             continue
-        code, message = ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} not found."
+        code, message = ErrorCode.GROUP_ID_NOT_FOUND, place.why_not_found(group_id)
         if not group_id:
             code, message = ErrorCode.INVALID_GROUP_ID, ""
-        elif group_id in place.classic:
-            message = f"Group {group_id} is not a consumer group."
         described.append(DescribedGroup(error_code=code, error_message=message or None, group_id=group_id))
     return ConsumerGroupDescribeResponse(groups=described)
 

@@ -128,7 +128,7 @@ class ConsumerGroup:
             return self.members[member_id]
         except KeyError:
             raise GroupError(
-                ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {self.group_id}."
+                ErrorCode.UNKNOWN_MEMBER_ID, f"nobody in group {self.group_id} has the member id {member_id}"
             ) from None
 
     def static_member(self, instance_id: str | None) -> ConsumerMember | None:

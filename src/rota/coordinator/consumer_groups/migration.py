@@ -28,6 +28,6 @@ def upgraded(place: Place, group_id: str, step: Step) -> ConsumerGroup:
     classic = place.classic.get(group_id)
     if classic is not None:
         if classic.state is not GroupState.EMPTY:
-            raise GroupError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
+            raise GroupError(ErrorCode.GROUP_ID_NOT_FOUND, place.why_not_found(group_id))
         step.records.append(group_tombstone(group_id))
     return ConsumerGroup(group_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups.assignment import Assigned, each
+from rota.coordinator.step import no_group, wrong_kind
 from rota.model import ErrorCode, GroupError, TopicPartition
 from rota.plain import Plain
 
@@ -41,8 +42,11 @@ class Place(Plain):
         group = self.groups.get(group_id)
         if group is not None:
             return group
-        what = "is not a consumer group" if group_id in self.classic else "not found"
-        raise GroupError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {what}.")
+        raise GroupError(ErrorCode.GROUP_ID_NOT_FOUND, self.why_not_found(group_id))
+
+    def why_not_found(self, group_id: str) -> str:
+        """What to say of a consumer group that does not exist."""
+        return wrong_kind(group_id, "classic") if group_id in self.classic else no_group(group_id)
 
     def session_timeout_ms(self, group_id: str) -> int:
         """``consumer.session.timeout.ms`` of the group, or ``group.consumer.session.timeout.ms``."""
