@@ -8,6 +8,7 @@ from typing import Any
 from rota.model import TopicPartition
 from rota.rehearsal.board import Board, Meter, PartitionRow
 from rota.rehearsal.screen import _help
+from rota.rehearsal.settings import LabSettings
 from rota.timeline import Timeline
 from rota.timeline.events import (
     Assigned,
@@ -28,7 +29,10 @@ P0 = TopicPartition(TOPIC, 0)
 def row(now_ms: int, *events: Event) -> PartitionRow:
     """The row of partition 0 at that time."""
     lab: Any = SimpleNamespace(
-        timeline=Timeline.of(events, "web-events-group"), partitions=lambda: [P0], seats=[]
+        timeline=Timeline.of(events, "web-events-group"),
+        partitions=lambda: [P0],
+        seats=[],
+        settings=LabSettings(),
     )
     return Board.of(lab, Meter(), now_ms).partitions[0]
 

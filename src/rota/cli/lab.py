@@ -56,20 +56,24 @@ def _default(what: str) -> str:
     help="End after this time, even in the middle of the script.",
 )
 @click.option(
-    "--assignor",
-    type=click.Choice(["range", "roundrobin", "cooperative-sticky"]),
-    default="range",
+    "--group-protocol",
+    type=click.Choice(["classic", "consumer"]),
+    default="classic",
     show_default=True,
-    help="How partitions are shared out; the first two stop everybody for each rebalance.",
+    help="consumer: that of KIP-848, in which the broker assigns and nobody stops for the others.",
+)
+@click.option(
+    "--assignor",
+    type=click.Choice(["range", "roundrobin", "cooperative-sticky", "uniform"]),
+    help="How partitions are shared out; classic range and roundrobin stop everybody for each rebalance.  "
+    "[default: range; with --group-protocol consumer: uniform]",
 )
 @click.option("--static", is_flag=True, help="Static members: each consumer has a group.instance.id.")
 @click.option(
     "--session-timeout",
     type=click.IntRange(1000),
-    default=6000,
-    show_default=True,
     metavar="MS",
-    help="Silence after which a consumer is taken for dead (Kafka's default: 45000).",
+    help="Silence after which a consumer is taken for dead (Kafka's default: 45000).  [default: 6000]",
 )
 @click.option(
     "--commit",
@@ -152,6 +156,7 @@ def lab(
     Examples:
       rota lab
       rota lab --assignor cooperative-sticky --consumers 2 --partitions 6
+      rota lab --group-protocol consumer      the newer protocol (KIP-848)
       rota lab --script --svg lab.svg
       rota lab | cat                          the script, in plain lines
     """
@@ -206,7 +211,9 @@ def _run(
 
 
 def _settings(
-    session_timeout: int,
+    group_protocol: str,
+    assignor: str | None,
+    session_timeout: int | None,
     auto_commit_interval: int,
     handler: float,
     duration: float | None,
@@ -224,13 +231,21 @@ def _settings(
         raise RotaError(
             "--command-config is for the Kafka of --bootstrap-server, which is missing", exit_code=2
         )
+    if group_protocol == "consumer" and bootstrap_server is not None and session_timeout is not None:
+        raise RotaError(
+            "with --group-protocol consumer the session timeout is the cluster's (group.consumer.session.timeout.ms); "
+            "--session-timeout is for the lab's own broker",
+            exit_code=2,
+        )
     properties = client_properties(read_properties(command_config)) if command_config is not None else {}
     properties.pop("bootstrap.servers", None)
     names = NAMES if bootstrap_server is None else NAMES_ELSEWHERE
     return LabSettings(
         topic=names["topic"] if topic is None else topic,
         group=names["group"] if group is None else group,
-        session_timeout_ms=session_timeout,
+        protocol=group_protocol,
+        assignor=assignor or ("uniform" if group_protocol == "consumer" else "range"),
+        session_timeout_ms=session_timeout or _usual_session_ms(group_protocol, bootstrap_server),
         auto_commit_interval_ms=auto_commit_interval,
         handler_delay_ms=handler,
         duration_s=duration,
@@ -238,6 +253,11 @@ def _settings(
         client_properties=properties,
         **options,
     )
+
+
+def _usual_session_ms(group_protocol: str, bootstrap_server: str | None) -> int:
+    """Short enough for a lesson; on somebody's Kafka a consumer group has Kafka's own."""
+    return 45_000 if group_protocol == "consumer" and bootstrap_server is not None else 6_000
 
 
 def _announce(settings: LabSettings, say: Callable[[str], None]) -> None:

@@ -80,6 +80,7 @@ class Board:
     consumers: tuple[ConsumerRow, ...]
     state: str
     generation: int | None
+    generation_word: str
     last_rebalance: str
     summary: Summary
 
@@ -114,7 +115,8 @@ class Board:
             )
         consumers = _consumers(lab, {row.partition: row.owner for row in rows}, by_consumer)
         state, generation, last = _group(lab, summary, now_ms)
-        return cls(tuple(rows), consumers, state, generation, last, summary)
+        word = lab.settings.generation_word
+        return cls(tuple(rows), consumers, state, generation, word, last, summary)
 
 
 def _consumers(lab: Lab, owners: dict[int, str | None], rates: dict[str, float]) -> tuple[ConsumerRow, ...]:
@@ -152,7 +154,7 @@ def _group(lab: Lab, summary: Summary, now_ms: int) -> tuple[str, int | None, st
 def draw_board(board: Board) -> list[str]:
     """The table as plain lines, for a log."""
     seats = {row.name: row for row in board.consumers}
-    generation = "" if board.generation is None else f", generation {board.generation}"
+    generation = "" if board.generation is None else f", {board.generation_word} {board.generation}"
     lines = [
         f"group {board.state}{generation}; last rebalance: {board.last_rebalance}",
         f"{'PARTITION':<9}  {'OWNER':<14}  {'COMMITTED':>9}  {'LOG-END':>7}  {'LAG':>5}  {'RATE':>6}  PAUSE",

@@ -101,14 +101,15 @@ def _head(view: View, width: int) -> list[Text]:
     title = Text.assemble(
         (" rota lab ", "bold reverse"), f"  {settings.group}", (f"  {view.lab.rate:g} events/s", "dim")
     )
-    title.append(f", {settings.assignor}, {settings.commit} commit{static}", "dim")
+    protocol = "consumer protocol, " if settings.server_side else ""
+    title.append(f", {protocol}{settings.assignor}, {settings.commit} commit{static}", "dim")
     title.truncate(max(10, width - len(clock) - 1))
     title.append(" " * max(1, width - title.cell_len - len(clock)) + clock)
     state = Text(" Group  ", "dim")
     busy = board.state.startswith("rebalancing")
     state.append(board.state, "bold yellow" if busy else "bold green" if board.state == "stable" else "bold")
     if board.generation is not None:
-        state.append(f", generation {board.generation}")
+        state.append(f", {board.generation_word} {board.generation}")
     state.append(_totals(view))
     last = Text(" Last rebalance  ", "dim").append(board.last_rebalance, "yellow" if busy else "")
     return [_cut(title, width), _cut(state, width), _cut(last, width)]

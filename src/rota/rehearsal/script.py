@@ -132,10 +132,11 @@ def _departures(lab: Lab, victim: Seat, others: Sequence[Seat]) -> list[Step]:
             lab.stop(seat)
 
     goodbye = "goes without goodbye, being a static member" if lab.settings.static else "says goodbye"
+    name = lab.settings.session_timeout_name
     session = f"{lab.settings.session_timeout_ms / 1000:g} s"
     return [
         Step(
-            f"kill -9 {victim.name}. The group can only notice by its silence: session.timeout.ms is {session}.",
+            f"kill -9 {victim.name}. The group can only notice by its silence: {name} is {session}.",
             lambda: lab.kill(victim),
             settled_now,
             2000,

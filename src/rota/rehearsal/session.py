@@ -43,7 +43,7 @@ class Session:
         self.meter = Meter()
         self.player: Player | None = None
         self.finished = False
-        self._story = Story(static=lab.settings.static)
+        self._story = Story(static=lab.settings.static, generation_word=lab.settings.generation_word)
         self._ends_with_script = play
         self._pauses_due_ms = 0
         self._finish_ms = 0

@@ -11,16 +11,20 @@ from rota.model import RotaError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ASSIGNORS", "MOST_CONSUMERS", "Change", "LabSettings"]
+__all__ = ["ASSIGNORS", "MOST_CONSUMERS", "SERVER_ASSIGNORS", "Change", "LabSettings"]
 
 ASSIGNORS = ("range", "roundrobin", "cooperative-sticky")
 """The strategies that confluent-kafka's client offers; the first two are eager."""
+
+SERVER_ASSIGNORS = ("uniform", "range")
+"""The strategies of the coordinator, for ``group.protocol=consumer``."""
 
 MOST_CONSUMERS = 9
 """One digit names each of them."""
 
 KAFKA_SESSION_TIMEOUT_MS = 45_000
 KAFKA_HEARTBEAT_INTERVAL_MS = 3_000
+KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS = 5_000
 KAFKA_INITIAL_DELAY_MS = 3_000
 KAFKA_AUTO_COMMIT_INTERVAL_MS = 5_000
 KAFKA_LEAST_SESSION_TIMEOUT_MS = 6_000
@@ -48,6 +52,8 @@ class LabSettings:
     rate: float = 30.0
     topic: str = "web-events-partitioned"
     group: str = "web-events-group"
+    protocol: str = "classic"
+    """Or ``consumer``: that of KIP-848, in which the coordinator assigns and sets the timeouts."""
     assignor: str = "range"
     static: bool = False
     session_timeout_ms: int = 6_000
@@ -67,6 +73,12 @@ class LabSettings:
         """Refuse what cannot work, in one line that says what would."""
         if not 1 <= self.consumers <= MOST_CONSUMERS:
             raise RotaError(f"--consumers goes from 1 to {MOST_CONSUMERS}, not {self.consumers}", exit_code=2)
+        known = SERVER_ASSIGNORS if self.server_side else ASSIGNORS
+        if self.assignor not in known:
+            raise RotaError(
+                f"with --group-protocol {self.protocol} --assignor is one of {', '.join(known)}, not {self.assignor}",
+                exit_code=2,
+            )
         for option, name in (("--topic", self.topic), ("--group", self.group)):
             if not name.strip():
                 raise RotaError(f"{option} wants a name, not {name!r}", exit_code=2)
@@ -80,19 +92,46 @@ class LabSettings:
             )
 
     @property
+    def server_side(self) -> bool:
+        """Whether the group is one of KIP-848."""
+        return self.protocol == "consumer"
+
+    @property
+    def generation_word(self) -> str:
+        """What the protocol calls the number that grows with every rebalance."""
+        return "group epoch" if self.server_side else "generation"
+
+    @property
+    def session_timeout_name(self) -> str:
+        """The setting that ``session_timeout_ms`` is of."""
+        return "group.consumer.session.timeout.ms" if self.server_side else "session.timeout.ms"
+
+    @property
     def heartbeat_interval_ms(self) -> int:
         """A third of the session timeout, as Kafka advises, but no more than its default."""
-        return min(KAFKA_HEARTBEAT_INTERVAL_MS, self.session_timeout_ms // 3)
+        return min(self._usual_heartbeat_ms, self.session_timeout_ms // 3)
+
+    @property
+    def _usual_heartbeat_ms(self) -> int:
+        return KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS if self.server_side else KAFKA_HEARTBEAT_INTERVAL_MS
 
     def changes(self) -> list[Change]:
         """What a person has to know to compare what they see with a real cluster."""
+        # Of a consumer group they are the coordinator's; where that is somebody else's they are left as they are.
+        prefix = "group.consumer." if self.server_side else ""
         found = [
-            Change("session.timeout.ms", str(self.session_timeout_ms), str(KAFKA_SESSION_TIMEOUT_MS)),
             Change(
-                "heartbeat.interval.ms", str(self.heartbeat_interval_ms), str(KAFKA_HEARTBEAT_INTERVAL_MS)
+                f"{prefix}session.timeout.ms", str(self.session_timeout_ms), str(KAFKA_SESSION_TIMEOUT_MS)
+            ),
+            Change(
+                f"{prefix}heartbeat.interval.ms",
+                str(self.heartbeat_interval_ms),
+                str(self._usual_heartbeat_ms),
             ),
         ]
-        if self.bootstrap is None:
+        if self.server_side and self.bootstrap is not None:
+            found = []
+        if self.bootstrap is None and not self.server_side:
             found.append(
                 Change(
                     "group.initial.rebalance.delay.ms",
@@ -112,6 +151,16 @@ class LabSettings:
 
     def broker_configs(self) -> dict[str, str]:
         """For the embedded broker."""
+        if self.server_side:
+            prefix, session, heartbeat = "group.consumer", self.session_timeout_ms, self.heartbeat_interval_ms
+            return {
+                f"{prefix}.min.session.timeout.ms": str(session),
+                f"{prefix}.session.timeout.ms": str(session),
+                f"{prefix}.max.session.timeout.ms": str(max(session, 60_000)),
+                f"{prefix}.min.heartbeat.interval.ms": str(heartbeat),
+                f"{prefix}.heartbeat.interval.ms": str(heartbeat),
+                "auto.create.topics.enable": "false",
+            }
         return {
             "group.initial.rebalance.delay.ms": str(LESSON_INITIAL_DELAY_MS),
             "group.min.session.timeout.ms": str(min(KAFKA_LEAST_SESSION_TIMEOUT_MS, self.session_timeout_ms)),
@@ -125,9 +174,7 @@ class LabSettings:
             "bootstrap.servers": bootstrap,
             "client.id": name,
             "group.id": self.group,
-            "partition.assignment.strategy": self.assignor,
-            "session.timeout.ms": str(self.session_timeout_ms),
-            "heartbeat.interval.ms": str(self.heartbeat_interval_ms),
+            **self._group_properties(),
             "auto.offset.reset": "earliest",
             "enable.auto.commit": str(self.commit == "auto").lower(),
             "auto.commit.interval.ms": str(self.auto_commit_interval_ms),
@@ -137,6 +184,15 @@ class LabSettings:
         if self.static:
             properties["group.instance.id"] = name
         return properties
+
+    def _group_properties(self) -> dict[str, str]:
+        if self.server_side:
+            return {"group.protocol": "consumer", "group.remote.assignor": self.assignor}
+        return {
+            "partition.assignment.strategy": self.assignor,
+            "session.timeout.ms": str(self.session_timeout_ms),
+            "heartbeat.interval.ms": str(self.heartbeat_interval_ms),
+        }
 
     def producer_properties(self, bootstrap: str) -> dict[str, str]:
         """Of the producer: every record acknowledged, none twice, keys placed as Java places them."""

@@ -52,8 +52,9 @@ def runs(held: Iterable[int]) -> str:
 class Story:
     """Tells each thing once; remembers what members are called."""
 
-    def __init__(self, *, static: bool = False) -> None:
+    def __init__(self, *, static: bool = False, generation_word: str = "generation") -> None:
         self._static = static
+        self._generation_word = generation_word.capitalize()
         self._refused: dict[str, int] = {}
         self._names: dict[str, str] = {}
         self._started: set[str] = set()
@@ -144,7 +145,7 @@ class Story:
 
     def _generation(self, event: RebalanceCompleted) -> str | None:
         if not event.assignment:
-            return f"Generation {event.generation}: the group is empty."
+            return f"{self._generation_word} {event.generation}: the group is empty."
         shares = sorted((self._names.get(m, m), held) for m, held in event.assignment.items())
         texts = [f"{who} reads {numbers(held)}" if held else f"{who} is idle" for who, held in shares]
-        return f"Generation {event.generation}: {'; '.join(texts)}."
+        return f"{self._generation_word} {event.generation}: {'; '.join(texts)}."
