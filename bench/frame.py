@@ -1,7 +1,7 @@
 """What all benchmarks share: figures with a target, samples turn by turn, and brokers to measure.
 
-A round is Rota, Kafka, Kafka, Rota: what drifts while it lasts (a warming machine, a filling disk) hits both alike. In a
-quick run it is the first two. A figure's value is the median of its samples; its ratio is that of the medians; its
+A round is Rota, Kafka, Kafka, Rota: what drifts while it lasts (a warming machine, a filling disk) hits both alike. In
+a quick run it is the first two. A figure's value is the median of its samples; its ratio is that of the medians; its
 spread is the lowest and the highest ratio of the pairs that lie next to each other.
 """
 
