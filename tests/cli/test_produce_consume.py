@@ -95,6 +95,29 @@ def test_a_line_without_a_key_ends_it_after_those_before(cli: Command, topic: st
     assert said.err == "error: line 2 holds no key separator ','\n"
 
 
+def test_a_line_too_large_for_the_client_ends_it_after_those_before(
+    cli: Command, topic: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "huge"
+    file.write_bytes(b"small\n" + b"x" * 1_200_000 + b"\nsmall\n")
+    said = cli("produce", topic, "--file", str(file))
+    assert said.code == 1
+    assert said.lines[0].startswith("1 record acknowledged")
+    assert said.err == (
+        "error: line 2 is 1,200,000 bytes; the client's message.max.bytes is 1,000,000 "
+        "(--property message.max.bytes=N changes it)\n"
+    )
+    said = cli("produce", topic, "--property", "message.max.bytes=2000", stdin="y" * 3000)
+    assert said.code == 1
+    assert "line 1 is 3,000 bytes; the client's message.max.bytes is 2,000" in said.err
+
+
+def test_a_pattern_that_is_none(cli: Command, topic: str, new_name: NewName) -> None:
+    said = cli("consume", topic, "^(", "--group", new_name("q"))
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "error: '^(' is no pattern: it wants a regular expression, such as '^orders-.*'\n"
+
+
 @pytest.mark.parametrize("line", ["produce {} --events", "consume {}", "consume {} --group g"])
 def test_an_unknown_topic(cli: Command, new_name: NewName, line: str) -> None:
     topic = new_name("absent")

@@ -33,7 +33,11 @@ USAGE = {
     "topcs": "no command 'topcs': did you mean topics?",
     "topics creat": "no command 'creat': did you mean create?",
     "topics create": "missing argument 'TOPIC'",
-    "topics create t --partitions 0": "0 is not in the range x>=1",
+    "topics create t --partitions 0": "0 is not in the range 1<=x<=100000",
+    "topics create t -p 1000000": "1000000 is not in the range 1<=x<=100000",
+    "topics create t -p 99999999999": "99999999999 is not in the range 1<=x<=100000",
+    "topics create t -r 1000000": "1000000 is not in the range 1<=x<=10000",
+    "topics add-partitions t --to 1000000": "1000000 is not in the range 1<=x<=100000",
     "topics create t --config cleanup.policy": "--config wants name=value, not 'cleanup.policy'",
     "topics create t --colour red": "no such option '--colour'",
     "topics delete": "missing argument 'TOPIC...'",
@@ -44,11 +48,18 @@ USAGE = {
     "produce t --rate nan": "'nan' is not a finite number",
     "produce t --duration inf": "'inf' is not a finite number",
     "groups describe g --watch nan": "'nan' is not a finite number",
+    "groups describe g --watch 1e12": "1000000000000.0 is not in the range 0.1<=x<=86400",
     "produce t --property nonsense": "--property wants name=value",
     "consume": "missing argument 'TOPIC...'",
     "consume t --format {colour}": "--format knows no {colour}: the fields are {topic}, {partition}",
     "consume t --format {key": "--format: expected '}'",
     "consume t --format {key:d}": "--format: Unknown format code 'd'",
+    "consume t --format {offset:99999999999}": "--format: {offset:99999999999} is too wide: at most 1,000",
+    "consume t --format {key:.99999}": "--format: {key:.99999} is too wide: at most 1,000",
+    "consume t --format {key:{value}}": "--format: {key:{value}}: no field within a field",
+    "consume t --format {offset:c}": "--format: ",
+    "consume t --auto-commit-interval-ms 99999999999": "99999999999 is not in the range 1<=x<=86400000",
+    "consume t --group g --instance-id=": "--instance-id wants a name, not ''",
     "consume t --json --format {key}": "--json and --format exclude each other",
     "consume t --json --print-key": "--print-… belongs to the plain layout",
     "consume t --decode-offsets --format {key}": "--decode-offsets prints JSON lines of its own",
@@ -66,6 +77,8 @@ USAGE = {
     "plan --members 3": "give either --partitions N or --topic NAME:N",
     "plan --members three --partitions 5": "--members wants numbers from 1",
     "plan --members 3 --topic orders": "--topic wants NAME:N",
+    "plan --members 3 --partitions 1000000000": "1000000000 is not in the range 1<=x<=100000",
+    "plan --members 3 --topic a:1000000000": "--topic wants NAME:N",
     "plan --members 3 --topic a:1 --topic a:2": "--topic a is given twice",
     "plan --members 3 --partitions 5 --strategy best": "'best' is not one of 'range'",
     "broker --memory --data x": "--memory and --data exclude each other",
@@ -75,6 +88,9 @@ USAGE = {
     "broker --port 65536": "65536 is not in the range",
     "completion tcsh": "'tcsh' is not one of 'bash', 'zsh', 'fish'",
     "topics list -b nonsense:": "'nonsense:' is no broker's address: expected HOST:PORT",
+    "topics list -b localhost:99999": "'localhost:99999' is no broker's address: expected HOST:PORT",
+    "topics list -b localhost:0": "'localhost:0' is no broker's address: expected HOST:PORT",
+    "produce t --events --keys 1000000000000": "1000000000000 is not in the range 1<=x<=1000000",
     "topics list --command-config /nowhere": "cannot read /nowhere",
 }
 
@@ -89,6 +105,49 @@ def test_wrong_usage_is_one_line_and_exit_code_2(line: str, capfd: pytest.Captur
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert USAGE[line] in err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("no such\nthing"), "ValueError: no such thing"),
+        (OverflowError("too large"), "OverflowError: too large"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_what_nobody_foresaw_is_one_line(
+    error: Exception, said: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where to read more: with ROTA_DEBUG the traceback comes as ever."""
+    import rota.cli
+
+    def fails(_: list[str]) -> int:
+        raise error
+
+    monkeypatch.delenv("ROTA_DEBUG", raising=False)
+    monkeypatch.setattr(rota.cli, "_command", fails)
+    assert rota.cli.run(["topics", "list"]) == 1
+    assert capfd.readouterr() == ("", f"error: {said}; ROTA_DEBUG=1 in the environment shows where\n")
+    monkeypatch.setenv("ROTA_DEBUG", "1")
+    with pytest.raises(type(error)):
+        rota.cli.run(["topics", "list"])
+
+
+def test_an_error_of_the_client_that_nobody_foresaw_is_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from confluent_kafka import KafkaError, KafkaException
+
+    import rota.cli
+
+    def fails(_: list[str]) -> int:
+        raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+
+    monkeypatch.delenv("ROTA_DEBUG", raising=False)
+    monkeypatch.setattr(rota.cli, "_command", fails)
+    assert rota.cli.run(["topics", "list"]) == 1
+    said = "error: Broker: Message size too large; ROTA_DEBUG=1 in the environment shows where\n"
+    assert capfd.readouterr() == ("", said)
 
 
 @pytest.mark.parametrize(

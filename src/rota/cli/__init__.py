@@ -43,7 +43,24 @@ def run(arguments: list[str]) -> int:
     except OSError as error:  # /dev/full, a full disk
         _discard_output()
         return _failed(f"{error.filename or 'cannot go on'}: {error.strerror or error}", 1)
+    except Exception as error:
+        if os.environ.get("ROTA_DEBUG") or not isinstance(error, _unforeseen()):
+            raise
+        return _failed(f"{_in_words(error)}; ROTA_DEBUG=1 in the environment shows where", 1)
     return code
+
+
+def _unforeseen() -> tuple[type[Exception], ...]:
+    """What a value that nobody thought of may raise. An ``AssertionError`` is a bug, and is shown as it is."""
+    client = sys.modules.get("confluent_kafka")  # nobody else raises its errors
+    return (ValueError, OverflowError, MemoryError, *([client.KafkaException] if client is not None else []))
+
+
+def _in_words(error: Exception) -> str:
+    cause = error.args[0] if error.args else ""
+    if hasattr(cause, "str"):  # librdkafka's own sentence
+        return str(cause.str())
+    return f"{type(error).__name__}: {cause}" if cause else type(error).__name__
 
 
 def _command(arguments: list[str]) -> int:

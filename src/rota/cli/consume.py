@@ -76,7 +76,7 @@ MAX_POLL_EXCEEDED = -147  # librdkafka's own code: it has left the group and joi
 )
 @click.option(
     "--auto-commit-interval-ms",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 86_400_000),
     default=5000,
     show_default=True,
     metavar="MS",
@@ -84,7 +84,7 @@ MAX_POLL_EXCEEDED = -147  # librdkafka's own code: it has left the group and joi
 )
 @click.option(
     "--delay-ms",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 86_400_000),
     default=0,
     metavar="MS",
     help="Take this long over each record, as a slow handler would.",
@@ -196,12 +196,7 @@ class Reader:
         if self._settings.group is None:
             self._assign(partitions)
         else:
-            self._consumer.subscribe(
-                list(self._settings.topics),
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
+            self._subscribe()
         try:
             printed = self._loop()
         finally:
@@ -272,6 +267,25 @@ class Reader:
 
         start = OFFSET_BEGINNING if self._settings.from_beginning else OFFSET_END
         self._consumer.assign([ClientPartition(tp.topic, tp.partition, start) for tp in partitions])
+
+    def _subscribe(self) -> None:
+        from confluent_kafka import KafkaException
+
+        from rota.cluster import Local
+
+        topics = list(self._settings.topics)
+        try:
+            self._consumer.subscribe(
+                topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+        except KafkaException as error:
+            patterns = [topic for topic in topics if topic.startswith("^")]
+            if error.args[0].code() != Local.INVALID_ARGUMENT or not patterns:
+                raise
+            names = " ".join(map(repr, patterns))
+            raise RotaError(
+                f"{names} is no pattern: it wants a regular expression, such as '^orders-.*'", exit_code=2
+            ) from None
 
     def _on_assign(self, _: Consumer, partitions: list[Any]) -> None:
         self._held |= _ours(partitions)
@@ -349,9 +363,10 @@ def _renderer(
 def _check_group_options(
     group: str | None, topics: Sequence[str], *, commit: str, instance_id: str | None
 ) -> None:
+    for option, name in (("--group", group), ("--instance-id", instance_id)):
+        if name is not None and not name.strip():
+            raise RotaError(f"{option} wants a name, not {name!r}", exit_code=2)
     if group is not None:
-        if not group.strip():
-            raise RotaError(f"--group wants a name, not {group!r}", exit_code=2)
         return
     if instance_id is not None or commit == "manual":
         raise RotaError("--commit manual and --instance-id are a group's: give --group too", exit_code=2)

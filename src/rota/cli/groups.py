@@ -103,7 +103,7 @@ def list_groups(state: str | None, kind: str | None, as_json: bool, cluster: Clu
 @click.option("--verbose", is_flag=True, help="More columns: epochs and assignments.")
 @click.option(
     "--watch",
-    type=FiniteRange(min=0.1),
+    type=FiniteRange(min=0.1, max=86_400),
     metavar="SECONDS",
     help="Look again every so often, until Ctrl+C.",
 )

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
     from rota.cluster import Cluster
 
-__all__ = ["FiniteRange", "cluster_options", "json_option"]
+__all__ = ["MOST_PARTITIONS", "MOST_REPLICAS", "FiniteRange", "cluster_options", "json_option"]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+
+MOST_PARTITIONS = 100_000
+MOST_REPLICAS = 10_000
+"""librdkafka's own limits."""
 
 
 class FiniteRange(click.FloatRange):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rota.cli.options import json_option
+from rota.cli.options import MOST_PARTITIONS, json_option
 from rota.cli.output import count_of, emit, emit_json, table
 from rota.model import RotaError
 
@@ -27,7 +27,13 @@ WIDEST_ASSIGNMENT = 100
 
 @click.command()
 @click.option("--members", "-m", required=True, metavar="N,…", help="Numbers of consumers, one row each.")
-@click.option("--partitions", "-p", type=click.IntRange(min=1), metavar="N", help="Partitions of one topic.")
+@click.option(
+    "--partitions",
+    "-p",
+    type=click.IntRange(1, MOST_PARTITIONS),
+    metavar="N",
+    help="Partitions of one topic.",
+)
 @click.option(
     "--topic",
     "-t",
@@ -133,7 +139,7 @@ def _topics(partitions: int | None, topics: Sequence[str]) -> dict[str, int]:
     shape: dict[str, int] = {}
     for text in topics:
         name, _, number = text.rpartition(":")
-        if not name or not number.isdecimal() or int(number) < 1:
+        if not name or not number.isdecimal() or not 1 <= int(number) <= MOST_PARTITIONS:
             raise RotaError(f"--topic wants NAME:N, such as orders:3, not {text!r}", exit_code=2)
         if name in shape:
             raise RotaError(f"--topic {name} is given twice", exit_code=2)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO
 
-    from confluent_kafka import Producer
+    from confluent_kafka import KafkaException, Producer
 
     from rota.cluster import Cluster
 
@@ -34,6 +34,10 @@ __all__ = ["produce"]
 Pair = tuple["bytes | None", "bytes | None"]
 
 PROGRESS_EVERY_S = 2.0
+MAX_BYTES = "message.max.bytes"
+DEFAULT_MAX_BYTES = 1_000_000
+"""librdkafka's own."""
+
 CLEAR_LINE = "\x1b[K"
 
 CHARACTER_OF = {"\\t": "\t", "\\0": "\0"}
@@ -87,7 +91,7 @@ class Tally:
 )
 @click.option(
     "--keys",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     default=100,
     show_default=True,
     metavar="N",
@@ -145,13 +149,18 @@ def produce(
     if events and (file is not None or key_separator is not None):
         raise RotaError("--events makes its own records; leave out --file and --key-separator", exit_code=2)
     separator = _separator(key_separator)
-    settings = {"partitioner": "murmur2_random", "linger.ms": 5, **key_values(properties, "--property")}
+    settings: dict[str, Any] = {
+        "partitioner": "murmur2_random",
+        "linger.ms": 5,
+        **key_values(properties, "--property"),
+    }
     source: Iterable[Pair] = _events(seed, keys, skew) if events else _lines(file, separator)
     pace = (10.0 if events else 0.0) if rate is None else rate
     cluster.partition_counts([topic])
     tally, stop, outage = Tally(), StopRequest(), Outage(cluster.bootstrap)
     producer = cluster.producer({"error_cb": outage, **settings})
-    sender = Sender(producer, topic, tally, outage, stop, show=show and not as_json)
+    most_bytes = int(settings.get(MAX_BYTES) or cluster.setting(MAX_BYTES) or DEFAULT_MAX_BYTES)
+    sender = Sender(producer, topic, tally, outage, stop, show=show and not as_json, most_bytes=most_bytes)
     started = time.monotonic()
     failure: RotaError | None = None
     try:
@@ -195,7 +204,15 @@ class Sender:
     """Hands records to a producer at a pace and keeps the tally of what came back."""
 
     def __init__(
-        self, producer: Producer, topic: str, tally: Tally, outage: Outage, stop: StopRequest, *, show: bool
+        self,
+        producer: Producer,
+        topic: str,
+        tally: Tally,
+        outage: Outage,
+        stop: StopRequest,
+        *,
+        show: bool,
+        most_bytes: int,
     ) -> None:
         self._producer = producer
         self._topic = topic
@@ -203,12 +220,15 @@ class Sender:
         self._outage = outage
         self._stop = stop
         self._show = show
+        self._most_bytes = most_bytes
         self._progress = Progress(tally)
 
     def send_all(
         self, source: Iterable[Pair], *, pace: float, count: int | None, duration: float | None
     ) -> None:
         """Send until the source ends, ``count`` is reached or ``duration`` seconds have passed."""
+        from confluent_kafka import KafkaException
+
         started = time.monotonic()
         for number, (key, value) in enumerate(source):
             if number == count or (duration is not None and time.monotonic() - started >= duration):
@@ -220,7 +240,11 @@ class Sender:
             self._serve_until(due)
             if self._stop.code:
                 return
-            self._send(key, value)
+            try:
+                self._send(key, value)
+            except KafkaException as error:
+                size = len(key or b"") + len(value or b"")
+                raise self._refusal(error, f"line {number + 1}", size) from None
 
     def finish(self, timeout_s: float) -> None:
         """Wait for the acknowledgements under way; those still missing then are counted as failed."""
@@ -241,6 +265,19 @@ class Sender:
                 self._progress.tick()
                 return
             self._progress.tick()
+
+    def _refusal(self, error: KafkaException, name: str, size: int) -> RotaError:
+        """What the client would not even send."""
+        from confluent_kafka import KafkaError
+
+        from rota.cluster import explain
+
+        if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+            return explain(error, f"send {name}")
+        return RotaError(
+            f"{name} is {size:,} bytes; the client's message.max.bytes is {self._most_bytes:,} "
+            "(--property message.max.bytes=N changes it)"
+        )
 
     def _serve_until(self, due: float) -> None:
         while not self._stop.code and (left := due - time.monotonic()) > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import string
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["console", "json_line", "pattern"]
 
 TIMESTAMP_NAMES = {1: "CreateTime", 2: "LogAppendTime"}
+WIDEST = 1_000
+LARGEST = 2**63 - 1
 FIELDS = ("topic", "partition", "offset", "timestamp", "key", "value", "headers")
 
 
@@ -44,13 +47,18 @@ def console(*, timestamp: bool, partition: bool, offset: bool, key: bool) -> Cal
 def pattern(text: str) -> Callable[[Message], bytes]:
     r"""A pattern with ``{key}`` and the like, and ``\t`` and ``\n`` as one types them; it ends the line."""
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+        fields = [
+            (name, spec or "") for _, name, spec, _ in string.Formatter().parse(text) if name is not None
+        ]
     except ValueError as error:
         raise RotaError(f"--format: {error}", exit_code=2) from None
+    names = [name for name, _ in fields]
     unknown = [name for name in names if name not in FIELDS]
     if unknown:
         known = ", ".join(f"{{{name}}}" for name in FIELDS)
         raise RotaError(f"--format knows no {{{unknown[0]}}}: the fields are {known}", exit_code=2)
+    for name, spec in fields:
+        _check_spec(name, spec)
     layout = text.replace("\\t", "\t").replace("\\n", "\n")
 
     def render(message: Message) -> bytes:
@@ -66,12 +74,21 @@ def pattern(text: str) -> Callable[[Message], bytes]:
         return (layout.format_map(fields) + "\n").encode(errors="surrogateescape")
 
     try:
-        layout.format_map(
-            {name: 0 if name in {"partition", "offset", "timestamp"} else "" for name in FIELDS}
-        )
-    except (ValueError, KeyError, IndexError) as error:
+        for number in (0, LARGEST):
+            layout.format_map(
+                {name: number if name in {"partition", "offset", "timestamp"} else "" for name in FIELDS}
+            )
+    except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise RotaError(f"--format: {error}", exit_code=2) from None
     return render
+
+
+def _check_spec(name: str, spec: str) -> None:
+    """A width that is another field's value, or that fills the memory, is nobody's intention."""
+    if "{" in spec:
+        raise RotaError(f"--format: {{{name}:{spec}}}: no field within a field", exit_code=2)
+    if any(int(number) > WIDEST for number in re.findall(r"\d+", spec)):
+        raise RotaError(f"--format: {{{name}:{spec}}} is too wide: at most {WIDEST:,}", exit_code=2)
 
 
 def json_line(message: Message) -> bytes:

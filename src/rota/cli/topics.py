@@ -9,7 +9,7 @@ import click
 
 from rota.cli.key_values import key_values
 from rota.cli.lazy import LazyGroup
-from rota.cli.options import cluster_options, json_option
+from rota.cli.options import MOST_PARTITIONS, MOST_REPLICAS, cluster_options, json_option
 from rota.cli.output import count_of, emit, emit_json, table
 from rota.model import RotaError
 
@@ -43,14 +43,14 @@ def topics() -> None:
     "--partitions",
     "-p",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_PARTITIONS),
     help="How many partitions (default: the broker's num.partitions).",
 )
 @click.option(
     "--replication-factor",
     "-r",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_REPLICAS),
     help="Copies of each partition (default: the broker's default.replication.factor).",
 )
 @click.option("--config", "configs", multiple=True, metavar="K=V", help="A topic setting; may be repeated.")
@@ -187,7 +187,7 @@ def delete(names: Sequence[str], if_exists: bool, as_json: bool, cluster: Cluste
 @click.option(
     "--to",
     "total",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_PARTITIONS),
     required=True,
     help="How many partitions there shall be in all.",
 )

@@ -15,7 +15,7 @@ from rota.cluster.descriptions import (
     PartitionDescription,
     TopicDescription,
 )
-from rota.cluster.errors import ClusterError, explain
+from rota.cluster.errors import ClusterError, Local, explain
 from rota.cluster.properties import client_properties
 from rota.properties_file import read_properties
 
@@ -28,6 +28,7 @@ __all__ = [
     "ConfigValue",
     "GroupDescription",
     "GroupListing",
+    "Local",
     "MemberDescription",
     "PartitionDescription",
     "TopicDescription",

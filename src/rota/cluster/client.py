@@ -49,7 +49,7 @@ COORDINATOR_GRACE_S = 15.0
 FIRST_ATTEMPT_S = 2.0
 SEE_AGAIN_S = 0.05
 
-_ADDRESS = re.compile(r"(\w+://)?(\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+)(:\d{1,5})?")
+_ADDRESS = re.compile(r"(\w+://)?(\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+)(:(?P<port>\d{1,5}))?")
 
 _HOPELESS = frozenset({Local.AUTHENTICATION, Local.SSL, Local.RESOLVE})
 
@@ -86,7 +86,7 @@ class Cluster:
         *,
         timeout_s: float = 10.0,
     ) -> None:
-        if not all(_ADDRESS.fullmatch(part.strip()) for part in bootstrap.split(",")):
+        if not all(map(_is_address, bootstrap.split(","))):
             raise RotaError(f"{bootstrap!r} is no broker's address: expected HOST:PORT[,…]", exit_code=2)
         self.bootstrap = bootstrap
         self.timeout_s = timeout_s
@@ -287,6 +287,10 @@ class Cluster:
         """A consumer to this cluster whose log goes nowhere; ``properties`` win over the cluster's own."""
         return self._client(lambda config: Consumer(config, logger=_quiet), properties)
 
+    def setting(self, name: str) -> str | None:
+        """A client property that was given for all clients of this cluster, under librdkafka's name."""
+        return self._properties.get(name)
+
     # Underneath
 
     @property
@@ -379,6 +383,11 @@ class Cluster:
     def _failure(self, future: Future[Any], doing: str) -> RotaError | None:
         answer = self._try(future, doing)
         return answer if isinstance(answer, RotaError) else None
+
+
+def _is_address(text: str) -> bool:
+    found = _ADDRESS.fullmatch(text.strip())
+    return found is not None and (found["port"] is None or 1 <= int(found["port"]) <= 65535)
 
 
 def is_missing(answer: TopicDescription | RotaError) -> bool:

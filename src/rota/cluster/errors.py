@@ -18,6 +18,7 @@ class Local(IntEnum):
     TRANSPORT = -195
     RESOLVE = -193
     ALL_BROKERS_DOWN = -187
+    INVALID_ARGUMENT = -186
     TIMED_OUT = -185
     SSL = -181
     AUTHENTICATION = -169
