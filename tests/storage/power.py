@@ -64,9 +64,9 @@ class Recorder:
         """Record from now on; ``patch`` ends it."""
         files = ("open", "close", "write", "pwrite", "ftruncate", "fsync", "fdatasync")
         for name in (*files, "rename", "replace", "unlink", "mkdir", "rmdir"):
-            real = getattr(os, name)
+            real = getattr(os, name, os.fsync)  # macOS has no fdatasync
             stand_in: Callable[..., Any] = getattr(self, f"_{name}")
-            patch.setattr(os, name, lambda *a, _r=real, _s=stand_in, **k: _s(_r, *a, **k))
+            patch.setattr(os, name, lambda *a, _r=real, _s=stand_in, **k: _s(_r, *a, **k), raising=False)
         patch.setattr(shutil, "rmtree", self._rmtree)
 
     def _opened(self, descriptor: int, path: str, flags: int, *, existed: bool) -> None:
