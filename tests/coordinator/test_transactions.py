@@ -67,6 +67,32 @@ def test_init_with_used_up_epochs_gives_another_id() -> None:
     assert bench.begin(producer=(first[0], MAX_EPOCH)) == second, "the answer was lost"
 
 
+def test_a_newcomer_that_could_not_be_recorded_fences_nobody() -> None:
+    """The first producer's answer was lost, and the newcomer found a full disk: the repetition gets that answer."""
+    bench = Bench()
+    first = bench.begin()
+    again = bench.begin(producer=first)
+    bench.can_append = False
+    assert bench.init()[0] == E.NOT_COORDINATOR
+    bench.can_append = True
+    assert bench.begin(producer=first) == again
+    bench.begin()
+    assert bench.init(producer=first)[0] == E.PRODUCER_FENCED
+
+
+def test_an_end_that_could_not_be_recorded_changes_nothing() -> None:
+    bench = Bench()
+    first = bench.begin()
+    again = bench.begin(producer=first)
+    bench.add(again, 0)
+    bench.can_append = False
+    assert bench.end(again, version=5)[0] == E.NOT_COORDINATOR
+    bench.can_append = True
+    assert bench.of().state is S.ONGOING
+    assert bench.end(again, version=5)[0] == E.NONE
+    assert bench.begin(producer=again) == (again[0], again[1] + 1), "the answer was lost"
+
+
 def test_nothing_to_end_in_empty() -> None:
     bench = Bench()
     producer = bench.begin()

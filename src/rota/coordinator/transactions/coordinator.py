@@ -19,7 +19,7 @@ from rota.coordinator.transactions.partitions import (
     handle_add_partitions,
     verify_partitions,
 )
-from rota.coordinator.transactions.states import TransactionState
+from rota.coordinator.transactions.states import DECIDED, TransactionState
 from rota.coordinator.transactions.step import Step, markers_of
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.add_offsets_to_txn import AddOffsetsToTxnRequest, AddOffsetsToTxnResponse
@@ -41,7 +41,6 @@ __all__ = ["TransactionConfig", "TransactionCoordinator"]
 
 _FENCED_VERSION = 2  # AddOffsetsToTxn and EndTxn know PRODUCER_FENCED from here on
 _INIT_FENCED_VERSION = 4
-_DECIDED = frozenset({TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT})
 
 
 class TransactionConfig(NamedTuple):
@@ -86,7 +85,7 @@ class TransactionCoordinator:
 
     def _init(self, request: InitProducerIdRequest, step: Step, version: int) -> InitProducerIdResponse:
         try:
-            got = init_producer(step, request, self._last_epochs, self.config.max_timeout_ms)
+            got = init_producer(step, request, self.config.max_timeout_ms)
         except KafkaError as error:
             code = _code(error, version, _INIT_FENCED_VERSION)
             return InitProducerIdResponse(error_code=code, producer_id=-1, producer_epoch=-1)
@@ -113,7 +112,7 @@ class TransactionCoordinator:
 
     def _end(self, request: EndTxnRequest, step: Step, version: int) -> EndTxnResponse:
         try:
-            producer_id, epoch = end(step, request, version, self._last_epochs)
+            producer_id, epoch = end(step, request, version)
         except KafkaError as error:
             return EndTxnResponse(error_code=_code(error, version, _FENCED_VERSION))
         return EndTxnResponse(producer_id=producer_id, producer_epoch=epoch)
@@ -159,10 +158,12 @@ class TransactionCoordinator:
             self._last_epochs.pop(record.transactional_id, None)
         else:
             self.transactions[record.transactional_id] = record.transaction
+            if record.last_epoch is not None:
+                self._last_epochs[record.transactional_id] = record.last_epoch
 
     def unfinished(self) -> list[Markers]:
         """The markers of the transactions that are decided: after a start, or a failure, they are written again."""
-        return [markers_of(each) for each in self.transactions.values() if each.state in _DECIDED]
+        return [markers_of(each) for each in self.transactions.values() if each.state in DECIDED]
 
     def markers_written(self, transactional_id: str, now_ms: int) -> Outcome:
         """Every partition has its marker: the transaction is complete."""
@@ -181,20 +182,20 @@ class TransactionCoordinator:
         step = self._step(now_ms)
         for each in list(self.transactions.values()):
             if each.state is TransactionState.ONGOING and each.start_ms + each.timeout_ms < now_ms:
-                fence(step, each, self._last_epochs)
+                fence(step, each)
         return step.outcome()
 
     def expire(self, now_ms: int) -> Outcome:
         """Forget transactional ids that were not used for ``transactional.id.expiration.ms``."""
         step = self._step(now_ms)
         for each in self.transactions.values():
-            is_at_rest = each.state is not TransactionState.ONGOING and each.state not in _DECIDED
+            is_at_rest = each.state is not TransactionState.ONGOING and each.state not in DECIDED
             if is_at_rest and each.update_ms <= now_ms - self.config.expiration_ms:
                 step.forget(each.transactional_id)
         return step.outcome()
 
     def _step(self, now_ms: int) -> Step:
-        return Step(self.transactions, self._new_producer_id, now_ms)
+        return Step(self.transactions, self._last_epochs, self._new_producer_id, now_ms)
 
 
 def _code(error: KafkaError, version: int, fenced_version: int) -> ErrorCode:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.coordinator.transactions.outcome import NO_PRODUCER, Transaction
-from rota.coordinator.transactions.states import TransactionState
+from rota.coordinator.transactions.outcome import NEW_EPOCHS, NO_NEW_EPOCHS, NO_PRODUCER, Transaction
+from rota.coordinator.transactions.states import DECIDED, TransactionState
 from rota.coordinator.transactions.step import MAX_EPOCH
 from rota.model import ErrorCode, KafkaError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["NEW_EPOCH_VERSION", "complete", "end", "fence"]
 
 NEW_EPOCH_VERSION = 5
-_NO_NEW_EPOCHS, _NEW_EPOCHS = 0, 2
 
 _EMPTY = TransactionState.EMPTY
 _ONGOING = TransactionState.ONGOING
@@ -30,7 +29,7 @@ _COMMITTED = TransactionState.COMPLETE_COMMIT
 _ABORTED = TransactionState.COMPLETE_ABORT
 
 
-def end(step: Step, request: EndTxnRequest, version: int, last_epochs: dict[str, int]) -> tuple[int, int]:
+def end(step: Step, request: EndTxnRequest, version: int) -> tuple[int, int]:
     """Decide; the producer id and epoch to go on with.
 
     Raises:
@@ -38,18 +37,18 @@ def end(step: Step, request: EndTxnRequest, version: int, last_epochs: dict[str,
             INVALID_TXN_STATE.
     """
     if version >= NEW_EPOCH_VERSION:
-        return _end_with_new_epoch(step, request, last_epochs)
+        return _end_with_new_epoch(step, request)
     found = step.of_producer(request.transactional_id, request.producer_id)
     if request.producer_epoch != found.producer_epoch:
         raise KafkaError(ErrorCode.PRODUCER_FENCED)
     if found.state is _ONGOING:
-        _prepare(step, found, committed=request.committed, new_epoch=False, last_epochs=last_epochs)
+        _prepare(step, found, committed=request.committed, new_epoch=False)
     else:
         _check_same(found, committed=request.committed)
     return found.producer_id, found.producer_epoch
 
 
-def _end_with_new_epoch(step: Step, request: EndTxnRequest, last_epochs: dict[str, int]) -> tuple[int, int]:
+def _end_with_new_epoch(step: Step, request: EndTxnRequest) -> tuple[int, int]:
     epoch = request.producer_epoch
     if not request.transactional_id:
         raise KafkaError(ErrorCode.INVALID_REQUEST)
@@ -67,7 +66,7 @@ def _end_with_new_epoch(step: Step, request: EndTxnRequest, last_epochs: dict[st
     if found.producer_id != request.producer_id and not has_new_id:
         raise KafkaError(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
     is_current = epoch == found.producer_epoch
-    if found.state in {_COMMITTING, _ABORTING}:
+    if found.state in DECIDED:
         is_known = is_repeated
     elif found.state in {_COMMITTED, _ABORTED}:
         is_known = is_repeated or has_new_id or is_current
@@ -82,7 +81,7 @@ def _end_with_new_epoch(step: Step, request: EndTxnRequest, last_epochs: dict[st
         return found.producer_id, found.producer_epoch
     if not is_new:
         raise KafkaError(ErrorCode.INVALID_TXN_STATE)
-    prepared = _prepare(step, found, committed=request.committed, new_epoch=True, last_epochs=last_epochs)
+    prepared = _prepare(step, found, committed=request.committed, new_epoch=True)
     if prepared.next_producer_id != NO_PRODUCER:
         return prepared.next_producer_id, 0
     return prepared.producer_id, prepared.producer_epoch
@@ -97,15 +96,13 @@ def _check_same(found: Transaction, *, committed: bool) -> None:
     raise KafkaError(ErrorCode.INVALID_TXN_STATE)
 
 
-def _prepare(
-    step: Step, found: Transaction, *, committed: bool, new_epoch: bool, last_epochs: dict[str, int]
-) -> Transaction:
+def _prepare(step: Step, found: Transaction, *, committed: bool, new_epoch: bool) -> Transaction:
     next_id = NO_PRODUCER
     epoch = found.producer_epoch
     if new_epoch:
         if epoch >= MAX_EPOCH:
             next_id = step.new_producer_id()
-        last_epochs[found.transactional_id] = epoch
+        step.set_last_epoch(found.transactional_id, epoch)
         epoch += 1
     prepared = step.become(
         found,
@@ -117,17 +114,17 @@ def _prepare(
             partitions=found.partitions if found.state is _ONGOING else frozenset(),
             start_ms=found.start_ms if found.state is _ONGOING else step.now_ms,
             update_ms=step.now_ms,
-            client_version=_NEW_EPOCHS if new_epoch else _NO_NEW_EPOCHS,
+            client_version=NEW_EPOCHS if new_epoch else NO_NEW_EPOCHS,
         ),
     )
     step.write_markers(prepared)
     return prepared
 
 
-def fence(step: Step, found: Transaction, last_epochs: dict[str, int]) -> None:
+def fence(step: Step, found: Transaction) -> None:
     """Abort an open transaction with an epoch that no producer has: the one that began it is fenced."""
     # Its producer may still go on with what it had: it gets the new epoch, unless a newcomer was faster (KIP-588).
-    last_epochs[found.transactional_id] = found.producer_epoch
+    step.set_last_epoch(found.transactional_id, found.producer_epoch)
     prepared = step.become(
         found,
         found._replace(
@@ -135,7 +132,7 @@ def fence(step: Step, found: Transaction, last_epochs: dict[str, int]) -> None:
             previous_producer_id=NO_PRODUCER,
             state=_ABORTING,
             update_ms=step.now_ms,
-            client_version=_NEW_EPOCHS,
+            client_version=NEW_EPOCHS,
         ),
     )
     step.write_markers(prepared)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rota.coordinator.transactions.end import fence
 from rota.coordinator.transactions.outcome import NO_EPOCH, NO_PRODUCER, Transaction
-from rota.coordinator.transactions.states import TransactionState
+from rota.coordinator.transactions.states import DECIDED, TransactionState
 from rota.coordinator.transactions.step import MAX_EPOCH
 from rota.model import ErrorCode, KafkaError
 
@@ -22,13 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["init_producer"]
 
 
-def init_producer(
-    step: Step, request: InitProducerIdRequest, last_epochs: dict[str, int], max_timeout_ms: int
-) -> Transaction:
+def init_producer(step: Step, request: InitProducerIdRequest, max_timeout_ms: int) -> Transaction:
     """The transaction with the producer's new id and epoch.
-
-    ``last_epochs``: by transactional id, the epoch before the latest, if the same producer had it: a request that is
-    sent again gets the same answer. (It is not recorded, in Kafka neither.)
 
     Raises:
         KafkaError: INVALID_REQUEST, INVALID_TRANSACTION_TIMEOUT, PRODUCER_FENCED, CONCURRENT_TRANSACTIONS.
@@ -41,7 +36,7 @@ def init_producer(
         raise KafkaError(ErrorCode.INVALID_TRANSACTION_TIMEOUT)
     found = step.find(name)
     if found is None:
-        last_epochs[name] = NO_EPOCH
+        step.set_last_epoch(name, NO_EPOCH)
         return step.create(
             Transaction(
                 name, step.new_producer_id(), 0, request.transaction_timeout_ms, update_ms=step.now_ms
@@ -49,12 +44,12 @@ def init_producer(
         )
     if expected is not None and not _is_known(found, *expected):
         raise KafkaError(ErrorCode.PRODUCER_FENCED)
-    if found.state in {TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT}:
+    if found.state in DECIDED:
         raise KafkaError(ErrorCode.CONCURRENT_TRANSACTIONS)
     if found.state is TransactionState.ONGOING:
-        fence(step, found, last_epochs)
+        fence(step, found)
         raise KafkaError(ErrorCode.CONCURRENT_TRANSACTIONS)
-    return _begin(step, found, request.transaction_timeout_ms, expected[1] if expected else None, last_epochs)
+    return _begin(step, found, request.transaction_timeout_ms, expected[1] if expected else None)
 
 
 def _begin(
@@ -62,9 +57,8 @@ def _begin(
     found: Transaction,
     timeout_ms: int,
     expected_epoch: int | None,
-    last_epochs: dict[str, int],
 ) -> Transaction:
-    producer_id, epoch = _next(step, found, expected_epoch, last_epochs)
+    producer_id, epoch = _next(step, found, expected_epoch)
     previous_id = found.producer_id if producer_id != found.producer_id else NO_PRODUCER
     if (producer_id, epoch) == (found.producer_id, found.producer_epoch):  # asked again
         previous_id = found.previous_producer_id
@@ -98,21 +92,19 @@ def _is_known(found: Transaction, producer_id: int, epoch: int) -> bool:
     )
 
 
-def _next(
-    step: Step, found: Transaction, expected_epoch: int | None, last_epochs: dict[str, int]
-) -> tuple[int, int]:
+def _next(step: Step, found: Transaction, expected_epoch: int | None) -> tuple[int, int]:
     """The producer id and epoch to give out."""
     epoch = found.producer_epoch
     name = found.transactional_id
-    if expected_epoch not in {None, epoch, last_epochs.get(name, NO_EPOCH)}:
+    if expected_epoch not in {None, epoch, step.last_epoch(name)}:
         raise KafkaError(ErrorCode.PRODUCER_FENCED)
     if epoch > MAX_EPOCH or (epoch == MAX_EPOCH and expected_epoch in {None, epoch}):
-        last_epochs[name] = NO_EPOCH if expected_epoch is None else epoch
+        step.set_last_epoch(name, NO_EPOCH if expected_epoch is None else epoch)
         return step.new_producer_id(), 0
     if expected_epoch is None:
-        last_epochs[name] = NO_EPOCH
+        step.set_last_epoch(name, NO_EPOCH)
         return found.producer_id, epoch + 1
     if expected_epoch == epoch:
-        last_epochs[name] = epoch
+        step.set_last_epoch(name, epoch)
         return found.producer_id, epoch + 1
     return found.producer_id, epoch

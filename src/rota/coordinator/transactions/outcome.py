@@ -18,17 +18,28 @@ if TYPE_CHECKING:
     from rota.model import TopicPartition
     from rota.wire.schema import Message
 
-__all__ = ["NO_EPOCH", "NO_PRODUCER", "Asked", "Markers", "Outcome", "Transaction", "TransactionRecord"]
+__all__ = [
+    "NEW_EPOCHS",
+    "NO_EPOCH",
+    "NO_NEW_EPOCHS",
+    "NO_PRODUCER",
+    "Asked",
+    "Markers",
+    "Outcome",
+    "Transaction",
+    "TransactionRecord",
+]
 
 NO_PRODUCER = NO_EPOCH = -1
+NO_NEW_EPOCHS, NEW_EPOCHS = 0, 2
+"""A transaction's ``client_version``: whether its producer gets a new epoch with every transaction (KIP-890)."""
 
 
 class Transaction(NamedTuple):
     """What is recorded of a transactional id: the whole of it, each time.
 
     ``previous_producer_id`` is the id that was used up just before, ``next_producer_id`` the one to use from the end of
-    this transaction on. ``client_version`` is 2 where the producer gets a new epoch with every transaction (KIP-890),
-    else 0. Times are epoch milliseconds; ``start_ms`` is -1 before the first partition was added.
+    this transaction on. Times are epoch milliseconds; ``start_ms`` is -1 before the first partition was added.
     """
 
     transactional_id: str
@@ -41,7 +52,7 @@ class Transaction(NamedTuple):
     update_ms: int = -1
     previous_producer_id: int = NO_PRODUCER
     next_producer_id: int = NO_PRODUCER
-    client_version: int = 0
+    client_version: int = NO_NEW_EPOCHS
 
 
 class TransactionRecord(NamedTuple):
@@ -49,6 +60,10 @@ class TransactionRecord(NamedTuple):
 
     transactional_id: str
     transaction: Transaction | None
+    last_epoch: int | None = None
+    """The epoch before the latest, if the same producer had it (else ``NO_EPOCH``): asked again with it, the
+    coordinator gives the same answer. It is not in the log, in Kafka's neither; None leaves it as it is.
+    """
 
 
 class Markers(NamedTuple):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.coordinator.transactions.states import TransactionState
+from rota.coordinator.transactions.outcome import NEW_EPOCHS, NO_NEW_EPOCHS
+from rota.coordinator.transactions.states import DECIDED, TransactionState
 from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.wire.messages.add_partitions_to_txn import (
     AddPartitionsToTxnPartitionResult,
@@ -30,9 +31,6 @@ __all__ = ["BATCHED_VERSION", "add_partitions", "handle_add_partitions", "verify
 
 BATCHED_VERSION = 4
 _FENCED_VERSION = 2
-_NO_NEW_EPOCHS, _NEW_EPOCHS = 0, 2
-
-_DECIDED = frozenset({TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT})
 
 
 def handle_add_partitions(
@@ -109,7 +107,7 @@ def add_partitions(
             partitions=added if is_open else frozenset(partitions),
             start_ms=found.start_ms if is_open else step.now_ms,
             update_ms=step.now_ms,
-            client_version=_NEW_EPOCHS if new_epochs else _NO_NEW_EPOCHS,
+            client_version=NEW_EPOCHS if new_epochs else NO_NEW_EPOCHS,
         ),
     )
 
@@ -135,7 +133,7 @@ def _of_epoch(step: Step, transactional_id: str, producer_id: int, producer_epoc
     found = step.of_producer(transactional_id, producer_id)
     if found.producer_epoch != producer_epoch:
         raise KafkaError(ErrorCode.PRODUCER_FENCED)
-    if found.state in _DECIDED:
+    if found.state in DECIDED:
         raise KafkaError(ErrorCode.CONCURRENT_TRANSACTIONS)
     return found
 

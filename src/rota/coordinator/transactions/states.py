@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NAMES", "TRANSITIONS", "TransactionState"]
+__all__ = ["DECIDED", "NAMES", "TRANSITIONS", "TransactionState"]
 
 
 class TransactionState(IntEnum):
@@ -69,6 +69,9 @@ TRANSITIONS: Final[Mapping[TransactionState, frozenset[TransactionState]]] = {
     _ABORTED: frozenset({_EMPTY, _ONGOING, _ABORTING}),
 }
 """For each state that is recorded, the states that may follow it."""
+
+DECIDED: Final = frozenset({_COMMITTING, _ABORTING})
+"""What is to be carried out, whatever happens."""
 
 NAMES: Final[Mapping[TransactionState, str]] = {
     state: "".join(part.capitalize() for part in state.name.split("_")) for state in TransactionState

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.coordinator.transactions.outcome import Markers, Outcome, Transaction, TransactionRecord
-from rota.coordinator.transactions.states import TRANSITIONS, TransactionState
+from rota.coordinator.transactions.outcome import (
+    NO_EPOCH,
+    Markers,
+    Outcome,
+    Transaction,
+    TransactionRecord,
+)
+from rota.coordinator.transactions.states import DECIDED, TRANSITIONS, TransactionState
 from rota.model import ErrorCode, KafkaError
 
 if TYPE_CHECKING:
@@ -22,12 +28,26 @@ MAX_EPOCH = 2**15 - 2
 class Step:
     """Collects an ``Outcome``. Later parts of a step see what earlier ones have decided."""
 
-    __slots__ = ("_changed", "_markers", "_recorded", "new_producer_id", "now_ms")
+    __slots__ = (
+        "_changed",
+        "_known_epochs",
+        "_last_epochs",
+        "_markers",
+        "_recorded",
+        "new_producer_id",
+        "now_ms",
+    )
 
     def __init__(
-        self, recorded: Mapping[str, Transaction], new_producer_id: Callable[[], int], now_ms: int
+        self,
+        recorded: Mapping[str, Transaction],
+        last_epochs: Mapping[str, int],
+        new_producer_id: Callable[[], int],
+        now_ms: int,
     ) -> None:
         self._recorded = recorded
+        self._known_epochs = last_epochs
+        self._last_epochs: dict[str, int] = {}
         self._changed: dict[str, Transaction | None] = {}
         self._markers: list[Markers] = []
         self.new_producer_id = new_producer_id
@@ -63,6 +83,14 @@ class Step:
         self._changed[after.transactional_id] = after
         return after
 
+    def last_epoch(self, transactional_id: str) -> int:
+        """See ``TransactionRecord``."""
+        return self._known_epochs.get(transactional_id, NO_EPOCH)
+
+    def set_last_epoch(self, transactional_id: str, epoch: int) -> None:
+        """See ``TransactionRecord``; it counts once the change that comes with it is recorded."""
+        self._last_epochs[transactional_id] = epoch
+
     def forget(self, transactional_id: str) -> None:
         """Record that a transactional id is gone."""
         self._changed[transactional_id] = None
@@ -73,13 +101,18 @@ class Step:
 
     def outcome(self, response: Message | None = None) -> Outcome:
         """What came of the step."""
-        records = tuple([TransactionRecord(name, each) for name, each in self._changed.items()])
+        records = tuple(
+            [
+                TransactionRecord(name, each, self._last_epochs.get(name))
+                for name, each in self._changed.items()
+            ]
+        )
         return Outcome(response, records, tuple(self._markers))
 
 
 def markers_of(transaction: Transaction) -> Markers:
     """The markers of a prepared transaction."""
-    assert transaction.state in {TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT}
+    assert transaction.state in DECIDED
     return Markers(
         transaction.transactional_id,
         transaction.producer_id,
