@@ -29,6 +29,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and give its exit code."""
+    from rota.cli.reader import discard_output
     from rota.model import RotaError
 
     _open_standard_streams()
@@ -38,10 +39,10 @@ def run(arguments: list[str]) -> int:
     except RotaError as error:
         return _failed(str(error), error.exit_code)
     except BrokenPipeError:
-        _discard_output()  # whoever read it has had enough (`| head`): stop without a word
+        discard_output()  # whoever read it has had enough (`| head`): stop without a word
         return 0
     except OSError as error:  # /dev/full, a full disk
-        _discard_output()
+        discard_output()
         return _failed(f"{error.filename or 'cannot go on'}: {error.strerror or error}", 1)
     except Exception as error:
         if os.environ.get("ROTA_DEBUG") or not isinstance(error, _unforeseen()):
@@ -105,17 +106,14 @@ def _usage_error(error: click.UsageError) -> int:
 
 
 def _failed(message: str, code: int) -> int:
+    from rota.cli.reader import discard_output
+
     try:
         sys.stdout.flush()
     except OSError:
-        _discard_output()
+        discard_output()
     print("error:", " ".join(message.split()), file=sys.stderr)  # noqa: T201
     return code
-
-
-def _discard_output() -> None:
-    """Nobody takes our output: let it go nowhere, now and at the interpreter's end, which would complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_standard_streams() -> None:

@@ -17,6 +17,7 @@ from rota.cli.key_values import key_values
 from rota.cli.options import cluster_options, json_option
 from rota.cli.outage import Outage
 from rota.cli.output import count_of, note
+from rota.cli.reader import check_reader, discard_output
 from rota.model import RotaError, TopicPartition, number_runs
 
 if TYPE_CHECKING:
@@ -199,6 +200,10 @@ class Reader:
             self._subscribe()
         try:
             printed = self._loop()
+        except OSError:  # nobody takes what is printed: of that nothing more is committed
+            discard_output()
+            self._commits = None
+            raise
         finally:
             self._commit()
             self._close()
@@ -218,6 +223,7 @@ class Reader:
             message = self._consumer.poll(0 if printed else 0.2)
             if message is None:
                 out.flush()
+                check_reader()
                 message = self._consumer.poll(0.2)
             if message is None:
                 idle_ms = (time.monotonic() - waiting_since) * 1000

@@ -10,6 +10,8 @@ import signal
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from rota.cli.reader import sleep_while_read
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -49,4 +51,4 @@ class StopRequest:
         """Sleep, but not through a stop."""
         end = time.monotonic() + seconds
         while not self.code and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
+            sleep_while_read(min(left, 0.1))

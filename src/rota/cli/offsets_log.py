@@ -12,6 +12,7 @@ import click
 from rota.cli.ending import StopRequest
 from rota.cli.options import cluster_options, json_option
 from rota.cli.output import emit, emit_json, note
+from rota.cli.reader import check_reader
 from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class _Reading:
                 message = consumer.poll(0.2)
                 if message is None:
                     sys.stdout.flush()
+                    check_reader()
                     continue
                 error: Any = message.error()
                 if error is None:

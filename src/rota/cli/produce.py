@@ -19,6 +19,7 @@ from rota.cli.key_values import key_values
 from rota.cli.options import FiniteRange, cluster_options, json_option
 from rota.cli.outage import Outage
 from rota.cli.output import count_of, emit, emit_json, note, table
+from rota.cli.reader import check_reader
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -282,6 +283,8 @@ class Sender:
     def _serve_until(self, due: float) -> None:
         while not self._stop.code and (left := due - time.monotonic()) > 0:
             self._producer.poll(min(left, 0.2))
+            if self._show:
+                check_reader()
             self._progress.tick()
 
     def _delivered(self, error: Any, message: Any) -> None:
@@ -294,6 +297,7 @@ class Sender:
             key = message.key()
             name = "no key" if key is None else key.decode(errors="replace")
             emit(f"{name} → {self._topic}-{message.partition()} @ {message.offset()}")
+            sys.stdout.flush()
 
 
 def _complain(tally: Tally, failure: RotaError | None) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rota.cli.output import table
+from rota.cli.reader import sleep_while_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +59,7 @@ def every(seconds: float) -> Iterator[int]:
         started = time.monotonic()
         yield tick
         tick += 1
-        time.sleep(max(0.0, seconds - (time.monotonic() - started)))
+        sleep_while_read(max(0.0, seconds - (time.monotonic() - started)))
 
 
 def watch_text(seconds: float, title: str, look: Callable[[], Sequence[Line]]) -> None:
