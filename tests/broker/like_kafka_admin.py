@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.broker.talk import Talk
+from tests.kafka.ports import wait_until
 
 from rota.wire.messages.create_partitions import (
     CreatePartitionsAssignment,
@@ -24,6 +25,12 @@ from rota.wire.messages.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
     DescribeConfigsResponse,
+)
+from rota.wire.messages.describe_quorum import (
+    DescribeQuorumRequest,
+    DescribeQuorumResponse,
+    PartitionData,
+    TopicData,
 )
 from rota.wire.messages.incremental_alter_configs import (
     AlterableConfig,
@@ -198,6 +205,7 @@ def describe_all_configs(talk: Talk) -> None:
         if steps:
             change = AlterConfigsResource(resource_type=_TOPIC, resource_name=name, configs=steps)
             talk.ask(IncrementalAlterConfigsRequest(resources=[change]), 1, IncrementalAlterConfigsResponse)
+            wait_until("the change is seen", lambda: _topic_config(talk, name, "retention.ms") == "1000")
         for kind, resource in ((_TOPIC, name), (_BROKER, "1"), (_BROKER, ""), (_GROUP, talk.name)):
             request = DescribeConfigsRequest(
                 resources=[DescribeConfigsResource(resource_type=kind, resource_name=resource)],
@@ -207,8 +215,14 @@ def describe_all_configs(talk: Talk) -> None:
             talk.ask_in_all(request, DescribeConfigsResponse)
 
 
+def _topic_config(talk: Talk, topic: str, config: str) -> str | None:
+    resource = DescribeConfigsResource(resource_type=_TOPIC, resource_name=topic, configuration_keys=[config])
+    answer = talk.client.call(DescribeConfigsRequest(resources=[resource]), 4, DescribeConfigsResponse)
+    return answer.results[0].configs[0].value
+
+
 def change_configs_wrongly(talk: Talk) -> None:
-    """Not asked: to delete a config that nobody knows, in which Kafka sees nothing wrong."""
+    """Among them what is not wrong: to delete a config that nobody knows."""
     name = talk.topic()
     for kind, resource, key, operation, value in (
         (_TOPIC, "missing", "retention.ms", 0, "1"),
@@ -221,6 +235,22 @@ def change_configs_wrongly(talk: Talk) -> None:
         (_TOPIC, name, "cleanup.policy", 3, "compact"),
         (_TOPIC, name, "retention.ms", 0, "1000"),
         (_TOPIC, name, "retention.ms", 1, None),
+        (_TOPIC, name, "nonsense", 1, None),
+        (_TOPIC, "missing", "nonsense", 1, None),
+        (_BROKER, "1", "nonsense", 1, None),
+        (_BROKER, "", "nonsense", 1, None),
+        (_BROKER, "1", "node.id", 1, None),
+        (_BROKER, "", "log.cleaner.threads", 0, "none"),
+        (_BROKER, "1", "log.cleaner.threads", 0, "-1"),
+        (_BROKER, "1", "log.cleaner.threads", 2, "1"),
+        (_BROKER, "", "min.insync.replicas", 1, None),
+        (_BROKER, "", "min.insync.replicas", 0, "1"),
+        (_BROKER, "1", "min.insync.replicas", 0, "1"),
+        (_BROKER, "1", "min.insync.replicas", 1, None),
+        (_GROUP, talk.name, "nonsense", 1, None),
+        (_GROUP, talk.name, "consumer.session.timeout.ms", 0, "50000"),
+        (_GROUP, talk.name, "consumer.session.timeout.ms", 0, "1"),
+        (_GROUP, talk.name, "consumer.session.timeout.ms", 1, None),
         (_BROKER, "7", "log.cleaner.threads", 0, "1"),
         (_BROKER, "1", "node.id", 0, "2"),
         (_BROKER, "one", "log.cleaner.threads", 0, "1"),
@@ -259,6 +289,24 @@ def topic(
     )
 
 
+def describe_quorum(talk: Talk) -> None:
+    """Of the metadata, of what has no quorum, of nothing. How long its log is, is each broker's own."""
+    for asked in ([("__cluster_metadata", 0)], [("__cluster_metadata", 1)], [("missing", 0)], []):
+        request = DescribeQuorumRequest(
+            topics=[
+                TopicData(topic_name=name, partitions=[PartitionData(partition_index=index)])
+                for name, index in asked
+            ]
+        )
+        for version in range(3):
+            response = talk.client.call(request, version, DescribeQuorumResponse)
+            for partition in (each for topic in response.topics for each in topic.partitions):
+                partition.high_watermark = 0
+                for voter in partition.current_voters:
+                    voter.log_end_offset = voter.last_fetch_timestamp = voter.last_caught_up_timestamp = 0
+            talk.note(request, version, response)
+
+
 CASES: tuple[Callable[[Talk], None], ...] = (
     metadata_of_missing_topics,
     metadata_of_a_topic,
@@ -267,5 +315,6 @@ CASES: tuple[Callable[[Talk], None], ...] = (
     delete_topics,
     describe_configs_of_the_unknown,
     describe_all_configs,
+    describe_quorum,
     change_configs_wrongly,
 )

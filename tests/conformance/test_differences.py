@@ -46,7 +46,7 @@ from rota.wire.messages.produce import ProduceResponse
 from rota.wire.records import HEADER_SIZE, build_batch, iter_batches, iter_records
 
 OFFSETS_TOPIC, TRANSACTIONS_TOPIC = "__consumer_offsets", "__transaction_state"
-_TOPIC = 2
+_TOPIC, _BROKER = 2, 4
 
 
 @pytest.fixture
@@ -127,11 +127,11 @@ def test_a_resource_that_is_named_twice(talk: Talk) -> None:
     assert len(answer.results) == 2
 
 
-@pytest.mark.difference("to delete a config that does not exist is an error")
-def test_a_config_that_does_not_exist_is_deleted(talk: Talk) -> None:
-    step = AlterableConfig(name="nonsense", config_operation=1, value=None)
-    resource = AlterConfigsResource(resource_type=_TOPIC, resource_name=talk.topic(), configs=[step])
-    request = IncrementalAlterConfigsRequest(resources=[resource])
+@pytest.mark.difference("to set a broker config that nobody knows is an error")
+def test_a_broker_config_that_nobody_knows(talk: Talk) -> None:
+    step = AlterableConfig(name="nonsense", config_operation=0, value="1")
+    resource = AlterConfigsResource(resource_type=_BROKER, resource_name="1", configs=[step])
+    request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=True)
     answer = talk.client.call(request, 1, IncrementalAlterConfigsResponse)
     assert answer.responses[0].error_code == 0
 

@@ -12,10 +12,16 @@ import pytest
 from tests.brokers import BrokerUnderTest
 from tests.clients.desk import Desk
 from tests.conformance.shell import Shell
+from tests.conformance.tools_cluster import SCENARIOS as CLUSTER
+from tests.conformance.tools_configs import SCENARIOS as CONFIGS
+from tests.conformance.tools_groups import SCENARIOS as GROUPS
+from tests.conformance.tools_records import SCENARIOS as RECORDS
 from tests.conformance.tools_topics import SCENARIOS as TOPICS
 from tests.java.tools import JavaTools
 
-SCENARIOS: dict[str, Callable[[Shell], None]] = {each.__name__: each for each in (*TOPICS,)}
+SCENARIOS: dict[str, Callable[[Shell], None]] = {
+    each.__name__: each for each in (*TOPICS, *GROUPS, *CONFIGS, *RECORDS, *CLUSTER)
+}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

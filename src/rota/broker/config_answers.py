@@ -99,10 +99,10 @@ def cluster_entries(broker: Broker) -> Iterator[ConfigEntry]:
 def group_entries(configs: Mapping[str, str]) -> Iterator[ConfigEntry]:
     """Every group config, for a group for which ``configs`` are set."""
     for name, definition in GROUP.items():
-        chain: list[tuple[str, str | None, int]] = []
-        if name in configs:
-            chain.append((name, configs[name], GROUP_SET))
-        chain.append((name, value_text(definition.default), DEFAULT))
+        if name in configs:  # then Kafka does not tell the default
+            chain: list[tuple[str, str | None, int]] = [(name, configs[name], GROUP_SET)]
+        else:
+            chain = [(name, value_text(definition.default), DEFAULT)]
         yield _entry(definition, chain[0][1], chain)
 
 

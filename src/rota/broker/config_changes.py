@@ -21,6 +21,8 @@ BROKER_LOGGER_RESOURCE: Final = 8
 CLIENT_METRICS_RESOURCE: Final = 16
 GROUP_RESOURCE: Final = 32
 
+MIN_ISR: Final = "min.insync.replicas"
+
 _LIMITED_GROUP_CONFIGS: Final = ("consumer.heartbeat.interval.ms", "consumer.session.timeout.ms")
 
 _SET, _DELETE, _APPEND, _SUBTRACT = 0, 1, 2, 3
@@ -57,8 +59,13 @@ def change(
         if each.name in seen:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"config {each.name} is named more than once")
         seen.add(each.name)
-        definition = _definition(target, each.name)
-        _apply(configs, definition, each)
+        if each.operation == _DELETE:
+            if resource_type == BROKER_RESOURCE and each.name == MIN_ISR:  # KIP-966
+                raise KafkaError(ErrorCode.INVALID_CONFIG, f"a cluster always has its {MIN_ISR}")
+            # Also what nobody knows: kafka-reassign-partitions deletes throttles without asking whether there are any.
+            configs.pop(each.name, None)
+        else:
+            _apply(configs, _definition(target, each.name), each)
     _check(target, configs, seen)
     if not validate_only:
         with storing(f"configs of {target.kind} {name}".rstrip()):
@@ -96,7 +103,7 @@ def _target(broker: Broker, resource_type: int, name: str) -> _Target:
                 metadata.broker_overrides(node),
                 BROKER,
                 lambda new: broker.set_broker_configs(node, new),
-                _check_is_dynamic if node is not None else _check_is_cluster_wide,
+                _check_is_brokers_own if node is not None else _check_is_cluster_wide,
             )
         case 32:
             if not name:
@@ -131,6 +138,12 @@ def _node(broker: Broker, name: str) -> int | None:
     return broker.node_id
 
 
+def _check_is_brokers_own(name: str, definition: ConfigDef) -> None:
+    _check_is_dynamic(name, definition)
+    if name == MIN_ISR:  # KIP-966
+        raise KafkaError(ErrorCode.INVALID_CONFIG, f"{name} can be set for topics and for all brokers only")
+
+
 def _check_is_dynamic(name: str, definition: ConfigDef) -> None:
     if not definition.is_dynamic:
         raise KafkaError(
@@ -159,9 +172,6 @@ def _definition(target: _Target, name: str) -> ConfigDef:
 
 def _apply(configs: dict[str, str], definition: ConfigDef, step: Change) -> None:
     name = step.name
-    if step.operation == _DELETE:
-        configs.pop(name, None)
-        return
     if step.value is None:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"config {name} has no value")
     if step.operation == _SET:
@@ -185,7 +195,8 @@ def _check(target: _Target, configs: Mapping[str, str], changed: set[str]) -> No
         try:
             target.known[name].parse(configs[name])
         except RotaError as error:
-            raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from error
+            invalid = ErrorCode.INVALID_REQUEST if target.kind == "broker" else ErrorCode.INVALID_CONFIG
+            raise KafkaError(invalid, str(error)) from error
         least, greatest = target.limits.get(name, (None, None))
         if least is not None and greatest is not None and not least <= int(configs[name]) <= greatest:
             raise KafkaError(

@@ -58,6 +58,7 @@ SERVED: Final[dict[int, str]] = {
     45: "reassignments",
     46: "reassignments",
     47: "groups",
+    55: "describe_quorum",
     60: "describe_cluster",
     61: "describe_producers",
     65: "transactions",

@@ -3,8 +3,8 @@
 Version notes: v3 flexible, and the client names its software (KIP-511); v4 lists features whose minimum is 0. A
 version that is not known is answered in version 0 with error 35 and this API's own range.
 
-Two features are finalized, as in a new cluster of Kafka 4.1: ``transaction.version`` 2, by which Java's producer and
-franz-go give up AddPartitionsToTxn (KIP-890), and ``group.version`` 1. The others speak of what one node has not.
+The features are those of a new cluster of Kafka 4.1. Clients go by ``transaction.version`` 2 alone, by which Java's
+producer and franz-go give up AddPartitionsToTxn (KIP-890).
 """
 
 from __future__ import annotations
@@ -31,7 +31,15 @@ __all__ = ["handle", "refuse_version"]
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 _PRODUCE = 0
 _OWN_KEY = 18
-_FEATURES = {"group.version": 1, "transaction.version": 2}
+# Lowest and highest level, and the one that is finalized (0: none).
+_FEATURES = {
+    "group.version": (0, 1, 1),
+    "kraft.version": (0, 1, 0),
+    "metadata.version": (7, 27, 27),
+    "share.version": (0, 1, 0),
+    "transaction.version": (0, 2, 2),
+    "eligible.leader.replicas.version": (0, 1, 1),
+}
 _FEATURES_VERSION, _ZERO_VERSION = 3, 4
 
 
@@ -46,12 +54,13 @@ def handle(_broker: Broker, message: ApiVersionsRequest, request: Request) -> Ap
         response.finalized_features_epoch = 0
         response.finalized_features = [
             FinalizedFeatureKey(name=name, min_version_level=level, max_version_level=level)
-            for name, level in _FEATURES.items()
+            for name, (_, _, level) in _FEATURES.items()
+            if level
         ]
-    if request.version >= _ZERO_VERSION:  # before that, features that begin with 0 are not told
         response.supported_features = [
-            SupportedFeatureKey(name=name, min_version=0, max_version=level)
-            for name, level in _FEATURES.items()
+            SupportedFeatureKey(name=name, min_version=low, max_version=high)
+            for name, (low, high, _) in _FEATURES.items()
+            if low or request.version >= _ZERO_VERSION
         ]
     return response
 
