@@ -25,7 +25,14 @@ from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.timeline.events import RebalanceStarted
 from rota.wire import WireError
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
-from rota.wire.records import BatchHeader, build_batch, iter_batches, iter_records, read_end_marker
+from rota.wire.records import (
+    BatchHeader,
+    build_batch,
+    check_batch,
+    iter_batches,
+    iter_records,
+    read_end_marker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,6 +216,7 @@ class Groups:
         for batch in partition_log.iter_batches_from(partition_log.log_start_offset):
             for start, header in iter_batches(batch):
                 try:
+                    check_batch(batch, start)
                     replayed += self._replay_batch(batch, start, header, partition)
                 except WireError as error:
                     # One record that nobody can read must not keep every group from starting.

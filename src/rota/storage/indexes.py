@@ -12,6 +12,7 @@ import struct
 import sys
 from array import array
 from bisect import bisect_right
+from operator import lt
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,11 @@ class OffsetIndex:
     def append(self, offset: int, position: int) -> None:
         self.offsets.append(offset)
         self.positions.append(position)
+
+    def offset_at(self, position: int) -> int:
+        """The offset of the entry for ``position``, or of the one before it; -1 if there is none."""
+        index = bisect_right(self.positions, position) - 1
+        return self.offsets[index] if index >= 0 else -1
 
     def position_before(self, offset: int) -> int:
         """Where to begin to look for ``offset``: a batch at or before the one that holds it."""
@@ -73,7 +79,11 @@ class OffsetIndex:
         while index.offsets and not index.offsets[-1] and not index.positions[-1]:
             index.offsets.pop()
             index.positions.pop()
-        if index.positions and not index.positions[-1] < log_size:
+        if index.positions and not 0 <= index.positions[0] <= index.positions[-1] < log_size:
+            return None
+        if not all(map(lt, index.positions, index.positions[1:])):
+            return None
+        if not all(map(lt, index.offsets, index.offsets[1:])):
             return None
         return index
 

@@ -354,12 +354,11 @@ class Log:
         *,
         min_one_batch: bool,
     ) -> Slice:
-        end = stop
+        end = stop = min(stop, segment.sound_until(start))
         if stop - start > max_bytes:
             end = min(stop, segment.boundary(start + max(max_bytes, 0), start))
             if end == start and min_one_batch:
-                _, header = next(segment.scan(start))
-                end = start + header.size
+                end = start + segment.size_at(start)
             if end > start:
                 following = next(segment.scan(end, end + 1 if end < segment.size else end), None)
                 if following is not None:
@@ -398,11 +397,9 @@ class Log:
                 continue
             position = segment.find(offset)
             while position < segment.size:
-                end = segment.boundary(position + _LOAD_BYTES, position)
-                if end == position:
-                    end = position + next(segment.scan(position))[1].size
-                yield memoryview(segment.store.pread(end - position, position))
-                position = end
+                start, position = segment.run_from(position, _LOAD_BYTES)
+                if position > start:
+                    yield memoryview(segment.store.pread(position - start, start))
             if segment is not self.segments[-1]:
                 self._keep_few_open(segment)
 

@@ -7,6 +7,7 @@ is remembered, because that is where the next one begins.
 
 from __future__ import annotations
 
+import logging
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rota.model import ErrorCode, KafkaError
+from rota.storage.damage import next_batch
 from rota.storage.files import replace_file
 from rota.storage.indexes import OffsetIndex, TimeIndex
 from rota.storage.stores import FileRegion, FileStore, MemoryStore, OpenFiles, Store
@@ -25,6 +27,9 @@ __all__ = ["Segment", "file_name"]
 _MAX_INT32 = 2**31 - 1
 _WINDOW = 8 * 1024
 _MAX_HINTS = 32
+_MAGIC = 2
+
+logger = logging.getLogger(__name__)
 
 
 def file_name(offset: int, suffix: str) -> str:
@@ -40,6 +45,7 @@ class Segment:
         "_index",
         "_index_interval",
         "_since_index",
+        "_skips",
         "_tail_offsets",
         "_tail_positions",
         "_times",
@@ -79,6 +85,7 @@ class Segment:
         self._tail_offsets = array("q")
         self._tail_positions = array("q")
         self._hints: dict[int, int] = {}
+        self._skips: dict[int, int] = {}  # where damage was found, and where the next batch begins
 
     def path(self, suffix: str) -> Path:
         """The file of this segment with that suffix."""
@@ -185,21 +192,70 @@ class Segment:
             at = bisect_left(tail, offset)
             return self._tail_positions[at] if at < len(tail) else self.size
         start = self.index.position_before(offset - self.base_offset)
+        if start and not self._is_indexed_right(start):
+            start = self.index.position_before(offset - self.base_offset)
         for position, header in self.scan(start):
             if header.last_offset >= offset:
                 return position
         return self.size
 
     def boundary(self, position: int, minimum: int) -> int:
-        """The last boundary between batches in ``minimum`` … ``position``; ``minimum`` is one."""
-        if position >= self.size:
-            return self.size
-        start = max(minimum, self.index.boundary_before(position))
+        """The last boundary between batches in ``minimum`` … ``position``; ``minimum`` is one.
+
+        What lies between the two is whole, as far as anybody knows.
+        """
+        limit = self.sound_until(minimum)
+        if position >= limit:
+            return limit
+        start = self.index.boundary_before(position)
+        if start > minimum and not self._is_indexed_right(start):
+            start = self.index.boundary_before(position)
+        end = start = max(start, minimum)
         for at, header in self.scan(start):
+            if at != end:
+                return end  # damage
             end = at + header.batch_length + 12
             if end > position:
                 return at
-        return self.size
+        return end
+
+    def run_from(self, position: int, length: int) -> tuple[int, int]:
+        """Where the next whole batches begin and end: about ``length`` bytes in a row, up to a damage, or none."""
+        start = end = -1
+        for at, header in self.scan(position):
+            if start < 0:
+                start = at
+            elif at != end or end - start >= length:
+                return start, end
+            end = at + header.size
+        return (start, end) if start >= 0 else (self.size, self.size)
+
+    def size_at(self, position: int) -> int:
+        """How large the batch at ``position`` is. Raises ``KafkaError`` if none begins there."""
+        for at, header in self.scan(position):
+            if at == position:
+                return header.size
+            break
+        raise self.damaged(position)
+
+    def sound_until(self, position: int) -> int:
+        """Where the next damage that is known begins; the segment's size if there is none."""
+        if not self._skips:
+            return self.size
+        return min((each for each in self._skips if each >= position), default=self.size)
+
+    def _is_indexed_right(self, position: int) -> bool:
+        """Whether the batch that the index tells of begins there; if not, the indexes are made again."""
+        offset = self.index.offset_at(position)
+        header = self.store.pread(HEADER_SIZE, position)
+        if len(header) == HEADER_SIZE:
+            found = read_header(header)
+            if found.magic == _MAGIC and found.last_offset == self.base_offset + offset:
+                return True
+        if position not in self._skips:
+            logger.error("%s does not fit its log: it is made again", self.path(".index"))
+        self._restore_indexes()
+        return False
 
     def remember(self, offset: int, position: int) -> None:
         """Note that the batch that holds ``offset`` begins at ``position``: the next read begins there."""
@@ -209,10 +265,7 @@ class Segment:
         hints[offset] = position
 
     def scan(self, position: int = 0, end: int | None = None) -> Iterator[tuple[int, BatchHeader]]:
-        """Position and header of each batch from ``position`` on, headers only.
-
-        Raises ``KafkaError`` KAFKA_STORAGE_ERROR where the bytes are no batch.
-        """
+        """Position and header of each batch from ``position`` on, headers only; what is no batch is passed over."""
         stop = self.size if end is None else end
         store = self.store
         window_at = position
@@ -223,19 +276,40 @@ class Segment:
                 window_at, at = position, 0
                 window = store.pread(min(_WINDOW, self.size - position), position)
             if at + HEADER_SIZE > len(window):
-                raise self.damaged(position)
+                position = self._behind_damage(position)
+                continue
             header = read_header(window, at)
             following = position + header.batch_length + 12
-            if header.batch_length + 12 < HEADER_SIZE or following > self.size:
-                raise self.damaged(position)
+            if header.batch_length + 12 < HEADER_SIZE or following > self.size or header.magic != _MAGIC:
+                position = self._behind_damage(position)
+                window = b""
+                continue
             yield position, header
             position = following
+
+    def _behind_damage(self, position: int) -> int:
+        """Where to go on behind what is no batch at ``position``."""
+        following = self._skips.get(position)
+        if following is None:
+            if self.directory is None:
+                raise self.damaged(position)
+            path = self.path(".log")
+            following = next_batch(path, position, self.size, self.base_offset)
+            self._skips[position] = following
+            logger.error(
+                "%s is damaged at byte %d: %d bytes are passed over", path, position, following - position
+            )
+        return following
+
+    @property
+    def _name(self) -> str:
+        return f"segment {self.base_offset}" if self.directory is None else str(self.path(".log"))
 
     def damaged(self, position: int) -> KafkaError:
         """The error that says so."""
         return KafkaError(
             ErrorCode.KAFKA_STORAGE_ERROR,
-            f"segment {self.base_offset} is damaged: no batch at byte {position}",
+            f"{self._name} is damaged: no batch at byte {position}",
         )
 
     def batch_at(self, position: int) -> bytes | memoryview:
@@ -256,7 +330,7 @@ class Segment:
         except WireError as error:
             raise KafkaError(
                 ErrorCode.CORRUPT_MESSAGE,
-                f"segment {self.base_offset}: the batch at byte {position} cannot be read: {error}",
+                f"{self._name}: the batch at byte {position} cannot be read: {error}",
             ) from error
 
     def region(self, position: int, length: int) -> list[FileRegion | memoryview]:
@@ -323,9 +397,16 @@ class Segment:
         start = index.positions[-1] if index.positions else 0
         for number, (position, header) in enumerate(self.scan(start)):
             self.note(position, header, header.last_offset)
+            if start and header.last_offset != self.base_offset + index.offset_at(start) and not number:
+                logger.error("%s does not fit its log: it is made again", self.path(".index"))
+                self.rebuild_indexes()
+                return
             if start and not number:
                 # The batch that the last entry points to: it is in the index, and counts from there.
                 del self._tail_offsets[:], self._tail_positions[:]
+        for position, following in self._skips.items():
+            if following == self.size:
+                raise self.damaged(position)
         if start:
             self.first_batch_timestamp()
 
