@@ -26,7 +26,7 @@ from rota.coordinator.transactions import (
 from rota.coordinator.transactions.log_format import decode_record, encode_record
 from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.wire import WireError
-from rota.wire.records import build_batch, end_marker, iter_batches, iter_records
+from rota.wire.records import build_batch, check_batch, end_marker, iter_batches, iter_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,6 +227,7 @@ class Transactions:
     def _replay_batch(self, batch: memoryview, start: int, offset: int) -> int:
         replayed = 0
         try:
+            check_batch(batch, start)
             for record in iter_records(batch, start):
                 decoded = decode_record(record.key or b"", record.value)
                 if decoded is not None:
