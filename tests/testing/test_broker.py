@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -23,8 +25,7 @@ from rota.testing import broker as broker_module
 from rota.timeline.events import MemberJoined, MemberLeft, RebalanceReason, RebalanceStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
 MODES = ("thread", "process")
 LIMIT_S = PATIENCE_S
@@ -153,19 +154,106 @@ def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
 
 
 def test_only_a_process_can_be_killed_and_only_a_thread_be_steered() -> None:
-    with Broker() as broker, pytest.raises(AssertionError, match='mode="process"'):
+    with Broker() as broker, pytest.raises(RotaError, match='mode="process"'):
         broker.kill()
-    with Broker(mode="process") as broker, pytest.raises(AssertionError, match='mode="thread"'):
-        broker.force_rebalance("g")
+    with Broker(mode="process") as broker:
+        with pytest.raises(RotaError, match='mode="thread"'):
+            broker.force_rebalance("g")
+        with pytest.raises(RotaError, match='mode="thread"'):
+            _ = broker.events
+
+
+NOT_RUNNING: dict[str, Callable[[Broker], object]] = {
+    "force_rebalance": lambda broker: broker.force_rebalance("g"),
+    "expire_session": lambda broker: broker.expire_session("g", "m"),
+    "advance_clock": lambda broker: broker.advance_clock(1),
+    "events": lambda broker: broker.events,
+}
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_broker_that_does_not_run_says_so(mode: Mode) -> None:
-    broker = Broker(mode=mode)
-    with pytest.raises(AssertionError, match="the broker is not running"):
+@pytest.mark.parametrize("name", NOT_RUNNING)
+def test_a_broker_that_does_not_run_says_so(mode: Mode, name: str) -> None:
+    with pytest.raises(RotaError, match="the broker is not running"):
+        NOT_RUNNING[name](Broker(mode=mode))
+
+
+def test_after_the_with_block_it_does_not_run() -> None:
+    with Broker() as broker:
+        assert broker.events == []
+    with pytest.raises(RotaError, match="the broker is not running"):
+        _ = broker.events
+
+
+def test_it_has_an_address_only_once_it_has_been_started(tmp_path: Path) -> None:
+    broker = Broker()
+    with pytest.raises(RotaError, match="the broker has no address before it is started"):
+        _ = broker.bootstrap_servers
+    with broker:
+        address = broker.bootstrap_servers
+    assert broker.bootstrap_servers == address
+    assert Broker(port=9099).bootstrap_servers == "127.0.0.1:9099"
+
+
+def test_starting_twice_is_refused() -> None:
+    with Broker() as broker, pytest.raises(RotaError, match="the broker runs already"):
+        broker.start()
+
+
+def test_killing_what_is_dead_does_nothing() -> None:
+    broker = Broker(mode="process")
+    broker.kill()
+    with broker:
         broker.kill()
-    with pytest.raises(AssertionError, match="the broker is not running"):
-        broker.force_rebalance("g")
+        broker.kill()
+        with pytest.raises(RotaError, match="the broker is not running"):
+            _ = broker.pid
+
+
+def test_a_thread_that_keeps_nothing_cannot_be_restarted() -> None:
+    with Broker() as broker:
+        with pytest.raises(RotaError, match=r"nothing to come back to: .* data_dir"):
+            broker.restart()
+        create(broker, "still-there")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_configs_may_be_numbers_and_truth_values(mode: Mode) -> None:
+    configs: dict[str, str | float | bool] = {
+        "num.partitions": 3,
+        "auto.create.topics.enable": True,
+        "compression.type": "lz4",
+    }
+    with Broker(configs, mode=mode) as broker:
+        assert broker.configs["auto.create.topics.enable"] == "true"
+        produce(broker, "made", b"1")
+        metadata = AdminClient({"bootstrap.servers": broker.bootstrap_servers}).list_topics("made", LIMIT_S)
+        assert len(metadata.topics["made"].partitions) == 3
+
+
+def test_another_value_of_a_config_is_refused() -> None:
+    with pytest.raises(RotaError, match="wants a text, a number or a bool, not None"):
+        Broker({"num.partitions": None})  # type: ignore[dict-item]
+
+
+def test_values_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match='mode is "thread" or "process", not \'nope\''):
+        Broker(mode="nope")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="port is from 0 \\(any free one\\) to 65535, not 70000"):
+        Broker(port=70_000)
+    with Broker() as broker, pytest.raises(ValueError, match="the clock only goes forward, not by -5 ms"):
+        broker.advance_clock(-5)
+
+
+def test_steering_names_the_group_and_the_member_that_are_not_there() -> None:
+    with Broker() as broker:
+        with pytest.raises(RotaError, match="there is no group 'orders'"):
+            broker.expire_session("orders", "nope")
+        with pytest.raises(RotaError, match="there is no group 'orders'"):
+            broker.force_rebalance("orders")
+        create(broker, "orders")
+        with member(broker, "orders"), pytest.raises(RotaError, match="group 'g' has no member 'nope'"):
+            broker.expire_session("g", "nope")
 
 
 @pytest.mark.parametrize("mode", MODES)

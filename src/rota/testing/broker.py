@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from rota.broker.options import BrokerOptions
-from rota.model import RotaError
+from rota.model import ErrorCode, GroupError, RotaError
 
 if TYPE_CHECKING:
     from rota.broker.node import Node
@@ -30,6 +30,7 @@ _T = TypeVar("_T")
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 10.0
+_NOT_RUNNING = "the broker is not running"
 MOST_EVENTS = 100_000
 
 TEST_CONFIGS: Mapping[str, str] = {
@@ -47,22 +48,32 @@ class Broker:
 
     ``mode`` "thread" starts quickest and can be steered (``expire_session``, ``force_rebalance``,
     ``advance_clock``) and asked for its ``events``; "process" can be killed (``kill``) and shares no interpreter
-    lock with the test. ``configs`` are Kafka's broker configs; by default ``group.initial.rebalance.delay.ms`` is 0 and
-    ``group.consumer.heartbeat.interval.ms`` 300.
+    lock with the test. ``configs`` are Kafka's broker configs, numbers and bools as they are; by default
+    ``group.initial.rebalance.delay.ms`` is 0 and ``group.consumer.heartbeat.interval.ms`` 300.
     ``prompt_heartbeats`` lets members hear of a rebalance at once; False is Kafka's timing, at their next heartbeat.
     ``restart`` starts again on the same port and data.
+
+    Raises:
+        ValueError: a mode or a port that there is not.
+        RotaError: a config that is unknown or wrong (at the latest by ``start``), and, later, what a broker of this
+            mode cannot do, or one that is not running.
     """
 
     def __init__(
         self,
-        configs: Mapping[str, str] | None = None,
+        configs: Mapping[str, str | float | bool] | None = None,
         *,
         data_dir: Path | str | None = None,
         mode: Literal["thread", "process"] = "thread",
         port: int = 0,
         prompt_heartbeats: bool = True,
     ) -> None:
-        self.configs = {**TEST_CONFIGS, **(configs or {})}
+        if mode not in {"thread", "process"}:
+            raise ValueError(f'mode is "thread" or "process", not {mode!r}')
+        if not 0 <= port <= 65535:
+            raise ValueError(f"port is from 0 (any free one) to 65535, not {port}")
+        given = {name: _spelt(name, value) for name, value in (configs or {}).items()}
+        self.configs = {**TEST_CONFIGS, **given}
         self.data_dir = Path(data_dir) if data_dir is not None else None
         self.mode = mode
         self.port = port
@@ -71,7 +82,8 @@ class Broker:
 
     def start(self) -> Self:
         """Start, and return once clients can connect."""
-        assert self._runner is None, "already started"
+        if self._runner is not None:
+            raise RotaError("the broker runs already")
         options = BrokerOptions(
             port=self.port,
             data_dir=self.data_dir,
@@ -90,14 +102,20 @@ class Broker:
             runner.stop()
 
     def kill(self) -> None:
-        """End the broker's process with SIGKILL (mode "process" only)."""
-        assert self._runner is not None, "the broker is not running"
-        assert isinstance(self._runner, _ProcessRunner), 'only a broker with mode="process" can be killed'
+        """End the broker's process with SIGKILL (mode "process" only); does nothing when it does not run."""
+        if self.mode != "process":
+            raise RotaError('only a broker with mode="process" can be killed')
         runner, self._runner = self._runner, None
-        runner.kill()
+        if isinstance(runner, _ProcessRunner):
+            runner.kill()
 
     def restart(self) -> None:
-        """Stop, if it still runs, and start again on the same port and data."""
+        """Stop, if it still runs, and start again on the same port and data; needs ``data_dir``."""
+        if self.data_dir is None:
+            raise RotaError(
+                "a broker in memory has nothing to come back to: give it a data_dir, or stop() and start() "
+                "to begin anew"
+            )
         self.stop()
         self.start()
 
@@ -114,12 +132,16 @@ class Broker:
 
     @property
     def bootstrap_servers(self) -> str:
-        """The address for clients."""
+        """The address for clients; a broker that was stopped keeps its own."""
+        if self.port == 0:
+            raise RotaError("the broker has no address before it is started")
         return f"127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
         """The process that serves: its own in mode "process"."""
+        if self._runner is None:
+            raise RotaError(_NOT_RUNNING)
         return self._runner.pid if isinstance(self._runner, _ProcessRunner) else os.getpid()
 
     # --- steering (mode "thread") -----------------------------------------------------------------------------
@@ -137,7 +159,8 @@ class Broker:
             groups = node.broker.groups
             groups.carry_out(groups.coordinator.expire_session(group, member_id, node.broker.clock.now_ms()))
 
-        self._steered().call(expire)
+        with _named(group, member_id):
+            self._steered().call(expire)
 
     def force_rebalance(self, group: str, reason: str = "asked for by a test") -> None:
         """Let a group rebalance now."""
@@ -146,10 +169,13 @@ class Broker:
             groups = node.broker.groups
             groups.carry_out(groups.coordinator.force_rebalance(group, reason, node.broker.clock.now_ms()))
 
-        self._steered().call(rebalance)
+        with _named(group):
+            self._steered().call(rebalance)
 
     def advance_clock(self, ms: int) -> None:
         """Let ``ms`` milliseconds pass at once for the broker: sessions, retention, offsets expire."""
+        if ms < 0:
+            raise ValueError(f"the clock only goes forward, not by {ms} ms")
 
         def advance(node: Node) -> None:
             node.broker.clock.advance(ms)
@@ -158,9 +184,33 @@ class Broker:
         self._steered().call(advance)
 
     def _steered(self) -> _ThreadRunner:
-        assert self._runner is not None, "the broker is not running"
-        assert isinstance(self._runner, _ThreadRunner), 'only a broker with mode="thread" can be steered'
+        if self._runner is None:
+            raise RotaError(_NOT_RUNNING)
+        if not isinstance(self._runner, _ThreadRunner):
+            raise RotaError('only a broker with mode="thread" can be steered and has events')
         return self._runner
+
+
+def _spelt(name: str, value: object) -> str:
+    """A config's value as Kafka spells it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise RotaError(f"broker config {name!r} wants a text, a number or a bool, not {value!r}")
+
+
+@contextlib.contextmanager
+def _named(group: str, member_id: str = "") -> Iterator[None]:
+    """Name whom the coordinator did not find."""
+    try:
+        yield
+    except GroupError as error:
+        if error.code == ErrorCode.UNKNOWN_MEMBER_ID:
+            raise RotaError(f"group {group!r} has no member {member_id!r}") from None
+        if error.code == ErrorCode.GROUP_ID_NOT_FOUND:
+            raise RotaError(f"there is no group {group!r}") from None
+        raise
 
 
 class _ThreadRunner:
