@@ -166,7 +166,7 @@ class Workload:
             self.values += 1
         producer_id, epoch = self.ids.get(name, (-1, -1))
         sequence = self.sequences.get((name, tp.partition), 0) if producer_id >= 0 else -1
-        codec = self.chance.choice(("none", "none", "gzip", "lz4"))
+        codec = self.chance.choice(("none", "none", "gzip", "lz4", "snappy", "zstd"))
         batch = build_batch(
             [(b"k%d" % self.chance.randint(0, 9), value, 1_000_000, ()) for value in values],
             producer_id=producer_id,
@@ -309,7 +309,11 @@ class Workload:
             self.promise("safe", tp, each.recovery_point)
 
     def configure(self, broker: Broker) -> None:
-        configs = {"internal.segment.bytes": "2000", "retention.ms": str(self.chance.randint(10**11, 10**12))}
+        configs = {
+            "internal.segment.bytes": "2000",
+            "index.interval.bytes": "300",
+            "retention.ms": str(self.chance.randint(10**11, 10**12)),
+        }
         topic = broker.topics.get("orders")
         assert topic is not None
         broker.topics.set_configs("orders", configs)
