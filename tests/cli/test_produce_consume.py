@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.cli.command import Command
+from tests.cli.command import LIMIT_S, Command
 from tests.rehearsal.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -116,6 +116,32 @@ def test_a_pattern_that_is_none(cli: Command, topic: str, new_name: NewName) -> 
     said = cli("consume", topic, "^(", "--group", new_name("q"))
     assert (said.code, said.out) == (2, "")
     assert said.err == "error: '^(' is no pattern: it wants a regular expression, such as '^orders-.*'\n"
+
+
+def test_a_topic_that_is_deleted_while_it_is_read(cli: Command, new_name: NewName) -> None:
+    """librdkafka alone says nothing, and waits for ever."""
+    topic, other, group = new_name("gone"), new_name("stays"), new_name("bereft")
+    for name in (topic, other):
+        cli.good("topics", "create", name, "-p", "1")
+        cli.good("produce", name, stdin="one\n")
+    with (
+        cli.start("consume", topic, "--from-beginning") as alone,
+        cli.start("consume", topic, other, "--from-beginning") as both,
+        cli.start("consume", topic, "--group", group, "--from-beginning") as member,
+    ):
+        assert [alone.next_out(), both.next_out(), both.next_out(), member.next_out()] == ["one"] * 4
+        assert "assigned" in member.next_err()
+        cli.good("topics", "delete", topic)
+        assert alone.next_err() == f"error: topic {topic} is gone"
+        assert alone.process.wait(LIMIT_S) == 1
+        assert both.next_err().endswith(f" topic {topic} is gone")
+        words = [member.next_err()]
+        while not words[-1].endswith(f" topic {topic} is gone"):
+            words.append(member.next_err())
+        cli.good("produce", other, stdin="two\n")
+        assert both.next_out() == "two"
+        assert both.stop().code == 130
+        assert member.stop().code == 130
 
 
 @pytest.mark.parametrize("line", ["produce {} --events", "consume {}", "consume {} --group g"])

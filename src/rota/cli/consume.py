@@ -13,6 +13,7 @@ import click
 from rota.cli import record_format
 from rota.cli.commits import Commits
 from rota.cli.ending import StopRequest
+from rota.cli.gone import TopicWatch
 from rota.cli.key_values import key_values
 from rota.cli.options import cluster_options, json_option
 from rota.cli.outage import Outage
@@ -183,12 +184,14 @@ class Reader:
         render: Callable[[Message], bytes],
         outage: Outage,
         commits: Commits | None,
+        watch: TopicWatch,
     ) -> None:
         self._consumer = consumer
         self._outage = outage
         self._settings = settings
         self._render = render
         self._commits = commits
+        self._watch = watch
         self._held: set[TopicPartition] = set()
         self._stop = StopRequest()
 
@@ -224,6 +227,7 @@ class Reader:
             if message is None:
                 out.flush()
                 check_reader()
+                self._miss_topics()
                 message = self._consumer.poll(0.2)
             if message is None:
                 idle_ms = (time.monotonic() - waiting_since) * 1000
@@ -248,6 +252,13 @@ class Reader:
                 self._commit()
         out.flush()
         return printed
+
+    def _miss_topics(self) -> None:
+        """Say which topics are gone. In a group they may come back; alone, with nothing left to read, it ends."""
+        for topic in self._watch.gone():
+            if self._settings.group is None and not self._watch.there:
+                raise RotaError(f"topic {topic} is gone")
+            note(f"{_clock()} topic {topic} is gone")
 
     def _work(self) -> None:
         """The pretended work on one record; its commit may only follow afterwards."""
@@ -341,7 +352,7 @@ def _read(
     commits = Commits() if settings.group is not None and settings.commit == "manual" else None
     callbacks = {"error_cb": outage} | ({"on_commit": commits.answered} if commits is not None else {})
     consumer = cluster.consumer({**callbacks, **config})
-    return Reader(consumer, settings, render, outage, commits).run(partitions)
+    return Reader(consumer, settings, render, outage, commits, TopicWatch(cluster, counts)).run(partitions)
 
 
 def _renderer(

@@ -154,6 +154,19 @@ class Cluster:
             counts[name] = len(answer.partitions)
         return counts
 
+    def ask_missing(self, names: Collection[str]) -> Callable[[], set[str] | None]:
+        """Begin to ask which of these topics are not there. The function gives the answer: None as long as it is
+        under way; a topic about which nobody would say anything is not missing.
+        """
+        futures = self.admin.describe_topics(TopicCollection(sorted(names)), request_timeout=self.timeout_s)
+
+        def answer() -> set[str] | None:
+            if not all(future.done() for future in futures.values()):
+                return None
+            return {name for name, future in futures.items() if is_missing(self._try(future, "look"))}
+
+        return answer
+
     def create_topic(
         self,
         name: str,
