@@ -76,6 +76,30 @@ def test_keys_steer_the_group(scratch: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
+def test_a_handler_that_hangs_and_partitions_that_are_added_are_told_in_words(tmp_path: Path) -> None:
+    recording = tmp_path / "lab.jsonl"
+    words = ("--max-poll-interval", "4000", "--timeline", str(recording))
+    with Terminal(*QUICK, *words, columns=120, rows=40) as screen:
+        screen.wait_for("Generation 1:")
+        screen.wait_for("; 2 s ago")
+        screen.press("2m")
+        screen.wait_for("consumer-2 becomes slower: its handler takes 7000 ms for a record")
+        screen.wait_for("consumer-2 took longer than max.poll.interval.ms between two polls")
+        screen.wait_for("consumer-2 learns that it has lost partition 1")
+        screen.press("m")
+        screen.wait_for("becomes faster: its handler takes 10 ms")
+        screen.wait_for("Generation 3:")
+        screen.wait_for("; 2 s ago")  # at rest: what comes now has one cause
+        screen.press("n")
+        screen.wait_for("The topic now has 4 partitions")
+        screen.wait_for("The group rebalances: the number of partitions changed")
+        screen.press("q")
+        screen.wait_for("consumer-2 took longer than max.poll.interval.ms between two polls (took")
+        screen.wait_for("the number of partitions changed (consumer-")
+        assert screen.wait() == 0
+    assert '"reason":"poll-interval-exceeded"' in recording.read_text()
+
+
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (60, 16), (200, 50)])
 def test_fits_the_terminal(columns: int, rows: int) -> None:
     with Terminal(*QUICK, "--partitions", "8", columns=columns, rows=rows) as screen:

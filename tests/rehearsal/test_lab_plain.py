@@ -175,6 +175,7 @@ def test_a_frozen_consumer_does_not_outlive_its_director() -> None:
         (["--duration", "inf"], "'inf' is not a finite number"),
         (["--group", ""], "--group wants a name, not ''"),
         (["--topic", ""], "--topic wants a name, not ''"),
+        (["--max-poll-interval", "5000"], "is less than --session-timeout 6000: the client refuses that"),
         (["--topic", "a/b"], "could not create topic a/b"),
     ],
 )

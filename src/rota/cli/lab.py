@@ -76,6 +76,19 @@ def _default(what: str) -> str:
     help="Silence after which a consumer is taken for dead (Kafka's default: 45000).  [default: 6000]",
 )
 @click.option(
+    "--heartbeat-interval",
+    type=click.IntRange(1),
+    metavar="MS",
+    help="How often a consumer says that it lives.  [default: a third of the session timeout, at most Kafka's]",
+)
+@click.option(
+    "--max-poll-interval",
+    type=click.IntRange(1),
+    metavar="MS",
+    help="Time between two polls after which a client leaves the group (Kafka's default: 300000).  [default: 10000, "
+    "or the session timeout if that is longer]",
+)
+@click.option(
     "--commit",
     type=click.Choice(["manual", "auto"]),
     default="manual",
@@ -92,7 +105,7 @@ def _default(what: str) -> str:
 )
 @click.option(
     "--handler",
-    type=FiniteRange(0, 2000),
+    type=FiniteRange(0, 60_000),
     default=10.0,
     show_default=True,
     metavar="MS",
@@ -108,6 +121,13 @@ def _default(what: str) -> str:
     help="How much busier the first users are (1 makes a hot partition).",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same events.")
+@click.option(
+    "--story",
+    type=click.Choice(["script", "rolling-restart"]),
+    default="script",
+    show_default=True,
+    help="What is played: faults and overload, or every consumer restarted in turn.",
+)
 @click.option("--script", is_flag=True, help="On a terminal: play the script at once, and end with it.")
 @click.option("--plain", is_flag=True, help="On a terminal: plain lines, as into a file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON; the story goes to stderr.")
@@ -157,6 +177,7 @@ def lab(
       rota lab
       rota lab --assignor cooperative-sticky --consumers 2 --partitions 6
       rota lab --group-protocol consumer      the newer protocol (KIP-848)
+      rota lab --plain --story rolling-restart --static
       rota lab --script --svg lab.svg
       rota lab | cat                          the script, in plain lines
     """
@@ -214,6 +235,8 @@ def _settings(
     group_protocol: str,
     assignor: str | None,
     session_timeout: int | None,
+    heartbeat_interval: int | None,
+    max_poll_interval: int | None,
     auto_commit_interval: int,
     handler: float,
     duration: float | None,
@@ -246,6 +269,8 @@ def _settings(
         protocol=group_protocol,
         assignor=assignor or ("uniform" if group_protocol == "consumer" else "range"),
         session_timeout_ms=session_timeout or _usual_session_ms(group_protocol, bootstrap_server),
+        wanted_heartbeat_ms=heartbeat_interval,
+        wanted_max_poll_ms=max_poll_interval,
         auto_commit_interval_ms=auto_commit_interval,
         handler_delay_ms=handler,
         duration_s=duration,
@@ -268,19 +293,37 @@ def _announce(settings: LabSettings, say: Callable[[str], None]) -> None:
 
 def _report(session: Session, summary: Summary, *, as_json: bool) -> None:
     from rota.rehearsal.report import summary_document, summary_lines
+    from rota.rehearsal.restarts import restart_lines
     from rota.timeline.text import draw_text
 
+    restart = _restart(session, summary)
     if as_json:
         changed = {change.name: change.value for change in session.lab.settings.changes()}
-        emit_json(summary_document(summary, session.lab.trouble, changed_settings=changed))
+        more = {} if restart is None else {"rolling_restart": restart}
+        emit_json(summary_document(summary, session.lab.trouble, changed_settings=changed, **more))
         return
     emit()
     for line in summary_lines(summary):
+        emit(_wrapped(line))
+    if restart is not None:
+        emit()
+    for line in restart_lines(restart) if restart is not None else ():
         emit(_wrapped(line))
     emit()
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     # The findings have listed the rebalances, under the numbers that the drawing shows.
     emit(draw_text(session.whole(), _width(), color=colour, rebalances=False).rstrip("\n"))
+
+
+def _restart(session: Session, summary: Summary) -> dict[str, Any] | None:
+    """What the rolling restart cost; None if none was played."""
+    from rota.rehearsal.restarts import restart_figures
+
+    stage = session.lab
+    if stage.measured_from_ms is None:
+        return None
+    until_ms = stage.measured_until_ms or summary.end_ms
+    return restart_figures(summary, stage.measured_from_ms, until_ms, static=stage.settings.static)
 
 
 def _write_files(

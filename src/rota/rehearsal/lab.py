@@ -14,11 +14,12 @@ from rota.cluster import Cluster
 from rota.model import RotaError, TopicPartition
 from rota.rehearsal.folder import Folder
 from rota.rehearsal.group_watch import GroupWatch
+from rota.rehearsal.leavers import Leavers
 from rota.rehearsal.processes import STOP_LIMIT_S, Actor, EmbeddedBroker
 from rota.rehearsal.recording import EventTail, clock_ms
 from rota.rehearsal.safety import check_free, clean_up, mark_group
 from rota.rehearsal.seats import Seat, SeatState
-from rota.rehearsal.settings import MOST_CONSUMERS
+from rota.rehearsal.settings import MOST_CONSUMERS, MOST_DELAY_MS
 from rota.rehearsal.story import TOO_EARLY
 from rota.timeline import Timeline
 from rota.timeline.events import ConsumerStarted, ConsumerStopped, Event, Fault, FaultKind
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Lab"]
 
 LEAST_DELAY_MS = 5.0
-MOST_DELAY_MS = 2_000.0
+HANG_MORE_MS = 3_000
+MOST_PARTITIONS = 100
 MOST_RATE = 2_000.0
 
 
@@ -45,6 +47,11 @@ class Lab:
         self.events: list[Event] = []
         self.seats: list[Seat] = []
         self.rate = settings.rate
+        self.measured_from_ms: int | None = None
+        """From when on a story measures, and until when; None: it does not."""
+        self.measured_until_ms: int | None = None
+        self._count = settings.partitions
+        self._leavers = Leavers(self.seats)
         self.ending = False
         self.notes: list[str] = []
         self.trouble = ""
@@ -93,7 +100,7 @@ class Lab:
 
     def partitions(self) -> list[TopicPartition]:
         """The topic's partitions, in order."""
-        return [TopicPartition(self.settings.topic, number) for number in range(self.settings.partitions)]
+        return [TopicPartition(self.settings.topic, number) for number in range(self._count)]
 
     def close(self) -> None:
         """End every child by its pid, delete what was made (unless it is to be kept), remove temporary files."""
@@ -142,9 +149,9 @@ class Lab:
         if self._broker is not None:
             if not self._broker.running:
                 raise RotaError(f"the embedded broker ended: {self._broker.last_words()}")
-            found += self._broker.read()
+            found += self._leavers.explain(self._broker.read())
         if self._watch is not None:
-            found += self._watch.read()
+            found += self._leavers.explain(self._watch.read())
         found += self._ended()
         self._watch_producer()
         found.sort(key=lambda event: event.at_ms)
@@ -218,7 +225,8 @@ class Lab:
             self._directory / f"{seat.name}.log",
         )
         seat.state = SeatState.RUNNING
-        self._own.append(ConsumerStarted(clock_ms(), seat.name, seat.actor.pid))
+        seat.started_ms = clock_ms()
+        self._own.append(ConsumerStarted(seat.started_ms, seat.name, seat.actor.pid))
 
     def kill(self, seat: Seat) -> None:
         """kill -9."""
@@ -257,11 +265,30 @@ class Lab:
 
     def set_delay(self, seat: Seat, delay_ms: float) -> None:
         """How long its handler takes for one record, in milliseconds; 0 = no time at all."""
+        seat.usual_delay_ms = None
         slower = delay_ms > seat.delay_ms
         seat.delay_ms = min(MOST_DELAY_MS, delay_ms) if delay_ms >= LEAST_DELAY_MS else 0.0
         if seat.actor is not None and seat.running:
             seat.actor.order(f"delay {seat.delay_ms:g}")
             self._fault(seat, FaultKind.SLOWED if slower else "sped-up", f"{seat.delay_ms:g} ms for a record")
+
+    def hang(self, seat: Seat) -> None:
+        """Have its handler take longer than max.poll.interval.ms for a record; again: as before."""
+        if seat.usual_delay_ms is None:
+            usual_ms = seat.delay_ms
+            self.set_delay(seat, self.settings.max_poll_interval_ms + HANG_MORE_MS)
+            seat.usual_delay_ms = usual_ms
+        else:
+            self.set_delay(seat, seat.usual_delay_ms)
+
+    def add_partition(self) -> int | None:
+        """One more partition; gives how many there are then. None: there are enough."""
+        assert self._cluster is not None
+        if self._count >= MOST_PARTITIONS:
+            return None
+        self._cluster.add_partitions(self.settings.topic, self._count + 1)
+        self._count += 1
+        return self._count
 
     def set_rate(self, rate: float) -> None:
         """The producer's records a second."""

@@ -51,6 +51,8 @@ class Controls:
             "k": self._kill,
             "s": self._stop,
             "f": self._freeze,
+            "m": self._hang,
+            "n": self._more_partitions,
             "d": lambda: self._delay(above),
             "u": lambda: self._delay(below),
             "+": lambda: self._rate(above),
@@ -109,6 +111,18 @@ class Controls:
         else:
             return self._absent()
         return None
+
+    def _hang(self) -> str | None:
+        if not self._seat.running:
+            return self._absent()
+        self.session.lab.hang(self._seat)
+        return None
+
+    def _more_partitions(self) -> str:
+        count = self.session.lab.add_partition()
+        if count is None:
+            return "There are a hundred partitions: no more are added."
+        return f"The topic now has {count} partitions; clients learn of it when they next refresh what they know."
 
     def _delay(self, step: Callable[[tuple[int, ...], float], int]) -> str | None:
         if not self._seat.running:

@@ -106,7 +106,7 @@ def lesson(lab: Lab) -> list[Step]:
         return settled(lab)
 
     who = f"{count_of(len(seats), 'consumer')} {'share' if others else 'holds'}"
-    first = Step(f"{who} {count_of(lab.settings.partitions, 'partition')}.", begin, settled_now, 3000)
+    first = Step(f"{who} {count_of(len(lab.partitions()), 'partition')}.", begin, settled_now, 3000)
     if not others:
         return [
             first,

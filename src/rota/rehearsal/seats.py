@@ -34,6 +34,10 @@ class Seat:
     delay_ms: float
     actor: Actor | None = None
     state: SeatState = SeatState.LEFT
+    started_ms: int = 0
+    """When that process was started."""
+    usual_delay_ms: float | None = None
+    """The handler's delay from before it was made to hang; None while it does not."""
 
     @property
     def running(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rota.rehearsal.board import Board, Meter
 from rota.rehearsal.recording import clock_ms
+from rota.rehearsal.restarts import rolling_restart
 from rota.rehearsal.script import SNAPSHOT, Player, lesson
 from rota.rehearsal.story import Story
 from rota.timeline import Timeline
@@ -56,7 +57,8 @@ class Session:
         if self.player is not None and not self.player.done:
             return False
         patience_ms = self.lab.settings.session_timeout_ms + 15_000
-        self.player = Player(lesson(self.lab), patience_ms)
+        tell = rolling_restart if self.lab.settings.story == "rolling-restart" else lesson
+        self.player = Player(tell(self.lab), patience_ms)
         return True
 
     def tick(self) -> list[Line]:

@@ -11,7 +11,15 @@ from rota.model import RotaError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ASSIGNORS", "MOST_CONSUMERS", "SERVER_ASSIGNORS", "Change", "LabSettings"]
+__all__ = [
+    "ASSIGNORS",
+    "MOST_CONSUMERS",
+    "MOST_DELAY_MS",
+    "SERVER_ASSIGNORS",
+    "STORIES",
+    "Change",
+    "LabSettings",
+]
 
 ASSIGNORS = ("range", "roundrobin", "cooperative-sticky")
 """The strategies that confluent-kafka's client offers; the first two are eager."""
@@ -29,7 +37,17 @@ KAFKA_INITIAL_DELAY_MS = 3_000
 KAFKA_AUTO_COMMIT_INTERVAL_MS = 5_000
 KAFKA_LEAST_SESSION_TIMEOUT_MS = 6_000
 
+KAFKA_MAX_POLL_INTERVAL_MS = 300_000
+CLIENT_METADATA_REFRESH_MS = 300_000
+
 LESSON_INITIAL_DELAY_MS = 500
+LESSON_MAX_POLL_INTERVAL_MS = 10_000
+LESSON_METADATA_REFRESH_MS = 2_000
+
+MOST_DELAY_MS = 60_000.0
+"""What a handler may take for one record."""
+
+STORIES = ("script", "rolling-restart")
 
 
 class Change(NamedTuple):
@@ -56,7 +74,12 @@ class LabSettings:
     """Or ``consumer``: that of KIP-848, in which the coordinator assigns and sets the timeouts."""
     assignor: str = "range"
     static: bool = False
+    story: str = "script"
     session_timeout_ms: int = 6_000
+    wanted_heartbeat_ms: int | None = None
+    """None: `heartbeat_interval_ms` chooses."""
+    wanted_max_poll_ms: int | None = None
+    """None: `max_poll_interval_ms` chooses."""
     commit: str = "manual"
     commit_interval_ms: int = 500
     auto_commit_interval_ms: int = KAFKA_AUTO_COMMIT_INTERVAL_MS
@@ -85,6 +108,18 @@ class LabSettings:
         for option, number in (("--rate", self.rate), ("--handler", self.handler_delay_ms)):
             if not math.isfinite(number) or number < 0:
                 raise RotaError(f"{option} wants a number from 0 on, not {number}", exit_code=2)
+        if not self.server_side and self.max_poll_interval_ms < self.session_timeout_ms:
+            raise RotaError(
+                f"--max-poll-interval {self.max_poll_interval_ms} is less than --session-timeout "
+                f"{self.session_timeout_ms}: the client refuses that",
+                exit_code=2,
+            )
+        if self.server_side and self.bootstrap is not None and self.wanted_heartbeat_ms is not None:
+            raise RotaError(
+                "with --group-protocol consumer the heartbeat interval is the cluster's "
+                "(group.consumer.heartbeat.interval.ms); --heartbeat-interval is for the lab's own broker",
+                exit_code=2,
+            )
         if self.session_timeout_ms < 1_000:
             raise RotaError(
                 f"--session-timeout {self.session_timeout_ms} is in milliseconds and at least 1000",
@@ -108,8 +143,13 @@ class LabSettings:
 
     @property
     def heartbeat_interval_ms(self) -> int:
-        """A third of the session timeout, as Kafka advises, but no more than its default."""
-        return min(self._usual_heartbeat_ms, self.session_timeout_ms // 3)
+        """As wanted; else a third of the session timeout, as Kafka advises, but no more than its default."""
+        return self.wanted_heartbeat_ms or min(self._usual_heartbeat_ms, self.session_timeout_ms // 3)
+
+    @property
+    def max_poll_interval_ms(self) -> int:
+        """As wanted; else short enough for a lesson. Clients want it no shorter than the session timeout."""
+        return self.wanted_max_poll_ms or max(LESSON_MAX_POLL_INTERVAL_MS, self.session_timeout_ms)
 
     @property
     def _usual_heartbeat_ms(self) -> int:
@@ -131,6 +171,14 @@ class LabSettings:
         ]
         if self.server_side and self.bootstrap is not None:
             found = []
+        found += [
+            Change("max.poll.interval.ms", str(self.max_poll_interval_ms), str(KAFKA_MAX_POLL_INTERVAL_MS)),
+            Change(
+                "topic.metadata.refresh.interval.ms",
+                str(LESSON_METADATA_REFRESH_MS),
+                str(CLIENT_METADATA_REFRESH_MS),
+            ),
+        ]
         if self.bootstrap is None and not self.server_side:
             found.append(
                 Change(
@@ -176,6 +224,8 @@ class LabSettings:
             "group.id": self.group,
             **self._group_properties(),
             "auto.offset.reset": "earliest",
+            "max.poll.interval.ms": str(self.max_poll_interval_ms),
+            "topic.metadata.refresh.interval.ms": str(LESSON_METADATA_REFRESH_MS),
             "enable.auto.commit": str(self.commit == "auto").lower(),
             "auto.commit.interval.ms": str(self.auto_commit_interval_ms),
             # librdkafka's default of a second holds a quick consumer back to a sixth of its speed.
@@ -201,6 +251,7 @@ class LabSettings:
             "bootstrap.servers": bootstrap,
             "client.id": "producer",
             "partitioner": "murmur2_random",
+            "topic.metadata.refresh.interval.ms": str(LESSON_METADATA_REFRESH_MS),
             "enable.idempotence": "true",
             "linger.ms": "5",
         }

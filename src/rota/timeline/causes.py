@@ -49,7 +49,7 @@ class Interruption:
     words: str
 
 
-_HARMLESS: Final = frozenset({"started", FaultKind.THAWED.value, FaultKind.RECONNECTED.value})
+_HARMLESS: Final = frozenset({"started", "sped-up", FaultKind.THAWED.value, FaultKind.RECONNECTED.value})
 _OVER_WITH: Final = {FaultKind.FROZEN.value: FaultKind.THAWED, FaultKind.CUT_OFF.value: FaultKind.RECONNECTED}
 
 _ENDS: Final = FATAL_KINDS | {"started", "stopped"}

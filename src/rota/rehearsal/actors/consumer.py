@@ -52,6 +52,7 @@ MOST_WORK_S = 0.25
 """A batch is at most this much work, so that a slow consumer still polls, commits and obeys often."""
 
 POLL_S = 0.1
+SLICE_S = 0.1
 
 
 class ConsumerActor:
@@ -127,9 +128,15 @@ class ConsumerActor:
         self.events.write(*delivered)
         # What has been handed out is finished, even when asked to stop: a batch is a moment's work.
         for partition, offset in records:
-            time.sleep(self.steering.value / 1000)
+            self._handle()
             self.events.write(Processed(clock_ms(), self.name, self.topic, partition, offset, offset))
             self._done[partition] = offset + 1
+
+    def _handle(self) -> None:
+        """One record's work: the handler's delay, which may become shorter meanwhile."""
+        began = time.monotonic()
+        while (left := began + self.steering.value / 1000 - time.monotonic()) > 0:
+            time.sleep(min(left, SLICE_S))
 
     def _spans(
         self, kind: type[Delivered | Processed], records: Iterable[tuple[int, int]]
