@@ -208,6 +208,17 @@ def test_a_groups_life_line_by_line(cli: Command, topic: str, new_name: NewName)
     assert [{name: each[name] for name in ("key", "value")} for each in documents] == plain
 
 
+def test_a_group_that_has_recorded_nothing(cli: Command, topic: str, new_name: NewName) -> None:
+    limits = ("--from-beginning", "--commit", "manual", "--max-messages", "1", "--timeout-ms", "15000")
+    cli.good("produce", topic, stdin="1\n")
+    assert cli("consume", topic, "--group", new_name("there"), *limits).code == 0
+    group = new_name("nope")
+    for layout in ((), ("--json",)):
+        said = cli("groups", "offsets-log", group, *layout)
+        assert (said.code, said.out) == (0, "")
+        assert said.err == f"nothing is recorded for group {group}; `rota groups list` shows the groups\n"
+
+
 def test_follow_says_what_comes(cli: Command, topic: str, new_name: NewName) -> None:
     group = new_name("followed")
     cli.good("produce", topic, stdin="1\n")

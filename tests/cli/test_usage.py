@@ -107,6 +107,14 @@ def test_wrong_usage_is_one_line_and_exit_code_2(line: str, capfd: pytest.Captur
     assert USAGE[line] in err
 
 
+@pytest.mark.parametrize("words", [["describe", ""], ["describe", "g", " "], ["offsets-log", ""]])
+def test_a_group_wants_a_name(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    from rota.cli import run
+
+    assert run(["groups", *words]) == 2
+    assert capfd.readouterr() == ("", f"error: a group wants a name, not {words[-1]!r}\n")
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rota.cli.lazy import LazyGroup
-from rota.cli.options import FiniteRange, cluster_options, json_option
+from rota.cli.options import FiniteRange, check_group, cluster_options, json_option
 from rota.cli.output import emit, emit_json, note
 from rota.model import RotaError
 
@@ -132,6 +132,8 @@ def describe(
       rota groups describe --all --state
       rota groups describe tour --watch 2
     """
+    for name in names:
+        check_group(name)
     if bool(names) == every:
         raise RotaError("name the groups to describe, or give --all for every group", exit_code=2)
     if offsets + members + state > 1:
@@ -285,7 +287,7 @@ def _line(look: Look, cluster: Cluster) -> Any:
 
 
 def _block(look: Look, cluster: Cluster) -> list[Line]:
-    """One picture for --watch: the tables and the remarks together."""
+    """One picture for --watch: the tables and the remarks together, each after a blank line as `_print` has it."""
     from rota.cli.groups_text import Line
 
     try:
@@ -295,8 +297,8 @@ def _block(look: Look, cluster: Cluster) -> list[Line]:
         return [Line(str(error))]
     block: list[Line] = []
     for report in reports:
-        block += [Line("")] if block else []
-        block += look.lines(report)
+        table = look.lines(report)
+        block += [Line(""), *table] if table else []
         if remark := report.remark():
             block += [Line(""), Line(remark)]
     if missing:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rota.cli.ending import StopRequest
-from rota.cli.options import cluster_options, json_option
+from rota.cli.options import check_group, cluster_options, json_option
 from rota.cli.output import emit, emit_json, note
 from rota.cli.reader import check_reader
 from rota.model import RotaError, TopicPartition
@@ -50,9 +50,15 @@ def offsets_log(
       rota groups offsets-log tour --follow
       rota groups offsets-log --json
     """
+    if group is not None:
+        check_group(group)
     partitions = _partitions(cluster, group)
     printer = _JsonPrinter(group) if as_json else _Printer(group, cluster)
-    return _Reading(cluster, partitions, follow=follow, from_end=follow and not from_beginning).run(printer)
+    reading = _Reading(cluster, partitions, follow=follow, from_end=follow and not from_beginning)
+    code = reading.run(printer)
+    if group is not None and not follow and not code and not printer.has_begun:
+        note(f"nothing is recorded for group {group}; `rota groups list` shows the groups")
+    return code
 
 
 def _partitions(cluster: Cluster, group: str | None) -> list[TopicPartition]:
@@ -136,7 +142,7 @@ class _Printer:
         self._cluster = cluster
         self._names: dict[bytes, str] | None = None
         self._width = max(NARROWEST, len(group or ""))
-        self._has_begun = False
+        self.has_begun = False
 
     def show(self, message: Message) -> None:
         """One line, if it is the group's."""
@@ -155,8 +161,8 @@ class _Printer:
         if self._group not in {None, words.group}:
             return
         self._width = max(self._width, len(words.group))
-        if not self._has_begun:
-            self._has_begun = True
+        if not self.has_begun:
+            self.has_begun = True
             emit(f"{'TIME':<23}  {'GROUP':<{self._width}}  {'RECORD':<7}  WHAT")
         emit(f"{_time(message):<23}  {words.group:<{self._width}}  {words.kind:<7}  {_one_line(words.text)}")
 
@@ -177,6 +183,7 @@ class _JsonPrinter:
 
     def __init__(self, group: str | None) -> None:
         self._group = group
+        self.has_begun = False
 
     def show(self, message: Message) -> None:
         """One JSON object, if it is the group's."""
@@ -194,6 +201,7 @@ class _JsonPrinter:
             emit_json({**where, "undecodable": str(error)}, indent=None)
             return
         if record is not None and self._group in {None, record.group}:
+            self.has_begun = True
             emit_json({**where, **document(message, record)}, indent=None)
 
 

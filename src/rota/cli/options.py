@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rota.model import RotaError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rota.cluster import Cluster
 
-__all__ = ["MOST_PARTITIONS", "MOST_REPLICAS", "FiniteRange", "cluster_options", "json_option"]
+__all__ = ["MOST_PARTITIONS", "MOST_REPLICAS", "FiniteRange", "check_group", "cluster_options", "json_option"]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -60,6 +62,12 @@ def cluster_options(command: _F) -> _F:
         help="A broker of the cluster; several with commas.",
     )
     return server(config(with_cluster))  # type: ignore[return-value]
+
+
+def check_group(name: str) -> None:
+    """A name that no group can have is wrong usage, before any broker is asked."""
+    if not name.strip():
+        raise RotaError(f"a group wants a name, not {name!r}", exit_code=2)
 
 
 def json_option(what: str = "Print one JSON document.") -> Callable[[_F], _F]:

@@ -74,8 +74,8 @@ def watch_text(seconds: float, title: str, look: Callable[[], Sequence[Line]]) -
             text = _screen(head, f"{now:%H:%M:%S}", lines, palette)
             sys.stdout.write((HOME + CLEAR_SCREEN if tick == 0 else HOME) + text)
         else:
-            block = "\n".join(line.text for line in lines)
-            sys.stdout.write(f"# {now.isoformat(timespec='seconds')}\n{block}\n\n")
+            block = "".join(f"{line.text}\n" for line in lines)  # as a single look prints it
+            sys.stdout.write(f"# {now.isoformat(timespec='seconds')}\n{block}")
         sys.stdout.flush()
 
 
@@ -154,7 +154,9 @@ def _shorten(text: str, room: int) -> str:
 def _screen(head: str, clock: str, lines: Sequence[Line], palette: Palette) -> str:
     """One screenful: cut to the terminal's size, each line cleared behind its end, the rest cleared below."""
     columns, rows = shutil.get_terminal_size()
-    body = fit(lines, columns)
+    body = fit(
+        lines[1:] if lines and not lines[0].text else lines, columns
+    )  # the title has a blank line already
     room = max(1, rows - 3)
     hidden = len(body) - room
     if hidden > 0:
