@@ -104,6 +104,11 @@ class Talk:
             CreateTopicsResponse,
         )
         assert made.topics[0].error_code == 0, made
+        self.wait_for_leaders(name, partitions)
+        return name
+
+    def wait_for_leaders(self, name: str, partitions: int) -> None:
+        """Wait until a topic's partitions answer."""
         ask = ListOffsetsRequest(
             replica_id=-1,
             topics=[
@@ -121,7 +126,6 @@ class Talk:
                 each.error_code for each in self.client.call(ask, 5, ListOffsetsResponse).topics[0].partitions
             ]
         )
-        return name
 
     def topic_id(self, name: str) -> bytes:
         ask = MetadataRequest(topics=[MetadataRequestTopic(name=name)], allow_auto_topic_creation=False)

@@ -86,7 +86,7 @@ def transactions_are_told(sh: Shell) -> None:
     sh.desk.wait_topic(sh.name, 1)
     sh.transaction(sh.name)
     ask = "kafka-transactions "
-    ids = r"(?<=\t)\d+(?=\s*\t)"
+    ids = r"(?m)(?:^|(?<=\t))\d+(?=\s*\t)"
     sh(ask + "list", only=sh.name, hide=ids)
     sh(ask + "list --duration-filter 1000000", only=sh.name, hide=ids)
     sh(ask + "list --transactional-id-pattern {name}.*", only=sh.name, hide=ids)

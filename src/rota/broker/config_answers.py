@@ -32,6 +32,10 @@ DEFAULT: Final = 5
 GROUP_SET: Final = 8
 
 
+# What is also known in other units, such as log.retention.ms, is told with them.
+_IN_OTHER_UNITS: Final = {each.synonyms[0]: each.synonyms for each in TOPIC.values() if each.synonyms}
+
+
 class ConfigEntry(Plain, frozen=False):
     """One config as DescribeConfigs shows it; ``synonyms`` are (name, value, source), the deciding one first."""
 
@@ -71,7 +75,7 @@ def topic_entries(broker: Broker, configs: Mapping[str, str]) -> Iterator[Config
 
 
 def _inherited(broker: Broker, synonyms: Sequence[str]) -> list[tuple[str, str | None, int]]:
-    """What a topic config falls back to, as Kafka lists it: by source, and nothing before the first synonym's own.
+    """What a config falls back to, as Kafka lists it: by source, and nothing before the first synonym's own.
 
     So of ``log.retention.hours`` alone, which decides ``retention.ms``, nothing is said.
     """
@@ -86,8 +90,8 @@ def broker_entries(broker: Broker) -> Iterator[ConfigEntry]:
     for name, definition in BROKER.items():
         if definition.is_internal and not settings.is_set(name):
             continue
-        chain = [(name, text, source) for text, source in settings.chain(name)]
-        yield _entry(definition, chain[0][1], chain, read_only=not definition.is_dynamic)
+        chain = _inherited(broker, _IN_OTHER_UNITS.get(name, (name,)))
+        yield _entry(definition, settings.chain(name)[0][0], chain, read_only=not definition.is_dynamic)
 
 
 def cluster_entries(broker: Broker) -> Iterator[ConfigEntry]:

@@ -1,6 +1,6 @@
 """Produce (key 0), versions 3-13: append record batches to partitions.
 
-Version notes: v3 transactional id; v8 record errors and a message; v9 flexible; v10 current leader as a tag;
+Version notes: v3 transactional id; v7 zstd; v8 record errors and a message; v9 flexible; v10 current leader as a tag;
 v13 topic ids instead of names.
 
 acks=1 and acks=all mean the same on one node; acks=0 is not answered, and where it fails the connection is
@@ -34,6 +34,7 @@ __all__ = ["handle"]
 _ADMIN_CLIENT = "__admin_client"  # whoever calls itself so may write to internal topics, as in Kafka
 _LENGTH_AT, _LENGTH_END = 8, 12  # where a batch says how long it is from there on
 _ATTRIBUTES_AT, _TRANSACTIONAL = 22, 0x10
+_COMPRESSION, _ZSTD, _ZSTD_SINCE = 0x07, 4, 7
 _REFUSED_BY_LOG = {
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
     ErrorCode.INVALID_PRODUCER_EPOCH,
@@ -123,7 +124,11 @@ def _append(
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     if records is None or not _is_one_batch(records):
         raise KafkaError(ErrorCode.INVALID_RECORD, "a partition's records are one batch, no more and no less")
-    if len(records) >= HEADER_SIZE and records[_ATTRIBUTES_AT] & _TRANSACTIONAL:
+    attributes = records[_ATTRIBUTES_AT] if len(records) >= HEADER_SIZE else 0
+    if version < _ZSTD_SINCE and attributes & _COMPRESSION == _ZSTD:
+        text = f"zstd in version {version} of Produce, which does not know it"
+        raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, text)
+    if attributes & _TRANSACTIONAL:
         from rota.broker.transactional_produce import admit
 
         if not transactional_id:
