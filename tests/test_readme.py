@@ -16,6 +16,7 @@ from rota.testing import Broker
 
 _README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
 _SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", _README, re.DOTALL))
+_PYTHON = "\n".join(re.findall(r"```python\n(.*?)```", _README, re.DOTALL))
 _COMMANDS = [shlex.split(line, comments=True)[1:] for line in _SHELL.splitlines() if line.startswith("rota ")]
 
 
@@ -51,7 +52,7 @@ def test_its_first_lines_are_the_two_commands() -> None:
     assert [line.split("#")[0].strip() for line in first] == ["make lab", "make test"]
 
 
-@pytest.mark.parametrize("name", re.findall(r"broker\.(\w+)", _README))
+@pytest.mark.parametrize("name", re.findall(r"broker\.(\w+)", _PYTHON))
 def test_what_its_python_uses_exists(name: str) -> None:
     assert hasattr(Broker, name)
 
