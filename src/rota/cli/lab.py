@@ -254,12 +254,6 @@ def _settings(
         raise RotaError(
             "--command-config is for the Kafka of --bootstrap-server, which is missing", exit_code=2
         )
-    if group_protocol == "consumer" and bootstrap_server is not None and session_timeout is not None:
-        raise RotaError(
-            "with --group-protocol consumer the session timeout is the cluster's (group.consumer.session.timeout.ms); "
-            "--session-timeout is for the lab's own broker",
-            exit_code=2,
-        )
     properties = client_properties(read_properties(command_config)) if command_config is not None else {}
     properties.pop("bootstrap.servers", None)
     names = NAMES if bootstrap_server is None else NAMES_ELSEWHERE
@@ -268,7 +262,7 @@ def _settings(
         group=names["group"] if group is None else group,
         protocol=group_protocol,
         assignor=assignor or ("uniform" if group_protocol == "consumer" else "range"),
-        session_timeout_ms=session_timeout or _usual_session_ms(group_protocol, bootstrap_server),
+        session_timeout_ms=_session_ms(session_timeout, group_protocol, bootstrap_server),
         wanted_heartbeat_ms=heartbeat_interval,
         wanted_max_poll_ms=max_poll_interval,
         auto_commit_interval_ms=auto_commit_interval,
@@ -280,9 +274,21 @@ def _settings(
     )
 
 
-def _usual_session_ms(group_protocol: str, bootstrap_server: str | None) -> int:
-    """Short enough for a lesson; on somebody's Kafka a consumer group has Kafka's own."""
-    return 45_000 if group_protocol == "consumer" and bootstrap_server is not None else 6_000
+def _session_ms(wanted: int | None, group_protocol: str, bootstrap_server: str | None) -> int:
+    """As wanted, else short enough for a lesson; on somebody's Kafka a consumer group has Kafka's own.
+
+    Raises:
+        RotaError: a timeout is wanted where it is the cluster's to set.
+    """
+    if group_protocol != "consumer" or bootstrap_server is None:
+        return wanted or 6_000
+    if wanted is None:
+        return 45_000
+    raise RotaError(
+        "with --group-protocol consumer the session timeout is the cluster's (group.consumer.session.timeout.ms); "
+        "--session-timeout is for the lab's own broker",
+        exit_code=2,
+    )
 
 
 def _announce(settings: LabSettings, say: Callable[[str], None]) -> None:

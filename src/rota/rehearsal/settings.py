@@ -171,13 +171,10 @@ class LabSettings:
         ]
         if self.server_side and self.bootstrap is not None:
             found = []
+        poll_ms, refresh_ms = str(self.max_poll_interval_ms), str(LESSON_METADATA_REFRESH_MS)
         found += [
-            Change("max.poll.interval.ms", str(self.max_poll_interval_ms), str(KAFKA_MAX_POLL_INTERVAL_MS)),
-            Change(
-                "topic.metadata.refresh.interval.ms",
-                str(LESSON_METADATA_REFRESH_MS),
-                str(CLIENT_METADATA_REFRESH_MS),
-            ),
+            Change("max.poll.interval.ms", poll_ms, str(KAFKA_MAX_POLL_INTERVAL_MS)),
+            Change("topic.metadata.refresh.interval.ms", refresh_ms, str(CLIENT_METADATA_REFRESH_MS)),
         ]
         if self.bootstrap is None and not self.server_side:
             found.append(
