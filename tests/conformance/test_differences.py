@@ -46,7 +46,7 @@ from rota.wire.messages.produce import ProduceResponse
 from rota.wire.records import HEADER_SIZE, build_batch, iter_batches, iter_records
 
 OFFSETS_TOPIC, TRANSACTIONS_TOPIC = "__consumer_offsets", "__transaction_state"
-_TOPIC, _BROKER = 2, 4
+_TOPIC, _BROKER, _LOGGER, _CLIENT_METRICS = 2, 4, 8, 16
 
 
 @pytest.fixture
@@ -73,6 +73,22 @@ def test_its_apis_are_there(talk: Talk, keys: set[int]) -> None:
     request = ApiVersionsRequest(client_software_name="raw", client_software_version="1")
     answer = talk.client.call(request, 4, ApiVersionsResponse)
     assert keys <= {api.api_key for api in answer.api_keys}
+
+
+@pytest.mark.difference("levels of the broker's loggers")
+def test_the_brokers_loggers_are_described(talk: Talk) -> None:
+    resource = DescribeConfigsResource(resource_type=_LOGGER, resource_name="1", configuration_keys=None)
+    answer = talk.client.call(DescribeConfigsRequest(resources=[resource]), 4, DescribeConfigsResponse)
+    assert answer.results[0].error_code == 0
+
+
+@pytest.mark.difference("client metrics")
+def test_client_metrics_are_subscribed_to(talk: Talk) -> None:
+    step = AlterableConfig(name="interval.ms", config_operation=0, value="1000")
+    resource = AlterConfigsResource(resource_type=_CLIENT_METRICS, resource_name="m", configs=[step])
+    request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=True)
+    answer = talk.client.call(request, 1, IncrementalAlterConfigsResponse)
+    assert answer.responses[0].error_code == 0
 
 
 @pytest.mark.difference("members of both protocols in one group (migration without an outage)")
