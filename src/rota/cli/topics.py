@@ -127,7 +127,7 @@ def list_topics(exclude_internal: bool, with_counts: bool, as_json: bool, cluste
 def describe(names: Sequence[str], exclude_internal: bool, as_json: bool, cluster: Cluster) -> int:
     """Describe each TOPIC, or all of them, in the layout of `kafka-topics --describe`.
 
-    Elr and LastKnownElr read N/A, Kafka's own word for it, because librdkafka cannot ask for them.
+    Elr and LastKnownElr are always empty, because librdkafka cannot ask for them.
 
     \b
     Examples:
@@ -230,8 +230,8 @@ def describe_lines(topic: TopicDescription) -> list[str]:
             f"Leader: {'none' if part.leader is None else part.leader}",
             f"Replicas: {_ids(part.replicas)}",
             f"Isr: {_ids(part.isr)}",
-            "Elr: N/A",
-            "LastKnownElr: N/A",
+            "Elr: ",
+            "LastKnownElr: ",
         )
         for part in topic.partitions
     ]
