@@ -92,7 +92,9 @@ def test_tells_what_differs_from_kafkas_defaults() -> None:
     assert [str(change) for change in LabSettings().changes()] == [
         "session.timeout.ms 6000 (Kafka's default: 45000)",
         "heartbeat.interval.ms 2000 (Kafka's default: 3000)",
+        "max.poll.interval.ms 10000 (Kafka's default: 300000)",
+        "topic.metadata.refresh.interval.ms 2000 (Kafka's default: 300000)",
         "group.initial.rebalance.delay.ms 500 (Kafka's default: 3000)",
     ]
-    as_kafka = LabSettings(session_timeout_ms=45_000, bootstrap="somewhere:9092")
-    assert as_kafka.changes() == []
+    as_kafka = LabSettings(session_timeout_ms=45_000, wanted_max_poll_ms=300_000, bootstrap="somewhere:9092")
+    assert [change.name for change in as_kafka.changes()] == ["topic.metadata.refresh.interval.ms"]

@@ -49,7 +49,8 @@ def test_begins_by_saying_who_shares_what(consumers: int, partitions: int, words
     seats = [Seat(number, f"consumer-{number}", 0.0) for number in range(1, consumers + 1)]
     for seat in seats:
         seat.state = SeatState.RUNNING
-    lab: Any = SimpleNamespace(seats=seats, rate=50, settings=LabSettings(partitions=partitions))
+    settings = LabSettings(partitions=partitions)
+    lab: Any = SimpleNamespace(seats=seats, rate=50, settings=settings, partitions=lambda: range(partitions))
     assert lesson(lab)[0].say == words
 
 
