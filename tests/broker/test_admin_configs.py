@@ -141,7 +141,9 @@ def test_a_brokers_configs_and_the_clusters(client: RawClient) -> None:
     assert change(client, BROKER, "", ("log.retention.ms", SET, "1000")).error_code == 0
     assert value(client, BROKER, "1", "log.retention.ms") == ("1000", 3)
     names = {each.name for each in describe(client, BROKER, "").configs}
-    assert names == {"log.retention.ms", "min.insync.replicas"}, "the second, as in every cluster of Kafka 4.1"
+    assert names == {"log.retention.ms", "min.insync.replicas"}, (
+        "the second, as in every cluster of Kafka 4.1"
+    )
     assert change(client, BROKER, "1", ("log.retention.ms", SET, "2000")).error_code == 0
     assert value(client, BROKER, "1", "log.retention.ms") == ("2000", 2)
     assert change(client, BROKER, "1", ("log.retention.ms", DELETE, None)).error_code == 0

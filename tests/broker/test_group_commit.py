@@ -25,6 +25,7 @@ class Disk:
         self.syncs = 0
         self.seconds = 0.0
         self.fails = False
+        self.failed = False
         self.in_threads: set[str] = set()
 
     def sync(self, _descriptor: int) -> None:
@@ -32,6 +33,7 @@ class Disk:
         self.in_threads.add(threading.current_thread().name)
         time.sleep(self.seconds)
         if self.fails:
+            self.failed = True
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
@@ -44,9 +46,17 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 @pytest.fixture
 def broker(tmp_path: Path, disk: Disk) -> Iterator[Broker]:
-    with Broker({"log.flush.interval.messages": "1"}, data_dir=tmp_path / "data") as started:
-        yield started
-        disk.fails = False
+    started = Broker({"log.flush.interval.messages": "1"}, data_dir=tmp_path / "data")
+    started.start()
+    yield started
+    disk.fails = False
+    if not disk.failed:
+        started.stop()
+        return
+    with pytest.raises(
+        OSError, match=os.strerror(errno.EIO)
+    ):  # what it refused is still missing, and that is said
+        started.stop()
 
 
 def _at_once(address: str, count: int, each: Callable[[RawClient], None]) -> None:

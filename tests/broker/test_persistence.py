@@ -421,7 +421,8 @@ def test_a_full_disk_is_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFi
         RawClient(broker.bootstrap_servers) as client,
     ):
         assert create_topic(client, "full") == 0
-        fill(disk)
+        filler = fill(disk)
         for _ in range(30):
             assert produce(client, "full", 10_000)[0] == ErrorCode.KAFKA_STORAGE_ERROR
+        filler.unlink()
         assert caplog.text.count("cannot append to full-0: No space left on device") == 1

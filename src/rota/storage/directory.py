@@ -265,8 +265,12 @@ class LogDirectory:
             self._start_offsets = starts
         write_offsets(self.path / _REPLICATION, ends, sync=False)
 
-    def _close_logs(self) -> bool:
-        """Close all of them, whatever happens to one; whether all are on the disk."""
+    def _close_logs(self) -> None:
+        """Close all of them, whatever happens to one.
+
+        Raises:
+            OSError: what the first of those had that are not on the disk.
+        """
         failures: list[tuple[Log, OSError]] = []
         for log in self.logs.values():
             try:
@@ -279,12 +283,13 @@ class LogDirectory:
             logger.error(
                 "%s%s: not closed cleanly, the next start checks all: %s", first.directory, others, why
             )
-        return not failures
+            raise why
 
     def close(self) -> None:
         """Close every log, leave the mark of a clean shutdown, and give up the lock.
 
-        On a disk that is full or fails the mark is missing, and the log says so.
+        Raises:
+            OSError: the disk is full or fails; all is closed, the mark is missing, and the next start checks the logs.
         """
         if self.path is None:
             self.logs.clear()
@@ -292,11 +297,9 @@ class LogDirectory:
         if self._lock is None:
             return
         try:
-            if self._close_logs():
-                self.write_checkpoints()
-                replace_file(self.path / _CLEAN, b'{"version":0,"brokerEpoch":-1}')
-        except OSError as error:
-            logger.error("%s: not closed cleanly, the next start checks the logs: %s", self.path, error)
+            self._close_logs()
+            self.write_checkpoints()
+            replace_file(self.path / _CLEAN, b'{"version":0,"brokerEpoch":-1}')
         finally:
             self.logs.clear()
             os.close(self._lock)

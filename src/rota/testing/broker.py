@@ -259,10 +259,12 @@ class _ThreadRunner:
         return answer.result(_STOP_LIMIT_S)
 
     def stop(self) -> None:
-        self.call(lambda node: node.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_STOP_LIMIT_S)
-        self._loop.close()
+        try:
+            self.call(lambda node: node.close())
+        finally:  # also where a full disk kept it from storing everything
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_STOP_LIMIT_S)
+            self._loop.close()
 
 
 class _ProcessRunner:
