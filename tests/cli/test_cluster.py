@@ -62,7 +62,7 @@ def test_offsets_of_many_partitions_and_groups_at_once(
     topic, group, other = new_name("topic"), new_name("group"), new_name("other")
     cluster.create_topic(topic, partitions=3)
     sent = cli.good("produce", topic, "--events", "--rate", "0", "--count", "60", "--json").json()
-    limits = ("--from-beginning", "--commit", "manual", "--max-messages", "60", "--timeout-ms", "15000")
+    limits = ("--from-beginning", "--commit", "manual", "--max-messages", "60", "--timeout-ms", "60000")
     assert cli("consume", topic, "--group", group, *limits).code == 0
     partitions = [TopicPartition(topic, n) for n in range(3)]
     absent = TopicPartition(topic, 9)

@@ -131,7 +131,7 @@ def test_a_group_without_members_is_described_as_kafka_does(
     cli.good("topics", "create", topic, "-p", "2")
     cli.good("produce", topic, "--events", "--rate", "0", "--count", "50")
     commits = ("--group", group, "--from-beginning", "--commit", "manual")
-    assert cli("consume", topic, *commits, "--max-messages", "30", "--timeout-ms", "15000").code == 0
+    assert cli("consume", topic, *commits, "--max-messages", "30", "--timeout-ms", "60000").code == 0
     for view in VIEWS:
         theirs = KafkaTools(broker.bootstrap_servers)(
             "kafka-consumer-groups", "--describe", "--group", group, *view.split()

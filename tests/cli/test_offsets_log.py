@@ -177,7 +177,7 @@ def test_words(record: LogRecord, kind: str, text: str) -> None:
 def test_a_groups_life_line_by_line(cli: Command, topic: str, new_name: NewName) -> None:
     group, other = new_name("log"), new_name("other")
     cli.good("produce", topic, stdin="1\n2\n3\n")
-    limits = ("--from-beginning", "--commit", "manual", "--max-messages", "3", "--timeout-ms", "15000")
+    limits = ("--from-beginning", "--commit", "manual", "--max-messages", "3", "--timeout-ms", "60000")
     for name in (group, other):
         assert cli("consume", topic, "--group", name, *limits).code == 0
     lines = cli.good("groups", "offsets-log", group).lines
@@ -203,13 +203,13 @@ def test_a_groups_life_line_by_line(cli: Command, topic: str, new_name: NewName)
     assert len(documents) == len(said)
     assert {each["key"]["data"]["group"] for each in documents} == {group}
     assert [each["offset"] for each in documents] == sorted(each["offset"] for each in documents)
-    read = ("consume", "__consumer_offsets", "--from-beginning", "--decode-offsets", "--timeout-ms", "2000")
+    read = ("consume", "__consumer_offsets", "--from-beginning", "--decode-offsets", "--timeout-ms", "8000")
     plain = [each for each in cli.good(*read).json_lines() if each["key"]["data"]["group"] == group]
     assert [{name: each[name] for name in ("key", "value")} for each in documents] == plain
 
 
 def test_a_group_that_has_recorded_nothing(cli: Command, topic: str, new_name: NewName) -> None:
-    limits = ("--from-beginning", "--commit", "manual", "--max-messages", "1", "--timeout-ms", "15000")
+    limits = ("--from-beginning", "--commit", "manual", "--max-messages", "1", "--timeout-ms", "60000")
     cli.good("produce", topic, stdin="1\n")
     assert cli("consume", topic, "--group", new_name("there"), *limits).code == 0
     group = new_name("nope")
@@ -222,7 +222,7 @@ def test_a_group_that_has_recorded_nothing(cli: Command, topic: str, new_name: N
 def test_follow_says_what_comes(cli: Command, topic: str, new_name: NewName) -> None:
     group = new_name("followed")
     cli.good("produce", topic, stdin="1\n")
-    limits = ("--from-beginning", "--commit", "manual", "--max-messages", "1", "--timeout-ms", "15000")
+    limits = ("--from-beginning", "--commit", "manual", "--max-messages", "1", "--timeout-ms", "60000")
     assert cli("consume", topic, "--group", group, *limits).code == 0
     with cli.start("groups", "offsets-log", group, "--follow", "--from-beginning") as running:
         heading = running.next_out()

@@ -59,7 +59,7 @@ def test_a_watch_shows_the_outage_and_goes_on(
     topic, group = new_name("orders"), new_name("watched")
     cli.good("topics", "create", topic, "--partitions", "1")
     cli.good("produce", topic, stdin="one\n")
-    limits = ("--max-messages", "1", "--timeout-ms", "15000")
+    limits = ("--max-messages", "1", "--timeout-ms", "60000")
     assert (
         cli("consume", topic, "--group", group, "--from-beginning", "--commit", "manual", *limits).code == 0
     )

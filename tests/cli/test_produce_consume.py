@@ -27,7 +27,7 @@ def topic(cli: Command, new_name: NewName) -> str:
 
 
 def read_all(cli: Command, topic: str, count: int, *more: str) -> list[dict[str, object]]:
-    limits = ("--max-messages", str(count), "--timeout-ms", "15000")
+    limits = ("--max-messages", str(count), "--timeout-ms", "60000")
     return cli.good("consume", topic, "--from-beginning", *limits, "--json", *more).json_lines()
 
 
@@ -70,7 +70,7 @@ def test_lines_from_a_file_and_the_plain_layouts(cli: Command, topic: str, tmp_p
     file = tmp_path / "lines.txt"
     file.write_bytes(b"k\tone\nk\ttwo\r\n")
     cli.good("produce", topic, "--file", str(file), "--key-separator", r"\t")
-    read = ("consume", topic, "--from-beginning", "--max-messages", "2", "--timeout-ms", "15000")
+    read = ("consume", topic, "--from-beginning", "--max-messages", "2", "--timeout-ms", "60000")
     assert cli.good(*read).lines == ["one", "two"]
     columns = ("--print-timestamp", "--print-partition", "--print-offset", "--print-key")
     first = cli.good(*read, *columns).lines[0].split("\t")
@@ -191,7 +191,7 @@ def test_a_restarted_member_goes_on_where_it_stopped(
     assert said.code == code
     assert said.err.strip().endswith(f"revoked {topic} 0, 1, 2 (now 0 partitions)")
     cli.good("produce", topic, stdin="4\n")
-    said = cli(*joins, "--max-messages", "1", "--timeout-ms", "15000")
+    said = cli(*joins, "--max-messages", "1", "--timeout-ms", "60000")
     assert (said.code, said.out) == (0, "4\n")
 
 
@@ -226,11 +226,11 @@ def test_consumer_offsets_can_be_read_as_kafka_s_formatters_print_them(
 
     group = new_name("readable")
     cli.good("produce", topic, stdin="1\n2\n3\n")
-    limits = ("--max-messages", "3", "--timeout-ms", "15000")
+    limits = ("--max-messages", "3", "--timeout-ms", "60000")
     assert (
         cli("consume", topic, "--group", group, "--from-beginning", "--commit", "manual", *limits).code == 0
     )
-    read = ("consume", "__consumer_offsets", "--from-beginning", "--decode-offsets", "--timeout-ms", "2000")
+    read = ("consume", "__consumer_offsets", "--from-beginning", "--decode-offsets", "--timeout-ms", "8000")
     ours = [record for record in cli.good(*read).json_lines() if record["key"]["data"]["group"] == group]
     assert {record["key"]["type"] for record in ours} == {1, 2}
     for kind, formatter in ((1, "OffsetsMessageFormatter"), (2, "GroupMetadataMessageFormatter")):
@@ -243,7 +243,7 @@ def test_consumer_offsets_can_be_read_as_kafka_s_formatters_print_them(
 
 def _formatted(tools: "KafkaTools", formatter: str, group: str) -> list[dict[str, Any]]:
     """What Kafka's console consumer prints of one group; one object after the other, without line ends."""
-    arguments = ("--topic", "__consumer_offsets", "--from-beginning", "--timeout-ms", "4000", "--formatter")
+    arguments = ("--topic", "__consumer_offsets", "--from-beginning", "--timeout-ms", "8000", "--formatter")
     text = tools("kafka-console-consumer", *arguments, f"org.apache.kafka.tools.consumer.{formatter}")
     found: list[dict[str, Any]] = []
     decoder = json.JSONDecoder()
