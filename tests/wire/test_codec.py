@@ -17,6 +17,7 @@ from rota.wire.codec import decode, decode_versioned, encode, encode_versioned, 
 from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
 from rota.wire.messages.fetch import FetchableTopicResponse, FetchResponse, PartitionData
 from rota.wire.messages.group_log import (
+    ConsumerGroupMemberMetadataValue,
     GroupMetadataValue,
     OffsetCommitKey,
     OffsetCommitValue,
@@ -145,6 +146,14 @@ def test_records_are_read_and_written_without_a_copy() -> None:
 def test_a_nullable_struct() -> None:
     absent = ConsumerGroupHeartbeatResponse(assignment=None)
     assert decode(ConsumerGroupHeartbeatResponse, 1, encode(absent, 1)).assignment is None
+
+
+def test_a_tagged_struct_that_apache_kafka_writes_as_null() -> None:
+    """A value of ``__consumer_offsets`` as Kafka 4.1 records a member of librdkafka: its last byte is the null."""
+    data = bytes.fromhex("0000000008726461666b610b2f3132372e302e302e3102027401000493e00001000100")
+    member = decode_versioned(ConsumerGroupMemberMetadataValue, data)
+    assert (member.client_id, member.subscribed_topic_names) == ("rdkafka", ["t"])
+    assert member.classic_member_metadata is None
 
 
 def test_a_message_has_its_defaults_and_shows_what_differs() -> None:

@@ -337,11 +337,11 @@ class _DecoderSource(_Source):
         assert isinstance(element, type)
         if not nullable:
             return self._struct(indent, element)
-        # A byte says whether it is there: negative for null.
+        # A byte says whether it is there: negative for null, 0 in a tagged field.
         variable = self.fresh("v")
         presence = self.fresh("n")
         self._flush(indent, [(Field("int8", each.versions, each.nullable, 0), presence)])
-        self.line(indent, f"if {presence} < 0: {variable} = None")
+        self.line(indent, f"if {presence} < {int(each.tag is not None)}: {variable} = None")
         self.line(indent, "else:")
         made = self._struct(indent + 1, element)
         self.line(indent + 1, f"{variable} = {made}")
