@@ -150,7 +150,7 @@ def test_a_nullable_struct() -> None:
 
 def test_a_tagged_struct_that_apache_kafka_writes_as_null() -> None:
     """A value of ``__consumer_offsets`` as Kafka 4.1 records a member of librdkafka: its last byte is the null."""
-    data = bytes.fromhex("0000000008726461666b610b2f3132372e302e302e3102027401000493e00001000100")
+    data = bytes.fromhex("000000000872646b61666b610b2f3132372e302e302e3102027401000493e00001000100")
     member = decode_versioned(ConsumerGroupMemberMetadataValue, data)
     assert (member.client_id, member.subscribed_topic_names) == ("rdkafka", ["t"])
     assert member.classic_member_metadata is None
