@@ -212,9 +212,11 @@ class Desk:
         clients: Iterable[Member],
         partitions: Iterable[Partition],
         timeout_s: float = PATIENCE_S,
+        *,
+        sizes: list[int] | None = None,
     ) -> GroupView:
         """Wait until the group is stable with just these members, every partition has one owner, and the
-        clients agree.
+        clients agree; with ``sizes``, until they hold so many each, for there may be a generation before that.
         """
         members = list(clients)
         wanted = frozenset(partitions)
@@ -227,6 +229,7 @@ class Desk:
             held = [partition for member in view.members.values() for partition in member.partitions]
             return (
                 view.state == "STABLE"
+                and (sizes is None or view.sizes() == sizes)
                 and view.members.keys() == {member.name for member in members}
                 and len(held) == len(wanted)
                 and frozenset(held) == wanted
