@@ -231,6 +231,14 @@ class Simulation:
             self.sync(member, group.generation, plan if is_leader else None, **options)
 
 
+def assert_same(first: Simulation, second: Simulation) -> None:
+    """Both have lived through the same, to the last record and timer."""
+    assert first.answers == second.answers
+    assert first.log == second.log
+    assert first.events == second.events
+    assert first.timers == second.timers
+
+
 def join_request(
     group: str = "g",
     member: str = "",

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.coordinator.consumer_client import ConsumerClient
-from tests.coordinator.simulation import Simulation
+from tests.coordinator.simulation import Simulation, assert_same
 
 from rota.coordinator import GroupConfig
 from rota.coordinator.consumer_groups.assignment import each
@@ -213,11 +213,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def same_inputs_same_outcomes(self) -> None:
-        first, second = self.sims
-        assert first.answers == second.answers
-        assert first.log == second.log
-        assert first.events == second.events
-        assert first.timers == second.timers
+        assert_same(*self.sims)
 
     @invariant()
     def the_timeline_knows_the_owners(self) -> None:

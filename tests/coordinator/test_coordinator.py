@@ -3,7 +3,7 @@
 import pytest
 from tests.coordinator.simulation import HOST, Simulation
 
-from rota.coordinator import TRANSITIONS, GroupConfig, GroupState, partition_for
+from rota.coordinator import TRANSITIONS, GroupConfig, GroupState, coordinator, partition_for
 from rota.coordinator.states import transitions_as_mermaid
 from rota.model import ErrorCode, GroupError, TopicPartition
 from rota.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
@@ -49,6 +49,13 @@ def test_partition_for_is_javas_hash(group: str, hash_code: int) -> None:
     """The partition is the absolute value of String.hashCode, modulo the number of partitions."""
     assert partition_for(group) == abs(hash_code) % 50
     assert partition_for(group, 7) == abs(hash_code) % 7
+
+
+def test_long_names_of_groups_are_not_kept_in_memory() -> None:
+    """They come from the network: thousands of a megabyte each would fill it."""
+    known = coordinator._known_partition.cache_info().currsize
+    assert partition_for("x" * 100_000) == partition_for("x" * 100_000)
+    assert coordinator._known_partition.cache_info().currsize == known
 
 
 def test_partition_for_the_one_hash_without_absolute_value() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.coordinator.simulation import (
     Simulation,
+    assert_same,
     assignment_bytes,
     commit_request,
     join_request,
@@ -214,11 +215,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def same_inputs_same_outcomes(self) -> None:
-        first, second = self.sims
-        assert first.answers == second.answers
-        assert first.log == second.log
-        assert first.events == second.events
-        assert first.timers == second.timers
+        assert_same(*self.sims)
 
     @invariant()
     def every_waiting_request_is_parked_once(self) -> None:

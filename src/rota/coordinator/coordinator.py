@@ -358,9 +358,14 @@ def _answer(context: Context, response: Message) -> Outcome:
     return Outcome(replies=(Reply(context.token, response),))
 
 
-@lru_cache(maxsize=4096)  # asked for at every commit
 def partition_for(group_id: str, partitions: int = DEFAULT_PARTITIONS) -> int:
     """The partition of ``__consumer_offsets`` that a group's records are in: Java's hash of its name."""
+    # Names come from the network: only short ones are kept, or a client could fill the memory with them.
+    find = _known_partition if len(group_id) <= _LONGEST_KNOWN else _partition
+    return find(group_id, partitions)
+
+
+def _partition(group_id: str, partitions: int) -> int:
     code = 0
     encoded = group_id.encode("utf-16-be", "surrogatepass")
     for high, low in zip(encoded[::2], encoded[1::2], strict=True):
@@ -368,3 +373,7 @@ def partition_for(group_id: str, partitions: int = DEFAULT_PARTITIONS) -> int:
     signed = code - 2**32 if code >= 2**31 else code
     # Java has no absolute value for its least integer; Kafka takes 0.
     return 0 if signed == -(2**31) else abs(signed) % partitions
+
+
+_LONGEST_KNOWN = 255  # characters
+_known_partition = lru_cache(maxsize=4096)(_partition)  # asked for at every commit
