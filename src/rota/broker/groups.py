@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rota.broker.event_lines import event_line
 from rota.broker.group_names import OFFSETS_TOPIC
-from rota.broker.group_settings import consumer_assignors
+from rota.broker.group_settings import consumer_assignors, migrates
 from rota.broker.held_heartbeats import HeldHeartbeats
 from rota.broker.own_logs import create_own_log
 from rota.broker.request import PARKED, Request
@@ -290,6 +290,8 @@ def group_config(broker: Broker) -> GroupConfig:
         consumer_heartbeat_interval_ms=settings.int("group.consumer.heartbeat.interval.ms"),
         consumer_max_size=settings.int("group.consumer.max.size"),
         consumer_assignors=consumer_assignors(settings),
+        online_upgrade=migrates(settings, "upgrade"),
+        online_downgrade=migrates(settings, "downgrade"),
         offset_metadata_max_bytes=settings.int("offset.metadata.max.bytes"),
         offsets_retention_ms=settings.int("offsets.retention.minutes") * 60_000,
     )
