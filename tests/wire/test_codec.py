@@ -103,6 +103,16 @@ def test_a_string_that_is_not_utf8_is_refused() -> None:
         decode(HeartbeatRequest, 0, struct.pack(">h2sih", 2, b"\xff\xfe", 1, 0))
 
 
+@pytest.mark.parametrize(("length", "is_refused"), [(32_767, False), (32_768, True)])
+def test_a_string_longer_than_older_versions_can_say_is_refused(length: int, is_refused: bool) -> None:
+    # As by Apache Kafka; what was taken could not be written into a record of a group or a transaction.
+    data = encode(HeartbeatRequest(group_id="x" * length), 4)
+    with (
+        pytest.raises(WireError, match="longer than 32767 bytes") if is_refused else contextlib.nullcontext()
+    ):
+        decode(HeartbeatRequest, 4, data)
+
+
 def test_a_varint_without_end_is_refused() -> None:
     with pytest.raises(WireError):
         decode(HeartbeatRequest, 4, b"\xff" * 12)

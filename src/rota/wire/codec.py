@@ -35,6 +35,7 @@ _FORMATS = {
     "float64": ("d", 8),
     "uuid": ("16s", 16),
 }
+_LONGEST_STRING = 32_767
 
 
 # --- entry points -------------------------------------------------------------------------------------------
@@ -292,6 +293,11 @@ class _DecoderSource(_Source):
         self.line(indent, "else:")
         self.line(indent + 1, f"{stop} = pos + {length}")
         self.line(indent + 1, f"if {stop} > end: raise short({what!r})")
+        if (
+            kind == "string" and self.flexible
+        ):  # as in Kafka, no text is longer than the older versions can say
+            too_long = f"{what} is longer than {_LONGEST_STRING} bytes"
+            self.line(indent + 1, f"if {length} > {_LONGEST_STRING}: raise WireError({too_long!r})")
         piece = f"buf[pos:{stop}]"
         shown = {"string": f"str({piece}, 'utf-8')", "bytes": f"bytes({piece})", "records": piece}[kind]
         self.line(indent + 1, f"{variable} = {shown}")
