@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import resource
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +16,11 @@ from tests.broker.raw import RawClient
 
 from rota.model import ErrorCode
 from rota.testing import Broker
+from rota.wire.apis import APIS
+from rota.wire.frames import request_frame
 from rota.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from rota.wire.messages.metadata import MetadataRequest, MetadataResponse
 
 
@@ -162,6 +167,38 @@ def test_a_frame_sent_byte_by_byte_is_served(address: str) -> None:
 
 def _resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_what_a_client_sends_ahead_of_waiting_fetches_stays_in_the_socket(broker: Broker) -> None:
+    """Each fetch waits for a moment; meanwhile the client sends more, megabytes of it."""
+    ahead = 64 * 1024 * 1024
+    with RawClient(broker.bootstrap_servers) as client:
+        topic = CreatableTopic(name="sent-ahead", num_partitions=1, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[topic]), 5, CreateTopicsResponse)
+        before = _resident_bytes(broker.pid)
+        wanted = FetchTopic(
+            topic="sent-ahead", partitions=[FetchPartition(partition=0, partition_max_bytes=1)]
+        )
+        fetch = FetchRequest(max_wait_ms=1, min_bytes=1, session_epoch=-1, topics=[wanted])
+        client.send(fetch, 11)
+        client.receive_frame()
+        api = APIS[1]
+        frame = b"".join(bytes(each) for each in request_frame(api, 11, 7, "raw", fetch))
+        flood = memoryview(frame * (1024 * 1024 // len(frame)))
+        sender = threading.Thread(target=_send_until_closed, args=(client.socket, flood, ahead), daemon=True)
+        sender.start()
+        for _ in range(1000):
+            client.receive_frame()
+        grown = _resident_bytes(broker.pid) - before
+        client.socket.shutdown(socket.SHUT_RDWR)
+        sender.join()
+    assert grown < 24 * 1024 * 1024
+
+
+def _send_until_closed(sock: socket.socket, flood: memoryview, count: int) -> None:
+    with contextlib.suppress(OSError):
+        for _ in range(count // len(flood)):
+            sock.sendall(flood)
 
 
 def test_bytes_behind_a_request_are_ignored(address: str) -> None:

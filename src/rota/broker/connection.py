@@ -22,10 +22,13 @@ from typing import TYPE_CHECKING
 from rota.broker.request import NoAnswer, Request
 from rota.storage import FileRegion
 from rota.wire import WireError
+from rota.wire.codec import MOST_ELEMENTS, bounded_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
+    from rota.broker.dispatch import Route
     from rota.broker.server import Server
     from rota.wire.schema import Message
 
@@ -42,6 +45,7 @@ _SHORTER = "a log file is shorter than its index says"
 _FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
 # A frame's claimed size is believed up to here; beyond it, memory follows the data that arrives.
 _TRUSTED_FRAME = 64 * 1024
+_AHEAD = 64 * 1024  # bytes that are taken from a client that sends ahead; the rest waits in the socket
 
 
 class Connection:
@@ -118,20 +122,27 @@ class Connection:
     def _receive_into_own(self) -> None:
         """Continue an incomplete frame, or take a first look at what a client sends ahead while it must wait."""
         busy = self._parked is not None or self._writing
+        if busy and self._filled >= _AHEAD:
+            self._sent_ahead()
+            return
         if self._filled == len(self._buffer):
-            self._grow(max(4096, self._filled * 2) if not busy else self._filled + 65536)
+            self._grow(max(4096, self._filled * 2) if not busy else self._filled + _AHEAD)
         count = self._sock.recv_into(memoryview(self._buffer)[self._filled :])
         if not count:
             self.close("closed by the client")
             return
         self._filled += count
         if busy:
-            self._pause_reading()  # enough is known: the client is alive and has sent ahead
-            if self.on_ahead is not None:
-                on_ahead, self.on_ahead = self.on_ahead, None
-                on_ahead()
+            self._sent_ahead()
             return
         self._serve_own()
+
+    def _sent_ahead(self) -> None:
+        """Enough is known: the client is alive, and sends ahead while it must wait."""
+        self._pause_reading()
+        if self.on_ahead is not None:
+            on_ahead, self.on_ahead = self.on_ahead, None
+            on_ahead()
 
     def _serve_own(self) -> None:
         view = memoryview(self._buffer)
@@ -197,7 +208,9 @@ class Connection:
                 return
             client_id, offset = route.read_header(frame)
             # Bytes behind the body are ignored, as Kafka does: librdkafka leaves some behind a Metadata request.
-            body, _ = route.decode(frame, offset)
+            body, _ = (route.decode if len(frame) <= MOST_ELEMENTS else _decoder(route, version))(
+                frame, offset
+            )
             request = Request(self, route, version, correlation_id, client_id)
             broker = self.server.broker
             result = route.handle(broker, body, request)
@@ -365,3 +378,10 @@ class Connection:
             on_gone, self.on_gone = self.on_gone, None
             on_gone()
         self.server.forget(self)
+
+
+def _decoder(route: Route, version: int) -> Callable[[memoryview, int], tuple[Any, int]]:
+    """How a large frame is read: many small elements cost memory and everybody's time."""
+    if route.api.min_version <= version <= route.api.max_version:
+        return bounded_decoder(route.api.request_type, version)
+    return route.decode

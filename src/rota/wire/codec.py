@@ -20,11 +20,20 @@ from typing import Any, TypeVar
 from rota.wire.errors import WireError
 from rota.wire.schema import NEW, Field, Message, Struct
 
-__all__ = ["decode", "decode_versioned", "decoder", "encode", "encode_versioned", "encoder"]
+__all__ = [
+    "MOST_ELEMENTS",
+    "bounded_decoder",
+    "decode",
+    "decode_versioned",
+    "decoder",
+    "encode",
+    "encode_versioned",
+    "encoder",
+]
 
 _M = TypeVar("_M", bound=Message)
 
-_FORMATS = {
+FORMATS = {
     "bool": ("?", 1),
     "int8": ("b", 1),
     "int16": ("h", 2),
@@ -36,6 +45,8 @@ _FORMATS = {
     "uuid": ("16s", 16),
 }
 _LONGEST_STRING = 32_767
+MOST_ELEMENTS = 256 * 1024
+"""How many elements ``bounded_decoder`` reads; of a large Kafka cluster's largest requests a tenth of that is known."""
 
 
 # --- entry points -------------------------------------------------------------------------------------------
@@ -48,9 +59,20 @@ def decoder(cls: type[Message], version: int) -> Callable[[memoryview, int], tup
 
 
 @cache
+def bounded_decoder(cls: type[Message], version: int) -> Callable[[memoryview, int], tuple[Any, int]]:
+    """Like ``decoder``, for large frames: refuses more than ``MOST_ELEMENTS`` elements of arrays and tagged fields.
+
+    Each costs up to a hundred times its bytes in memory. In a frame of so many bytes there cannot be more of them.
+    """
+    return _DecoderSource(cls, version, bounded=True).compile()
+
+
+@cache
 def encoder(cls: type[Message], version: int) -> Callable[[Any, list[Any]], None]:
     """The function that appends a message's chunks to a list; record bytes become chunks of their own."""
-    return _EncoderSource(cls, version).compile()
+    from rota.wire.encoding import EncoderSource
+
+    return EncoderSource(cls, version).compile()
 
 
 def decode(cls: type[_M], version: int, data: bytes | bytearray | memoryview) -> _M:
@@ -103,20 +125,6 @@ def _uvarint(buffer: memoryview, position: int) -> tuple[int, int]:
             raise WireError("a varint is longer than 5 bytes")
 
 
-def _pack_uvarint(value: int) -> bytes:
-    if value < 0x80:
-        return _SMALL[value]
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-_SMALL = [bytes([each]) for each in range(128)]
-
-
 def _short(what: str) -> WireError:
     return WireError(f"{what} is cut short")
 
@@ -125,25 +133,7 @@ def _null(what: str) -> WireError:
     return WireError(f"{what} is null")
 
 
-def _pack_tags(known: list[tuple[int, bytes]], unknown: dict[int, bytes] | None) -> bytes:
-    """The tagged fields of a struct, in the order of their tags."""
-    if not known and not unknown:
-        return b"\0"
-    every = sorted([*known, *(unknown or {}).items()])
-    out = [_pack_uvarint(len(every))]
-    for tag, data in every:
-        out += (_pack_uvarint(tag), _pack_uvarint(len(data)), data)
-    return b"".join(out)
-
-
-def _record_chunks(value: Any) -> tuple[Any, int]:
-    """Record bytes as a sequence of chunks, and their length."""
-    if isinstance(value, list | tuple):
-        return value, sum(map(len, value))
-    return (value,), len(value)
-
-
-def _live(cls: type[Struct], version: int) -> Iterator[Field]:
+def live(cls: type[Struct], version: int) -> Iterator[Field]:
     """The fields of a struct that are in a version outside the tagged ones."""
     return (each for each in cls.fields if version in each.versions and not _is_tagged(each, version))
 
@@ -152,11 +142,11 @@ def _is_tagged(each: Field, version: int) -> bool:
     return each.tag is not None and version in each.tagged
 
 
-def _tagged(cls: type[Struct], version: int) -> list[Field]:
+def tagged(cls: type[Struct], version: int) -> list[Field]:
     return [each for each in cls.fields if version in each.versions and _is_tagged(each, version)]
 
 
-class _Source:
+class Source:
     """Lines of the function being written, its constants, and fresh names."""
 
     def __init__(self, cls: type[Message], version: int) -> None:
@@ -198,13 +188,19 @@ class _Source:
 # --- decoding -----------------------------------------------------------------------------------------------
 
 
-class _DecoderSource(_Source):
-    """Writes ``decode(buf, pos) -> (message, pos)``."""
+class _DecoderSource(Source):
+    """Writes ``decode(buf, pos) -> (message, pos)``; ``bounded``: it counts elements, see ``bounded_decoder``."""
+
+    def __init__(self, cls: type[Message], version: int, *, bounded: bool = False) -> None:
+        super().__init__(cls, version)
+        self._bounded = bounded
 
     def compile(self) -> Callable[[memoryview, int], tuple[Any, int]]:
         self.scope["uvarint"] = _uvarint
         self.line(0, "def decode(buf, pos):")
         self.line(1, "end = len(buf)")
+        if self._bounded:
+            self.line(1, f"left = {MOST_ELEMENTS}")
         self.line(1, "try:")
         result = self._struct(2, self.cls)
         self.line(2, f"return {result}, pos")
@@ -219,8 +215,8 @@ class _DecoderSource(_Source):
         """Read a struct; the name of the variable that holds it."""
         values: dict[str, str] = {}
         run: list[tuple[Field, str]] = []
-        for each in _live(cls, self.version):
-            if each.kind in _FORMATS:
+        for each in live(cls, self.version):
+            if each.kind in FORMATS:
                 variable = self.fresh("v")
                 run.append((each, variable))
                 values[each.name] = variable
@@ -245,7 +241,7 @@ class _DecoderSource(_Source):
         """Read a run of fixed-width fields with one call."""
         if not run:
             return
-        packer = self.packer("".join(_FORMATS[each.kind][0] for each, _ in run))
+        packer = self.packer("".join(FORMATS[each.kind][0] for each, _ in run))
         unpack = self.constant("unpack", packer.unpack_from)
         targets = ", ".join(variable for _, variable in run)
         self.line(indent, f"{targets}{',' if len(run) == 1 else ''} = {unpack}(buf, pos)")
@@ -304,6 +300,12 @@ class _DecoderSource(_Source):
         self.line(indent + 1, f"pos = {stop}")
         return variable
 
+    def _bound(self, indent: int, count: str) -> None:
+        if self._bounded:
+            self.line(indent, f"left -= {count}")
+            text = f"more than {MOST_ELEMENTS} elements"
+            self.line(indent, f"if left < 0: raise WireError({text!r})")
+
     def _array(self, indent: int, each: Field, *, nullable: bool, what: str) -> str:
         count = self._length(indent, wide=True)
         variable = self.fresh("v")
@@ -315,8 +317,9 @@ class _DecoderSource(_Source):
         least = self._least(element)
         self.line(indent, f"elif {count} * {least} > end - pos: raise short({what!r})")
         self.line(indent, "else:")
-        if isinstance(element, str) and element in _FORMATS:
-            code, size = _FORMATS[element]
+        self._bound(indent + 1, count)
+        if isinstance(element, str) and element in FORMATS:
+            code, size = FORMATS[element]
             if element == "uuid":
                 self.line(
                     indent + 1,
@@ -356,11 +359,11 @@ class _DecoderSource(_Source):
     def _least(self, element: str | type[Struct]) -> int:
         """The fewest bytes one element can take, at least 1: what bounds a claimed count."""
         if isinstance(element, str):
-            return _FORMATS[element][1] if element in _FORMATS else 1 if self.flexible else 2
+            return FORMATS[element][1] if element in FORMATS else 1 if self.flexible else 2
         total = 1 if self.flexible else 0
-        for each in _live(element, self.version):
-            if each.kind in _FORMATS:
-                total += _FORMATS[each.kind][1]
+        for each in live(element, self.version):
+            if each.kind in FORMATS:
+                total += FORMATS[each.kind][1]
             elif each.kind == "struct":
                 assert isinstance(each.element, type)
                 total += 1 if self.version in each.nullable else self._least(each.element)
@@ -372,7 +375,7 @@ class _DecoderSource(_Source):
 
     def _tags(self, indent: int, cls: type[Struct], values: dict[str, str]) -> str:
         """Read the tagged fields; the name of the variable that holds those nobody declared."""
-        known = _tagged(cls, self.version)
+        known = tagged(cls, self.version)
         count, unknown = self.fresh("n"), self.fresh("u")
         for each in known:
             values[each.name] = variable = self.fresh("t")
@@ -384,6 +387,7 @@ class _DecoderSource(_Source):
         inner = indent + 1
         tag, size, stop = self.fresh("g"), self.fresh("s"), self.fresh("e")
         self.line(inner, f"if {count} > 127: {count}, pos = uvarint(buf, pos - 1)")
+        self._bound(inner, count)
         self.line(inner, f"for _ in range({count}):")
         self.line(inner + 1, f"{tag}, pos = uvarint(buf, pos)")
         self.line(inner + 1, f"{size}, pos = uvarint(buf, pos)")
@@ -405,200 +409,3 @@ class _DecoderSource(_Source):
         self.line(rest, f"{unknown}[{tag}] = bytes(buf[pos:{stop}])")
         self.line(rest, f"pos = {stop}")
         return unknown
-
-
-# --- encoding -----------------------------------------------------------------------------------------------
-
-
-class _EncoderSource(_Source):
-    """Writes ``encode(message, out)``, which appends chunks to ``out``.
-
-    Bytes are gathered in a list ``p`` that becomes one chunk at the end, or before records, which are chunks of
-    their own.
-    """
-
-    def __init__(self, cls: type[Message], version: int) -> None:
-        super().__init__(cls, version)
-        self._formats = ""
-        self._packed: list[str] = []
-
-    def compile(self) -> Callable[[Any, list[Any]], None]:
-        self.scope |= {
-            "uv": _pack_uvarint,
-            "small": _SMALL,
-            "pack_tags": _pack_tags,
-            "record_chunks": _record_chunks,
-            "join": b"".join,
-        }
-        self.line(0, "def encode(m, out):")
-        self.line(1, "p = []")
-        self.line(1, "a = p.append")
-        self._struct(1, self.cls, "m")
-        self.line(1, "out.append(join(p))")
-        function: Callable[[Any, list[Any]], None] = self.compile_as("encode")
-        return function
-
-    def _fixed(self, format_: str, expression: str) -> None:
-        self._formats += format_
-        self._packed.append(expression)
-
-    def _flush(self, indent: int, *more: str) -> None:
-        """Append the waiting run of fixed-width values, and what follows it, as one piece."""
-        pieces = list(more)
-        if self._packed:
-            packer = self.constant("pack", self.packer(self._formats).pack)
-            pieces.insert(0, f"{packer}({', '.join(self._packed)})")
-            self._formats, self._packed = "", []
-        if pieces:
-            self.line(indent, f"a({' + '.join(pieces)})")
-
-    def _struct(self, indent: int, cls: type[Struct], source: str) -> None:
-        for each in _live(cls, self.version):
-            self._value(indent, each, f"{source}.{each.name}")
-        if self.flexible:
-            self._tags(indent, cls, source)
-        else:
-            self._flush(indent)
-
-    def _value(self, indent: int, each: Field, expression: str) -> None:
-        nullable = self.version in each.nullable
-        match each.kind:
-            case "string" | "bytes":
-                self._sized(indent, each.kind, expression, nullable=nullable)
-            case "records":
-                self._records(indent, expression)
-            case "array":
-                self._array(indent, each, expression, nullable=nullable)
-            case "struct":
-                self._inner_struct(indent, each, expression, nullable=nullable)
-            case _:
-                self._fixed(_FORMATS[each.kind][0], expression)
-
-    def _length(self, indent: int, count: str, *, wide: bool, follow: str = "") -> None:
-        """Append a length, and ``follow`` behind it."""
-        more = (follow,) if follow else ()
-        if self.flexible:
-            packed = f"(small[{count} + 1] if {count} < 127 else uv({count} + 1))"
-            self._flush(indent, packed, *more)
-        else:
-            self._fixed("i" if wide else "h", count)
-            if follow:
-                self._flush(indent, *more)
-
-    def _null(self, indent: int, *, wide: bool) -> None:
-        if self.flexible:
-            self._flush(indent, r"b'\0'")
-        else:
-            self._flush(indent, repr(b"\xff" * (4 if wide else 2)))
-
-    def _sized(self, indent: int, kind: str, expression: str, *, nullable: bool) -> None:
-        wide = kind != "string"
-        variable, count = self.fresh("v"), self.fresh("n")
-        self.line(indent, f"{variable} = {expression}")
-        if nullable:
-            self._flush(indent)
-            self.line(indent, f"if {variable} is None:")
-            self._null(indent + 1, wide=wide)
-            self.line(indent, "else:")
-            indent += 1
-        if kind == "string":
-            self.line(indent, f"{variable} = {variable}.encode()")
-        self.line(indent, f"{count} = len({variable})")
-        self._length(indent, count, wide=wide, follow=variable)
-
-    def _records(self, indent: int, expression: str) -> None:
-        variable, count = self.fresh("v"), self.fresh("n")
-        self._flush(indent)
-        self.line(indent, f"{variable} = {expression}")
-        self.line(indent, f"if {variable} is None:")
-        self._null(indent + 1, wide=True)
-        self.line(indent, "else:")
-        self.line(indent + 1, f"{variable}, {count} = record_chunks({variable})")
-        self._length(indent + 1, count, wide=True)
-        self._flush(indent + 1)
-        self.line(indent + 1, f"if {count}:")
-        self.line(indent + 2, "out.append(join(p))")
-        self.line(indent + 2, "p.clear()")
-        self.line(indent + 2, f"out.extend({variable})")
-
-    def _array(self, indent: int, each: Field, expression: str, *, nullable: bool) -> None:
-        element = each.element
-        assert element is not None
-        variable, count = self.fresh("v"), self.fresh("n")
-        self.line(indent, f"{variable} = {expression}")
-        if nullable:
-            self._flush(indent)
-            self.line(indent, f"if {variable} is None:")
-            self._null(indent + 1, wide=True)
-            self.line(indent, "else:")
-            indent += 1
-        self.line(indent, f"{count} = len({variable})")
-        self._length(indent, count, wide=True)
-        if isinstance(element, str) and element in _FORMATS:
-            code = _FORMATS[element][0]
-            if element == "uuid":
-                self._flush(indent, f"join({variable})")
-            else:
-                pack = self.constant("pack", struct.pack)
-                self._flush(indent, f"{pack}('>%d{code}' % {count}, *{variable})")
-            return
-        self._flush(indent)
-        item = self.fresh("i")
-        self.line(indent, f"for {item} in {variable}:")
-        if isinstance(element, str):
-            self._sized(indent + 1, element, item, nullable=False)
-            self._flush(indent + 1)
-        else:
-            before = len(self.lines)
-            self._struct(indent + 1, element, item)
-            if len(self.lines) == before:
-                self.line(indent + 1, "pass")
-
-    def _inner_struct(self, indent: int, each: Field, expression: str, *, nullable: bool) -> None:
-        assert isinstance(each.element, type)
-        variable = self.fresh("v")
-        self.line(indent, f"{variable} = {expression}")
-        if nullable:
-            self._flush(indent)
-            self.line(indent, f"if {variable} is None:")
-            self.line(indent + 1, r"a(b'\xff')")
-            self.line(indent, "else:")
-            indent += 1
-            self._fixed("b", "1")
-        self._struct(indent, each.element, variable)
-        self._flush(indent)
-
-    def _tags(self, indent: int, cls: type[Struct], source: str) -> None:
-        known = _tagged(cls, self.version)
-        unknown = f"{source}.unknown_tags"
-        if not known:
-            self._flush(indent, rf"(b'\0' if {unknown} is None else pack_tags([], {unknown}))")
-            return
-        self._flush(indent)
-        tags = self.fresh("g")
-        self.line(indent, f"{tags} = []")
-        for each in known:
-            value = f"{source}.{each.name}"
-            self.line(indent, f"if {self._differs(each, value)}:")
-            self._tag(indent + 1, each, value, tags)
-        self.line(indent, f"a(pack_tags({tags}, {unknown}))")
-
-    def _tag(self, indent: int, each: Field, value: str, tags: str) -> None:
-        """Write one tagged field into bytes of its own."""
-        outer = self.fresh("p")
-        self.line(indent, f"{outer} = p")
-        self.line(indent, "p = []")
-        self.line(indent, "a = p.append")
-        self._value(indent, each, value)
-        self._flush(indent)
-        self.line(indent, f"{tags}.append(({each.tag}, join(p)))")
-        self.line(indent, f"p = {outer}")
-        self.line(indent, "a = p.append")
-
-    def _differs(self, each: Field, value: str) -> str:
-        if each.default is None:
-            return f"{value} is not None"
-        if each.kind == "array":
-            return f"{value} is None or {value}" if self.version in each.nullable else value
-        default = self.constant("D", each.element() if each.kind == "struct" else each.default)  # type: ignore[operator,misc]
-        return f"{value} != {default}"
