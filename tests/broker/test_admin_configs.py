@@ -9,6 +9,7 @@ import pytest
 from tests.broker.raw import RawClient
 
 from rota.model import ErrorCode
+from rota.testing import Broker
 from rota.wire.messages.alter_configs import (
     AlterableConfig as WholeConfig,
 )
@@ -25,6 +26,7 @@ from rota.wire.messages.describe_configs import (
     DescribeConfigsResponse,
     DescribeConfigsResult,
 )
+from rota.wire.messages.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResponse
 from rota.wire.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -154,6 +156,15 @@ def test_a_brokers_configs_and_the_clusters(client: RawClient) -> None:
     assert change(client, BROKER, "", keystore).error_code == E.INVALID_REQUEST
     assert change(client, BROKER, "1", keystore, validate_only=True).error_code == 0
     assert change(client, BROKER, "", ("node.id", SET, "2")).error_code == E.INVALID_REQUEST
+
+
+def test_where_a_broker_listens_and_keeps_its_data_are_start_options(broker: Broker, client: RawClient) -> None:
+    """Also when they were not given as configs: tools look there for the address of a broker."""
+    address = f"PLAINTEXT://{broker.bootstrap_servers}"
+    assert value(client, BROKER, "1", "advertised.listeners") == (address, 4)
+    assert value(client, BROKER, "1", "listeners") == (address, 4)
+    (log_dir,) = client.call(DescribeLogDirsRequest(topics=[]), 4, DescribeLogDirsResponse).results
+    assert value(client, BROKER, "1", "log.dirs") == (log_dir.log_dir, 4)
 
 
 def test_configs_replaced_as_a_whole(client: RawClient, new_topic: NewTopic) -> None:
