@@ -158,7 +158,9 @@ def test_a_brokers_configs_and_the_clusters(client: RawClient) -> None:
     assert change(client, BROKER, "", ("node.id", SET, "2")).error_code == E.INVALID_REQUEST
 
 
-def test_where_a_broker_listens_and_keeps_its_data_are_start_options(broker: Broker, client: RawClient) -> None:
+def test_where_a_broker_listens_and_keeps_its_data_are_start_options(
+    broker: Broker, client: RawClient
+) -> None:
     """Also when they were not given as configs: tools look there for the address of a broker."""
     address = f"PLAINTEXT://{broker.bootstrap_servers}"
     assert value(client, BROKER, "1", "advertised.listeners") == (address, 4)
