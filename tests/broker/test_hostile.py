@@ -21,7 +21,19 @@ from rota.wire.frames import request_frame
 from rota.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from rota.wire.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopic,
+)
 from rota.wire.messages.metadata import MetadataRequest, MetadataResponse
+from rota.wire.messages.write_txn_markers import (
+    WritableTxnMarker,
+    WritableTxnMarkerTopic,
+    WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
+)
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +205,23 @@ def test_what_a_client_sends_ahead_of_waiting_fetches_stays_in_the_socket(broker
         client.socket.shutdown(socket.SHUT_RDWR)
         sender.join()
     assert grown < 24 * 1024 * 1024
+
+
+def test_a_marker_that_is_named_a_thousand_times_is_written_once(address: str) -> None:
+    with RawClient(address) as client:
+        topic = CreatableTopic(name="markers", num_partitions=1, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[topic]), 5, CreateTopicsResponse)
+        marker = WritableTxnMarker(
+            producer_id=7,
+            topics=[WritableTxnMarkerTopic(name="markers", partition_indexes=[0] * 100)] * 10,
+        )
+        request = WriteTxnMarkersRequest(markers=[marker, marker])
+        answer = client.call(request, 1, WriteTxnMarkersResponse)
+        codes = [each.error_code for each in answer.markers[1].topics[9].partitions]
+        assert codes == [ErrorCode.NONE] * 100
+        wanted = ListOffsetsTopic(name="markers", partitions=[ListOffsetsPartition(timestamp=-1)])
+        end = client.call(ListOffsetsRequest(topics=[wanted]), 5, ListOffsetsResponse)
+    assert end.topics[0].partitions[0].offset == 1
 
 
 def _send_until_closed(sock: socket.socket, flood: memoryview, count: int) -> None:

@@ -79,8 +79,6 @@ class Fuzzer:
             self._restart()
         finally:
             self._drop_everybody()
-            if self._good is not None:
-                self._good.stop()
             self._target.broker.stop()
             self._poll.close()
 
@@ -182,7 +180,11 @@ class Fuzzer:
                 good.failure,
             )
             self._begin()
-        elif good.waiting_s > ANSWER_BOUND_S:
+        else:
+            self._watch(good)
+
+    def _watch(self, good: GoodClient) -> None:
+        if good.waiting_s > ANSWER_BOUND_S:
             self._hang(good)
         elif good.waiting_s > _SLOW_S:
             self.slow[self._where()] += 1
@@ -203,7 +205,6 @@ class Fuzzer:
             if time.monotonic() - began > _GRACE_S:
                 self._found("hang", f"for {_GRACE_S:g} s", self._tail())
                 self._target.broker.kill()
-                self._begin()
                 return
             time.sleep(0.1)
 
@@ -237,8 +238,8 @@ class Fuzzer:
         self._look()
         good = self._good
         assert good is not None
-        offset = good.offset
         self._keep_account()
+        offset = good.offset
         self._read_log()
         self.restarts += 1
         for difference in self._target.restart(kill=self.restarts % 2 == 0):
@@ -257,8 +258,10 @@ class Fuzzer:
         self._good = GoodClient(self._target.broker.bootstrap_servers, offset)
 
     def _keep_account(self) -> None:
-        good, self._good = self._good, None
+        good = self._good
         if good is not None:
-            good.stop()
+            while not good.stop(_SLOW_S) and self._target.is_alive:
+                self._watch(good)
+            self._good = None
             self.slowest_s = max(self.slowest_s, good.slowest_s)
             self.good_answers += good.answers

@@ -43,10 +43,11 @@ class GoodClient:
         asked_at = self._asked_at
         return 0.0 if asked_at is None else time.monotonic() - asked_at
 
-    def stop(self) -> None:
-        """End politely."""
+    def stop(self, patience_s: float) -> bool:
+        """End politely, after the answer that is awaited; False if that has not come yet."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rota.broker.connection import Connection
 from rota.cli import main
@@ -15,8 +15,8 @@ def _record(sink: IO[str]) -> None:
     serve = Connection._serve
     seen: set[tuple[bytes, str, int]] = set()
 
-    def record(connection: Connection, frame: memoryview) -> None:
-        serve(connection, frame)  # first: of a client's own ApiVersions we want to know whose it is
+    def record(connection: Connection, frame: memoryview, **more: Any) -> None:
+        serve(connection, frame, **more)  # first: of a client's own ApiVersions we want to know whose it is
         software = connection.state.get("software")
         client = software[0] if isinstance(software, tuple) else "unnamed"
         # Of what differs only in what a client counts (correlation ids, offsets) a few are enough.
