@@ -193,13 +193,13 @@ class Connection:
             stop = position + 4 + size
             if stop > end:
                 break
-            self._serve(view[position + 4 : stop])
+            self._serve(view[position + 4 : stop], is_last=stop == end)
             position = stop
             if self._out_bytes > _FLUSH_AT:
                 self._flush()
         return position
 
-    def _serve(self, frame: memoryview) -> None:
+    def _serve(self, frame: memoryview, *, is_last: bool) -> None:
         key, version, correlation_id = _HEADER.unpack_from(frame)
         try:
             route = self.server.dispatch.route(key, version)
@@ -216,6 +216,8 @@ class Connection:
             result = route.handle(broker, body, request)
             if broker.syncs is not None and broker.syncs.is_due:
                 result = broker.syncs.hold(request, result)
+            if is_last:
+                broker.fetch_waits.hurry()  # before the answer is even written: others wait for the records
             if result.__class__ is not NoAnswer:
                 self._queue(request, result)
         except WireError as error:

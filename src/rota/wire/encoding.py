@@ -234,5 +234,8 @@ class EncoderSource(Source):
             return f"{value} is not None"
         if each.kind == "array":
             return f"{value} is None or {value}" if self.version in each.nullable else value
+        if isinstance(each.element, type) and all(inner.kind in FORMATS for inner in each.element.fields):
+            differing = [f"{value}.{inner.name} != {inner.default!r}" for inner in each.element.fields]
+            return " or ".join([*differing, f"{value}.unknown_tags"])
         default = self.constant("D", each.element() if each.kind == "struct" else each.default)  # type: ignore[operator,misc]
         return f"{value} != {default}"
