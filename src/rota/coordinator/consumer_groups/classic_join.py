@@ -51,12 +51,13 @@ def join_consumer_group(
     """Answer a JoinGroup for a consumer group that has members."""
     try:
         code = check_join(request, step)
-        if code is not None:
-            raise GroupError(code)
-        response = _join(place, group, JoinRequest.of(request, context), step)
+        if code is None:
+            response = _join(place, group, JoinRequest.of(request, context), step)
+        else:
+            response = join_error(code, context.version, request.member_id)
     except GroupError as error:
         step.forget()
-        response = join_error(error.code, context.version, request.member_id)
+        response = join_error(error.code, context.version)
     step.reply(context.token, response)
 
 
@@ -76,7 +77,8 @@ def _join(place: Place, group: ConsumerGroup, join: JoinRequest, step: Step) -> 
         group, member, _updated(member, join, subscription), replaced, because=client_text(join.reason)
     )
     tell_members(change, step)
-    if replaced is not None and is_to_be_classic(place, group, {replaced.member_id}, coming=1):
+    is_last = replaced is not None and replaced.classic is None
+    if replaced is not None and is_last and is_to_be_classic(place, group, {replaced.member_id}, coming=1):
         epoch = _downgrade(place, change, replaced, owned, step)
     else:
         epoch = _reconcile(place, change, owned, step)

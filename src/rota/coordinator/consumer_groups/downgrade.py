@@ -34,17 +34,13 @@ __all__ = ["downgrade", "has_come_to_rest", "is_to_be_classic", "rebalance_downg
 
 
 def is_to_be_classic(place: Place, group: ConsumerGroup, gone: Collection[str], coming: int = 0) -> bool:
-    """Whether all that is left without ``gone`` are classic members, and what went was not; ``coming``: how many more
-    classic members there will be.
-    """
-    if not gone or not place.config.online_downgrade:
+    """Whether all that are left without ``gone`` are classic members; ``coming``: how many more there will be."""
+    if not place.config.online_downgrade:
         return False
-    others = 0
-    for member_id, member in group.members.items():
-        if (member.classic is None) != (member_id in gone):
-            return False
-        others += member_id not in gone
-    return 0 < others + coming <= place.config.max_size
+    others = [member for member_id, member in group.members.items() if member_id not in gone]
+    if any(member.classic is None for member in others):
+        return False
+    return 0 < len(others) + coming <= place.config.max_size
 
 
 def has_come_to_rest(group: ConsumerGroup) -> bool:
