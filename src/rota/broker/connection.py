@@ -19,6 +19,7 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
+from rota.broker.fairness import BUSINESS, TURN_S
 from rota.broker.request import NoAnswer, Request
 from rota.storage import FileRegion
 from rota.wire import WireError
@@ -45,6 +46,7 @@ _SHORTER = "a log file is shorter than its index says"
 _FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
 # A frame's claimed size is believed up to here; beyond it, memory follows the data that arrives.
 _TRUSTED_FRAME = 64 * 1024
+_LOOK_AT_CLOCK = 16  # after so many requests of one turn
 _AHEAD = 64 * 1024  # bytes that are taken from a client that sends ahead; the rest waits in the socket
 
 
@@ -52,9 +54,12 @@ class Connection:
     """One accepted socket, registered with the loop's reader."""
 
     __slots__ = (
+        "_asked",
         "_buffer",
         "_closed",
         "_filled",
+        "_has_more",
+        "_is_muted",
         "_out",
         "_out_bytes",
         "_parked",
@@ -93,6 +98,9 @@ class Connection:
         self._reading = True
         self._resume_planned = False
         self._closed = False
+        self._asked = False  # it has asked, in this turn, what is asked rarely
+        self._has_more = False  # it has sent more than its turn was long enough for
+        self._is_muted = False  # it is not read from for a while: see ``fairness``
         server.loop.add_reader(self.fd, self._on_readable)
 
     # --- in -------------------------------------------------------------------------------------------------
@@ -114,6 +122,8 @@ class Connection:
                 if self._out:
                     self.server.broker.fetch_waits.hurry()
                     self._flush()
+                if self._asked or self._has_more:
+                    self._let_others_in()
         except BlockingIOError:
             return
         except OSError as error:
@@ -159,6 +169,33 @@ class Connection:
         if self._out:
             self.server.broker.fetch_waits.hurry()
             self._flush()
+        if self._asked or self._has_more:
+            self._let_others_in()
+
+    def _let_others_in(self) -> None:
+        """Go on after the others, or, if this client has asked for much, after a while."""
+        asked, self._asked = self._asked, False
+        has_more, self._has_more = self._has_more, False
+        if self._closed:
+            return
+        wait_s = self.server.charge(self, self.last_active) if asked else 0.0
+        if wait_s:
+            self._is_muted = True
+            self._pause_reading()
+            self.server.loop.call_later(wait_s, self._unmute)
+        elif has_more:
+            self._pause_reading()
+            self._plan_resume()
+
+    def _unmute(self) -> None:
+        self._is_muted = False
+        if self._closed:
+            return
+        if self._parked is None and not self._writing:
+            self._resume()
+        elif not self._reading:  # to see whether the client is gone
+            self._reading = True
+            self.server.loop.add_reader(self.fd, self._on_readable)
 
     def _keep(self, rest: memoryview) -> None:
         """Copy an incomplete frame's beginning into a buffer of this connection's own."""
@@ -181,7 +218,7 @@ class Connection:
 
     def _serve_frames(self, view: memoryview, end: int) -> int:
         """Serve the whole frames in ``view[:end]`` while nothing is awaited; return how many bytes were used."""
-        position = 0
+        position = served = 0
         limit = self.server.max_request_bytes
         while end - position >= 4 and self._parked is None and not (self._writing or self._closed):
             size = _SIZE.unpack_from(view, position)[0]
@@ -197,6 +234,12 @@ class Connection:
             position = stop
             if self._out_bytes > _FLUSH_AT:
                 self._flush()
+            served += 1
+            if (self._asked or not served % _LOOK_AT_CLOCK) and (
+                self.server.loop.time() - self.last_active > TURN_S
+            ):
+                self._has_more = end - position >= 4
+                break
         return position
 
     def _serve(self, frame: memoryview, *, is_last: bool) -> None:
@@ -212,6 +255,8 @@ class Connection:
                 frame, offset
             )
             request = Request(self, route, version, correlation_id, client_id)
+            if key not in BUSINESS:
+                self._asked = True
             broker = self.server.broker
             result = route.handle(broker, body, request)
             if broker.syncs is not None and broker.syncs.is_due:
@@ -258,8 +303,9 @@ class Connection:
 
     def _resume(self) -> None:
         self._resume_planned = False
-        if self._closed or self._parked is not None or self._writing:
+        if self._closed or self._parked is not None or self._writing or self._is_muted:
             return
+        self.last_active = self.server.loop.time()
         if not self._reading:
             self._reading = True
             self.server.loop.add_reader(self.fd, self._on_readable)
@@ -364,8 +410,10 @@ class Connection:
         if self._closed:
             return
         self._closed = True
-        level = logging.DEBUG if reason.startswith("closed by") else logging.INFO
-        log.log(level, "connection %s: %s", self.peer, reason)
+        if reason.startswith("closed by"):
+            log.debug("connection %s: %s", self.peer, reason)
+        else:
+            self.server.closings.tell(f"connection {self.peer}: {reason}")
         if self._reading:
             self.server.loop.remove_reader(self.fd)
         if self._writing:

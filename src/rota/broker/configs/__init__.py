@@ -29,7 +29,8 @@ log.flush.offset.checkpoint.interval.ms log.index.interval.bytes
     log.index.size.max.bytes log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms
     log.message.timestamp.type log.retention.bytes log.retention.check.interval.ms log.retention.hours
     log.retention.minutes log.retention.ms log.roll.hours log.roll.ms log.segment.bytes
-    max.connections max.incremental.fetch.session.cache.slots max.request.partition.size.limit
+    max.connection.creation.rate max.connections max.connections.per.ip max.connections.per.ip.overrides
+    max.incremental.fetch.session.cache.slots max.request.partition.size.limit
     message.max.bytes node.id num.partitions offset.metadata.max.bytes offsets.retention.check.interval.ms
     offsets.retention.minutes offsets.topic.num.partitions offsets.topic.segment.bytes
     producer.id.expiration.ms socket.listen.backlog.size socket.request.max.bytes socket.send.buffer.bytes
