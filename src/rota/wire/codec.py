@@ -29,6 +29,8 @@ __all__ = [
     "encode",
     "encode_versioned",
     "encoder",
+    "has_records",
+    "whole_encoder",
 ]
 
 _M = TypeVar("_M", bound=Message)
@@ -45,6 +47,7 @@ FORMATS = {
     "uuid": ("16s", 16),
 }
 _LONGEST_STRING = 32_767
+_LONGEST = 2**31 - 1
 MOST_ELEMENTS = 256 * 1024
 """How many elements ``bounded_decoder`` reads; of a large Kafka cluster's largest requests a tenth of that is known."""
 
@@ -53,13 +56,13 @@ MOST_ELEMENTS = 256 * 1024
 
 
 @cache
-def decoder(cls: type[Message], version: int) -> Callable[[memoryview, int], tuple[Any, int]]:
+def decoder(cls: type[Message], version: int) -> Callable[[bytes | memoryview, int], tuple[Any, int]]:
     """The function that reads ``cls`` in ``version`` from a buffer at a position, and where it ended."""
     return _DecoderSource(cls, version).compile()
 
 
 @cache
-def bounded_decoder(cls: type[Message], version: int) -> Callable[[memoryview, int], tuple[Any, int]]:
+def bounded_decoder(cls: type[Message], version: int) -> Callable[[bytes | memoryview, int], tuple[Any, int]]:
     """Like ``decoder``, for large frames: refuses more than ``MOST_ELEMENTS`` elements of arrays and tagged fields.
 
     Each costs up to a hundred times its bytes in memory. In a frame of so many bytes there cannot be more of them.
@@ -75,20 +78,45 @@ def encoder(cls: type[Message], version: int) -> Callable[[Any, list[Any]], None
     return EncoderSource(cls, version).compile()
 
 
+@cache
+def whole_encoder(cls: type[Message], version: int) -> Callable[[Any], bytes]:
+    """The function that returns a message's bytes."""
+    from rota.wire.encoding import EncoderSource
+
+    if has_records(cls, version):
+        return lambda message: b"".join(_chunks(message, version))
+    return EncoderSource(cls, version).compile_whole()
+
+
+@cache
+def has_records(cls: type[Struct], version: int) -> bool:
+    """Whether a message has record bytes somewhere, which are read and written without a copy."""
+    return any(
+        each.kind == "records" or (isinstance(each.element, type) and has_records(each.element, version))
+        for each in cls.fields
+        if version in each.versions
+    )
+
+
 def decode(cls: type[_M], version: int, data: bytes | bytearray | memoryview) -> _M:
     """Read one message that fills ``data``. Raises ``WireError``."""
-    view = memoryview(data)
-    message, end = decoder(cls, version)(view, 0)
-    if end != len(view):
-        raise WireError(f"{cls.__name__} v{version}: {len(view) - end} bytes too many")
+    message, end = decoder(cls, version)(
+        data if data.__class__ is bytes and not has_records(cls, version) else memoryview(data), 0
+    )
+    if end != len(data):
+        raise WireError(f"{cls.__name__} v{version}: {len(data) - end} bytes too many")
     return message  # type: ignore[no-any-return]
 
 
 def encode(message: Message, version: int) -> bytes:
     """The bytes of one message."""
+    return whole_encoder(type(message), version)(message)
+
+
+def _chunks(message: Message, version: int) -> list[Any]:
     chunks: list[Any] = []
     encoder(type(message), version)(message, chunks)
-    return b"".join(chunks)
+    return chunks
 
 
 def decode_versioned(cls: type[_M], data: bytes | bytearray | memoryview) -> _M:
@@ -109,7 +137,7 @@ def encode_versioned(message: Message, version: int) -> bytes:
 # --- helpers that the compiled functions call ---------------------------------------------------------------
 
 
-def _uvarint(buffer: memoryview, position: int) -> tuple[int, int]:
+def _uvarint(buffer: bytes | memoryview, position: int) -> tuple[int, int]:
     """An unsigned varint of at most 32 bits."""
     value = shift = 0
     while True:
@@ -123,6 +151,19 @@ def _uvarint(buffer: memoryview, position: int) -> tuple[int, int]:
         shift += 7
         if shift > 28:
             raise WireError("a varint is longer than 5 bytes")
+
+
+def _long(buffer: bytes | memoryview, position: int, longest: int, what: str) -> tuple[int, int]:
+    """Where a string or bytes begin and end that are longer than 126 bytes."""
+    length, position = _uvarint(buffer, position)
+    if not length:
+        raise _null(what)
+    if length - 1 > longest:
+        raise WireError(f"{what} is longer than {longest} bytes")
+    end = position + length - 1
+    if end > len(buffer):
+        raise _short(what)
+    return position, end
 
 
 def _short(what: str) -> WireError:
@@ -194,21 +235,27 @@ class _DecoderSource(Source):
     def __init__(self, cls: type[Message], version: int, *, bounded: bool = False) -> None:
         super().__init__(cls, version)
         self._bounded = bounded
+        # Pieces of bytes are made faster than those of a view: only records are worth it that nothing is copied.
+        self._in_place = has_records(cls, version)
 
-    def compile(self) -> Callable[[memoryview, int], tuple[Any, int]]:
-        self.scope["uvarint"] = _uvarint
+    def compile(self) -> Callable[[bytes | memoryview, int], tuple[Any, int]]:
+        self.scope |= {"uvarint": _uvarint, "long": _long}
         self.line(0, "def decode(buf, pos):")
+        if not self._in_place:
+            self.line(1, "if buf.__class__ is not bytes: buf = bytes(buf)")
         self.line(1, "end = len(buf)")
         if self._bounded:
             self.line(1, f"left = {MOST_ELEMENTS}")
         self.line(1, "try:")
         result = self._struct(2, self.cls)
+        # Of a piece that is cut short nothing is missed before: what is behind it is not there either.
+        self.line(2, f"if pos > end: raise short({self.cls.__name__!r})")
         self.line(2, f"return {result}, pos")
         self.line(1, "except (struct_error, IndexError):")
         self.line(2, f"raise short({self.cls.__name__!r}) from None")
         self.line(1, "except UnicodeDecodeError:")
         self.line(2, f"raise WireError({self.cls.__name__ + ': a string is not UTF-8'!r}) from None")
-        function: Callable[[memoryview, int], tuple[Any, int]] = self.compile_as("decode")
+        function: Callable[[bytes | memoryview, int], tuple[Any, int]] = self.compile_as("decode")
         return function
 
     def _struct(self, indent: int, cls: type[Struct]) -> str:
@@ -278,27 +325,44 @@ class _DecoderSource(Source):
         return variable
 
     def _sized(self, indent: int, kind: str, *, nullable: bool, what: str) -> str:
-        length = self._length(indent, wide=kind != "string")
-        variable, stop = self.fresh("v"), self.fresh("e")
-        self.line(indent, f"if {length} < 0:")
-        self.line(
-            indent + 1,
-            f"if {length} < -1: raise WireError({what + ' has a negative length'!r})",
-        )
-        self.line(indent + 1, f"{variable} = None" if nullable else f"raise null({what!r})")
+        variable, start, length = self.fresh("v"), self.fresh("s"), self.fresh("n")
+        if self.flexible:
+            self.line(indent, f"{length} = buf[pos]")
+            self.line(indent, f"if 0 < {length} < 128:")
+            self.line(indent + 1, f"{start} = pos + 1")
+            self.line(indent + 1, f"pos += {length}")
+            self._piece(indent + 1, kind, variable, start)
+            if nullable:
+                self.line(indent, f"elif not {length}:")
+                self.line(indent + 1, f"{variable} = None")
+                self.line(indent + 1, "pos += 1")
+            # As in Kafka, no text is longer than the older versions can say.
+            longest = _LONGEST_STRING if kind == "string" else _LONGEST
+            self.line(indent, "else:")
+            self.line(indent + 1, f"{start}, pos = long(buf, pos, {longest}, {what!r})")
+            self._piece(indent + 1, kind, variable, start)
+            return variable
+        packer = self.packer("h" if kind == "string" else "i")
+        unpack = self.constant("unpack", packer.unpack_from)
+        self.line(indent, f"{length}, = {unpack}(buf, pos)")
+        self.line(indent, f"{start} = pos + {packer.size}")
+        self.line(indent, f"if {length} >= 0:")
+        self.line(indent + 1, f"pos = {start} + {length}")
+        self._piece(indent + 1, kind, variable, start)
         self.line(indent, "else:")
-        self.line(indent + 1, f"{stop} = pos + {length}")
-        self.line(indent + 1, f"if {stop} > end: raise short({what!r})")
-        if (
-            kind == "string" and self.flexible
-        ):  # as in Kafka, no text is longer than the older versions can say
-            too_long = f"{what} is longer than {_LONGEST_STRING} bytes"
-            self.line(indent + 1, f"if {length} > {_LONGEST_STRING}: raise WireError({too_long!r})")
-        piece = f"buf[pos:{stop}]"
-        shown = {"string": f"str({piece}, 'utf-8')", "bytes": f"bytes({piece})", "records": piece}[kind]
-        self.line(indent + 1, f"{variable} = {shown}")
-        self.line(indent + 1, f"pos = {stop}")
+        self.line(indent + 1, f"if {length} < -1: raise WireError({what + ' has a negative length'!r})")
+        self.line(indent + 1, f"{variable} = None" if nullable else f"raise null({what!r})")
+        self.line(indent + 1, f"pos = {start}")
         return variable
+
+    def _piece(self, indent: int, kind: str, variable: str, start: str) -> None:
+        """What lies between ``start`` and the position, as text, bytes or records."""
+        piece = f"buf[{start}:pos]"
+        if self._in_place:
+            shown = {"string": f"str({piece}, 'utf-8')", "bytes": f"bytes({piece})", "records": piece}[kind]
+        else:
+            shown = {"string": f"{piece}.decode()", "bytes": piece}[kind]
+        self.line(indent, f"{variable} = {shown}")
 
     def _bound(self, indent: int, count: str) -> None:
         if self._bounded:

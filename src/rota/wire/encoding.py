@@ -25,6 +25,9 @@ def _pack_uvarint(value: int) -> bytes:
 
 _SMALL = [bytes([each]) for each in range(128)]
 
+# A length or count in a flexible version: one more, as a varint.
+_SHORT_LENGTH = "(small[{0} + 1] if {0} < 127 else uv({0} + 1))"
+
 
 def _pack_tags(known: list[tuple[int, bytes]], unknown: dict[int, bytes] | None) -> bytes:
     """The tagged fields of a struct, in the order of their tags."""
@@ -45,18 +48,31 @@ def _record_chunks(value: Any) -> tuple[Any, int]:
 
 
 class EncoderSource(Source):
-    """Writes ``encode(message, out)``, which appends chunks to ``out``.
+    """Writes ``encode(message, out)``, which appends chunks to ``out``, or ``encode(message)``, which returns bytes.
 
-    Bytes are gathered in a list ``p`` that becomes one chunk at the end, or before records, which are chunks of
-    their own.
+    Pieces are gathered in a list ``p`` where there are loops and choices; they become one chunk at the end, or before
+    records, which are chunks of their own. What is written without any is one expression.
     """
 
     def __init__(self, cls: type[Message], version: int) -> None:
         super().__init__(cls, version)
         self._formats = ""
         self._packed: list[str] = []
+        self._pieces: list[str] = []  # expressions that are yet to be appended
+        self._uses_list = False
 
     def compile(self) -> Callable[[Any, list[Any]], None]:
+        self._write("def encode(m, out):", "out.append({})")
+        function: Callable[[Any, list[Any]], None] = self.compile_as("encode")
+        return function
+
+    def compile_whole(self) -> Callable[[Any], bytes]:
+        """The function that returns everything at once, of a message without records."""
+        self._write("def encode(m):", "return {}")
+        function: Callable[[Any], bytes] = self.compile_as("encode")
+        return function
+
+    def _write(self, head: str, end: str) -> None:
         self.scope |= {
             "uv": _pack_uvarint,
             "small": _SMALL,
@@ -64,35 +80,47 @@ class EncoderSource(Source):
             "record_chunks": _record_chunks,
             "join": b"".join,
         }
-        self.line(0, "def encode(m, out):")
-        self.line(1, "p = []")
-        self.line(1, "a = p.append")
         self._struct(1, self.cls, "m")
-        self.line(1, "out.append(join(p))")
-        function: Callable[[Any, list[Any]], None] = self.compile_as("encode")
-        return function
+        self._close_run()
+        if self._uses_list:
+            self._flush(1)
+            start = [head, "    p = []", "    a = p.append"]
+            self.line(1, end.format("join(p)"))
+        else:
+            start = [head]
+            every = ", ".join(self._pieces)
+            self.line(1, end.format(every if len(self._pieces) == 1 else f"join(({every}))"))
+        self.lines[:0] = start
 
     def _fixed(self, format_: str, expression: str) -> None:
         self._formats += format_
         self._packed.append(expression)
 
-    def _flush(self, indent: int, *more: str) -> None:
-        """Append the waiting run of fixed-width values, and what follows it, as one piece."""
-        pieces = list(more)
+    def _close_run(self) -> None:
+        """The waiting run of fixed-width values becomes one piece."""
         if self._packed:
             packer = self.constant("pack", self.packer(self._formats).pack)
-            pieces.insert(0, f"{packer}({', '.join(self._packed)})")
+            self._pieces.append(f"{packer}({', '.join(self._packed)})")
             self._formats, self._packed = "", []
-        if pieces:
-            self.line(indent, f"a({' + '.join(pieces)})")
+
+    def _piece(self, expression: str) -> None:
+        self._close_run()
+        self._pieces.append(expression)
+
+    def _flush(self, indent: int) -> None:
+        """Append what waits, before a loop or a choice begins or ends."""
+        self._close_run()
+        if self._pieces:
+            self._uses_list = True
+            every = ", ".join(self._pieces)
+            self.line(indent, f"a({every})" if len(self._pieces) == 1 else f"p += ({every})")
+            self._pieces = []
 
     def _struct(self, indent: int, cls: type[Struct], source: str) -> None:
         for each in live(cls, self.version):
             self._value(indent, each, f"{source}.{each.name}")
         if self.flexible:
             self._tags(indent, cls, source)
-        else:
-            self._flush(indent)
 
     def _value(self, indent: int, each: Field, expression: str) -> None:
         nullable = self.version in each.nullable
@@ -108,47 +136,48 @@ class EncoderSource(Source):
             case _:
                 self._fixed(FORMATS[each.kind][0], expression)
 
-    def _length(self, indent: int, count: str, *, wide: bool, follow: str = "") -> None:
-        """Append a length, and ``follow`` behind it."""
-        more = (follow,) if follow else ()
+    def _length(self, count: str, *, wide: bool) -> None:
         if self.flexible:
-            packed = f"(small[{count} + 1] if {count} < 127 else uv({count} + 1))"
-            self._flush(indent, packed, *more)
+            self._piece(_SHORT_LENGTH.format(count))
         else:
             self._fixed("i" if wide else "h", count)
-            if follow:
-                self._flush(indent, *more)
 
-    def _null(self, indent: int, *, wide: bool) -> None:
-        if self.flexible:
-            self._flush(indent, r"b'\0'")
-        else:
-            self._flush(indent, repr(b"\xff" * (4 if wide else 2)))
+    def _null(self, *, wide: bool) -> str:
+        return repr(b"\0" if self.flexible else b"\xff" * (4 if wide else 2))
 
     def _sized(self, indent: int, kind: str, expression: str, *, nullable: bool) -> None:
         wide = kind != "string"
         variable, count = self.fresh("v"), self.fresh("n")
+        coded = "{}.encode()" if kind == "string" else "{}"
+        if not nullable:
+            self.line(indent, f"{variable} = {coded.format(expression)}")
+            self.line(indent, f"{count} = len({variable})")
+            self._length(count, wide=wide)
+            self._piece(variable)
+            return
         self.line(indent, f"{variable} = {expression}")
-        if nullable:
-            self._flush(indent)
-            self.line(indent, f"if {variable} is None:")
-            self._null(indent + 1, wide=wide)
-            self.line(indent, "else:")
-            indent += 1
+        self.line(indent, f"if {variable} is None: {variable} = {self._null(wide=wide)}")
+        self.line(indent, "else:")
         if kind == "string":
-            self.line(indent, f"{variable} = {variable}.encode()")
-        self.line(indent, f"{count} = len({variable})")
-        self._length(indent, count, wide=wide, follow=variable)
+            self.line(indent + 1, f"{variable} = {coded.format(variable)}")
+        self.line(indent + 1, f"{count} = len({variable})")
+        if self.flexible:
+            length = _SHORT_LENGTH.format(count)
+        else:
+            length = f"{self.constant('pack', self.packer('i' if wide else 'h').pack)}({count})"
+        self.line(indent + 1, f"{variable} = {length} + {variable}")
+        self._piece(variable)
 
     def _records(self, indent: int, expression: str) -> None:
         variable, count = self.fresh("v"), self.fresh("n")
         self._flush(indent)
+        self._uses_list = True
         self.line(indent, f"{variable} = {expression}")
         self.line(indent, f"if {variable} is None:")
-        self._null(indent + 1, wide=True)
+        self.line(indent + 1, f"a({self._null(wide=True)})")
         self.line(indent, "else:")
         self.line(indent + 1, f"{variable}, {count} = record_chunks({variable})")
-        self._length(indent + 1, count, wide=True)
+        self._length(count, wide=True)
         self._flush(indent + 1)
         self.line(indent + 1, f"if {count}:")
         self.line(indent + 2, "out.append(join(p))")
@@ -162,31 +191,37 @@ class EncoderSource(Source):
         self.line(indent, f"{variable} = {expression}")
         if nullable:
             self._flush(indent)
+            self._uses_list = True
             self.line(indent, f"if {variable} is None:")
-            self._null(indent + 1, wide=True)
+            self.line(indent + 1, f"a({self._null(wide=True)})")
             self.line(indent, "else:")
             indent += 1
         self.line(indent, f"{count} = len({variable})")
-        self._length(indent, count, wide=True)
+        self._length(count, wide=True)
         if isinstance(element, str) and element in FORMATS:
             code = FORMATS[element][0]
             if element == "uuid":
-                self._flush(indent, f"join({variable})")
+                self._piece(f"join({variable})")
             else:
                 pack = self.constant("pack", struct.pack)
-                self._flush(indent, f"{pack}('>%d{code}' % {count}, *{variable})")
-            return
-        self._flush(indent)
+                self._piece(f"{pack}('>%d{code}' % {count}, *{variable})")
+        else:
+            self._flush(indent)
+            self._elements(indent, element, variable)
+        if nullable:
+            self._flush(indent)
+
+    def _elements(self, indent: int, element: str | type[Struct], variable: str) -> None:
         item = self.fresh("i")
         self.line(indent, f"for {item} in {variable}:")
+        before = len(self.lines)
         if isinstance(element, str):
             self._sized(indent + 1, element, item, nullable=False)
-            self._flush(indent + 1)
         else:
-            before = len(self.lines)
             self._struct(indent + 1, element, item)
-            if len(self.lines) == before:
-                self.line(indent + 1, "pass")
+        self._flush(indent + 1)
+        if len(self.lines) == before:
+            self.line(indent + 1, "pass")
 
     def _inner_struct(self, indent: int, each: Field, expression: str, *, nullable: bool) -> None:
         assert isinstance(each.element, type)
@@ -194,19 +229,21 @@ class EncoderSource(Source):
         self.line(indent, f"{variable} = {expression}")
         if nullable:
             self._flush(indent)
+            self._uses_list = True
             self.line(indent, f"if {variable} is None:")
             self.line(indent + 1, r"a(b'\xff')")
             self.line(indent, "else:")
             indent += 1
             self._fixed("b", "1")
         self._struct(indent, each.element, variable)
-        self._flush(indent)
+        if nullable:
+            self._flush(indent)
 
     def _tags(self, indent: int, cls: type[Struct], source: str) -> None:
         known = tagged(cls, self.version)
         unknown = f"{source}.unknown_tags"
         if not known:
-            self._flush(indent, rf"(b'\0' if {unknown} is None else pack_tags([], {unknown}))")
+            self._piece(rf"(b'\0' if {unknown} is None else pack_tags([], {unknown}))")
             return
         self._flush(indent)
         tags = self.fresh("g")
@@ -215,10 +252,11 @@ class EncoderSource(Source):
             value = f"{source}.{each.name}"
             self.line(indent, f"if {self._differs(each, value)}:")
             self._tag(indent + 1, each, value, tags)
-        self.line(indent, f"a(pack_tags({tags}, {unknown}))")
+        self._piece(f"pack_tags({tags}, {unknown})")
 
     def _tag(self, indent: int, each: Field, value: str, tags: str) -> None:
         """Write one tagged field into bytes of its own."""
+        self._uses_list = True
         outer = self.fresh("p")
         self.line(indent, f"{outer} = p")
         self.line(indent, "p = []")
