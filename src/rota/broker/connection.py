@@ -23,13 +23,10 @@ from rota.broker.fairness import BUSINESS, TURN_S
 from rota.broker.request import NoAnswer, Request
 from rota.storage import FileRegion
 from rota.wire import WireError
-from rota.wire.codec import MOST_ELEMENTS, bounded_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
-    from rota.broker.dispatch import Route
     from rota.broker.server import Server
     from rota.wire.schema import Message
 
@@ -249,11 +246,7 @@ class Connection:
             if route is None:
                 self.close(f"API {key} version {version} is not served here")
                 return
-            client_id, offset = route.read_header(frame)
-            # Bytes behind the body are ignored, as Kafka does: librdkafka leaves some behind a Metadata request.
-            body, _ = (route.decode if len(frame) <= MOST_ELEMENTS else _decoder(route, version))(
-                frame, offset
-            )
+            client_id, body = route.read(frame)
             request = Request(self, route, version, correlation_id, client_id)
             if key not in BUSINESS:
                 self._asked = True
@@ -279,7 +272,7 @@ class Connection:
 
     def _queue(self, request: Request, response: Message) -> None:
         out = self._out
-        for chunk in request.route.frame(request.version, request.correlation_id, response):
+        for chunk in request.route.frame(request.correlation_id, response):
             out.append(chunk)
             self._out_bytes += len(chunk)
 
@@ -428,10 +421,3 @@ class Connection:
             on_gone, self.on_gone = self.on_gone, None
             on_gone()
         self.server.forget(self)
-
-
-def _decoder(route: Route, version: int) -> Callable[[memoryview, int], tuple[Any, int]]:
-    """How a large frame is read: many small elements cost memory and everybody's time."""
-    if route.api.min_version <= version <= route.api.max_version:
-        return bounded_decoder(route.api.request_type, version)
-    return route.decode
