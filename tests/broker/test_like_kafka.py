@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from tests.broker.like_kafka_admin import CASES as ADMIN_CASES
+from tests.broker.like_kafka_cluster import CASES as CLUSTER_CASES
+from tests.broker.like_kafka_configs import CASES as CONFIG_CASES
 from tests.broker.like_kafka_consumer_groups import CASES as CONSUMER_GROUP_CASES
 from tests.broker.like_kafka_errors import CASES as ERROR_CASES
 from tests.broker.like_kafka_errors import GROUP_SIZE, PROVOKED
@@ -27,7 +29,15 @@ from rota.model import ErrorCode
 
 CASES: dict[str, Callable[[Talk], None]] = {
     case.__name__: case
-    for case in (*GROUP_CASES, *CONSUMER_GROUP_CASES, *ADMIN_CASES, *RECORD_CASES, *ERROR_CASES)
+    for case in (
+        *GROUP_CASES,
+        *CONSUMER_GROUP_CASES,
+        *ADMIN_CASES,
+        *CONFIG_CASES,
+        *CLUSTER_CASES,
+        *RECORD_CASES,
+        *ERROR_CASES,
+    )
 }
 
 
