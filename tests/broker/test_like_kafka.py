@@ -18,6 +18,7 @@ from tests.broker.like_kafka_consumer_groups import CASES as CONSUMER_GROUP_CASE
 from tests.broker.like_kafka_errors import CASES as ERROR_CASES
 from tests.broker.like_kafka_errors import GROUP_SIZE, PROVOKED
 from tests.broker.like_kafka_groups import CASES as GROUP_CASES
+from tests.broker.like_kafka_pages import CASES as PAGE_CASES
 from tests.broker.like_kafka_records import CASES as RECORD_CASES
 from tests.broker.raw import RawClient
 from tests.broker.talk import Talk, differences
@@ -35,6 +36,7 @@ CASES: dict[str, Callable[[Talk], None]] = {
         *ADMIN_CASES,
         *CONFIG_CASES,
         *CLUSTER_CASES,
+        *PAGE_CASES,
         *RECORD_CASES,
         *ERROR_CASES,
     )
