@@ -19,6 +19,11 @@ from rota.testing import Broker
 from rota.wire.apis import APIS
 from rota.wire.frames import request_frame
 from rota.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from rota.wire.messages.create_partitions import (
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CreatePartitionsTopic,
+)
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from rota.wire.messages.list_offsets import (
@@ -27,7 +32,7 @@ from rota.wire.messages.list_offsets import (
     ListOffsetsResponse,
     ListOffsetsTopic,
 )
-from rota.wire.messages.metadata import MetadataRequest, MetadataResponse
+from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from rota.wire.messages.write_txn_markers import (
     WritableTxnMarker,
     WritableTxnMarkerTopic,
@@ -159,6 +164,24 @@ def test_a_topic_name_that_is_a_path_is_refused(address: str, name: str) -> None
         )
         answer = client.call(request, 5, CreateTopicsResponse)
     assert [topic.error_code for topic in answer.topics] == [ErrorCode.INVALID_TOPIC_EXCEPTION]
+
+
+def test_partitions_without_measure_are_refused(address: str) -> None:
+    # Kafka 4.1 makes at most 10,000 in one request; to make them takes a while in which nobody else is answered.
+    with RawClient(address) as client:
+        wanted = [
+            CreatableTopic(name=f"wide-{number}", num_partitions=5001, replication_factor=1)
+            for number in range(2)
+        ]
+        answer = client.call(CreateTopicsRequest(topics=wanted, timeout_ms=1000), 5, CreateTopicsResponse)
+        assert [topic.error_code for topic in answer.topics] == [ErrorCode.POLICY_VIOLATION] * 2
+        one = CreatableTopic(name="wide-1", num_partitions=1, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[one], timeout_ms=1000), 5, CreateTopicsResponse)
+        more = CreatePartitionsRequest(topics=[CreatePartitionsTopic(name="wide-1", count=10_002)])
+        made = client.call(more, 1, CreatePartitionsResponse)
+        assert [topic.error_code for topic in made.results] == [ErrorCode.POLICY_VIOLATION]
+        asked = MetadataRequest(topics=[MetadataRequestTopic(name="wide-1")])
+        assert len(client.call(asked, 9, MetadataResponse).topics[0].partitions) == 1
 
 
 def test_requests_sent_ahead_are_answered_in_order(address: str) -> None:

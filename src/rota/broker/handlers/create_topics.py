@@ -46,10 +46,23 @@ def handle(broker: Broker, message: CreateTopicsRequest, _request: Request) -> C
             broker.create_own_topic(wanted.name)  # it has the broker's settings, whoever asks for it first
             broker.topics.check_free(wanted.name)
             free.append((wanted, result))
+    too_many = _total(broker, message) > broker.topics.MOST_OF_A_REQUEST
     for wanted, result in free:
         with _answering(result):
+            if too_many:
+                text = f"more than {broker.topics.MOST_OF_A_REQUEST} partitions in one request"
+                raise KafkaError(ErrorCode.POLICY_VIOLATION, text)
             _create(broker, wanted, result, validate_only=message.validate_only)
     return response
+
+
+def _total(broker: Broker, message: CreateTopicsRequest) -> int:
+    """How many partitions a request asks for."""
+    default = broker.settings.int("num.partitions")
+    return sum(
+        len(topic.assignments) or (default if topic.num_partitions == -1 else max(topic.num_partitions, 0))
+        for topic in message.topics
+    )
 
 
 @contextmanager
