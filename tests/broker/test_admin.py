@@ -110,7 +110,7 @@ def replicas(*assignments: tuple[int, list[int]]) -> list[CreatableReplicaAssign
         ({"name": "x" * 250}, E.INVALID_TOPIC_EXCEPTION),
         ({"num_partitions": 0}, E.INVALID_PARTITIONS),
         ({"num_partitions": -2}, E.INVALID_PARTITIONS),
-        ({"num_partitions": 2_000_000}, E.INVALID_PARTITIONS),
+        ({"num_partitions": 2_000_000}, E.POLICY_VIOLATION),
         ({"replication_factor": 2}, E.INVALID_REPLICATION_FACTOR),
         ({"replication_factor": 0}, E.INVALID_REPLICATION_FACTOR),
         ({"configs": [CreatableTopicConfig(name="retention", value="1")]}, E.INVALID_CONFIG),

@@ -177,7 +177,9 @@ def test_partitions_without_measure_are_refused(address: str) -> None:
         assert [topic.error_code for topic in answer.topics] == [ErrorCode.POLICY_VIOLATION] * 2
         one = CreatableTopic(name="wide-1", num_partitions=1, replication_factor=1)
         client.call(CreateTopicsRequest(topics=[one], timeout_ms=1000), 5, CreateTopicsResponse)
-        more = CreatePartitionsRequest(topics=[CreatePartitionsTopic(name="wide-1", count=10_002)])
+        more = CreatePartitionsRequest(
+            topics=[CreatePartitionsTopic(name="wide-1", count=10_002, assignments=None)]
+        )
         made = client.call(more, 1, CreatePartitionsResponse)
         assert [topic.error_code for topic in made.results] == [ErrorCode.POLICY_VIOLATION]
         asked = MetadataRequest(topics=[MetadataRequestTopic(name="wide-1")])
