@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rota.broker.clock import Clock
@@ -80,7 +81,7 @@ class Broker:
         if settings.bool("log.cleaner.enable"):
             self.plan_compaction()
 
-    @property
+    @cached_property
     def groups(self) -> Groups:
         """The groups. Those of a broker that never had one are made when somebody asks for the first."""
         return self._groups or self._open_groups()
@@ -205,6 +206,11 @@ class Broker:
         self.settings.set_dynamic(self.dynamic_configs(None), self.dynamic_configs(self.node_id))
 
     # --- life -----------------------------------------------------------------------------------------------
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody keeps the timeline."""
+        return self._on_event is not None
 
     def record(self, event: Event) -> None:
         """Hand an event of a group's life to whoever keeps the timeline."""

@@ -17,7 +17,15 @@ from rota.broker.held_heartbeats import HeldHeartbeats
 from rota.broker.own_logs import create_own_log
 from rota.broker.request import PARKED, Request
 from rota.broker.storage_errors import complain
-from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
+from rota.coordinator import (
+    EMPTY_OUTCOME,
+    Context,
+    GroupConfig,
+    GroupCoordinator,
+    LogRecord,
+    Outcome,
+    partition_for,
+)
 from rota.coordinator.log_format import decode_record, encode_record
 from rota.coordinator.pending_offsets import InTransaction
 from rota.ids import random_uuid, uuid_text
@@ -69,17 +77,19 @@ class Groups:
 
     def handle(self, message: Message, request: Request) -> object:
         """Give a group request to the coordinator; the answer, or ``PARKED`` when it comes later."""
+        now_ms = self._broker.clock.now_ms()
+        if message.__class__ is HeartbeatRequest and self._held is None:
+            code = self.coordinator.beat(message, now_ms)
+            if code is not None:
+                return HeartbeatResponse(error_code=code)
         token = self._next_token = self._next_token + 1
         outcome = self.coordinator.handle(
             message,
-            Context(
-                token,
-                request.version,
-                request.client_id,
-                request.connection.client_host,
-                self._broker.clock.now_ms(),
-            ),
+            Context(token, request.version, request.client_id, request.connection.client_host, now_ms),
         )
+        if outcome is EMPTY_OUTCOME:  # it waits for others
+            self._requests[token] = request
+            return PARKED
         replies = outcome.replies
         if len(replies) == 1 and replies[0].token == token and not outcome.records:
             # Most requests: answered at once, nothing to record.
@@ -177,17 +187,19 @@ class Groups:
         NOT_COORDINATOR lets clients try again; what is too large will be too large again.
         """
         code = ErrorCode.NOT_COORDINATOR
-        try:
-            self.create_log()
-        except KafkaError as error:
-            log.error("cannot create %s: %s", OFFSETS_TOPIC, error)
-            return list(records), code
+        topics = self._broker.topics
+        if OFFSETS_TOPIC not in topics:
+            try:
+                self.create_log()
+            except KafkaError as error:
+                log.error("cannot create %s: %s", OFFSETS_TOPIC, error)
+                return list(records), code
         failed: list[LogRecord] = []
-        for partition, its_records in _pieces(records, self._broker.topics.count(OFFSETS_TOPIC)):
+        for partition, its_records in _pieces(records, topics.count(OFFSETS_TOPIC)):
             batch = build_batch([(*encode_record(record), now_ms, []) for record in its_records])
             tp = TopicPartition(OFFSETS_TOPIC, partition)
             try:
-                self._broker.append(self._broker.topics.log(tp), memoryview(batch), from_client=False)
+                self._broker.append(topics.log(tp), memoryview(batch), from_client=False)
             except (OSError, KafkaError) as error:
                 complain(f"append to {tp.topic}-{tp.partition}", error)
                 failed += its_records
@@ -298,6 +310,7 @@ def group_config(broker: Broker) -> GroupConfig:
         consumer_assignors=consumer_assignors(settings),
         online_upgrade=migrates(settings, "upgrade"),
         online_downgrade=migrates(settings, "downgrade"),
+        tells_commits=broker.is_watched,
         offset_metadata_max_bytes=settings.int("offset.metadata.max.bytes"),
         offsets_retention_ms=settings.int("offsets.retention.minutes") * 60_000,
     )

@@ -29,7 +29,7 @@ from rota.coordinator.describe import delete_groups, describe_groups, list_group
 from rota.coordinator.failures import fail
 from rota.coordinator.fetch_offsets import fetch_offsets
 from rota.coordinator.group import Group
-from rota.coordinator.heartbeat import handle_heartbeat
+from rota.coordinator.heartbeat import beat, handle_heartbeat
 from rota.coordinator.join import handle_join
 from rota.coordinator.leave import handle_leave
 from rota.coordinator.offsets import CommittedOffsets
@@ -122,6 +122,15 @@ class GroupCoordinator:
     def handle(self, request: Message, context: Context) -> Outcome:
         """What follows from a request. It is answered in this outcome or in a later one, exactly once."""
         return self._answers[type(request)](request, context)
+
+    def beat(self, request: HeartbeatRequest, now_ms: int) -> ErrorCode | None:
+        """A short cut for heartbeats: the error code of the answer if nothing else follows from it.
+
+        None: nothing has been done, and ``handle`` has to.
+        """
+        if self.consumer_groups and request.group_id in self.consumer_groups:
+            return None
+        return beat(self.groups, request, now_ms)
 
     def _heartbeat(self, request: HeartbeatRequest, context: Context) -> Outcome:
         if self.consumer_groups and request.group_id in self.consumer_groups:

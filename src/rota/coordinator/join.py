@@ -52,9 +52,14 @@ class JoinRequest(NamedTuple):
 
     @classmethod
     def of(cls, request: JoinGroupRequest, context: Context) -> JoinRequest:
-        protocols: dict[str, bytes] = {}
-        for entry in request.protocols:
-            protocols.setdefault(entry.name, bytes(entry.metadata))
+        if len(request.protocols) == 1:
+            only = request.protocols[0]
+            offered: Protocols = ((only.name, only.metadata),)
+        else:
+            protocols: dict[str, bytes] = {}
+            for entry in request.protocols:
+                protocols.setdefault(entry.name, entry.metadata)
+            offered = tuple(protocols.items())
         session_ms = request.session_timeout_ms
         return cls(
             Parked(context.token, context.version),
@@ -65,7 +70,7 @@ class JoinRequest(NamedTuple):
             session_ms,
             request.rebalance_timeout_ms if context.version > 0 else session_ms,
             request.protocol_type,
-            tuple(protocols.items()),
+            offered,
             request.reason,
         )
 

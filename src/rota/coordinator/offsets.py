@@ -116,8 +116,12 @@ def handle_commit(
     known: list[tuple[str, list[OffsetCommitRequestPartition]]] = []
     for topic in request.topics:
         count = topics.partitions(topic.name) or 0
-        there = [p for p in topic.partitions if 0 <= p.partition_index < count]
-        if len(there) < len(topic.partitions) or not there:
+        there = topic.partitions
+        for partition in there:
+            if not 0 <= partition.partition_index < count:
+                there = [p for p in topic.partitions if 0 <= p.partition_index < count]
+                break
+        if there is not topic.partitions or not there:
             missing = [p.partition_index for p in topic.partitions if not 0 <= p.partition_index < count]
             unknown[topic.name] = missing
         if there:
@@ -126,22 +130,21 @@ def handle_commit(
     if known:
         code = _commit_error(groups, consumer_groups, request, context, step)
     response = OffsetCommitResponse(
-        topics=[
-            OffsetCommitResponseTopic(
-                name=name,
-                partitions=[
-                    OffsetCommitResponsePartition(
-                        partition_index=index, error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-                    )
-                    for index in indexes
-                ],
-            )
-            for name, indexes in unknown.items()
-        ]
+        topics=[_unknown_topic(name, indexes) for name, indexes in unknown.items()] if unknown else []
     )
     for name, partitions in known:
         _commit_topic(request, name, partitions, code, step, response)
     step.reply(context.token, response)
+
+
+def _unknown_topic(name: str, indexes: list[int]) -> OffsetCommitResponseTopic:
+    code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return OffsetCommitResponseTopic(
+        name=name,
+        partitions=[
+            OffsetCommitResponsePartition(partition_index=index, error_code=code) for index in indexes
+        ],
+    )
 
 
 def _commit_error(
@@ -217,7 +220,7 @@ def _commit_topic(
         )
         own_code = code
         if code == ErrorCode.NONE:
-            if utf16_length(metadata) > limit:
+            if metadata and utf16_length(metadata) > limit:
                 own_code = ErrorCode.OFFSET_METADATA_TOO_LARGE
             else:
                 value = OffsetCommitValue(
@@ -229,9 +232,10 @@ def _commit_topic(
                 )
                 key = OffsetCommitKey(group=request.group_id, topic=name, partition=index)
                 step.records.append(LogRecord(key, value))
-                step.events.append(
-                    OffsetCommitted(step.now_ms, request.group_id, request.member_id, name, index, offset)
-                )
+                if step.config.tells_commits:
+                    step.events.append(
+                        OffsetCommitted(step.now_ms, request.group_id, request.member_id, name, index, offset)
+                    )
         answers.append(OffsetCommitResponsePartition(partition_index=index, error_code=own_code))
     for topic in response.topics:
         if topic.name == name:
