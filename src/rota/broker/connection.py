@@ -338,13 +338,15 @@ class Connection:
                         out.clear()
                         self._out_bytes = 0
                         return
-                elif isinstance(first, FileRegion) and len(first) > _COPIED:
-                    size = len(first)
-                    sent = os.sendfile(self.fd, first.fileno(), first.offset, size)
-                    if not sent:
-                        raise OSError(errno.EIO, _SHORTER)
+                elif first.__class__ is FileRegion and first.length > _COPIED:
+                    size = first.length
+                    sent = os.sendfile(self.fd, first.file.fd, first.offset, size)
                     if sent < size:  # the socket is full: no need to be told so by another call
-                        self._drop(sent)
+                        if not sent:
+                            raise OSError(errno.EIO, _SHORTER)
+                        self._out_bytes -= sent
+                        first.offset += sent
+                        first.length -= sent
                         return
                 else:
                     sent = self._send_buffers()
@@ -383,7 +385,8 @@ class Connection:
             size = len(first)
             if sent < size:
                 if isinstance(first, FileRegion):
-                    out[0] = FileRegion(first.file, first.offset + sent, size - sent)
+                    first.offset += sent
+                    first.length -= sent
                 else:
                     out[0] = memoryview(first)[sent:]
                 return

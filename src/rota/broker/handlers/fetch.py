@@ -18,21 +18,26 @@ from rota.broker.request import PARKED, NoAnswer, Request
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.fetch import (
     AbortedTransaction,
+    EpochEndOffset,
     FetchableTopicResponse,
     FetchPartition,
     FetchRequest,
     FetchResponse,
+    LeaderIdAndEpoch,
     PartitionData,
+    SnapshotId,
 )
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
-    from rota.storage import Log
+    from rota.storage import FileRegion, Log
 
 __all__ = ["ParkedFetch", "handle"]
 
 _READ_COMMITTED = 1
 _NO_TOPIC_ID = bytes(16)
+# What no answer says: the same for all, so that they are not made for each partition of each.
+_NO_EPOCH, _NO_LEADER, _NO_SNAPSHOT = EpochEndOffset(), LeaderIdAndEpoch(), SnapshotId()
 
 
 def handle(broker: Broker, message: FetchRequest, request: Request) -> FetchResponse | NoAnswer:
@@ -217,7 +222,7 @@ def _read(
     if 0 <= wanted.current_leader_epoch < broker.leader_epoch:
         return _failure(wanted, ErrorCode.FENCED_LEADER_EPOCH), 0
     stable = log.last_stable_offset
-    chunks: list[object] = []
+    chunks: list[FileRegion | memoryview] = []
     size = 0
     read_to = wanted.fetch_offset
     try:
@@ -227,7 +232,7 @@ def _read(
         end = stable if committed_only else log.log_end_offset
         if wanted.fetch_offset < end and (limit > 0 or first):
             piece = log.read(wanted.fetch_offset, limit, min_one_batch=first, up_to=end)
-            chunks, size, read_to = list(piece.chunks), piece.size, piece.end_offset
+            chunks, size, read_to = piece
     except KafkaError as error:
         return _failure(wanted, error.code), 0
     except OSError:
@@ -243,6 +248,9 @@ def _read(
         high_watermark=log.high_watermark,
         last_stable_offset=stable,
         log_start_offset=log.log_start_offset,
+        diverging_epoch=_NO_EPOCH,
+        current_leader=_NO_LEADER,
+        snapshot_id=_NO_SNAPSHOT,
         aborted_transactions=aborted,
         records=chunks if size else b"",
     )
