@@ -34,6 +34,7 @@ __all__ = ["Connection"]
 
 log = logging.getLogger(__name__)
 
+_JOIN_GROUP = 11
 _SIZE = struct.Struct(">i")
 _HEADER = struct.Struct(">hhi")
 _MSG_MORE = getattr(socket, "MSG_MORE", 0)
@@ -43,6 +44,9 @@ _SHORTER = "a log file is shorter than its index says"
 _FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
 # A frame's claimed size is believed up to here; beyond it, memory follows the data that arrives.
 _TRUSTED_FRAME = 64 * 1024
+_AT_ONCE = 512 * 1024  # bytes of a large frame that are read before others have their turn
+_CRUMB, _FEW_CRUMBS = 2048, 8  # bytes; how many such pieces of one frame are nothing unusual
+_CRUMB_WAIT_S, _LONGEST_CRUMB_WAIT_S = 0.005, 0.25
 _LOOK_AT_CLOCK = 16  # after so many requests of one turn
 _AHEAD = 64 * 1024  # bytes that are taken from a client that sends ahead; the rest waits in the socket
 
@@ -54,6 +58,7 @@ class Connection:
         "_asked",
         "_buffer",
         "_closed",
+        "_crumbs",
         "_filled",
         "_has_more",
         "_is_muted",
@@ -63,6 +68,7 @@ class Connection:
         "_reading",
         "_resume_planned",
         "_sock",
+        "_spent_s",
         "_writing",
         "client_host",
         "fd",
@@ -95,6 +101,8 @@ class Connection:
         self._reading = True
         self._resume_planned = False
         self._closed = False
+        self._crumbs = 0  # how many small pieces of one frame have come
+        self._spent_s = 0.0  # on the frame that is not whole yet
         self._asked = False  # it has asked, in this turn, what is asked rarely
         self._has_more = False  # it has sent more than its turn was long enough for
         self._is_muted = False  # it is not read from for a while: see ``fairness``
@@ -134,15 +142,24 @@ class Connection:
             return
         if self._filled == len(self._buffer):
             self._grow(max(4096, self._filled * 2) if not busy else self._filled + _AHEAD)
-        count = self._sock.recv_into(memoryview(self._buffer)[self._filled :])
+        count = self._sock.recv_into(memoryview(self._buffer)[self._filled : self._filled + _AT_ONCE])
         if not count:
             self.close("closed by the client")
             return
-        self._filled += count
+        before = self._filled = self._filled + count
         if busy:
             self._sent_ahead()
             return
         self._serve_own()
+        if self._filled != before:
+            self._crumbs, self._spent_s = 0, 0.0
+            return
+        self._spent_s += self.server.loop.time() - self.last_active
+        if count < _CRUMB:
+            self._crumbs += 1
+            if self._crumbs > _FEW_CRUMBS and not (self._closed or self._is_muted):
+                # Who sends a frame a byte at a time does not wake the broker for each.
+                self._mute(min(self._crumbs * _CRUMB_WAIT_S, _LONGEST_CRUMB_WAIT_S))
 
     def _sent_ahead(self) -> None:
         """Enough is known: the client is alive, and sends ahead while it must wait."""
@@ -175,14 +192,21 @@ class Connection:
         has_more, self._has_more = self._has_more, False
         if self._closed:
             return
-        wait_s = self.server.charge(self, self.last_active) if asked else 0.0
+        wait_s = self.server.charge(self, self.last_active - self._spent_s) if asked else 0.0
         if wait_s:
-            self._is_muted = True
-            self._pause_reading()
-            self.server.loop.call_later(wait_s, self._unmute)
+            self._mute(wait_s)
         elif has_more:
             self._pause_reading()
             self._plan_resume()
+
+    def asked_in_vain(self) -> None:
+        """A request that had to be refused, and that a client sends again and again: it is none of its business."""
+        self._asked = True
+
+    def _mute(self, wait_s: float) -> None:
+        self._is_muted = True
+        self._pause_reading()
+        self.server.loop.call_later(wait_s, self._unmute)
 
     def _unmute(self) -> None:
         self._is_muted = False
@@ -248,7 +272,7 @@ class Connection:
                 return
             client_id, body = route.read(frame)
             request = Request(self, route, version, correlation_id, client_id)
-            if key not in BUSINESS:
+            if key not in BUSINESS and (key != _JOIN_GROUP or not is_last):
                 self._asked = True
             broker = self.server.broker
             result = route.handle(broker, body, request)

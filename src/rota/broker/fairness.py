@@ -1,10 +1,11 @@
 """That one client does not take the loop's time from the others.
 
 Two rules. A connection that has sent many requests at once is served for ``TURN_S``, then everybody else who has
-something, then it again. And what clients ask rarely (metadata, descriptions, topics: whatever is not in
+something, then it again. And what clients ask rarely (metadata, descriptions, topics: what is not in
 ``BUSINESS``) may take, of all connections that ask for more, ``_SHARE`` of the loop's time while others work; who wants
 more is not read from for a while, as a client of Kafka's is that exceeds its ``request_percentage`` quota. A
-connection has ``_CREDIT_S`` before that. Whoever is alone is never held up.
+connection has ``_CREDIT_S`` before that. Whoever is alone is never held up. Produce requests that are refused count
+too, and several JoinGroups at once.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["BUSINESS", "TURN_S", "Fairness"]
 
 TURN_S: Final = 0.002
-# What a program that does its work may send as fast as it can: Produce, Fetch, OffsetCommit, JoinGroup (the last one to
-# join would pay for the answers to all), Heartbeat, SyncGroup, the requests of transactions, ConsumerGroupHeartbeat.
-# These clients share the loop as equals.
-BUSINESS: Final = frozenset({0, 1, 8, 11, 12, 14, 22, 24, 25, 26, 28, 68})
+# What a program that does its work may send as fast as it can: Produce, Fetch, OffsetCommit, Heartbeat, SyncGroup, the
+# requests of transactions, ConsumerGroupHeartbeat. These clients share the loop as equals. So do those who join, one
+# request at a time: the last one to join would pay for the answers to all.
+BUSINESS: Final = frozenset({0, 1, 8, 12, 14, 22, 24, 25, 26, 28, 68})
 _SHARE = 0.05
 _CREDIT_S = 0.1
 _LONGEST_S = 1.0

@@ -93,6 +93,8 @@ def handle(broker: Broker, message: ProduceRequest, request: Request) -> Produce
                     )
                 )
         response.responses.append(answers)
+    if failed:
+        request.connection.asked_in_vain()
     if message.acks == 0:
         if failed:
             request.connection.close("a produce with acks=0 failed, and closing is the only way to say so")
