@@ -20,13 +20,13 @@ from confluent_kafka.admin import AdminClient
 
 from rota.cluster.errors import ClusterError, Local, explain, unreachable
 from rota.cluster.properties import client_properties, nearest
-from rota.model import RotaError
+from rota.model import ErrorCode, RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
 
-__all__ = ["SEE_AGAIN_S", "Connection", "is_moving"]
+__all__ = ["NEVER_S", "SEE_AGAIN_S", "Connection", "is_moving"]
 
 REFUSED_GRACE_S = 1.5
 """How long a refused connection is tried again: a broker that is just starting gets this much time."""
@@ -37,6 +37,12 @@ GRACE_S = 15.0
 FIRST_ATTEMPT_S = 2.0
 SEE_AGAIN_S = 0.05
 LONGEST_REST_S = 0.5
+
+NEVER_S = 600.0
+"""The time given to questions to a coordinator, longer than anybody waits for one. librdkafka ends the whole process
+with a failed assertion when a coordinator appears after such a question's time is over; so we stop waiting before, and
+give the client up.
+"""
 
 LOOK_ROUND_AFTER_S = 1.0
 LOOK_ROUND_FOR_S = 1.0
@@ -54,6 +60,9 @@ _MOVING = frozenset(
         ClientError.COORDINATOR_NOT_AVAILABLE,
         ClientError.NOT_COORDINATOR,
         ClientError.NOT_LEADER_FOR_PARTITION,
+        ClientError.FENCED_LEADER_EPOCH,
+        ClientError.UNKNOWN_LEADER_EPOCH,
+        ErrorCode.OFFSET_NOT_AVAILABLE,  # a new leader does not know yet how far the old one was
         Local.TIMED_OUT,
         Local.TRANSPORT,
     }
@@ -110,51 +119,61 @@ class Connection:
     # Asking
 
     def _attempts(self) -> Iterator[float]:
-        """How long each attempt may take, in seconds, with a rest between; at least one, none after the grace."""
+        """How long each attempt may take, in seconds, with a rest between; at least one, none after the grace.
+
+        A client whose question has failed is given up: librdkafka keeps the coordinator that it has found and waits for
+        it even when the cluster has long given up that broker.
+        """
         deadline = time.monotonic() + min(GRACE_S, 1.5 * self.timeout_s)
         attempt_s, rest_s = min(FIRST_ATTEMPT_S, self.timeout_s), SEE_AGAIN_S
         while True:
             yield attempt_s
+            self.close()
             left = deadline - time.monotonic()
             if left <= 0:
                 return
-            attempt_s = max(SEE_AGAIN_S, min(attempt_s * 2, self.timeout_s, left))
+            attempt_s = max(SEE_AGAIN_S, min(attempt_s * 1.5, self.timeout_s, left))
             time.sleep(rest_s)
             rest_s = min(rest_s * 2, LONGEST_REST_S)
 
-    def _wait(self, future: Future[Any], doing: str) -> Any:
+    def _wait(self, future: Future[Any], doing: str, seconds: float | None = None) -> Any:
         try:
-            return self._result(future)
+            return self._result(future, seconds)
         except (KafkaException, ValueError, TypeError) as error:
             raise explain(error, doing) from None
 
-    def _try(self, future: Future[Any], doing: str) -> Any:
+    def _try(self, future: Future[Any], doing: str, seconds: float | None = None) -> Any:
         """The answer, or the ``RotaError`` itself."""
         try:
-            return self._wait(future, doing)
+            return self._wait(future, doing, seconds)
         except RotaError as error:
-            return error
+            error.__context__ = None  # its frames would keep a client alive that was given up
+            return error.with_traceback(None)
 
     def _failure(self, future: Future[Any], doing: str) -> RotaError | None:
         answer = self._try(future, doing)
         return answer if isinstance(answer, RotaError) else None
 
-    def _result(self, future: Future[Any]) -> Any:
-        """The answer. While it does not come, look now and then who is there.
+    def _result(self, future: Future[Any], seconds: float | None = None) -> Any:
+        """The answer, in so many seconds. While it does not come, look now and then who is there.
 
         Many questions go to the broker that was named as the controller, in KRaft any that was thought alive. Has it
         just failed, librdkafka waits for it, and learns of another only from an answer with the brokers in it.
         """
-        deadline = time.monotonic() + self.timeout_s + 2
+        deadline = time.monotonic() + (self.timeout_s + 2 if seconds is None else seconds)
         wait_s = LOOK_ROUND_AFTER_S
         while (left := deadline - time.monotonic()) > 0:
             try:
                 return future.result(min(wait_s, left))
             except FutureTimeoutError:
-                if self._admin is not None:
-                    _look_round(self._admin)
+                self._look_round()
                 wait_s *= 2
         raise KafkaException(ClientError(Local.TIMED_OUT))
+
+    def _look_round(self) -> None:
+        admin = self._admin
+        if admin is not None:
+            _look_round(admin)
 
     # Connecting
 
