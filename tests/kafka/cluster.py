@@ -10,7 +10,6 @@ import signal
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from confluent_kafka.admin import ClusterMetadata  # type: ignore[attr-defined]
+    from confluent_kafka.admin import ClusterMetadata, PartitionMetadata  # type: ignore[attr-defined]
 
 JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 
@@ -145,8 +144,7 @@ class KafkaCluster:
     def admin(self) -> AdminClient:
         """A plain admin client to the whole cluster."""
         if self._admin is None:
-            patient = {"reconnect.backoff.max.ms": 500, "log_level": 0}
-            self._admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, **patient})
+            self._admin = self._new_admin()
         return self._admin
 
     def metadata(self) -> ClusterMetadata:
@@ -180,10 +178,13 @@ class KafkaCluster:
         wanted = list(groups)
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            futures = self.admin.describe_consumer_groups(wanted, request_timeout=10)
+            admin = (
+                self._new_admin()
+            )  # librdkafka may crash when it finds a coordinator after the time is over
+            futures = admin.describe_consumer_groups(wanted, request_timeout=PATIENCE_S)
             try:
-                return {group: futures[group].result().coordinator.id for group in wanted}
-            except KafkaException:
+                return {group: futures[group].result(5).coordinator.id for group in wanted}
+            except (KafkaException, TimeoutError):
                 if time.monotonic() > deadline:
                     raise
 
@@ -280,6 +281,10 @@ class KafkaCluster:
         with ThreadPoolExecutor(len(self.ids)) as pool:
             list(pool.map(RealKafka.prepare, self._nodes.values()))
 
+    def _new_admin(self) -> AdminClient:
+        patient = {"reconnect.backoff.max.ms": 500, "log_level": 0}
+        return AdminClient({"bootstrap.servers": self.bootstrap_servers, **patient})
+
     def _signal(self, node: int, number: signal.Signals) -> None:
         process = self._nodes[node].process
         assert process is not None, f"node {node} does not run"
@@ -305,5 +310,5 @@ class KafkaCluster:
         return not wrong
 
 
-def _is_whole(parts: Iterable[object]) -> bool:
+def _is_whole(parts: Iterable[PartitionMetadata]) -> bool:
     return all(part.leader >= 0 and set(part.isrs) == set(part.replicas) for part in parts)
