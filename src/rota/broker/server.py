@@ -24,6 +24,10 @@ __all__ = ["Server"]
 log = logging.getLogger(__name__)
 
 _RECEIVE_BUFFER = 256 * 1024
+_SEND_BUFFER_CONFIG = "socket.send.buffer.bytes"
+# Where that is not set. Of a fetch of 4 MiB on loopback, Kafka's default (100 KiB) costs broker and client a fifth more
+# processor time each; what the kernel would choose (megabytes, more than the caches hold) a half more.
+_SEND_BUFFER = 300 * 1024
 _ACCEPT_AT_ONCE = 128
 _EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 _ACCEPT_AGAIN_AFTER_S = 0.2
@@ -51,7 +55,10 @@ class Server:
         self.dispatch = Dispatch()
         self.receive_buffer = memoryview(bytearray(_RECEIVE_BUFFER))
         self.max_request_bytes = broker.settings.int("socket.request.max.bytes")
-        self._send_buffer = broker.settings.int("socket.send.buffer.bytes")
+        settings = broker.settings
+        self._send_buffer = (
+            settings.int(_SEND_BUFFER_CONFIG) if settings.is_set(_SEND_BUFFER_CONFIG) else _SEND_BUFFER
+        )
         self._admission = Admission(broker.settings)
         self._waits_for_room = False
         self.closings = Closings(loop)
@@ -104,7 +111,6 @@ class Server:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._send_buffer > 0:
-                # Kafka's own size; measured, a larger one costs fetches a third of their speed on loopback.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
         except OSError:  # macOS, when the peer is gone already
             self._admission.left(address[0])
