@@ -1,0 +1,133 @@
+"""Who pays for what takes the loop's time, and who may connect: as arithmetic, without sockets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from rota.broker.admission import Admission
+from rota.broker.closings import Closings
+from rota.broker.fairness import Fairness
+from rota.broker.loop import Loop
+from rota.broker.settings import Settings
+
+
+class _Client:
+    def __init__(self, last_active: float) -> None:
+        self.last_active = last_active
+
+
+class _Loop:
+    """Keeps what is planned."""
+
+    def __init__(self) -> None:
+        self.planned: list[Callable[[], Any]] = []
+
+    def call_later(self, _delay_s: float, callback: Callable[[], Any]) -> None:
+        self.planned.append(callback)
+
+
+def _charges(fairness: Fairness, greedy: Any, others: Any, turns: int) -> float:
+    """The greedy one takes 2 ms as often as it may, in a loop where others work; its share of the time."""
+    now = used = 0.0
+    for _ in range(turns):
+        for each in others:
+            each.last_active = now
+        wait_s = fairness.charge(greedy, now, now + 0.002, [greedy, *others])
+        used += 0.002
+        now += 0.002 + wait_s
+    return used / now
+
+
+def test_who_asks_much_gets_a_twentieth_of_the_time_while_others_work() -> None:
+    greedy, other = _Client(0), _Client(0)
+    assert _charges(Fairness(), greedy, [other], 2000) == pytest.approx(0.05, rel=0.1)
+
+
+def test_many_who_ask_much_share_that_twentieth() -> None:
+    fairness, other = Fairness(), _Client(0)
+    greedy = [cast(Any, _Client(0)) for _ in range(10)]
+    for each in greedy:
+        for _ in range(60):
+            fairness.charge(each, 0.0, 0.002, cast(Any, [*greedy, other]))
+    assert _charges(fairness, greedy[0], [other], 2000) == pytest.approx(0.005, rel=0.3)
+
+
+def test_who_is_alone_is_never_held_up() -> None:
+    greedy, idle = _Client(0), _Client(-10)
+    fairness = Fairness()
+    assert all(
+        fairness.charge(cast(Any, greedy), turn, turn + 0.9, cast(Any, [greedy, idle])) == 0.0
+        for turn in range(50)
+    )
+
+
+def test_who_asks_now_and_then_is_never_held_up() -> None:
+    greedy, other = _Client(0), _Client(0)
+    fairness = Fairness()
+    for second in range(1, 100):
+        other.last_active = second
+        assert fairness.charge(cast(Any, greedy), second, second + 0.03, cast(Any, [greedy, other])) == 0.0
+
+
+def test_an_address_may_have_so_many_connections() -> None:
+    admission = Admission(
+        Settings(
+            {"max.connections.per.ip": "2", "max.connections.per.ip.overrides": "10.0.0.9:1, 10.0.0.7:3"}
+        )
+    )
+    assert [admission.admit("10.0.0.1") is None for _ in range(3)] == [True, True, False]
+    assert [admission.admit("10.0.0.9") is None for _ in range(2)] == [True, False]
+    assert [admission.admit("10.0.0.7") is None for _ in range(4)] == [True, True, True, False]
+    admission.left("10.0.0.1")
+    assert admission.admit("10.0.0.1") is None
+
+
+def test_an_override_that_cannot_be_read_is_told_and_the_others_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    overrides = "10.0.0.9:1,10.0.0.8,10.0.0.7:many"
+    admission = Admission(Settings({"max.connections.per.ip.overrides": overrides}))
+    assert [admission.admit("10.0.0.9") is None for _ in range(2)] == [True, False]
+    assert admission.admit("10.0.0.8") is None
+    assert "'10.0.0.7:many' of max.connections.per.ip.overrides" in caplog.text
+
+
+def test_connections_come_no_faster_than_the_rate() -> None:
+    admission = Admission(Settings({"max.connection.creation.rate": "10"}))
+    now = 1000.0
+    came = 0
+    while now < 1010:
+        wait_s = admission.wait_s(now)
+        if wait_s:
+            now += wait_s
+            continue
+        assert admission.admit("10.0.0.1") is None
+        came += 1
+    assert 100 <= came <= 120
+
+
+def test_without_a_rate_a_crowd_may_come_at_once_but_no_flood() -> None:
+    admission = Admission(Settings({}))
+    came = 0
+    while not admission.wait_s(1000.0):
+        assert admission.admit("10.0.0.1") is None
+        came += 1
+    assert came == 2000
+    assert not admission.wait_s(1001.0)
+
+
+def test_of_very_many_closings_the_log_tells_how_many(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    loop = _Loop()
+    closings = Closings(cast(Loop, loop))
+    for number in range(1000):
+        closings.tell(f"connection {number}: closed")
+    assert len(caplog.records) == 20
+    loop.planned.pop()()
+    assert caplog.records[-1].getMessage() == "980 more connections have ended or were refused in 5 s"
+    closings.tell("connection 1000: closed")
+    assert caplog.records[-1].getMessage() == "connection 1000: closed"
