@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.broker.like_kafka_admin import CASES as ADMIN_CASES
 from tests.broker.like_kafka_cluster import CASES as CLUSTER_CASES
+from tests.broker.like_kafka_compressed import CASES as COMPRESSED_CASES
 from tests.broker.like_kafka_configs import CASES as CONFIG_CASES
 from tests.broker.like_kafka_consumer_groups import CASES as CONSUMER_GROUP_CASES
 from tests.broker.like_kafka_errors import CASES as ERROR_CASES
@@ -38,6 +39,7 @@ CASES: dict[str, Callable[[Talk], None]] = {
         *CLUSTER_CASES,
         *PAGE_CASES,
         *RECORD_CASES,
+        *COMPRESSED_CASES,
         *ERROR_CASES,
     )
 }

@@ -16,7 +16,7 @@ from typing import Final
 
 from rota.wire.errors import WireError
 
-__all__ = ["CODECS", "CODEC_IDS", "DEFAULT_LIMIT", "compress", "decompress"]
+__all__ = ["CODECS", "CODEC_IDS", "DEFAULT_LIMIT", "LargerThanLimitError", "compress", "decompress"]
 
 Buffer = bytes | bytearray | memoryview
 
@@ -38,6 +38,10 @@ _LZ4_STORED = 1 << 31
 # How cramjam says that the output does not fit; anything else means that the input is malformed.
 _TOO_SMALL = "failed to write whole buffer"
 _INT32 = struct.Struct(">i")
+
+
+class LargerThanLimitError(WireError):
+    """What was compressed is larger than ``limit``, and nothing else is known of it."""
 
 
 def compress(codec: str, data: Buffer, level: int | None = None) -> bytes:
@@ -85,7 +89,7 @@ def _decompress_gzip(data: Buffer, limit: int) -> bytes:
             raise WireError(f"gzip: {error}") from error
         room -= len(part)
         if room < 0:
-            raise WireError(f"gzip: more than {limit} bytes")
+            raise LargerThanLimitError(f"gzip: more than {limit} bytes")
         if not unpacker.eof:
             raise WireError("gzip: the data ends early")
         parts.append(part)
@@ -150,7 +154,7 @@ def _decompress_snappy_block(block: memoryview, limit: int) -> bytes:
     try:
         size = cramjam.snappy.decompress_raw_len(block)
         if size > limit:
-            raise WireError(f"snappy: more than {limit} bytes")
+            raise LargerThanLimitError(f"snappy: more than {limit} bytes")
         if size > len(block) * _SNAPPY_MAX_RATIO:
             raise WireError("snappy: the length is not possible")
         return bytes(cramjam.snappy.decompress_raw(block))
@@ -174,5 +178,5 @@ def _decompress_frame(codec: str, data: Buffer, limit: int) -> memoryview:
             if _TOO_SMALL not in str(error):
                 raise WireError(f"{codec}: {error}") from error
             if room >= limit:
-                raise WireError(f"{codec}: more than {limit} bytes") from error
+                raise LargerThanLimitError(f"{codec}: more than {limit} bytes") from error
         room = min(limit, room * 8)

@@ -17,7 +17,14 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from rota.wire.compression import CODEC_IDS, CODECS, DEFAULT_LIMIT, compress, decompress
+from rota.wire.compression import (
+    CODEC_IDS,
+    CODECS,
+    DEFAULT_LIMIT,
+    LargerThanLimitError,
+    compress,
+    decompress,
+)
 from rota.wire.crc import crc32c
 from rota.wire.errors import WireError
 
@@ -29,6 +36,7 @@ __all__ = [
     "Record",
     "build_batch",
     "check_batch",
+    "check_compressed",
     "check_framing",
     "end_marker",
     "iter_batches",
@@ -233,21 +241,42 @@ def check_framing(buf: Buffer, pos: int, header: BatchHeader, at_most: int) -> N
     Only the lengths of the first ``at_most`` records are followed. If those are all, they must fill the batch;
     if not, what is left must have room for the others. Raises ``CorruptBatchError``.
     """
-    at, end = pos + HEADER_SIZE, pos + header.batch_length + _LENGTH_PREFIX
-    count = header.record_count
+    end = pos + header.batch_length + _LENGTH_PREFIX
+    _follow(buf, pos + HEADER_SIZE, end, header.record_count, at_most)
+
+
+def check_compressed(buf: Buffer, pos: int, header: BatchHeader, limit: int) -> None:
+    """Whether the compressed batch at ``pos`` holds the records that its header claims, unless they have more than
+    ``limit`` bytes: then nothing is said.
+
+    Raises ``CorruptBatchError``, and ``WireError`` for what cannot be decompressed.
+    """
+    end = pos + header.batch_length + _LENGTH_PREFIX
+    try:
+        data = decompress(header.compression, memoryview(buf)[pos + HEADER_SIZE : end], limit)
+    except LargerThanLimitError:
+        return
+    _follow(data, 0, len(data), header.record_count, header.record_count)
+    try:
+        _read_record(data, 0, header, None)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise CorruptBatchError(f"a record is malformed: {error}") from error
+
+
+def _follow(data: Buffer, at: int, end: int, count: int, at_most: int) -> None:
     looked_at = min(count, at_most)
     try:
         for _ in range(looked_at):
-            byte = buf[at]
+            byte = data[at]
             at += 1
             length = byte & 0x7F
             if byte >= 0x80:
-                byte = buf[at]
+                byte = data[at]
                 at += 1
                 length |= (byte & 0x7F) << 7
                 shift = 14
                 while byte >= 0x80:
-                    byte = buf[at]
+                    byte = data[at]
                     at += 1
                     length |= (byte & 0x7F) << shift
                     shift += 7
@@ -263,7 +292,7 @@ def check_framing(buf: Buffer, pos: int, header: BatchHeader, at_most: int) -> N
         if at != end:
             raise CorruptBatchError(f"{end - at} bytes follow a batch's last record")
     elif end - at < (count - looked_at) * _SMALLEST_RECORD:
-        raise CorruptBatchError(f"{count} records do not fit into a batch of {header.size} bytes")
+        raise CorruptBatchError(f"{count - looked_at} records do not fit into {end - at} bytes")
 
 
 def _read_record(
