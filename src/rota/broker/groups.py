@@ -39,6 +39,7 @@ from rota.wire.records import (
     check_batch,
     iter_batches,
     iter_records,
+    one_record_batch,
     read_end_marker,
 )
 
@@ -90,9 +91,11 @@ class Groups:
         if outcome is EMPTY_OUTCOME:  # it waits for others
             self._requests[token] = request
             return PARKED
+        if outcome.records:
+            outcome = self._recorded(outcome, now_ms)
         replies = outcome.replies
-        if len(replies) == 1 and replies[0].token == token and not outcome.records:
-            # Most requests: answered at once, nothing to record.
+        if len(replies) == 1 and replies[0].token == token:
+            # Most requests: answered at once, and nobody else is.
             if outcome.timers or outcome.events:
                 self._after(outcome)
             response = replies[0].response
@@ -106,7 +109,7 @@ class Groups:
             return response
         self._requests[token] = request
         own: list[Message] = []
-        self._carry_out(outcome, token, own)
+        self._answer(outcome, token, own)
         return own[0] if own else PARKED
 
     def _session_timeout_ms(self, message: HeartbeatRequest) -> int:
@@ -131,23 +134,27 @@ class Groups:
 
     def carry_out(self, outcome: Outcome) -> None:
         """Do what the coordinator decided without being asked by a client: a timer, a deleted topic."""
-        self._carry_out(outcome, None, [])
-
-    def _carry_out(self, outcome: Outcome, own_token: int | None, own: list[Message]) -> None:
         if outcome.records:
-            now_ms = self._broker.clock.now_ms()
-            failed, code = self._append(outcome.records, now_ms)
-            if failed:
-                undone = outcome._replace(records=tuple(failed))
-                outcome = self.coordinator.on_append_failed(undone, now_ms, code)
-                # What the coordinator puts right after a failed append records nothing.
-                assert not outcome.records
-        for reply in outcome.replies:
-            request = self._requests.pop(reply.token, None)
-            if reply.token == own_token:
-                own.append(reply.response)
+            outcome = self._recorded(outcome, self._broker.clock.now_ms())
+        self._answer(outcome, None, [])
+
+    def _recorded(self, outcome: Outcome, now_ms: int) -> Outcome:
+        """The outcome, its records being in the log; or what to do instead of it."""
+        failed, code = self._append(outcome.records, now_ms)
+        if not failed:
+            return outcome
+        undone = self.coordinator.on_append_failed(outcome._replace(records=tuple(failed)), now_ms, code)
+        # What the coordinator puts right after a failed append records nothing.
+        assert not undone.records
+        return undone
+
+    def _answer(self, outcome: Outcome, own_token: int | None, own: list[Message]) -> None:
+        for token, response in outcome.replies:
+            request = self._requests.pop(token, None)
+            if token == own_token:
+                own.append(response)
             elif request is not None:
-                request.reply(reply.response)
+                request.reply(response)
         self._after(outcome)
 
     def _after(self, outcome: Outcome) -> None:
@@ -194,21 +201,39 @@ class Groups:
             except KafkaError as error:
                 log.error("cannot create %s: %s", OFFSETS_TOPIC, error)
                 return list(records), code
+        if len(records) == 1:
+            key, value = encode_record(records[0])
+            batch = one_record_batch(key, value, now_ms)
+            partition = partition_for(records[0].group, topics.count(OFFSETS_TOPIC))
+            refused = self._append_batch(partition, batch)
+            if refused is not None:
+                return list(records), refused
+            self.coordinator.replay(records[0], now_ms)
+            return [], code
         failed: list[LogRecord] = []
         for partition, its_records in _pieces(records, topics.count(OFFSETS_TOPIC)):
             batch = build_batch([(*encode_record(record), now_ms, []) for record in its_records])
-            tp = TopicPartition(OFFSETS_TOPIC, partition)
-            try:
-                self._broker.append(topics.log(tp), memoryview(batch), from_client=False)
-            except (OSError, KafkaError) as error:
-                complain(f"append to {tp.topic}-{tp.partition}", error)
+            refused = self._append_batch(partition, batch)
+            if refused is not None:
                 failed += its_records
-                if isinstance(error, KafkaError) and error.code == ErrorCode.MESSAGE_TOO_LARGE:
-                    code = ErrorCode.UNKNOWN_SERVER_ERROR
+                if refused == ErrorCode.UNKNOWN_SERVER_ERROR:
+                    code = refused
                 continue
             for record in its_records:
                 self.coordinator.replay(record, now_ms)
         return failed, code
+
+    def _append_batch(self, partition: int, batch: bytearray) -> ErrorCode | None:
+        """Append to a partition of the log; what to answer if that fails."""
+        partition_log = self._broker.topics.log((OFFSETS_TOPIC, partition))
+        try:
+            self._broker.append(partition_log, memoryview(batch), from_client=False)
+        except (OSError, KafkaError) as error:
+            complain(f"append to {OFFSETS_TOPIC}-{partition}", error)
+            if isinstance(error, KafkaError) and error.code == ErrorCode.MESSAGE_TOO_LARGE:
+                return ErrorCode.UNKNOWN_SERVER_ERROR
+            return ErrorCode.NOT_COORDINATOR
+        return None
 
     def load(self) -> None:
         """Replay ``__consumer_offsets`` from its start; afterwards every group goes on where it was."""
@@ -284,8 +309,6 @@ class Groups:
 
 def _pieces(records: Sequence[LogRecord], count: int) -> list[tuple[int, Sequence[LogRecord]]]:
     """What becomes a batch each, and its partition: records of one partition, and not too many."""
-    if len(records) == 1:
-        return [(partition_for(records[0].group, count), records)]
     by_partition: dict[int, list[LogRecord]] = {}
     for record in records:
         by_partition.setdefault(partition_for(record.group, count), []).append(record)

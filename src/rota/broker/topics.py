@@ -109,7 +109,7 @@ class Topics:
         """The log of a partition, or None."""
         return self._logs.get((name, partition))
 
-    def log(self, tp: TopicPartition) -> Log:
+    def log(self, tp: TopicPartition | tuple[str, int]) -> Log:
         """The log of a partition that exists."""
         return self._logs[tp]
 

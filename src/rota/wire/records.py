@@ -41,6 +41,7 @@ __all__ = [
     "end_marker",
     "iter_batches",
     "iter_records",
+    "one_record_batch",
     "read_end_marker",
     "read_header",
     "read_varint",
@@ -63,6 +64,10 @@ _MARKER_VALUE = struct.Struct(">hi")
 # Where things lie in a batch, and how many bytes come before what batch_length counts.
 _EPOCH_AT, _MAGIC_AT, _CRC_AT, _ATTRIBUTES_AT, _MAX_TIMESTAMP_AT = 12, 16, 17, 21, 35
 _LENGTH_PREFIX = 12
+_LENGTH_AT, _BASE_TIMESTAMP_AT = 8, 27
+_LENGTH = struct.Struct(">i")
+_TIMES = struct.Struct(">qq")
+_ONE_RECORD_HEAD = _HEADER.pack(0, 0, 0, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1)
 _ONE_BYTE = 64  # numbers below it are one byte as varints
 # A record's length, its attributes, two deltas, the lengths of key and value, the number of headers.
 _SMALLEST_RECORD = 7
@@ -407,6 +412,22 @@ def build_batch(
         base_sequence,
         count,
     )
+    with memoryview(out) as view:
+        _CRC.pack_into(out, _CRC_AT, crc32c(view[_ATTRIBUTES_AT:]))
+    return out
+
+
+def one_record_batch(key: bytes | None, value: bytes | None, timestamp: int) -> bytearray:
+    """What ``build_batch`` makes of one record without headers, in half the time: the groups' log is made of these."""
+    record = bytearray(3)  # attributes, and two deltas of 0
+    _write_bytes(record, key)
+    _write_bytes(record, value)
+    record.append(0)
+    out = bytearray(_ONE_RECORD_HEAD)
+    write_varint(out, len(record))
+    out += record
+    _LENGTH.pack_into(out, _LENGTH_AT, len(out) - _LENGTH_PREFIX)
+    _TIMES.pack_into(out, _BASE_TIMESTAMP_AT, timestamp, timestamp)
     with memoryview(out) as view:
         _CRC.pack_into(out, _CRC_AT, crc32c(view[_ATTRIBUTES_AT:]))
     return out
