@@ -153,17 +153,22 @@ def _head(view: View, width: int) -> list[Text]:
     state.append(board.state, "bold yellow" if busy else "bold green" if board.state == "stable" else "bold")
     if board.generation is not None:
         state.append(f", {board.generation_word} {board.generation}")
-    state.append(_totals(view))
+    state.append(_totals(view, width - state.cell_len))
     last = Text(" Last rebalance  ", "dim").append(board.last_rebalance, "yellow" if busy else "")
     return [_cut(title, width), _cut(state, width), _cut(last, width)]
 
 
-def _totals(view: View) -> str:
+def _totals(view: View, room: int) -> str:
     summary = view.board.summary
     if view.lab.ending:
         return f"   finishing: {_records(view.lab.unread())} left to read"
-    lost = f", {summary.lost:,} LOST" if summary.lost else ", none lost"
-    return f"   {summary.produced:,} acknowledged, {summary.processed_again:,} processed twice{lost}"
+    lost = f"{summary.lost:,} LOST" if summary.lost else "none lost"
+    whole = f"   {summary.produced:,} acknowledged, {summary.processed_again:,} processed twice, {lost}"
+    return (
+        whole
+        if len(whole) <= room
+        else f"   {lost}, {summary.processed_again:,} twice of {summary.produced:,}"
+    )
 
 
 def _records(count: int) -> str:
