@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,8 @@ from rota.plain import Plain
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
+    from rota.wire.messages.alter_configs import AlterConfigsRequest
+    from rota.wire.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
 
 __all__ = [
     "BROKER_LOGGER_RESOURCE",
@@ -23,6 +26,7 @@ __all__ = [
     "TOPIC_RESOURCE",
     "Change",
     "change",
+    "check_named_once",
     "node_of",
     "replace",
 ]
@@ -61,6 +65,22 @@ class _Target(Plain):
     check_all: Callable[[Mapping[str, str]], None] | None = None
     known: Iterable[str] = ()
     """The names there are, where no others can be set."""
+
+
+def check_named_once(
+    message: AlterConfigsRequest | IncrementalAlterConfigsRequest,
+) -> Callable[[int, str], None]:
+    """A check that raises ``KafkaError`` for a resource that a request names several times, as Kafka refuses it.
+
+    Each change waits for the disk: a few bytes, repeated, would keep everybody waiting.
+    """
+    times_named = Counter((each.resource_type, each.resource_name) for each in message.resources)
+
+    def check(resource_type: int, name: str) -> None:
+        if times_named[resource_type, name] > 1:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "each resource must be named at most once")
+
+    return check
 
 
 def change(
