@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cluster.conftest import Job
 from tests.kafka.ports import wait_until
+
+from rota.cluster import Cluster, CoordinatorAwayError, GroupDescription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,6 +175,13 @@ def test_a_coordinator_without_a_successor_is_an_error_of_one_line(story: Story,
     assert error.startswith(f"error: the coordinator of group {away} does not answer at 127.0.0.1:")
     assert error.endswith("try again")
     assert "Traceback" not in said.err
+
+    cluster = Cluster(cli.bootstrap_servers, timeout_s=1.5)
+    given_up = weakref.ref(cluster.admin)
+    answers = cluster.try_describe_groups([here, away])
+    assert isinstance(answers[here], GroupDescription)
+    assert isinstance(answers[away], CoordinatorAwayError)
+    assert given_up() is None, "one whose question was never answered may end the process when it is"
 
 
 def test_leaders_and_coordinators_move_while_a_group_is_described(

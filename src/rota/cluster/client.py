@@ -194,17 +194,18 @@ class Cluster(Connection):
         doing = f"list the groups at {self.bootstrap}"
         for attempt_s in self._attempts():
             answer = self._wait(self.admin.list_consumer_groups(request_timeout=attempt_s), doing)
-            if not answer.errors:
+            failures = [explain(error, doing) for error in answer.errors]
+            if not any(map(is_moving, failures)):
                 break
-        if not answer.valid and answer.errors:
-            raise explain(answer.errors[0], doing)
+        if failures and not answer.valid:
+            raise failures[0]
         found = [convert.group_listing(group) for group in answer.valid]
         unclear = [g.group for g in found if g.state == "Unknown" and g.type == "Consumer"]
         if unclear:
             described = self.describe_groups(unclear)
             found = [replace(g, state=described[g.group].state) if g.group in described else g for g in found]
-        failure = None
-        if answer.errors:
+        failure = failures[0] if failures else None
+        if is_moving(failure):
             failure = RotaError(
                 f"a broker of {self.bootstrap} does not answer: groups that it coordinates are missing here"
             )
