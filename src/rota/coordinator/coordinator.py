@@ -30,10 +30,10 @@ from rota.coordinator.failures import fail
 from rota.coordinator.fetch_offsets import fetch_offsets
 from rota.coordinator.group import Group
 from rota.coordinator.heartbeat import beat, handle_heartbeat
-from rota.coordinator.join import handle_join
+from rota.coordinator.join import handle_join, join_others
 from rota.coordinator.leave import handle_leave
 from rota.coordinator.offsets import CommittedOffsets
-from rota.coordinator.outcome import Outcome, Reply
+from rota.coordinator.outcome import EMPTY_OUTCOME, Outcome, Reply
 from rota.coordinator.rebalance import (
     member_gone,
     on_join_timer,
@@ -151,6 +151,9 @@ class GroupCoordinator:
         return step.outcome()
 
     def _join(self, request: JoinGroupRequest, context: Context) -> Outcome:
+        group = self.groups.get(request.group_id)
+        if group is not None and join_others(group, request, context, self.config):
+            return EMPTY_OUTCOME
         step = self._step(context.now_ms)
         consumer_group = self.consumer_groups.get(request.group_id)
         if consumer_group is not None and consumer_group.members:
