@@ -374,6 +374,10 @@ class Connection:
                         return
                 else:
                     sent = self._send_buffers()
+                    if sent == self._out_bytes:
+                        out.clear()
+                        self._out_bytes = 0
+                        return
                 self._drop(sent)
         except (BlockingIOError, InterruptedError):
             return
