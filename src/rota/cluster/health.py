@@ -33,8 +33,8 @@ def no_leader_words(topic: TopicDescription) -> str:
     one = len(parts) == 1
     what = "holds" if len(holders) == 1 else "hold"
     return (
-        f"{_named(topic, parts)} {'has' if one else 'have'} no leader: start {_brokers(holders)}, "
-        f"which {what} {'it' if one else 'them'}"
+        f"{_named(topic, parts)} {'has' if one else 'have'} no leader: start "
+        f"{_brokers(holders, 'or' if one else 'and')}, which {what} {'it' if one else 'them'}"
     )
 
 
@@ -46,7 +46,7 @@ def too_few_words(topic: TopicDescription) -> str:
         return ""
     fewest = min(len(part.isr) for part in parts)
     away = {broker for part in parts for broker in part.replicas if broker not in part.isr}
-    remedy = f"start {_brokers(away)} or lower that setting" if away else "lower that setting"
+    remedy = f"start {_brokers(away, 'and')} or lower that setting" if away else "lower that setting"
     verb = "has" if len(parts) == 1 else "have"
     copies = "copy" if fewest == 1 else "copies"
     return (
@@ -60,8 +60,8 @@ def _named(topic: TopicDescription, parts: Collection[PartitionDescription]) -> 
     return f"partition{'' if len(parts) == 1 else 's'} {numbers} of topic {topic.name}"
 
 
-def _brokers(ids: Iterable[int]) -> str:
-    found = sorted(ids)
-    if len(found) == 1:
-        return f"broker {found[0]}"
-    return f"brokers {', '.join(map(str, found[:-1]))} or {found[-1]}"
+def _brokers(ids: Iterable[int], word: str) -> str:
+    *most, last = sorted(ids)
+    if not most:
+        return f"broker {last}"
+    return f"broker{'' if word == 'or' else 's'} {', '.join(map(str, most))} {word} {last}"
