@@ -568,6 +568,17 @@ def test_a_small_compressed_batch_is_opened(where: Path | None, codec: str) -> N
     assert log.log_end_offset == 7
 
 
+def test_a_small_batch_of_millions_of_records_is_refused() -> None:
+    """Whoever reads them, to look at a key or a timestamp, would keep everybody waiting."""
+    log = open_log(None)
+    one = bytes(batch(b"")[61:])
+    most = forged(compress("zstd", one * 1_000_001), 1_000_001, codec=4)
+    assert len(most) < 4_096
+    assert refused(log, most) == ErrorCode.INVALID_RECORD
+    log.append(forged(compress("zstd", one * 1_000_000), 1_000_000, codec=4), 1_000)
+    assert log.log_end_offset == 1_000_000
+
+
 def test_two_batches_of_an_idempotent_producer_are_refused() -> None:
     both = batch(b"a", producer=(5, 0, 0)) + batch(b"b", producer=(5, 0, 1))
     assert refused(open_log(None), both) == ErrorCode.INVALID_RECORD

@@ -26,7 +26,7 @@ TURN_S: Final = 0.002
 BUSINESS: Final = frozenset({0, 1, 8, 12, 14, 22, 24, 25, 26, 28, 68})
 _SHARE = 0.05
 _CREDIT_S = 0.1
-_LONGEST_S = 1.0
+_LONGEST_S = 5.0
 _LATELY_S = 0.1
 
 

@@ -36,6 +36,9 @@ _OPENED_PLAIN_BYTES: Final = 16 * 1024
 # No codec makes more than this of a byte (zstd comes near it), and nobody decompresses more than the limit.
 _LARGEST_RATIO: Final = 2**15
 _SMALLEST_RECORD: Final = 7
+# A kilobyte can be thirty million records, and whoever reads them keeps everybody waiting for a minute. Of clients that
+# work, librdkafka's limit is this, and Java's producers come to a tenth of it.
+_MOST_RECORDS: Final = 1_000_000
 # How many of a batch's records are named at most when they are refused; Kafka names them all.
 _NAMED: Final = 10_000
 
@@ -121,6 +124,10 @@ def _check_count(data: memoryview, position: int, header: BatchHeader) -> None:
             check_framing(data, position, header, header.record_count if whole else _FOLLOWED)
             return
         largest = min((header.size - HEADER_SIZE) * _LARGEST_RATIO, DEFAULT_LIMIT)
+        if header.record_count > _MOST_RECORDS:
+            raise CorruptBatchError(
+                f"a compressed batch has {header.record_count} records, {_MOST_RECORDS} at most"
+            )
         if header.record_count * _SMALLEST_RECORD > largest:
             raise CorruptBatchError(
                 f"{header.record_count} records do not fit into a compressed batch of {header.size} bytes"
