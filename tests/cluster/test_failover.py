@@ -185,16 +185,16 @@ def test_a_coordinator_without_a_successor_is_an_error_of_one_line(story: Story,
 
 
 def test_leaders_and_coordinators_move_while_a_group_is_described(
-    whole: KafkaCluster, cli: Command, story: Story, tmp_path: object, job: Callable[..., Job]
+    story: Story, job: Callable[..., Job]
 ) -> None:
     """Runs last: nobody dies here, so those that were asked before are still there to say that they lead no more."""
     topic, names = story.topic, list(story.groups.values())
-    whole.stop(VICTIM)  # politely: it hands over
-    whole.wait_gone(VICTIM)
+    story.cluster.heal(elect=False)
+    assert story.cluster.coordinator(story.groups[VICTIM]) != VICTIM
     watching = job("groups", "describe", *names, "--watch", "0.1", "--json")
     wait_until("it looks", lambda: watching.out.count("\n") > 3)
-    whole.heal()  # and takes over again
-    assert whole.leaders(topic) == {0: 1, 1: 2, 2: 3, 3: 2}
+    story.cluster.elect_preferred()
+    assert story.cluster.leaders(topic) == {0: 1, 1: 2, 2: 3, 3: 2}
 
     def documents() -> list[Any]:
         return [json.loads(line) for line in watching.out.splitlines(keepends=True) if line.endswith("\n")]

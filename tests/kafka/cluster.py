@@ -129,14 +129,17 @@ class KafkaCluster:
         self._nodes[node].spawn()
         self._nodes[node].wait_listening()
 
-    def heal(self) -> None:
-        """Start every node that does not run; wait until all is well, and each partition led by its first replica."""
+    def heal(self, *, elect: bool = True) -> None:
+        """Start every node that does not run; wait until all is well, and (``elect``) each partition led by its first
+        replica.
+        """
         for node in set(self.ids) - set(self.running()):
             self._nodes[node].spawn()
         for node in self.ids:
             self._nodes[node].wait_listening()
         self.wait_whole()
-        self.elect_preferred()
+        if elect:
+            self.elect_preferred()
 
     # What the cluster is like
 
