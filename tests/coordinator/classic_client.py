@@ -1,6 +1,7 @@
-"""A consumer that uses the classic protocol cooperatively (KIP-429), as real ones do.
+"""A consumer that uses the classic protocol as real ones do, cooperatively (KIP-429) or eagerly.
 
-It goes on with what it holds while the group rebalances, gives up what it was not given again, and joins once more.
+A cooperative one goes on with what it holds while the group rebalances, gives up what it was not given again, and joins
+once more. An eager one lets go of everything before it joins.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.coordinator.simulation import assignment_bytes
 
-from rota.coordinator.assignors import MemberSubscription, assign_cooperative_sticky
+from rota.coordinator.assignors import ASSIGNORS, MemberSubscription
 from rota.coordinator.subscriptions import assigned_partitions
 from rota.model import ErrorCode, TopicPartition
 from rota.wire.codec import decode_versioned, encode_versioned
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassicClient"]
 
-_PROTOCOL = "cooperative-sticky"
+_COOPERATIVE = "cooperative-sticky"
 _AGAIN = (ErrorCode.REBALANCE_IN_PROGRESS, ErrorCode.NOT_COORDINATOR, ErrorCode.MEMBER_ID_REQUIRED)
 
 
@@ -37,12 +38,19 @@ class ClassicClient:
     """
 
     def __init__(
-        self, topics: list[str], *, group: str = "g", instance: str | None = None, session_ms: int = 45_000
+        self,
+        topics: list[str],
+        *,
+        group: str = "g",
+        instance: str | None = None,
+        session_ms: int = 45_000,
+        strategy: str = _COOPERATIVE,
     ) -> None:
         self.group = group
         self.topics = topics
         self.instance = instance
         self.session_ms = session_ms
+        self.strategy = strategy
         self.member = ""
         self.generation = -1
         self.held: frozenset[TopicPartition] = frozenset()
@@ -56,6 +64,8 @@ class ClassicClient:
     def join(self, rebalance_ms: int = 60_000) -> JoinGroupRequest:
         """With all that it holds."""
         self.next = "wait"
+        if self.strategy != _COOPERATIVE:
+            self.held = frozenset()
         subscription = ConsumerProtocolSubscription(
             topics=self.topics, owned_partitions=_listed(self.held), generation_id=self.generation
         )
@@ -67,7 +77,7 @@ class ClassicClient:
             member_id=self.member,
             group_instance_id=self.instance,
             protocol_type="consumer",
-            protocols=[JoinGroupRequestProtocol(name=_PROTOCOL, metadata=metadata)],
+            protocols=[JoinGroupRequestProtocol(name=self.strategy, metadata=metadata)],
         )
 
     def sync(self) -> SyncGroupRequest:
@@ -79,7 +89,7 @@ class ClassicClient:
             member_id=self.member,
             group_instance_id=self.instance,
             protocol_type="consumer",
-            protocol_name=_PROTOCOL,
+            protocol_name=self.strategy,
             assignments=[
                 SyncGroupRequestAssignment(member_id=member, assignment=data)
                 for member, data in self.plan.items()
@@ -119,7 +129,7 @@ class ClassicClient:
         self.plan = {}
         if answer.members:
             members = {each.member_id: _subscription(each) for each in answer.members}
-            shares = assign_cooperative_sticky(members, partitions)
+            shares = ASSIGNORS[self.strategy](members, partitions)
             self.plan = {member: assignment_bytes(_by_topic(share)) for member, share in shares.items()}
 
     def _hear_sync(self, answer: Any, _partitions: Mapping[str, int], lets_go: bool) -> None:

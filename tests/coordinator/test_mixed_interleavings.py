@@ -49,8 +49,10 @@ class Interleavings(RuleBasedStateMachine):
         delay_ms=st.sampled_from([0, 3_000]),
         upgrade=st.sampled_from([True, True, True, False]),
         downgrade=st.sampled_from([True, True, True, False]),
+        strategy=st.sampled_from(["cooperative-sticky", "cooperative-sticky", "range"]),
     )
-    def start(self, delay_ms: int, upgrade: bool, downgrade: bool) -> None:
+    def start(self, delay_ms: int, upgrade: bool, downgrade: bool, strategy: str) -> None:
+        self.strategy = strategy
         config = GroupConfig(
             initial_rebalance_delay_ms=delay_ms, online_upgrade=upgrade, online_downgrade=downgrade
         )
@@ -72,7 +74,9 @@ class Interleavings(RuleBasedStateMachine):
     def start_classic(self, name: str, topics: list[str], session_ms: int) -> None:
         """A process starts that uses the classic protocol."""
         topics = wanted_by(name, topics)
-        self.clients[name] = ClassicClient(topics, instance=instance(name), session_ms=session_ms)
+        self.clients[name] = ClassicClient(
+            topics, instance=instance(name), session_ms=session_ms, strategy=self.strategy
+        )
         self.step(name, lets_go=True, is_lost=False, rebalance_ms=60_000)
 
     @rule(
@@ -335,6 +339,19 @@ class Interleavings(RuleBasedStateMachine):
         assert group is None or not group.members
         assert not self.sim.waiting
         assert not self.sim.timers
+        self.start_from_any_part_of_the_log()
+
+    def start_from_any_part_of_the_log(self) -> None:
+        """A large group's records are several batches: whatever a kill leaves of them, clients find their way."""
+        log = self.sim.log
+        for end in range(len(log)):
+            self.sim.log = log[:end]
+            self.sim.restart()
+            for client in (ClassicClient(["orders"]), ConsumerClient("somebody")):
+                first = client.join() if isinstance(client, ClassicClient) else client.join(["orders"])
+                self.sim.send(first, 9 if isinstance(client, ClassicClient) else 1)
+            self.sim.advance(300_000)
+            assert not self.sim.waiting
 
 
 def instance(name: str) -> str | None:
