@@ -158,6 +158,7 @@ def _wanted(
         session = sessions.open(uses_topic_ids=by_id)
         if session is not None:
             session.partitions = each_once
+            sessions.count(session)
         return session, named
     session = sessions.use(message.session_id, epoch, uses_topic_ids=by_id)
     for each in named:
@@ -169,6 +170,8 @@ def _wanted(
         name: str | bytes = forgotten.topic_id if by_id else forgotten.topic
         for partition_number in forgotten.partitions:
             session.partitions.pop((name, partition_number), None)
+    if named or message.forgotten_topics_data:
+        sessions.count(session)
     return session, list(session.partitions.values())
 
 
