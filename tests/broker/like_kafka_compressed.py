@@ -13,7 +13,7 @@ from rota.wire.crc import crc32c
 from rota.wire.messages.produce import ProduceResponse
 from rota.wire.records import HEADER_SIZE, build_batch
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "PROVOKED"]
 
 _LENGTH_AT, _CRC_AT, _CHECKED_FROM = 8, 17, 21
 
@@ -76,3 +76,6 @@ CASES: tuple[Callable[[Talk], None], ...] = (
     records_that_cannot_be_decompressed,
     records_with_wrong_fields,
 )
+
+PROVOKED: dict[str, set[str]] = {"Produce": {"INVALID_RECORD", "UNKNOWN_SERVER_ERROR"}}
+"""The errors that Kafka answers here."""

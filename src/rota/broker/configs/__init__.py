@@ -25,7 +25,7 @@ _ACTED_ON: Final = """
     log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size log.cleaner.delete.retention.ms log.cleaner.enable
     log.cleaner.max.compaction.lag.ms log.cleaner.min.cleanable.ratio log.cleaner.min.compaction.lag.ms
     log.cleanup.policy log.flush.interval.messages log.flush.interval.ms
-log.flush.offset.checkpoint.interval.ms log.index.interval.bytes
+    log.flush.offset.checkpoint.interval.ms log.index.interval.bytes log.initial.task.delay.ms
     log.index.size.max.bytes log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms
     log.message.timestamp.type log.retention.bytes log.retention.check.interval.ms log.retention.hours
     log.retention.minutes log.retention.ms log.roll.hours log.roll.ms log.segment.bytes
