@@ -76,7 +76,7 @@ class Broker:
         self._transactions: Transactions | None = None
         if TRANSACTIONS_TOPIC in self.topics:
             self._open_transactions()
-        self._plan_retention()
+        self._plan_retention(settings.int("log.initial.task.delay.ms"))
         self._cleaner: Cleaner | None = None
         if settings.bool("log.cleaner.enable"):
             self.plan_compaction()
@@ -163,9 +163,19 @@ class Broker:
     # --- topics ---------------------------------------------------------------------------------------------
 
     def delete_topic(self, name: str) -> None:
-        """Delete a topic, the offsets committed for it, and wake who waits for it."""
+        """Delete a topic, the offsets committed for it, and wake who waits for it.
+
+        With a topic of the broker's own goes everything that it remembers: all groups, or all transactional ids.
+        """
         for gone in self.topics.delete(name):
             self.fetch_waits.appended(gone)
+        if name == OFFSETS_TOPIC and self._groups is not None:
+            self._groups.forget()
+            self._groups = None
+            self.__dict__.pop("groups", None)  # the cached one
+        elif name == TRANSACTIONS_TOPIC and self._transactions is not None:
+            self.timers.cancel_all("transactions")
+            self._transactions = None
         if self._groups is not None:
             self._groups.topic_deleted(name)
         log.info("topic %s deleted", name)
@@ -217,9 +227,8 @@ class Broker:
         if self._on_event is not None:
             self._on_event(event)
 
-    def _plan_retention(self) -> None:
-        interval_ms = self.settings.int("log.retention.check.interval.ms")
-        self.timers.set(("upkeep", "retention"), self.clock.now_ms() + interval_ms, self._retain)
+    def _plan_retention(self, delay_ms: int) -> None:
+        self.timers.set(("upkeep", "retention"), self.clock.now_ms() + delay_ms, self._retain)
 
     def _retain(self) -> None:
         now_ms = self.clock.now_ms()
@@ -232,7 +241,7 @@ class Broker:
                 continue
             if removed:
                 log.info("%s: %d segments removed by retention", tp, removed)
-        self._plan_retention()
+        self._plan_retention(self.settings.int("log.retention.check.interval.ms"))
 
     def plan_compaction(self) -> None:
         """Look for logs to compact after ``log.cleaner.backoff.ms``."""

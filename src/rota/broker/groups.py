@@ -26,6 +26,7 @@ from rota.coordinator import (
     Outcome,
     partition_for,
 )
+from rota.coordinator.answers import join_error, sync_error
 from rota.coordinator.log_format import decode_record, encode_record
 from rota.coordinator.pending_offsets import InTransaction
 from rota.ids import random_uuid, uuid_text
@@ -33,6 +34,7 @@ from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.timeline.events import MemberReconciled, RebalanceStarted
 from rota.wire import WireError
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from rota.wire.messages.join_group import JoinGroupResponse
 from rota.wire.records import (
     BatchHeader,
     build_batch,
@@ -245,6 +247,22 @@ class Groups:
         if replayed:
             log.info("replayed %d records of %s", replayed, OFFSETS_TOPIC)
         self.carry_out(self.coordinator.on_loaded(self._broker.clock.now_ms()))
+
+    def forget(self) -> None:
+        """The log is gone, and with it all groups: who waits is told to look for a coordinator, and nothing is due.
+
+        Those that come later find other ``Groups``, as in a new broker.
+        """
+        for group_id in list(self.coordinator.groups) if self._held is not None else ():
+            assert self._held is not None
+            self._held.release(group_id)
+        self._broker.timers.cancel_all("group")
+        self._broker.timers.cancel(("upkeep", "offsets"))
+        waiting, self._requests = self._requests, {}
+        for request in waiting.values():
+            is_join = request.route.api.response_type is JoinGroupResponse
+            code = ErrorCode.NOT_COORDINATOR
+            request.reply(join_error(code, request.version) if is_join else sync_error(code))
 
     def transaction_ended(self, partition: int, producer_id: int, *, committed: bool) -> None:
         """A marker was appended to a partition of the log: what its transaction has committed counts, or never will."""

@@ -2,7 +2,8 @@
 
 Version notes: v4 flexible; v5 a message; v6 by id as well as by name.
 
-Differs from Apache Kafka on purpose: ``__consumer_offsets`` cannot be deleted, for all groups live in it.
+The broker's own topics can be deleted too: with ``__consumer_offsets`` go all groups, with ``__transaction_state`` all
+transactional ids. Who looks for a coordinator then has them made anew.
 """
 
 from __future__ import annotations
@@ -57,7 +58,5 @@ def _delete(broker: Broker, result: DeletableTopicResult) -> None:
         raise KafkaError(missing, "there is no such topic")
     if not broker.settings.bool("delete.topic.enable"):
         raise KafkaError(ErrorCode.TOPIC_DELETION_DISABLED, "delete.topic.enable is false")
-    if topic.is_internal:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{topic.name} is the broker's own and cannot be deleted")
     result.name, result.topic_id = topic.name, topic.id
     broker.delete_topic(topic.name)
