@@ -263,6 +263,36 @@ def test_a_hundred_megabytes_in_one_request_are_refused_and_forgotten(
         wait_until("its memory is given back", lambda: _resident(broker) - before < 32 * _MEGABYTE)
 
 
+def test_large_requests_wait_until_there_is_room_for_them() -> None:
+    with (
+        _broker({"queued.max.request.bytes": 20_000_000}) as broker,
+        RawClient(broker.bootstrap_servers) as good,
+    ):
+        _topic(good, "no-room")
+        frame = _frame(_produce("no-room", bytes(15_000_000)), 0, 9)
+        first, second = RawClient(broker.bootstrap_servers), RawClient(broker.bootstrap_servers)
+        first.socket.sendall(frame[:12_000_000])
+        sender = threading.Thread(target=second.socket.sendall, args=(frame,), daemon=True)
+        sender.start()
+        for _ in range(50):
+            _ask(good)
+        small = good.call(_produce("no-room", b"small"), 9, ProduceResponse)
+        assert small.responses[0].partition_responses[0].error_code == ErrorCode.NONE
+        assert not _has_answer(second)
+        first.socket.sendall(frame[12_000_000:])
+        for each in (first, second):
+            answer = each.receive(ProduceResponse, 9).responses[0].partition_responses[0]
+            assert answer.error_code == ErrorCode.MESSAGE_TOO_LARGE
+        sender.join()
+        third = RawClient(broker.bootstrap_servers)
+        third.socket.sendall(frame[:12_000_000])
+        third.socket.close()  # what it was promised comes back
+        second.send(_produce("no-room", bytes(15_000_000)), 9)
+        assert second.receive(ProduceResponse, 9).responses
+        first.socket.close()
+        second.socket.close()
+
+
 def test_a_large_request_of_small_elements_is_refused(broker: Broker, good: RawClient) -> None:
     names = [MetadataRequestTopic(name="x") for _ in range(300_000)]
     before = _resident(broker)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from rota.broker.fairness import BUSINESS, TURN_S
 from rota.broker.request import NoAnswer, Request
+from rota.broker.request_memory import FREE
 from rota.storage import FileRegion
 from rota.wire import WireError
 
@@ -47,6 +48,7 @@ _TRUSTED_FRAME = 64 * 1024
 _AT_ONCE = 512 * 1024  # bytes of a large frame that are read before others have their turn
 _CRUMB, _FEW_CRUMBS = 2048, 8  # bytes; how many such pieces of one frame are nothing unusual
 _CRUMB_WAIT_S, _LONGEST_CRUMB_WAIT_S = 0.005, 0.25
+_MEMORY_WAIT_S = 0.1
 _LOOK_AT_CLOCK = 16  # after so many requests of one turn
 _AHEAD = 64 * 1024  # bytes that are taken from a client that sends ahead; the rest waits in the socket
 
@@ -65,6 +67,7 @@ class Connection:
         "_out",
         "_out_bytes",
         "_parked",
+        "_promised",
         "_reading",
         "_resume_planned",
         "_sock",
@@ -101,6 +104,7 @@ class Connection:
         self._reading = True
         self._resume_planned = False
         self._closed = False
+        self._promised = 0  # bytes for the large frame that is not whole yet
         self._crumbs = 0  # how many small pieces of one frame have come
         self._spent_s = 0.0  # on the frame that is not whole yet
         self._asked = False  # it has asked, in this turn, what is asked rarely
@@ -176,10 +180,15 @@ class Connection:
         if used:
             rest = view[used : self._filled]
             self._buffer, self._filled = bytearray(), 0
+            self._give_back()
             if len(rest):
                 self._keep(rest)
         elif self._filled == len(self._buffer):
-            self._grow(self._wanted(view, self._filled))
+            size = self._wanted(view, self._filled)
+            if size > FREE and not self._promised and not self._is_promised(view):
+                self._mute(_MEMORY_WAIT_S)
+                return
+            self._grow(size)
         if self._out:
             self.server.broker.fetch_waits.hurry()
             self._flush()
@@ -217,6 +226,19 @@ class Connection:
         elif not self._reading:  # to see whether the client is gone
             self._reading = True
             self.server.loop.add_reader(self.fd, self._on_readable)
+
+    def _is_promised(self, view: memoryview) -> bool:
+        """Whether there is room for all of a large frame."""
+        whole = 4 + int(_SIZE.unpack_from(view)[0])
+        if not self.server.request_memory.promise(whole):
+            return False
+        self._promised = whole
+        return True
+
+    def _give_back(self) -> None:
+        if self._promised:
+            self.server.request_memory.give_back(self._promised)
+            self._promised = 0
 
     def _keep(self, rest: memoryview) -> None:
         """Copy an incomplete frame's beginning into a buffer of this connection's own."""
@@ -444,6 +466,7 @@ class Connection:
             self.server.loop.remove_writer(self.fd)
         self._sock.close()
         self._out.clear()
+        self._give_back()
         self._buffer = bytearray()
         self._filled = 0
         self._parked = None

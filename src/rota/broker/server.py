@@ -12,6 +12,7 @@ from rota.broker.closings import Closings
 from rota.broker.connection import Connection
 from rota.broker.dispatch import Dispatch
 from rota.broker.fairness import Fairness
+from rota.broker.request_memory import RequestMemory
 from rota.broker.storage_errors import complain
 from rota.model import RotaError
 
@@ -63,6 +64,7 @@ class Server:
         self._waits_for_room = False
         self.closings = Closings(loop)
         self.fairness = Fairness()
+        self.request_memory = RequestMemory(broker.settings.int("queued.max.request.bytes"))
         self._idle_limit_s = broker.settings.int("connections.max.idle.ms") / 1000
         self._connections: set[Connection] = set()
         self._listener = _listen(host, port, broker.settings.int("socket.listen.backlog.size"))

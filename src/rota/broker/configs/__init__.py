@@ -33,7 +33,8 @@ _ACTED_ON: Final = """
     max.incremental.fetch.session.cache.slots max.request.partition.size.limit
     message.max.bytes node.id num.partitions offset.metadata.max.bytes offsets.retention.check.interval.ms
     offsets.retention.minutes offsets.topic.num.partitions offsets.topic.segment.bytes
-    producer.id.expiration.ms socket.listen.backlog.size socket.request.max.bytes socket.send.buffer.bytes
+    producer.id.expiration.ms queued.max.request.bytes
+    socket.listen.backlog.size socket.request.max.bytes socket.send.buffer.bytes
     cleanup.policy delete.retention.ms flush.messages flush.ms index.interval.bytes internal.segment.bytes
     max.compaction.lag.ms max.message.bytes min.cleanable.dirty.ratio min.compaction.lag.ms
     message.timestamp.after.max.ms message.timestamp.before.max.ms message.timestamp.type
