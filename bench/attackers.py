@@ -23,11 +23,8 @@ from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 __all__ = ["ATTACKS"]
 
 _MEGABYTE = 1_000_000
-_LARGEST_FRAME = 100 * 1024 * 1024
-
-
-def _ready() -> None:
-    print("ready", flush=True)
+# A hundred times 100 MB, which a frame may have, is more memory than a Kafka has that believes them all.
+_HALF_FRAME = 1024 * 1024
 
 
 def _connect(address: str) -> socket.socket:
@@ -124,10 +121,10 @@ def slow_readers(address: str) -> None:
 
 
 def half_frames(address: str) -> None:
-    """A hundred connections that announce 100 MB and send them a byte at a time."""
+    """A hundred connections that announce a megabyte and send it a byte at a time."""
     socks = [_connect(address) for _ in range(100)]
     for sock in socks:
-        sock.sendall(struct.pack(">ihhi", _LARGEST_FRAME, 0, 9, 1))
+        sock.sendall(struct.pack(">ihhi", _HALF_FRAME, 0, 9, 1))
     _ready()
     while True:
         for sock in socks:
