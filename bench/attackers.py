@@ -27,6 +27,10 @@ _MEGABYTE = 1_000_000
 _HALF_FRAME = 1024 * 1024
 
 
+def _ready() -> None:
+    print("ready", flush=True)
+
+
 def _connect(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     sock = socket.socket()
