@@ -245,9 +245,9 @@ class KafkaCluster:
         )
         return self.leader(topic, partition)
 
-    def elect_preferred(self) -> None:
-        """Give each partition back to the first of its replicas."""
-        wait_until("every partition is led by its first replica", self._elect)
+    def elect_preferred(self, topic: str | None = None) -> None:
+        """Give each partition, of all topics or of one, back to the first of its replicas."""
+        wait_until("every partition is led by its first replica", lambda: self._elect(topic))
 
     # Underneath
 
@@ -298,12 +298,12 @@ class KafkaCluster:
         parts = (part for topic in found.topics.values() for part in topic.partitions.values())
         return len(found.brokers) == len(self.ids) and _is_whole(parts)
 
-    def _elect(self) -> bool:
+    def _elect(self, only: str | None) -> bool:
         wrong = [
             TopicPartition(name, number)
             for name, topic in self.metadata().topics.items()
             for number, part in topic.partitions.items()
-            if part.leader != part.replicas[0]
+            if part.leader != part.replicas[0] and only in {None, name}
         ]
         if wrong:
             try:

@@ -259,7 +259,8 @@ class Cluster(Connection):
         """The committed offsets of many groups; the requests are all under way at once.
 
         The groups are described first: a coordinator that is not one (yet) is an error there, whereas librdkafka's
-        ListConsumerGroupOffsets ends the whole process with a segmentation fault on NOT_COORDINATOR.
+        ListConsumerGroupOffsets ends the whole process with a segmentation fault on NOT_COORDINATOR. One that moves in
+        the milliseconds between the two is not guarded against.
         """
         found: dict[str, dict[TopicPartition, CommittedOffset]] = {}
         left = list(groups)
