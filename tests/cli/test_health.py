@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rota.cluster import ConfigValue, PartitionDescription, TopicDescription
-from rota.cluster.health import leaderless, no_leader_words, too_few_words
-from rota.model import TopicPartition
+from rota.cluster.health import no_leader_words, too_few_words
 
 Parts = tuple[PartitionDescription, ...]
 
@@ -26,7 +25,6 @@ WELL = part(0, 1, (1, 2, 3), (1, 2, 3))
 
 def test_of_a_topic_that_is_well_there_is_nothing_to_say() -> None:
     assert no_leader_words(topic(WELL)) == too_few_words(topic(WELL)) == ""
-    assert leaderless(topic(WELL)) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +48,6 @@ def test_of_a_topic_that_is_well_there_is_nothing_to_say() -> None:
 def test_a_partition_without_a_leader(parts: Parts, words: str) -> None:
     found = topic(WELL, *parts)
     assert no_leader_words(found) == words
-    assert leaderless(found) == {TopicPartition("t", each.partition) for each in parts}
 
 
 @pytest.mark.parametrize(

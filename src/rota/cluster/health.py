@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.model import TopicPartition, number_runs
+from rota.model import number_runs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from rota.cluster.descriptions import PartitionDescription, TopicDescription
 
-__all__ = ["leaderless", "no_leader_words", "too_few_words"]
+__all__ = ["no_leader_words", "too_few_words"]
 
 MIN_IN_SYNC = "min.insync.replicas"
-
-
-def leaderless(topic: TopicDescription) -> frozenset[TopicPartition]:
-    """The partitions that nobody leads: they can be neither read nor written."""
-    return frozenset(
-        TopicPartition(topic.name, part.partition) for part in topic.partitions if part.leader is None
-    )
 
 
 def no_leader_words(topic: TopicDescription) -> str:
