@@ -7,6 +7,7 @@ own; v9 answers GROUP_ID_NOT_FOUND for an unknown group instead of ILLEGAL_GENER
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups import offsets as consumer_offsets
@@ -29,7 +30,7 @@ from rota.wire.messages.offset_delete import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rota.coordinator.consumer_groups.group import ConsumerGroups
     from rota.coordinator.group import Group
@@ -44,6 +45,11 @@ _EMPTY = GroupState.EMPTY
 _PREPARING = GroupState.PREPARING_REBALANCE
 _COMPLETING = GroupState.COMPLETING_REBALANCE
 _STABLE = GroupState.STABLE
+
+# Fields in their order: every commit makes these, and keywords would take as long again.
+_value: Callable[..., OffsetCommitValue] = OffsetCommitValue
+_key: Callable[..., OffsetCommitKey] = OffsetCommitKey
+_answer: Callable[..., OffsetCommitResponsePartition] = OffsetCommitResponsePartition
 
 _GROUP_ID_NOT_FOUND_VERSION = 9
 _NO_TIME = -1
@@ -223,20 +229,14 @@ def _commit_topic(
             if metadata and utf16_length(metadata) > limit:
                 own_code = ErrorCode.OFFSET_METADATA_TOO_LARGE
             else:
-                value = OffsetCommitValue(
-                    offset=offset,
-                    leader_epoch=partition.committed_leader_epoch,
-                    metadata=metadata,
-                    commit_timestamp=step.now_ms,
-                    expire_timestamp=expires_ms,
-                )
-                key = OffsetCommitKey(group=request.group_id, topic=name, partition=index)
+                value = _value(offset, partition.committed_leader_epoch, metadata, step.now_ms, expires_ms)
+                key = _key(request.group_id, name, index)
                 step.records.append(LogRecord(key, value))
                 if step.config.tells_commits:
                     step.events.append(
                         OffsetCommitted(step.now_ms, request.group_id, request.member_id, name, index, offset)
                     )
-        answers.append(OffsetCommitResponsePartition(partition_index=index, error_code=own_code))
+        answers.append(_answer(index, own_code))
     for topic in response.topics:
         if topic.name == name:
             topic.partitions += answers
