@@ -138,7 +138,10 @@ class Broker:
         return info
 
     def delete_records(self, tp: TopicPartition, offset: int) -> int:
-        """Move a log's start to ``offset`` (-1: its end); the new start. Raises ``KafkaError``."""
+        """Move a log's start to ``offset`` (-1: its end); the new start. Raises ``KafkaError``.
+
+        The checkpoints are the caller's to write.
+        """
         partition_log = self.topics.find_log(*tp)
         if partition_log is None:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -147,9 +150,7 @@ class Broker:
         before = partition_log.high_watermark if offset == -1 else offset
         if not 0 <= before <= partition_log.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
-        start = partition_log.delete_records(before)
-        self.directory.write_checkpoints()
-        return start
+        return partition_log.delete_records(before)
 
     def next_producer_id(self) -> int:
         """An id no producer had before, across restarts. Raises ``KafkaError``."""

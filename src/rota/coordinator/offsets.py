@@ -53,6 +53,7 @@ _answer: Callable[..., OffsetCommitResponsePartition] = OffsetCommitResponsePart
 
 _GROUP_ID_NOT_FOUND_VERSION = 9
 _NO_TIME = -1
+_END_OF_TIME = 2**63 - 1
 
 
 class CommittedOffsets:
@@ -216,7 +217,7 @@ def _commit_topic(
 ) -> None:
     limit = step.config.offset_metadata_max_bytes
     retention_ms = request.retention_time_ms
-    expires_ms = _NO_TIME if retention_ms == _NO_TIME else step.now_ms + retention_ms
+    expires_ms = _NO_TIME if retention_ms == _NO_TIME else min(step.now_ms + retention_ms, _END_OF_TIME)
     answers = []
     for partition in partitions:
         index, offset, metadata = (
