@@ -6,7 +6,6 @@ says nothing for four seconds (Kafka's default: nine) loses its partitions to th
 
 from __future__ import annotations
 
-import signal
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -116,14 +115,6 @@ class KafkaCluster:
         """SIGTERM: it hands its partitions over before it goes."""
         self._nodes[node].stop()
 
-    def freeze(self, node: int) -> None:
-        """SIGSTOP: its kernel still takes connections, and nobody answers on them."""
-        self._signal(node, signal.SIGSTOP)
-
-    def thaw(self, node: int) -> None:
-        """SIGCONT."""
-        self._signal(node, signal.SIGCONT)
-
     def start(self, node: int) -> None:
         """Start a node that was killed or stopped; returns when it listens (`heal` also waits for the rest)."""
         self._nodes[node].spawn()
@@ -167,10 +158,6 @@ class KafkaCluster:
     def leaders(self, topic: str) -> dict[int, int]:
         """Which node leads each of its partitions."""
         return {number: part.leader for number, part in self.metadata().topics[topic].partitions.items()}
-
-    def in_sync(self, topic: str, partition: int) -> set[int]:
-        """The nodes that hold all of the partition."""
-        return set(self.metadata().topics[topic].partitions[partition].isrs)
 
     def coordinator(self, group: str) -> int:
         """Which node coordinates the group, as the brokers themselves say."""
@@ -237,14 +224,6 @@ class KafkaCluster:
 
         wait_until(f"node {node} is given up", is_gone)
 
-    def wait_leader(self, topic: str, partition: int, *, other_than: int) -> int:
-        """Wait until another node leads the partition; which one."""
-        wait_until(
-            f"{topic}-{partition} is led by another than {other_than}",
-            lambda: self.leader(topic, partition) not in {other_than, -1},
-        )
-        return self.leader(topic, partition)
-
     def elect_preferred(self, topic: str | None = None) -> None:
         """Give each partition, of all topics or of one, back to the first of its replicas."""
         wait_until("every partition is led by its first replica", lambda: self._elect(topic))
@@ -287,11 +266,6 @@ class KafkaCluster:
     def _new_admin(self) -> AdminClient:
         patient = {"reconnect.backoff.max.ms": 500, "log_level": 0}
         return AdminClient({"bootstrap.servers": self.bootstrap_servers, **patient})
-
-    def _signal(self, node: int, number: signal.Signals) -> None:
-        process = self._nodes[node].process
-        assert process is not None, f"node {node} does not run"
-        process.send_signal(number)
 
     def _is_whole(self) -> bool:
         found = self.metadata()
