@@ -144,6 +144,13 @@ class Topics:
         self.version += 1
         return topic
 
+    def take_back(self, name: str) -> None:
+        """Undo ``create``: that there is such a topic could not be written down."""
+        topic = self._topics.pop(name)
+        del self._by_id[topic.id]
+        self.version += 1
+        self._drop_logs(topic, range(topic.partitions))
+
     def create_automatically(self, name: str) -> Topic:
         """Create a topic because a client asked for it."""
         self.check_free(name)
