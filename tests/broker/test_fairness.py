@@ -120,6 +120,21 @@ def test_without_a_rate_a_crowd_may_come_at_once_but_no_flood() -> None:
     assert not admission.wait_s(1001.0)
 
 
+def test_who_sends_rubbish_comes_back_more_slowly() -> None:
+    admission = Admission(Settings({"max.connection.creation.rate": "30"}))
+    now, came = 1000.0, 0
+    while now < 1010:
+        wait_s = admission.wait_s(now)
+        if wait_s:
+            now += wait_s
+            continue
+        admission.admit("10.0.0.1")
+        admission.left("10.0.0.1")
+        admission.in_vain()
+        came += 1
+    assert 100 <= came <= 120
+
+
 def test_of_very_many_closings_the_log_tells_how_many(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     loop = _Loop()

@@ -23,6 +23,7 @@ __all__ = ["Admission"]
 _UNLIMITED = 2**31 - 1
 _CROWD = 2000
 _RATE = 500
+_IN_VAIN = 2
 _LEAST_WAIT_S = 0.05
 
 
@@ -67,6 +68,10 @@ class Admission:
         if text != self._overrides_text:
             self._overrides_text, self._overrides = text, _overrides(text)
         return self._overrides.get(ip, self._settings.int("max.connections.per.ip"))
+
+    def in_vain(self) -> None:
+        """A connection had to be closed for what it sent: those who send such things come back the more slowly."""
+        self._tokens -= _IN_VAIN
 
     def left(self, ip: str) -> None:
         """A connection that was let in has ended."""

@@ -459,7 +459,7 @@ class Connection:
         if reason.startswith("closed by"):
             log.debug("connection %s: %s", self.peer, reason)
         else:
-            self.server.closings.tell(f"connection {self.peer}: {reason}")
+            self.server.tell(self, reason)
         if self._reading:
             self.server.loop.remove_reader(self.fd)
         if self._writing:

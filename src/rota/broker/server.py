@@ -62,7 +62,7 @@ class Server:
         )
         self._admission = Admission(broker.settings)
         self._waits_for_room = False
-        self.closings = Closings(loop)
+        self._closings = Closings(loop)
         self.fairness = Fairness()
         self.request_memory = RequestMemory(broker.settings.int("queued.max.request.bytes"))
         self._idle_limit_s = broker.settings.int("connections.max.idle.ms") / 1000
@@ -106,7 +106,7 @@ class Server:
     def _let_in(self, sock: socket.socket, address: tuple[str, int]) -> None:
         refusal = self._admission.admit(address[0])
         if refusal is not None:
-            self.closings.tell(refusal)
+            self._closings.tell(refusal)
             sock.close()
             return
         try:
@@ -138,6 +138,11 @@ class Server:
     def charge(self, connection: Connection, began: float) -> float:
         """It has asked what is asked rarely, and was served since ``began``; for how long it is not to be read from."""
         return self.fairness.charge(connection, began, self.loop.time(), self._connections)
+
+    def tell(self, connection: Connection, reason: str) -> None:
+        """Why a connection had to be closed."""
+        self._closings.tell(f"connection {connection.peer}: {reason}")
+        self._admission.in_vain()
 
     def forget(self, connection: Connection) -> None:
         """Called by a connection that has closed."""
