@@ -498,7 +498,7 @@ def describe_own_kinds(talk: Talk, group: str) -> None:
     answer = talk.client.call(request, 1, ConsumerGroupDescribeResponse)
     for member in answer.groups[0].members:
         member.member_id = "some" if member.member_type == 0 else member.member_id
-        member.target_assignment.topic_partitions = []
+        member.assignment.topic_partitions = member.target_assignment.topic_partitions = []
     talk.note(request, 1, answer)
 
 
