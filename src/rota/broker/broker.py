@@ -137,10 +137,10 @@ class Broker:
         self.fetch_waits.appended(partition_log)
         return info
 
-    def delete_records(self, tp: TopicPartition, offset: int) -> int:
+    def delete_records(self, tp: TopicPartition, offset: int, *, remember: bool = True) -> int:
         """Move a log's start to ``offset`` (-1: its end); the new start. Raises ``KafkaError``.
 
-        The checkpoints are the caller's to write.
+        Without ``remember`` the checkpoints are the caller's to write.
         """
         partition_log = self.topics.find_log(*tp)
         if partition_log is None:
@@ -150,7 +150,10 @@ class Broker:
         before = partition_log.high_watermark if offset == -1 else offset
         if not 0 <= before <= partition_log.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
-        return partition_log.delete_records(before)
+        start = partition_log.delete_records(before)
+        if remember:
+            self.directory.write_checkpoints()
+        return start
 
     def next_producer_id(self) -> int:
         """An id no producer had before, across restarts. Raises ``KafkaError``."""

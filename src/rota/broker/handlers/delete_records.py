@@ -30,7 +30,7 @@ def handle(broker: Broker, message: DeleteRecordsRequest, _request: Request) -> 
             answer = DeleteRecordsPartitionResult(partition_index=wanted.partition_index, low_watermark=-1)
             try:
                 answer.low_watermark = broker.delete_records(
-                    TopicPartition(topic.name, wanted.partition_index), wanted.offset
+                    TopicPartition(topic.name, wanted.partition_index), wanted.offset, remember=False
                 )
             except KafkaError as error:
                 answer.error_code = error.code
