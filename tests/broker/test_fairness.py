@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -50,10 +51,35 @@ def test_who_asks_much_gets_a_twentieth_of_the_time_while_others_work() -> None:
 def test_many_who_ask_much_share_that_twentieth() -> None:
     fairness, other = Fairness(), _Client(0)
     greedy = [cast(Any, _Client(0)) for _ in range(10)]
-    for each in greedy:
+    free_at = dict.fromkeys(range(10), 0.0)
+    now, used = 0.0, Counter[int]()
+    while now < 400:
+        number = min(free_at, key=free_at.__getitem__)  # whoever may ask next, asks
+        now = other.last_active = max(now, free_at[number])
+        wait_s = fairness.charge(greedy[number], now, now + 0.002, [*greedy, cast(Any, other)])
+        used[number] += 1
+        now += 0.002
+        free_at[number] = now + wait_s
+    assert [count * 0.002 / now for count in used.values()] == [pytest.approx(0.005, rel=0.3)] * 10
+
+
+def test_who_asked_much_and_has_paid_takes_nothing_from_the_others() -> None:
+    fairness, other = Fairness(), _Client(0)
+    former = [cast(Any, _Client(0)) for _ in range(20)]
+    for each in former:
         for _ in range(60):
-            fairness.charge(each, 0.0, 0.002, cast(Any, [*greedy, other]))
-    assert _charges(fairness, greedy[0], [other], 2000) == pytest.approx(0.005, rel=0.3)
+            fairness.charge(each, 0.0, 0.002, cast(Any, [*former, other]))
+    greedy = _Client(1000)
+    other.last_active = 1000
+    assert fairness.charge(cast(Any, greedy), 1000.0, 1000.2, cast(Any, [greedy, other])) == pytest.approx(
+        2.0
+    )
+
+
+def test_requests_that_take_long_are_no_exception() -> None:
+    """While one is served, nobody else has a turn: those who worked before it count."""
+    fairness, greedy, other = Fairness(), _Client(1000), _Client(1000)
+    assert fairness.charge(cast(Any, greedy), 1000.0, 1000.5, cast(Any, [greedy, other])) == 5.0
 
 
 def test_who_is_alone_is_never_held_up() -> None:
@@ -133,6 +159,15 @@ def test_who_sends_rubbish_comes_back_more_slowly() -> None:
         admission.in_vain()
         came += 1
     assert 100 <= came <= 120
+
+
+def test_rubbish_of_very_many_at_once_locks_nobody_out_for_long() -> None:
+    admission = Admission(Settings({}))
+    assert not admission.wait_s(1000.0)
+    for _ in range(20_000):
+        admission.in_vain()
+    assert admission.wait_s(1000.5)
+    assert not admission.wait_s(1001.5)
 
 
 def test_of_very_many_closings_the_log_tells_how_many(caplog: pytest.LogCaptureFixture) -> None:

@@ -28,6 +28,7 @@ _SHARE = 0.05
 _CREDIT_S = 0.1
 _LONGEST_S = 5.0
 _LATELY_S = 0.1
+_COUNTED_AGAIN_S = 1.0
 
 
 class Fairness:
@@ -35,25 +36,36 @@ class Fairness:
 
     def __init__(self) -> None:
         self._debts: dict[Connection, tuple[float, float]] = {}
-        self._in_debt: set[Connection] = set()  # by more than the credit
+        self._in_debt: dict[Connection, float] = {}  # by more than the credit, and until when
+        self._counted_at = 0.0
 
     def charge(self, connection: Connection, began: float, now: float, others: Iterable[Connection]) -> float:
         """It has been served from ``began`` to ``now``; for how long it is to wait."""
         debt, at = self._debts.get(connection, (0.0, now))
-        share = _SHARE / (len(self._in_debt) or 1)
+        share = self._share(now)
         debt = max(0.0, debt - (now - at) * share) + now - began
         self._debts[connection] = debt, now
         if debt <= _CREDIT_S:
-            self._in_debt.discard(connection)
+            self._in_debt.pop(connection, None)
             return 0.0
-        if not any(each.last_active > now - _LATELY_S for each in others if each is not connection):
+        if not any(each.last_active > began - _LATELY_S for each in others if each is not connection):
             self._debts[connection] = _CREDIT_S, now  # there was nobody whose time it was
-            self._in_debt.discard(connection)
+            self._in_debt.pop(connection, None)
             return 0.0
-        self._in_debt.add(connection)
-        return min((debt - _CREDIT_S) / share, _LONGEST_S)
+        wait_s = (debt - _CREDIT_S) / share
+        self._in_debt[connection] = now + wait_s
+        return min(wait_s, _LONGEST_S)
 
     def forget(self, connection: Connection) -> None:
         """It has closed."""
         self._debts.pop(connection, None)
-        self._in_debt.discard(connection)
+        self._in_debt.pop(connection, None)
+
+    def _share(self, now: float) -> float:
+        """The share of each that is in debt; who has paid, and has not asked since, takes nothing from the others."""
+        if now - self._counted_at >= _COUNTED_AGAIN_S:
+            self._counted_at = now
+            self._in_debt = {
+                each: until for each, until in self._in_debt.items() if until > now - _COUNTED_AGAIN_S
+            }
+        return _SHARE / (len(self._in_debt) or 1)
