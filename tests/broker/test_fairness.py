@@ -13,6 +13,7 @@ from rota.broker.admission import Admission
 from rota.broker.closings import Closings
 from rota.broker.fairness import Fairness
 from rota.broker.loop import Loop
+from rota.broker.request_memory import RequestMemory
 from rota.broker.settings import Settings
 
 
@@ -168,6 +169,51 @@ def test_rubbish_of_very_many_at_once_locks_nobody_out_for_long() -> None:
         admission.in_vain()
     assert admission.wait_s(1000.5)
     assert not admission.wait_s(1001.5)
+
+
+class _Holder:
+    """Whoever was given room."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def close(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+def test_a_large_request_that_never_ends_gives_way_to_one_that_needs_its_room() -> None:
+    memory = RequestMemory(100)
+    endless, slow, late = _Holder(), _Holder(), _Holder()
+    assert memory.give(endless, 60, 1000.0)
+    assert memory.give(slow, 40, 1030.0)
+    assert not memory.give(late, 50, 1059.0)
+    assert not endless.reasons
+    assert memory.give(late, 50, 1061.0)
+    assert "60 bytes" in endless.reasons.pop()
+    assert not slow.reasons
+    memory.give_back(slow)
+    memory.give_back(late)
+    assert memory.give(endless, 100, 1061.0)
+    assert not memory.give(late, 1, 1061.0)
+
+
+def test_a_large_request_may_take_its_time_while_nobody_needs_its_room() -> None:
+    memory = RequestMemory(100)
+    slow, other = _Holder(), _Holder()
+    assert memory.give(slow, 60, 1000.0)
+    assert memory.give(other, 40, 5000.0)
+    assert not slow.reasons
+
+
+def test_of_large_requests_that_grow_the_first_always_goes_on() -> None:
+    memory = RequestMemory(100)
+    first, second = _Holder(), _Holder()
+    assert memory.give(first, 40, 1000.0)
+    assert memory.give(second, 60, 1000.0)
+    assert not memory.give(second, 61, 1001.0)
+    assert memory.give(first, 160, 1001.0)
+    memory.give_back(first)
+    assert memory.give(second, 100, 1001.0)
 
 
 def test_of_very_many_closings_the_log_tells_how_many(caplog: pytest.LogCaptureFixture) -> None:

@@ -293,6 +293,18 @@ def test_large_requests_wait_until_there_is_room_for_them() -> None:
         second.socket.close()
 
 
+def test_large_requests_that_are_only_begun_take_no_room_from_others(good: RawClient, broker: Broker) -> None:
+    """Ten of 100 MB are announced, and a little of them sent: what they would take together is not there."""
+    _topic(good, "begun")
+    begun = [RawClient(broker.bootstrap_servers) for _ in range(10)]
+    for each in begun:
+        each.socket.sendall(struct.pack(">ihhi", 100 * _MEGABYTE, 0, 9, 1) + bytes(2 * _MEGABYTE))
+    large = good.call(_produce("begun", bytes(20 * _MEGABYTE)), 9, ProduceResponse)
+    assert large.responses[0].partition_responses[0].error_code == ErrorCode.MESSAGE_TOO_LARGE
+    for each in begun:
+        each.socket.close()
+
+
 def test_a_large_request_of_small_elements_is_refused(broker: Broker, good: RawClient) -> None:
     names = [MetadataRequestTopic(name="x") for _ in range(300_000)]
     before = _resident(broker)

@@ -63,11 +63,11 @@ class Connection:
         "_crumbs",
         "_filled",
         "_has_more",
+        "_is_large",
         "_is_muted",
         "_out",
         "_out_bytes",
         "_parked",
-        "_promised",
         "_reading",
         "_resume_planned",
         "_sock",
@@ -104,7 +104,7 @@ class Connection:
         self._reading = True
         self._resume_planned = False
         self._closed = False
-        self._promised = 0  # bytes for the large frame that is not whole yet
+        self._is_large = False  # the frame that is not whole yet was given room
         self._crumbs = 0  # how many small pieces of one frame have come
         self._spent_s = 0.0  # on the frame that is not whole yet
         self._asked = False  # it has asked, in this turn, what is asked rarely
@@ -185,7 +185,7 @@ class Connection:
                 self._keep(rest)
         elif self._filled == len(self._buffer):
             size = self._wanted(view, self._filled)
-            if size > FREE and not self._promised and not self._is_promised(view):
+            if size > FREE and not self._has_room(size):
                 self._mute(_MEMORY_WAIT_S)
                 return
             self._grow(size)
@@ -227,18 +227,17 @@ class Connection:
             self._reading = True
             self.server.loop.add_reader(self.fd, self._on_readable)
 
-    def _is_promised(self, view: memoryview) -> bool:
-        """Whether there is room for all of a large frame."""
-        whole = 4 + int(_SIZE.unpack_from(view)[0])
-        if not self.server.request_memory.promise(whole):
+    def _has_room(self, size: int) -> bool:
+        """Whether there is room for so much of a large frame."""
+        if not self.server.request_memory.give(self, size, self.last_active):
             return False
-        self._promised = whole
+        self._is_large = True
         return True
 
     def _give_back(self) -> None:
-        if self._promised:
-            self.server.request_memory.give_back(self._promised)
-            self._promised = 0
+        if self._is_large:
+            self.server.request_memory.give_back(self)
+            self._is_large = False
 
     def _keep(self, rest: memoryview) -> None:
         """Copy an incomplete frame's beginning into a buffer of this connection's own."""
