@@ -1,4 +1,4 @@
-"""A request that makes many topics waits for the disk once, and makes all that it says or nothing."""
+"""A request that makes or deletes many topics, or changes much else, waits for the disk once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rota.storage import metadata
 from rota.storage.files import replace_file
 from rota.testing import Broker
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from rota.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from rota.wire.messages.metadata import MetadataRequest, MetadataResponse
 
 _NAMES = [f"many-{number}" for number in range(40)]
@@ -61,3 +62,59 @@ def test_many_topics_that_cannot_be_written_down_are_not_made(
         monkeypatch.undo()
         assert _create(client, _NAMES) == {ErrorCode.NONE}
         assert _topics(client) == dict.fromkeys(["before", *_NAMES], 2)
+
+
+def _delete(client: RawClient, names: list[str]) -> set[int]:
+    request = DeleteTopicsRequest(topic_names=names, timeout_ms=60_000)
+    gone = client.call(request, 5, DeleteTopicsResponse).responses
+    assert [each.name for each in gone] == names
+    return {each.error_code for each in gone}
+
+
+def test_that_many_topics_are_deleted_is_written_down_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def count(path: Path, content: bytes) -> None:
+        written.append(path)
+        replace_file(path, content)
+
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        assert _create(client, ["stays", *_NAMES]) == {ErrorCode.NONE}
+        monkeypatch.setattr(metadata, "replace_file", count)
+        assert _delete(client, _NAMES) == {ErrorCode.NONE}
+        assert len(written) == 1
+        assert _topics(client) == {"stays": 2}
+        assert not list(tmp_path.glob("many-*"))
+        assert _delete(client, _NAMES) == {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
+        assert len(written) == 1
+    monkeypatch.undo()
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        assert _topics(client) == {"stays": 2}
+
+
+def test_many_topics_are_deleted_though_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        assert _create(client, ["stays", *_NAMES]) == {ErrorCode.NONE}
+        monkeypatch.setattr(metadata, "replace_file", refuse)
+        assert _delete(client, _NAMES) == {ErrorCode.NONE}
+        monkeypatch.undo()
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        assert _topics(client) == {"stays": 2}
+
+
+def test_a_topic_that_is_to_be_deleted_by_name_and_by_id_is_deleted_once(tmp_path: Path) -> None:
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        assert _create(client, ["twice", "stays"]) == {ErrorCode.NONE}
+        topics = client.call(MetadataRequest(topics=None), 12, MetadataResponse).topics
+        (topic_id,) = [each.topic_id for each in topics if each.name == "twice"]
+        wanted = [DeleteTopicState(name="twice"), DeleteTopicState(name=None, topic_id=topic_id)]
+        gone = client.call(DeleteTopicsRequest(topics=wanted), 6, DeleteTopicsResponse).responses
+        assert [each.error_code for each in gone] == [ErrorCode.NONE, ErrorCode.INVALID_REQUEST]
+        assert _topics(client) == {"stays": 2}
