@@ -12,8 +12,35 @@ from rota.model import ErrorCode
 from rota.storage import metadata
 from rota.storage.files import replace_file
 from rota.testing import Broker
+from rota.wire.messages.alter_client_quotas import (
+    AlterClientQuotasRequest,
+    AlterClientQuotasResponse,
+    EntityData,
+    EntryData,
+    OpData,
+)
+from rota.wire.messages.alter_user_scram_credentials import (
+    AlterUserScramCredentialsRequest,
+    AlterUserScramCredentialsResponse,
+    ScramCredentialUpsertion,
+)
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from rota.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
+from rota.wire.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResponse,
+)
+from rota.wire.messages.describe_user_scram_credentials import (
+    DescribeUserScramCredentialsRequest,
+    DescribeUserScramCredentialsResponse,
+)
+from rota.wire.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from rota.wire.messages.metadata import MetadataRequest, MetadataResponse
 
 _NAMES = [f"many-{number}" for number in range(40)]
@@ -118,3 +145,94 @@ def test_a_topic_that_is_to_be_deleted_by_name_and_by_id_is_deleted_once(tmp_pat
         gone = client.call(DeleteTopicsRequest(topics=wanted), 6, DeleteTopicsResponse).responses
         assert [each.error_code for each in gone] == [ErrorCode.NONE, ErrorCode.INVALID_REQUEST]
         assert _topics(client) == {"stays": 2}
+
+
+def _quotas(number: int) -> AlterClientQuotasRequest:
+    users = [f"user-{each}" for each in range(number)]
+    return AlterClientQuotasRequest(
+        entries=[
+            EntryData(
+                entity=[EntityData(entity_type="user", entity_name=user)],
+                ops=[OpData(key="producer_byte_rate", value=1000.0)],
+            )
+            for user in users
+        ]
+    )
+
+
+def _credentials(number: int) -> AlterUserScramCredentialsRequest:
+    return AlterUserScramCredentialsRequest(
+        upsertions=[
+            ScramCredentialUpsertion(name=f"user-{each}", mechanism=1, iterations=4096)
+            for each in range(number)
+        ]
+    )
+
+
+def _topic_configs(names: list[str]) -> IncrementalAlterConfigsRequest:
+    config = AlterableConfig(name="retention.ms", config_operation=0, value="777000")
+    return IncrementalAlterConfigsRequest(
+        resources=[
+            AlterConfigsResource(resource_type=2, resource_name=name, configs=[config]) for name in names
+        ]
+    )
+
+
+def _change_everything(client: RawClient) -> set[int]:
+    """Quotas, credentials and configs, each by one request; the codes of all answers."""
+    quotas = client.call(_quotas(40), 1, AlterClientQuotasResponse).entries
+    credentials = client.call(_credentials(40), 0, AlterUserScramCredentialsResponse).results
+    configs = client.call(_topic_configs(_NAMES), 1, IncrementalAlterConfigsResponse).responses
+    assert [len(each) for each in (quotas, credentials, configs)] == [40, 40, 40]
+    return {each.error_code for answers in (quotas, credentials, configs) for each in answers}
+
+
+def _retention(client: RawClient) -> set[str | None]:
+    asked = [
+        DescribeConfigsResource(resource_type=2, resource_name=name, configuration_keys=["retention.ms"])
+        for name in _NAMES
+    ]
+    answer = client.call(DescribeConfigsRequest(resources=asked), 4, DescribeConfigsResponse)
+    return {each.configs[0].value for each in answer.results}
+
+
+def test_many_changes_are_written_down_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Path] = []
+
+    def count(path: Path, content: bytes) -> None:
+        written.append(path)
+        replace_file(path, content)
+
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        assert _create(client, _NAMES) == {ErrorCode.NONE}
+        monkeypatch.setattr(metadata, "replace_file", count)
+        assert _change_everything(client) == {ErrorCode.NONE}
+        assert len(written) == 3
+        checked = _quotas(40)
+        checked.validate_only = True
+        client.call(checked, 1, AlterClientQuotasResponse)
+        assert len(written) == 3
+    monkeypatch.undo()
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        assert _retention(client) == {"777000"}
+        users = client.call(
+            DescribeUserScramCredentialsRequest(users=None), 0, DescribeUserScramCredentialsResponse
+        )
+        assert len(users.results) == 40
+
+
+def test_many_changes_that_cannot_be_written_down_are_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        assert _create(client, _NAMES) == {ErrorCode.NONE}
+        before = _retention(client)
+        monkeypatch.setattr(metadata, "replace_file", refuse)
+        assert _change_everything(client) == {ErrorCode.KAFKA_STORAGE_ERROR}
+        assert _retention(client) == before
+        monkeypatch.undo()
+        assert _change_everything(client) == {ErrorCode.NONE}
+        assert _retention(client) == {"777000"}

@@ -206,6 +206,13 @@ class Broker:
             self.once_configured.add(group)
         self.directory.metadata.put_group_configs(group, configs)
 
+    def reload_configs(self) -> None:
+        """What was changed could not be written down: go by what is stored again."""
+        self._load_dynamic()
+        for topic in self.topics:
+            topic.configs = dict(self.directory.metadata.topics[topic.name].configs)
+            self.topics.refresh(topic)
+
     def dynamic_configs(self, node: int | None) -> dict[str, str]:
         """This broker's dynamic settings, or with ``node`` None the cluster-wide ones.
 

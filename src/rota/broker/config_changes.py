@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rota.broker import client_metrics, loggers
@@ -15,8 +16,11 @@ from rota.plain import Plain
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
-    from rota.wire.messages.alter_configs import AlterConfigsRequest
-    from rota.wire.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
+    from rota.wire.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
+    from rota.wire.messages.incremental_alter_configs import (
+        IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse,
+    )
 
 __all__ = [
     "BROKER_LOGGER_RESOURCE",
@@ -29,6 +33,7 @@ __all__ = [
     "check_named_once",
     "node_of",
     "replace",
+    "written_once",
 ]
 
 TOPIC_RESOURCE: Final = 2
@@ -81,6 +86,21 @@ def check_named_once(
             raise KafkaError(ErrorCode.INVALID_REQUEST, "each resource must be named at most once")
 
     return check
+
+
+@contextmanager
+def written_once(
+    broker: Broker, response: AlterConfigsResponse | IncrementalAlterConfigsResponse
+) -> Iterator[None]:
+    """What is changed inside is written down together: one by one, thousands would keep everybody waiting."""
+    try:
+        with storing("configs"), broker.directory.metadata.at_once():
+            yield
+    except KafkaError as error:
+        broker.reload_configs()
+        for result in response.responses:
+            if not result.error_code:
+                result.error_code, result.error_message = error.code, error.message
 
 
 def change(

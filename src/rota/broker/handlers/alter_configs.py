@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.broker.config_changes import check_named_once, replace
+from rota.broker.config_changes import check_named_once, replace, written_once
 from rota.model import KafkaError
 from rota.wire.messages.alter_configs import (
     AlterConfigsRequest,
@@ -21,6 +21,12 @@ __all__ = ["handle"]
 
 def handle(broker: Broker, message: AlterConfigsRequest, _request: Request) -> AlterConfigsResponse:
     response = AlterConfigsResponse()
+    with written_once(broker, response):
+        _change_each(broker, message, response)
+    return response
+
+
+def _change_each(broker: Broker, message: AlterConfigsRequest, response: AlterConfigsResponse) -> None:
     check = check_named_once(message)
     for resource in message.resources:
         result = AlterConfigsResourceResponse(
@@ -39,4 +45,3 @@ def handle(broker: Broker, message: AlterConfigsRequest, _request: Request) -> A
             )
         except KafkaError as error:
             result.error_code, result.error_message = error.code, error.message
-    return response

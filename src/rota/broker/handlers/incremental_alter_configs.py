@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.broker.config_changes import Change, change, check_named_once
+from rota.broker.config_changes import Change, change, check_named_once, written_once
 from rota.model import KafkaError
 from rota.wire.messages.incremental_alter_configs import (
     AlterConfigsResourceResponse,
@@ -23,6 +23,14 @@ def handle(
     broker: Broker, message: IncrementalAlterConfigsRequest, _request: Request
 ) -> IncrementalAlterConfigsResponse:
     response = IncrementalAlterConfigsResponse()
+    with written_once(broker, response):
+        _change_each(broker, message, response)
+    return response
+
+
+def _change_each(
+    broker: Broker, message: IncrementalAlterConfigsRequest, response: IncrementalAlterConfigsResponse
+) -> None:
     check = check_named_once(message)
     for resource in message.resources:
         result = AlterConfigsResourceResponse(
@@ -41,4 +49,3 @@ def handle(
             )
         except KafkaError as error:
             result.error_code, result.error_message = error.code, error.message
-    return response
