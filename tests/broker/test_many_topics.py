@@ -41,7 +41,7 @@ from rota.wire.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
-from rota.wire.messages.metadata import MetadataRequest, MetadataResponse
+from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 
 _NAMES = [f"many-{number}" for number in range(40)]
 
@@ -236,3 +236,39 @@ def test_many_changes_that_cannot_be_written_down_are_not_made(
         monkeypatch.undo()
         assert _change_everything(client) == {ErrorCode.NONE}
         assert _retention(client) == {"777000"}
+
+
+def _ask_for(client: RawClient, names: list[str]) -> set[int]:
+    wanted = [MetadataRequestTopic(name=name) for name in names]
+    asked = MetadataRequest(topics=wanted, allow_auto_topic_creation=True)
+    return {each.error_code for each in client.call(asked, 9, MetadataResponse).topics}
+
+
+def test_many_topics_that_a_client_only_asks_for_are_written_down_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def count(path: Path, content: bytes) -> None:
+        written.append(path)
+        replace_file(path, content)
+
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        monkeypatch.setattr(metadata, "replace_file", refuse)
+        assert _ask_for(client, _NAMES) == {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
+        assert _topics(client) == {}
+        monkeypatch.setattr(metadata, "replace_file", count)
+        assert _ask_for(client, _NAMES) == {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
+        assert len(written) == 1
+        assert _ask_for(client, _NAMES) == {ErrorCode.NONE}
+        assert len(written) == 1
+
+
+def test_more_topics_than_one_request_may_make_are_not_made_for_the_asking() -> None:
+    with Broker() as broker, RawClient(broker.bootstrap_servers) as client:
+        names = [f"asked-{number}" for number in range(10_001)]
+        assert _ask_for(client, names) == {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
+        assert _topics(client) == {}
