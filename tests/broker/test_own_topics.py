@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.broker.raw import RawClient
@@ -11,6 +12,7 @@ from tests.broker.talk import Talk, join
 from tests.kafka.ports import wait_until
 
 from rota.broker.event_lines import event_line
+from rota.broker.fairness import Fairness
 from rota.broker.loop import Loop
 from rota.broker.timers import Timers
 from rota.model import ErrorCode
@@ -153,6 +155,29 @@ def test_a_partition_named_often_is_fetched_once(broker: Broker) -> None:
         wanted = [FetchPartition(partition=0, partition_max_bytes=1 << 20) for _ in range(50)]
         request = FetchRequest(topics=[FetchTopic(topic="often", partitions=wanted)])
         assert len(client.call(request, 11, FetchResponse).responses[0].partitions) == 1
+
+
+def test_fetches_of_what_is_not_there_count_as_asking_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session can remember very many of them, and then ask again and again by a few bytes."""
+    charged: list[object] = []
+    charge = Fairness.charge
+
+    def watched(self: Fairness, connection: Any, *times: Any) -> float:
+        charged.append(connection.peer)
+        return charge(self, connection, *times)
+
+    with Broker() as broker, RawClient(broker.bootstrap_servers) as client:
+        _create(client, "there")
+        with RawClient(broker.bootstrap_servers) as fetching:
+            wanted = FetchPartition(partition=0, partition_max_bytes=1 << 20)
+            address = "{}:{}".format(*fetching.socket.getsockname())
+            monkeypatch.setattr(Fairness, "charge", watched)
+            for topic in ("there", "nowhere"):
+                assert address not in charged
+                request = FetchRequest(topics=[FetchTopic(topic=topic, partitions=[wanted])], max_wait_ms=0)
+                fetching.call(request, 11, FetchResponse)
+                fetching.call(request, 11, FetchResponse)
+        assert address in charged
 
 
 def test_a_callback_that_fails_does_not_hold_up_the_others() -> None:

@@ -87,6 +87,8 @@ class ParkedFetch:
             total += size
             failed = failed or data.error_code != 0
             answers.append((wanted, data))
+        if failed:
+            self._request.connection.asked_in_vain()
         enough = total >= message.min_bytes or failed or not self._wanted or message.max_wait_ms <= 0
         if not (enough or final):
             return None
