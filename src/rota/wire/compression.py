@@ -25,6 +25,8 @@ CODEC_IDS: Final = {name: number for number, name in enumerate(CODECS)}
 DEFAULT_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that one batch may decompress to. A batch is at most ``max.message.bytes`` (1 MB by default) compressed."""
 
+# Members that may follow each other in one gzip. Writers make one; to step over one costs a look at all that follow.
+_GZIP_MEMBERS = 1000
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = _XERIAL_MAGIC + struct.pack(">ii", 1, 1)
 _XERIAL_BLOCK = 32 * 1024
@@ -93,6 +95,8 @@ def _decompress_gzip(data: Buffer, limit: int) -> bytes:
         if not unpacker.eof:
             raise WireError("gzip: the data ends early")
         parts.append(part)
+        if len(parts) > _GZIP_MEMBERS:
+            raise WireError(f"gzip: more than {_GZIP_MEMBERS} members")
         rest = unpacker.unused_data
     if not parts:
         raise WireError("gzip: no data")
