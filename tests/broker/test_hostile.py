@@ -286,6 +286,22 @@ def test_an_offset_that_is_committed_for_longer_than_there_is_time(address: str)
     assert fetched.topics[0].partitions[0].committed_offset == 7
 
 
+def test_a_commit_that_names_a_missing_topic_twice_is_answered_for_all_its_partitions(address: str) -> None:
+    with RawClient(address) as client:
+        topics = [
+            OffsetCommitRequestTopic(
+                name="nowhere",
+                partitions=[OffsetCommitRequestPartition(partition_index=index, committed_offset=7)],
+            )
+            for index in (0, 1)
+        ]
+        request = OffsetCommitRequest(group_id="twice", topics=topics)
+        (topic,) = client.call(request, 2, OffsetCommitResponse).topics
+    assert [(each.partition_index, each.error_code) for each in topic.partitions] == [
+        (index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) for index in (0, 1)
+    ]
+
+
 def test_a_marker_that_is_named_a_thousand_times_is_written_once(address: str) -> None:
     with RawClient(address) as client:
         topic = CreatableTopic(name="markers", num_partitions=1, replication_factor=1)

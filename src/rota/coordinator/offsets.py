@@ -130,7 +130,7 @@ def handle_commit(
                 break
         if there is not topic.partitions or not there:
             missing = [p.partition_index for p in topic.partitions if not 0 <= p.partition_index < count]
-            unknown[topic.name] = missing
+            unknown.setdefault(topic.name, []).extend(missing)
         if there:
             known.append((topic.name, there))
     code = ErrorCode.NONE
@@ -139,8 +139,14 @@ def handle_commit(
     response = OffsetCommitResponse(
         topics=[_unknown_topic(name, indexes) for name, indexes in unknown.items()] if unknown else []
     )
+    answered = {topic.name: topic for topic in response.topics}
     for name, partitions in known:
-        _commit_topic(request, name, partitions, code, step, response)
+        answers = _commit_topic(request, name, partitions, code, step)
+        if name in answered:
+            answered[name].partitions += answers
+        else:
+            answered[name] = OffsetCommitResponseTopic(name=name, partitions=answers)
+            response.topics.append(answered[name])
     step.reply(context.token, response)
 
 
@@ -213,8 +219,7 @@ def _commit_topic(
     partitions: list[OffsetCommitRequestPartition],
     code: ErrorCode,
     step: Step,
-    response: OffsetCommitResponse,
-) -> None:
+) -> list[OffsetCommitResponsePartition]:
     limit = step.config.offset_metadata_max_bytes
     retention_ms = request.retention_time_ms
     expires_ms = _NO_TIME if retention_ms == _NO_TIME else min(step.now_ms + retention_ms, _END_OF_TIME)
@@ -238,11 +243,7 @@ def _commit_topic(
                         OffsetCommitted(step.now_ms, request.group_id, request.member_id, name, index, offset)
                     )
         answers.append(_answer(index, own_code))
-    for topic in response.topics:
-        if topic.name == name:
-            topic.partitions += answers
-            return
-    response.topics.append(OffsetCommitResponseTopic(name=name, partitions=answers))
+    return answers
 
 
 def utf16_length(text: str) -> int:
