@@ -19,8 +19,8 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rota.broker.fairness import BUSINESS, TURN_S
-from rota.broker.request import NoAnswer, Request
+from rota.broker.fairness import TURN_S
+from rota.broker.request import PARKED, NoAnswer, Request
 from rota.broker.request_memory import FREE
 from rota.storage import FileRegion
 from rota.wire import WireError
@@ -28,6 +28,7 @@ from rota.wire import WireError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rota.broker.dispatch import Route
     from rota.broker.server import Server
     from rota.wire.schema import Message
 
@@ -35,9 +36,8 @@ __all__ = ["Connection"]
 
 log = logging.getLogger(__name__)
 
-_JOIN_GROUP = 11
 _SIZE = struct.Struct(">i")
-_HEADER = struct.Struct(">hhi")
+_HEADER = struct.Struct(">ii")  # API key and version, see ``Dispatch.routes``, and correlation id
 _MSG_MORE = getattr(socket, "MSG_MORE", 0)
 _MAX_BUFFERS = 512  # below IOV_MAX everywhere
 _COPIED = 16 * 1024  # records up to here go through memory, in one call with what is around them
@@ -125,9 +125,13 @@ class Connection:
                 if not count:
                     self.close("closed by the client")
                     return
-                used = self._serve_frames(shared, count)
-                if used < count and not self._closed:
-                    self._keep(shared[used:count])
+                size = count - 4
+                if size >= _HEADER.size and _SIZE.unpack_from(shared)[0] == size:  # one request, as mostly
+                    self._serve(shared[4:count], is_last=True)
+                else:
+                    used = self._serve_frames(shared, count)
+                    if used < count and not self._closed:
+                        self._keep(shared[used:count])
                 if self._out:
                     self.server.broker.fetch_waits.hurry()
                     self._flush()
@@ -168,6 +172,10 @@ class Connection:
     def _sent_ahead(self) -> None:
         """Enough is known: the client is alive, and sends ahead while it must wait."""
         self._pause_reading()
+        self._tell_ahead()
+
+    def _tell_ahead(self) -> None:
+        """Whoever holds back the answer to a parked request hears that more has come behind it."""
         if self.on_ahead is not None:
             on_ahead, self.on_ahead = self.on_ahead, None
             on_ahead()
@@ -244,6 +252,7 @@ class Connection:
         self._buffer = bytearray(max(self._wanted(rest, len(rest)), len(rest)))
         self._buffer[: len(rest)] = rest
         self._filled = len(rest)
+        self._tell_ahead()
 
     def _wanted(self, view: memoryview, filled: int) -> int:
         """How large the buffer should be for the frame at its start: the whole frame when it is small."""
@@ -285,41 +294,67 @@ class Connection:
         return position
 
     def _serve(self, frame: memoryview, *, is_last: bool) -> None:
-        key, version, correlation_id = _HEADER.unpack_from(frame)
+        slot, correlation_id = _HEADER.unpack_from(frame)
+        server = self.server
         try:
-            route = self.server.dispatch.route(key, version)
+            route = server.dispatch.routes.get(slot) or server.dispatch.route(*_key_and_version(slot))
             if route is None:
-                self.close(f"API {key} version {version} is not served here")
+                self.close("API %d version %d is not served here" % _key_and_version(slot))
                 return
             client_id, body = route.read(frame)
-            request = Request(self, route, version, correlation_id, client_id)
-            if key not in BUSINESS and (key != _JOIN_GROUP or not is_last):
+            broker = server.broker
+            quick = route.quick
+            if quick is not None and broker.syncs is None:
+                result = quick(broker, body)
+                if result is not None:
+                    self._answer(route, correlation_id, result, is_last=is_last)
+                    return
+            request = Request(self, route, route.version, correlation_id, client_id)
+            if route.is_rare and not (is_last and route.is_rare_in_crowds):
                 self._asked = True
-            broker = self.server.broker
             result = route.handle(broker, body, request)
             if broker.syncs is not None and broker.syncs.is_due:
                 result = broker.syncs.hold(request, result)
             if is_last:
                 broker.fetch_waits.hurry()  # before the answer is even written: others wait for the records
             if result.__class__ is not NoAnswer:
-                self._queue(request, result)
+                self._answer(route, correlation_id, result, is_last=is_last)
+            elif result is PARKED and not self._closed:
+                self._parked = request
         except WireError as error:
-            self.close(f"malformed request (API {key} version {version}): {error}")
-            return
+            self.close("malformed request (API %d version %d): %s" % (*_key_and_version(slot), error))
         except Exception:
-            log.exception("bug: API %d version %d from %s failed; connection closed", key, version, self.peer)
+            log.exception(
+                "bug: API %d version %d from %s failed; connection closed",
+                *_key_and_version(slot),
+                self.peer,
+            )
             self.close("internal error")
-            return
-        if result is NoAnswer.PARKED and not self._closed:
-            self._parked = request
 
     # --- out ------------------------------------------------------------------------------------------------
 
-    def _queue(self, request: Request, response: Message) -> None:
+    def _answer(self, route: Route, correlation_id: int, response: Message, *, is_last: bool) -> None:
+        """Queue an answer; or send it, if it is in one piece and none is before it, nor comes soon after it."""
         out = self._out
-        for chunk in request.route.frame(request.correlation_id, response):
-            out.append(chunk)
-            self._out_bytes += len(chunk)
+        if not route.is_whole:
+            for chunk in route.frame(correlation_id, response):
+                out.append(chunk)
+                self._out_bytes += len(chunk)
+            return
+        answer = route.whole(correlation_id, response)
+        sent = 0
+        if is_last and not out and not self._closed:
+            try:
+                sent = self._sock.send(answer)
+                if sent == len(answer):
+                    return
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                self.close(f"write failed: {error.strerror}")
+                return
+        out.append(memoryview(answer)[sent:] if sent else answer)
+        self._out_bytes += len(answer) - sent
 
     def reply_later(self, request: Request, response: Message) -> None:
         """Send the answer to a parked request, then go on with what the client sent meanwhile."""
@@ -328,9 +363,11 @@ class Connection:
         if self._parked is request:
             self._parked = None
             self.on_ahead = self.on_gone = None
-        self._queue(request, response)
-        self._flush()
-        self._plan_resume()
+        self._answer(request.route, request.correlation_id, response, is_last=True)
+        if self._out:
+            self._flush()
+        if self._filled or not self._reading:
+            self._plan_resume()
 
     def _plan_resume(self) -> None:
         # Through the loop, not at once: one coordinator outcome answers many connections, and none of them
@@ -474,3 +511,8 @@ class Connection:
             on_gone, self.on_gone = self.on_gone, None
             on_gone()
         self.server.forget(self)
+
+
+def _key_and_version(slot: int) -> tuple[int, int]:
+    """What the first four bytes of a request say: ``slot`` is them as one number."""
+    return slot >> 16, (slot & 0xFFFF ^ 0x8000) - 0x8000
