@@ -26,6 +26,12 @@ from rota.wire.frames import request_frame
 from rota.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
+from rota.wire.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from rota.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 from rota.wire.messages.produce import (
@@ -133,6 +139,26 @@ def test_whoever_comes_when_max_connections_are_open_waits_for_one_to_end() -> N
             first.socket.close()
             assert third.receive(ApiVersionsResponse, 0).error_code == ErrorCode.NONE
         second.socket.close()
+
+
+def test_whoever_waits_for_room_is_let_in_when_max_connections_is_raised() -> None:
+    with _broker({"max.connections": 1}) as broker:
+        first = RawClient(broker.bootstrap_servers)
+        _ask(first)
+        with RawClient(broker.bootstrap_servers) as second:
+            second.send(ApiVersionsRequest(), 0)
+            for _ in range(20):
+                _ask(first)
+            raised = AlterConfigsResource(
+                resource_type=4,
+                resource_name="",
+                configs=[AlterableConfig(name="max.connections", config_operation=0, value="10")],
+            )
+            request = IncrementalAlterConfigsRequest(resources=[raised])
+            answer = first.call(request, 1, IncrementalAlterConfigsResponse)
+            assert answer.responses[0].error_code == ErrorCode.NONE
+            assert second.receive(ApiVersionsResponse, 0).error_code == ErrorCode.NONE
+        first.socket.close()
 
 
 def test_too_many_connections_of_one_address_are_closed_at_once() -> None:

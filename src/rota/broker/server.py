@@ -32,6 +32,7 @@ _SEND_BUFFER = 300 * 1024
 _ACCEPT_AT_ONCE = 128
 _EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 _ACCEPT_AGAIN_AFTER_S = 0.2
+_ROOM_AGAIN_AFTER_S = 1.0
 # What accept says of a connection that is gone again, or of its network: the next one may be good.
 _OF_ONE_CONNECTION = {
     *(errno.ECONNABORTED, errno.ECONNRESET, errno.EPROTO, errno.EPERM, errno.ETIMEDOUT),
@@ -84,6 +85,7 @@ class Server:
                 )
                 self._waits_for_room = True
                 self._pause_accepting()
+                self.loop.call_later(_ROOM_AGAIN_AFTER_S, self._accept)  # the limit may have been raised
                 return
             if wait_s := self._admission.wait_s(self.loop.time()):
                 self._pause_accepting()
