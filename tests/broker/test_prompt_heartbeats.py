@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -108,9 +107,8 @@ def test_without_the_option_heartbeats_are_answered_at_once() -> None:
         heartbeat = _member(client, "g")
         client.call(heartbeat, 3, HeartbeatResponse)
         plain.advance_clock(600_000)
-        began = time.monotonic()
+        # Held, it would be answered in 300 seconds: later than this client waits.
         assert client.call(heartbeat, 3, HeartbeatResponse).error_code == ErrorCode.NONE
-        assert time.monotonic() - began < 5
 
 
 def test_a_mixed_group_is_as_prompt(broker: Broker) -> None:
