@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.broker.raw import RawClient
 
+from rota.broker.config_answers import ConfigEntry, broker_entries
+from rota.broker.handlers import describe_configs
 from rota.model import ErrorCode
 from rota.storage import metadata
 from rota.storage.files import replace_file
@@ -236,6 +240,24 @@ def test_many_changes_that_cannot_be_written_down_are_not_made(
         monkeypatch.undo()
         assert _change_everything(client) == {ErrorCode.NONE}
         assert _retention(client) == {"777000"}
+
+
+def test_what_is_named_often_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is answered, so that the room for answers is no limit."""
+    looked: list[object] = []
+
+    def count(broker: Any) -> Iterator[ConfigEntry]:
+        looked.append(broker)
+        return broker_entries(broker)
+
+    with Broker() as broker, RawClient(broker.bootstrap_servers) as client:
+        node = str(client.call(MetadataRequest(topics=[]), 9, MetadataResponse).brokers[0].node_id)
+        monkeypatch.setattr(describe_configs, "broker_entries", count)
+        resource = DescribeConfigsResource(resource_type=4, resource_name=node, configuration_keys=["none"])
+        request = DescribeConfigsRequest(resources=[resource] * 300)
+        results = client.call(request, 4, DescribeConfigsResponse).results
+        assert [(each.error_code, each.configs) for each in results] == [(ErrorCode.NONE, [])] * 300
+        assert len(looked) == 1
 
 
 def _ask_for(client: RawClient, names: list[str]) -> set[int]:
