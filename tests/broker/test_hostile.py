@@ -286,6 +286,28 @@ def test_an_offset_that_is_committed_for_longer_than_there_is_time(address: str)
     assert fetched.topics[0].partitions[0].committed_offset == 7
 
 
+def test_a_partition_whose_offset_is_asked_for_twice_is_refused_under_however_many_topics(
+    address: str,
+) -> None:
+    """Each look by time may open a batch, and a few bytes can ask for it."""
+    with RawClient(address) as client:
+        topic = CreatableTopic(name="asked-twice", num_partitions=2, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[topic]), 5, CreateTopicsResponse)
+        topics = [
+            ListOffsetsTopic(
+                name="asked-twice", partitions=[ListOffsetsPartition(partition_index=index, timestamp=-1)]
+            )
+            for index in (0, 1, 0)
+        ]
+        answer = client.call(ListOffsetsRequest(topics=topics), 5, ListOffsetsResponse)
+    found = [
+        (topic.name, each.partition_index, each.error_code)
+        for topic in answer.topics
+        for each in topic.partitions
+    ]
+    assert found == [("asked-twice", 0, ErrorCode.INVALID_REQUEST), ("asked-twice", 1, ErrorCode.NONE)]
+
+
 def test_a_commit_that_names_a_missing_topic_twice_is_answered_for_all_its_partitions(address: str) -> None:
     with RawClient(address) as client:
         topics = [

@@ -34,17 +34,26 @@ _READ_COMMITTED = 1
 
 def handle(broker: Broker, message: ListOffsetsRequest, request: Request) -> ListOffsetsResponse:
     committed_only = message.isolation_level == _READ_COMMITTED
-    response = ListOffsetsResponse()
+    times_named = Counter(
+        (topic.name, partition.partition_index) for topic in message.topics for partition in topic.partitions
+    )
+    answers: dict[str, dict[int, ListOffsetsPartitionResponse]] = {}
     for topic in message.topics:
-        times_named = Counter(partition.partition_index for partition in topic.partitions)
-        answers = [
-            _failure(partition, ErrorCode.INVALID_REQUEST)
-            if times_named[partition.partition_index] > 1
-            else _answer(broker, topic.name, partition, request.version, committed_only=committed_only)
-            for partition in {each.partition_index: each for each in topic.partitions}.values()
+        of_topic = answers.setdefault(topic.name, {})
+        for partition in topic.partitions:
+            index = partition.partition_index
+            if times_named[topic.name, index] > 1:
+                of_topic[index] = _failure(partition, ErrorCode.INVALID_REQUEST)
+            else:
+                of_topic[index] = _answer(
+                    broker, topic.name, partition, request.version, committed_only=committed_only
+                )
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(name=name, partitions=list(of_topic.values()))
+            for name, of_topic in answers.items()
         ]
-        response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
-    return response
+    )
 
 
 def _answer(
