@@ -16,6 +16,7 @@ from rota.wire.messages.offset_delete import (
     OffsetDeleteRequestPartition,
     OffsetDeleteRequestTopic,
 )
+from rota.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
 
 ORDERS_0 = TopicPartition("orders", 0)
 
@@ -262,3 +263,30 @@ def test_steering_names_what_is_not_there(sim: Simulation) -> None:
     with pytest.raises(GroupError) as raised:
         sim.coordinator.expire_session("g", "nobody", 0)
     assert raised.value.code == ErrorCode.UNKNOWN_MEMBER_ID
+
+
+# --- what one request may ask for -----------------------------------------------------------------------------
+
+
+def test_a_group_is_described_ten_times_in_one_answer_and_no_more(sim: Simulation) -> None:
+    """A few bytes name it; what it says of itself can be a megabyte."""
+    sim.stable(2)
+    groups = sim.ask(DescribeGroupsRequest(groups=["x", *["g"] * 12]), 5).groups
+    assert [len(each.members) for each in groups] == [0, *[2] * 10, 0, 0]
+    assert [each.error_code for each in groups] == [*[ErrorCode.NONE] * 11, *[ErrorCode.INVALID_REQUEST] * 2]
+
+
+def test_a_consumer_group_is_described_ten_times_in_one_answer_and_no_more(sim: Simulation) -> None:
+    groups = sim.ask(ConsumerGroupDescribeRequest(group_ids=["g"] * 12), 1).groups
+    assert [each.error_code for each in groups] == [
+        *[ErrorCode.GROUP_ID_NOT_FOUND] * 10,
+        *[ErrorCode.INVALID_REQUEST] * 2,
+    ]
+
+
+def test_a_groups_offsets_are_told_ten_times_in_one_answer_and_no_more(sim: Simulation) -> None:
+    sim.commit({ORDERS_0: 1})
+    asked = [OffsetFetchRequestGroup(group_id="g", topics=None) for _ in range(12)]
+    groups = sim.ask(OffsetFetchRequest(groups=asked), 8).groups
+    assert [len(each.topics) for each in groups] == [*[1] * 10, 0, 0]
+    assert [each.error_code for each in groups] == [*[ErrorCode.NONE] * 10, *[ErrorCode.INVALID_REQUEST] * 2]

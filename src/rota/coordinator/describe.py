@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rota.coordinator.consumer_groups.records import group_tombstones
 from rota.coordinator.group import CONSUMER_PROTOCOL
 from rota.coordinator.records import group_tombstone, offset_tombstone
+from rota.coordinator.repeats import named_too_often
 from rota.coordinator.states import GroupState
 from rota.coordinator.step import no_group, wrong_kind
 from rota.model import ErrorCode
@@ -41,9 +42,11 @@ def describe_groups(
 ) -> DescribeGroupsResponse:
     """Each classic group's state and members; metadata only where it is valid, in Stable."""
     described = []
-    for group_id in request.groups:
+    for group_id, is_refused in zip(request.groups, named_too_often(request.groups), strict=True):
         group = groups.get(group_id)
-        if group is not None:
+        if is_refused:
+            described.append(DescribedGroup(error_code=ErrorCode.INVALID_REQUEST, group_id=group_id))
+        elif group is not None:
             described.append(_describe(group))
         elif version >= _GROUP_ID_NOT_FOUND_VERSION:
             described.append(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups.offsets import check_fetch
+from rota.coordinator.repeats import named_too_often
 from rota.model import ErrorCode, GroupError
 from rota.wire.messages.offset_fetch import (
     OffsetFetchResponse,
@@ -41,8 +42,9 @@ def fetch_offsets(
     """The answer in the shape of ``version``. An unknown group has committed nothing: that is no error."""
     if version >= _GROUPS_VERSION:
         groups = []
-        for group in request.groups:
-            code = _check(consumer_groups, group)
+        repeats = named_too_often([group.group_id for group in request.groups])
+        for group, is_refused in zip(request.groups, repeats, strict=True):
+            code = ErrorCode.INVALID_REQUEST if is_refused else _check(consumer_groups, group)
             if code != ErrorCode.NONE:
                 groups.append(OffsetFetchResponseGroup(group_id=group.group_id, error_code=code))
                 continue

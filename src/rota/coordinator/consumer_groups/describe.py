@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups.assignment import EMPTY
+from rota.coordinator.repeats import named_too_often
 from rota.model import ErrorCode
 from rota.wire.messages.consumer_group_describe import (
     Assignment,
@@ -36,8 +37,11 @@ def describe_consumer_groups(
 ) -> ConsumerGroupDescribeResponse:
     """Each group's epochs and members; a classic group is not found, and clients then ask with DescribeGroups."""
     described = []
-    for group_id in request.group_ids:
+    for group_id, is_refused in zip(request.group_ids, named_too_often(request.group_ids), strict=True):
         group = place.groups.get(group_id)
+        if is_refused:
+            described.append(DescribedGroup(error_code=ErrorCode.INVALID_REQUEST, group_id=group_id))
+            continue
         if group is not None:
             one = _describe(place, group)
             if request.include_authorized_operations:
