@@ -16,7 +16,11 @@ from rota.wire.messages.offset_delete import (
     OffsetDeleteRequestPartition,
     OffsetDeleteRequestTopic,
 )
-from rota.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
+from rota.wire.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+)
 
 ORDERS_0 = TopicPartition("orders", 0)
 
@@ -290,3 +294,15 @@ def test_a_groups_offsets_are_told_ten_times_in_one_answer_and_no_more(sim: Simu
     groups = sim.ask(OffsetFetchRequest(groups=asked), 8).groups
     assert [len(each.topics) for each in groups] == [*[1] * 10, 0, 0]
     assert [each.error_code for each in groups] == [*[ErrorCode.NONE] * 10, *[ErrorCode.INVALID_REQUEST] * 2]
+
+
+def test_a_partition_whose_offset_is_asked_for_often_is_told_once(sim: Simulation) -> None:
+    """What was committed with it can be four thousand times as long as its number."""
+    sim.commit({ORDERS_0: 1})
+    topic = OffsetFetchRequestTopics(name="orders", partition_indexes=[0, 1, 0, 0])
+    asked = [OffsetFetchRequestGroup(group_id="g", topics=[topic, topic])]
+    (group,) = sim.ask(OffsetFetchRequest(groups=asked), 8).groups
+    told = [
+        [(each.partition_index, each.committed_offset) for each in one.partitions] for one in group.topics
+    ]
+    assert told == [[(0, 1), (1, -1)], []]

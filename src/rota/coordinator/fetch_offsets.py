@@ -79,10 +79,14 @@ def _find(
     committed = offsets.of_group(group_id)
     if wanted is None:
         wanted = [(topic, list(partitions)) for topic, partitions in committed.items()]
+    told: set[tuple[str, int]] = set()
     for topic, indexes in wanted:
         values = committed.get(topic, {})
         entries: list[_Entry] = []
         for index in indexes:
+            if (topic, index) in told:  # a few bytes each time, for a metadata of thousands
+                continue
+            told.add((topic, index))
             value = values.get(index)
             if stable and (group_id, topic, index) in offsets.pending:
                 entries.append((index, -1, -1, "", ErrorCode.UNSTABLE_OFFSET_COMMIT))
