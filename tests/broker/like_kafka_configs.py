@@ -13,6 +13,12 @@ from rota.wire.messages.alter_configs import (
     AlterConfigsResponse,
 )
 from rota.wire.messages.alter_configs import AlterConfigsResource as WholeResource
+from rota.wire.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
 from rota.wire.messages.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
@@ -77,6 +83,33 @@ def configs_in_no_table(talk: Talk) -> None:
             resource_type=_BROKER,
             resource_name=resource,
             configs=[WholeConfig(name="nonsense", value="1")],
+        )
+        talk.ask(AlterConfigsRequest(resources=[whole], validate_only=True), 2, AlterConfigsResponse)
+
+
+def topic_configs_that_cannot_be(talk: Talk) -> None:
+    """Each is valid alone; and names that no topic can have."""
+    for name, configs in (
+        ("lags", {"min.compaction.lag.ms": "10", "max.compaction.lag.ms": "5"}),
+        ("lags", {"min.compaction.lag.ms": "5", "max.compaction.lag.ms": "5"}),
+        ("remote", {"remote.storage.enable": "true"}),
+        ("remote", {"remote.storage.enable": "false"}),
+    ):
+        wanted = [CreatableTopicConfig(name=key, value=value) for key, value in configs.items()]
+        topic = CreatableTopic(name=name, num_partitions=1, replication_factor=1, configs=wanted)
+        talk.ask(CreateTopicsRequest(topics=[topic], timeout_ms=30_000), 5, CreateTopicsResponse)
+    for resource, name, value in (
+        ("lags", "min.compaction.lag.ms", "6"),
+        ("lags", "max.compaction.lag.ms", "4"),
+        ("lags", "max.compaction.lag.ms", "6"),
+        ("remote", "remote.storage.enable", "true"),
+        ("nowhere", "retention.ms", "1"),
+        ("x y", "retention.ms", "1"),
+        ("", "retention.ms", "1"),
+    ):
+        talk.ask(_change(_TOPIC, resource, name, _SET, value), 1, IncrementalAlterConfigsResponse)
+        whole = WholeResource(
+            resource_type=_TOPIC, resource_name=resource, configs=[WholeConfig(name=name, value=value)]
         )
         talk.ask(AlterConfigsRequest(resources=[whole], validate_only=True), 2, AlterConfigsResponse)
 
@@ -219,6 +252,7 @@ def _resources(talk: Talk, kind: int) -> list[str]:
 
 CASES: tuple[Callable[[Talk], None], ...] = (
     configs_in_no_table,
+    topic_configs_that_cannot_be,
     numbers_of_threads,
     levels_of_loggers,
     client_metrics,

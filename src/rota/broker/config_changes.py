@@ -11,6 +11,8 @@ from rota.broker import client_metrics, loggers
 from rota.broker.configs import BROKER, GROUP, TOPIC, ConfigDef, nearest
 from rota.broker.configs.dynamic import THREADS, broker_definition, can_be_cluster_wide
 from rota.broker.storage_errors import storing
+from rota.broker.topic_settings import check_together
+from rota.broker.topics import check_topic_name
 from rota.model import ErrorCode, KafkaError, RotaError
 from rota.plain import Plain
 
@@ -157,12 +159,16 @@ def _target(broker: Broker, resource_type: int, name: str) -> _Target:
         case 2:
             topic = broker.topics.get(name)
             if topic is None:
+                if not name:
+                    raise KafkaError(ErrorCode.INVALID_REQUEST, "there are no configs of all topics at once")
+                check_topic_name(name)
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
             return _Target(
                 "topic",
                 topic.configs,
                 TOPIC.get,
                 lambda new: broker.topics.set_configs(name, new),
+                check_all=lambda new: check_together(new, broker.settings),
                 known=TOPIC,
             )
         case 4:

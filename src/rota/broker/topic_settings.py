@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from rota.broker.configs import TOPIC, Value
+from rota.model import ErrorCode, KafkaError
 from rota.storage import LogConfig
 
 if TYPE_CHECKING:
     from rota.broker.settings import Settings
 
-__all__ = ["broker_value", "log_config"]
+__all__ = ["broker_value", "check_together", "log_config"]
 
 _MS_PER_UNIT: Final = {".hours": 3_600_000, ".minutes": 60_000}
 _FIELDS: Final = {field.replace("_", "."): field for field in LogConfig.fields}
@@ -49,3 +50,18 @@ def log_config(configs: Mapping[str, str], settings: Settings) -> LogConfig:
         values["segment_bytes"] = TOPIC["internal.segment.bytes"].parse(configs["internal.segment.bytes"])
     values["producer_id_expiration_ms"] = settings.int("producer.id.expiration.ms")
     return LogConfig(**values)  # type: ignore[arg-type]
+
+
+def check_together(configs: Mapping[str, str], settings: Settings) -> None:
+    """Raise ``KafkaError`` INVALID_CONFIG if a topic's configs, each valid, cannot be had together or here."""
+    lag = log_config(configs, settings)
+    if lag.min_compaction_lag_ms > lag.max_compaction_lag_ms:
+        raise KafkaError(
+            ErrorCode.INVALID_CONFIG,
+            f"config min.compaction.lag.ms={lag.min_compaction_lag_ms} is more than"
+            f" max.compaction.lag.ms={lag.max_compaction_lag_ms}",
+        )
+    if TOPIC["remote.storage.enable"].parse(configs.get("remote.storage.enable", "false")):
+        raise KafkaError(
+            ErrorCode.INVALID_CONFIG, "config remote.storage.enable=true: this broker has no remote storage"
+        )

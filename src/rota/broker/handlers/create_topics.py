@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rota.broker.config_answers import topic_entries
 from rota.broker.storage_errors import storing
+from rota.broker.topic_settings import check_together
 from rota.broker.topics import check_topic_configs, check_topic_name
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.create_topics import (
@@ -103,6 +104,7 @@ def _create(
             raise KafkaError(ErrorCode.INVALID_CONFIG, f"{config.name} has no value")
         configs[config.name] = config.value
     check_topic_configs(configs)
+    check_together(configs, broker.settings)
     if not validate_only:
         result.topic_id = broker.topics.create(wanted.name, partitions, configs).id
     result.num_partitions = partitions
