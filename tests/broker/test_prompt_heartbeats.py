@@ -116,9 +116,10 @@ def test_a_mixed_group_is_as_prompt(broker: Broker) -> None:
     with RawClient(broker.bootstrap_servers) as client, RawClient(broker.bootstrap_servers) as other:
         member = client.call(joining("g", "", ["t"], session_ms=_LONG_MS), 3, JoinGroupResponse).member_id
         assert client.call(syncing("g", 1, member), 3, SyncGroupResponse).error_code == ErrorCode.NONE
+        heartbeat = HeartbeatRequest(group_id="g", generation_id=1, member_id=member)
+        assert client.call(heartbeat, 3, HeartbeatResponse).error_code == ErrorCode.NONE
         for epoch, newcomer in ((1, "a"), (2, "b")):
             heartbeat = HeartbeatRequest(group_id="g", generation_id=epoch, member_id=member)
-            assert client.call(heartbeat, 3, HeartbeatResponse).error_code == ErrorCode.NONE
             broker.advance_clock(20_000)  # its interval; members of the consumer protocol live 45 seconds
             client.send(heartbeat, 3)
             joined = other.call(first("g", newcomer, ["t"]), 1, ConsumerGroupHeartbeatResponse)

@@ -19,6 +19,7 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
+from rota.broker.dispatch import key_and_version
 from rota.broker.fairness import TURN_S
 from rota.broker.request import PARKED, NoAnswer, Request
 from rota.broker.request_memory import FREE
@@ -126,7 +127,10 @@ class Connection:
                     self.close("closed by the client")
                     return
                 size = count - 4
-                if size >= _HEADER.size and _SIZE.unpack_from(shared)[0] == size:  # one request, as mostly
+                if (
+                    _HEADER.size <= size <= self.server.max_request_bytes
+                    and _SIZE.unpack_from(shared)[0] == size
+                ):  # one request, as mostly
                     self._serve(shared[4:count], is_last=True)
                 else:
                     used = self._serve_frames(shared, count)
@@ -297,9 +301,9 @@ class Connection:
         slot, correlation_id = _HEADER.unpack_from(frame)
         server = self.server
         try:
-            route = server.dispatch.routes.get(slot) or server.dispatch.route(*_key_and_version(slot))
+            route = server.dispatch.routes.get(slot) or server.dispatch.route_of(slot)
             if route is None:
-                self.close("API %d version %d is not served here" % _key_and_version(slot))
+                self.close(f"{_name(slot)} is not served here")
                 return
             client_id, body = route.read(frame)
             broker = server.broker
@@ -322,13 +326,9 @@ class Connection:
             elif result is PARKED and not self._closed:
                 self._parked = request
         except WireError as error:
-            self.close("malformed request (API %d version %d): %s" % (*_key_and_version(slot), error))
+            self.close(f"malformed request ({_name(slot)}): {error}")
         except Exception:
-            log.exception(
-                "bug: API %d version %d from %s failed; connection closed",
-                *_key_and_version(slot),
-                self.peer,
-            )
+            log.exception("bug: %s from %s failed; connection closed", _name(slot), self.peer)
             self.close("internal error")
 
     # --- out ------------------------------------------------------------------------------------------------
@@ -513,6 +513,5 @@ class Connection:
         self.server.forget(self)
 
 
-def _key_and_version(slot: int) -> tuple[int, int]:
-    """What the first four bytes of a request say: ``slot`` is them as one number."""
-    return slot >> 16, (slot & 0xFFFF ^ 0x8000) - 0x8000
+def _name(slot: int) -> str:
+    return "API {} version {}".format(*key_and_version(slot))

@@ -7,9 +7,11 @@ kind arrives: a broker that starts for one test pays only for what that test use
 from __future__ import annotations
 
 import importlib
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from rota.broker.fairness import BUSINESS
 from rota.wire.apis import APIS, Api
 from rota.wire.codec import (
     MOST_ELEMENTS,
@@ -24,7 +26,7 @@ from rota.wire.frames import frame_head, read_client_id, skip_tags
 if TYPE_CHECKING:
     from rota.wire.schema import Message
 
-__all__ = ["FIRST_APIS", "SERVED", "Dispatch", "Route"]
+__all__ = ["FIRST_APIS", "SERVED", "Dispatch", "Route", "key_and_version"]
 
 # API key -> module below rota.broker.handlers. What is missing here is not advertised.
 SERVED: Final[dict[int, str]] = {
@@ -106,7 +108,10 @@ SERVED: Final[dict[int, str]] = {
 # In the order in which clients that start send them: ApiVersions, Metadata, CreateTopics, InitProducerId, Produce, …
 FIRST_APIS: Final = (18, 3, 19, 22, 0, 10, 11, 2, 1)
 
-_API_VERSIONS = 18
+_JOIN_GROUP, _HEARTBEAT, _API_VERSIONS = 11, 12, 18
+_HEADER_START = 8  # bytes: API key, version, correlation id
+_CORRELATION_ID = struct.Struct(">i")
+_MOST_KNOWN, _LONGEST_KNOWN = 4096, 256  # heartbeats, bytes
 
 
 class Route:
@@ -119,23 +124,31 @@ class Route:
         "_flexible_request",
         "_head",
         "_in_place",
-        "_version",
         "api",
         "handle",
+        "is_rare",
+        "is_rare_in_crowds",
+        "is_whole",
+        "quick",
+        "version",
     )
 
     def __init__(self, api: Api, version: int, handle: Callable[..., Any]) -> None:
         self.api = api
-        self._version = version
+        self.version = version
         self.handle = handle
+        self.quick: Callable[[Any, Any], Any] | None = None
+        """Given broker and message, the answer where a shorter way leads to it; None: nothing has been done."""
+        self.is_rare = api.key not in BUSINESS
+        self.is_rare_in_crowds = api.key == _JOIN_GROUP
+        """Only several at once count as rare."""
         self._decode = decoder(api.request_type, version)
         self._in_place = has_records(api.request_type, version)
         self._flexible_request = api.request_header_version(version) >= 2
         self._encode = encoder(api.response_type, version)
         # Most answers have no records: they are one piece.
-        self._encode_whole = (
-            None if has_records(api.response_type, version) else whole_encoder(api.response_type, version)
-        )
+        self._encode_whole = whole_encoder(api.response_type, version)
+        self.is_whole = not has_records(api.response_type, version)
         self._head = frame_head(flexible=api.response_header_version(version) >= 1)
 
     def read(self, frame: memoryview) -> tuple[str | None, Message]:
@@ -149,38 +162,78 @@ class Route:
                 position = skip_tags(data, position)
         decode = self._decode
         if len(data) > MOST_ELEMENTS:  # many small elements cost memory and everybody's time
-            decode = bounded_decoder(self.api.request_type, self._version)
+            decode = bounded_decoder(self.api.request_type, self.version)
         # Bytes behind the body are ignored, as Kafka does: librdkafka leaves some behind a Metadata request.
         return client_id, decode(data, position)[0]
+
+    def whole(self, correlation_id: int, response: Message) -> bytes:
+        """The whole answer, length and header first, in one piece."""
+        head = self._head
+        body = self._encode_whole(response)
+        return head.pack(head.size - 4 + len(body), correlation_id) + body
 
     def frame(self, correlation_id: int, response: Message) -> list[Any]:
         """The whole answer, length and header first, as chunks whose record bytes are not copied."""
         head = self._head
-        if self._encode_whole is not None:
-            whole = self._encode_whole(response)
-            return [head.pack(head.size - 4 + len(whole), correlation_id) + whole]
         body: list[Any] = []
         self._encode(response, body)
         size = head.size - 4 + sum(map(len, body))
         return [head.pack(size, correlation_id), *body]
 
 
+class _HeartbeatRoute(Route):
+    """Heartbeats: a member sends the same ones, word for word, as long as its generation lasts.
+
+    So the requests that came lately are not read again, and an answer that is the one before is not written again.
+    """
+
+    __slots__ = ("_known", "_last", "_last_whole")
+
+    def __init__(self, api: Api, version: int, handle: Callable[..., Any], quick: Callable[..., Any]) -> None:
+        super().__init__(api, version, handle)
+        self.quick = quick
+        self._known: dict[bytes, tuple[str | None, Message]] = {}
+        self._last: Message | None = None
+        self._last_whole = b""
+
+    def read(self, frame: memoryview) -> tuple[str | None, Message]:
+        said = bytes(frame[_HEADER_START:])
+        known = self._known.get(said)
+        if known is None:
+            known = super().read(frame)
+            if (
+                len(said) <= _LONGEST_KNOWN and not known[1].unknown_tags
+            ):  # or strangers could fill the memory
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                self._known[said] = known
+        return known
+
+    def whole(self, correlation_id: int, response: Message) -> bytes:
+        if response is not self._last:
+            self._last_whole = super().whole(0, response)
+            self._last = response
+        answer = self._last_whole
+        return answer[:4] + _CORRELATION_ID.pack(correlation_id) + answer[8:]
+
+
 class Dispatch:
     """Finds, and remembers, the route of an API at a version."""
 
     def __init__(self) -> None:
-        self._routes: dict[int, Route | None] = {}
+        self.routes: dict[int, Route] = {}
+        """By the first four bytes of a request as one number: API key and version."""
+
+    def route_of(self, slot: int) -> Route | None:
+        """``route`` for the first four bytes of a request."""
+        return self.route(*key_and_version(slot))
 
     def route(self, key: int, version: int) -> Route | None:
         """None: not served; the connection is to be closed without an answer, as Apache Kafka does."""
         slot = key << 16 | version & 0xFFFF
-        try:
-            return self._routes[slot]
-        except KeyError:
-            pass
-        found = self._make(key, version)
+        found = self.routes.get(slot) or self._make(key, version)
         if found is not None:
-            self._routes[slot] = found
+            self.routes[slot] = found
         return found
 
     def warm(self, key: int) -> None:
@@ -200,7 +253,14 @@ class Dispatch:
             # Its body is of an unknown shape and is not read; the answer says which versions there are.
             return _UnknownApiVersions(api)
         module = importlib.import_module(f"rota.broker.handlers.{module_name}")
+        if key == _HEARTBEAT:
+            return _HeartbeatRoute(api, version, module.handle, module.beat)
         return Route(api, version, module.handle)
+
+
+def key_and_version(slot: int) -> tuple[int, int]:
+    """What the first four bytes of a request say: ``slot`` is them as one number."""
+    return slot >> 16, (slot & 0xFFFF ^ 0x8000) - 0x8000
 
 
 class _UnknownApiVersions(Route):

@@ -56,6 +56,11 @@ __all__ = ["Groups"]
 # The offsets that a deleted topic or a retention takes along are many, and a batch may not be too large.
 _MAX_BATCH_RECORDS: Final = 1000
 
+_new: Final = tuple.__new__  # a named tuple's own ``__new__`` takes twice as long
+_BEATS: Final = {
+    code: HeartbeatResponse(error_code=code) for code in (ErrorCode.NONE, ErrorCode.REBALANCE_IN_PROGRESS)
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -78,17 +83,22 @@ class Groups:
 
     # --- requests -------------------------------------------------------------------------------------------
 
+    def beat(self, message: HeartbeatRequest) -> HeartbeatResponse | None:
+        """The answer to a heartbeat from which nothing else follows; None: nothing has been done."""
+        if self._held is not None:
+            return None
+        code = self.coordinator.beat(message, self._broker.clock.now_ms())
+        return None if code is None else _BEATS[code]
+
     def handle(self, message: Message, request: Request) -> object:
         """Give a group request to the coordinator; the answer, or ``PARKED`` when it comes later."""
         now_ms = self._broker.clock.now_ms()
-        if message.__class__ is HeartbeatRequest and self._held is None:
-            code = self.coordinator.beat(message, now_ms)
-            if code is not None:
-                return HeartbeatResponse(error_code=code)
         token = self._next_token = self._next_token + 1
         outcome = self.coordinator.handle(
             message,
-            Context(token, request.version, request.client_id, request.connection.client_host, now_ms),
+            _new(
+                Context, (token, request.version, request.client_id, request.connection.client_host, now_ms)
+            ),
         )
         if outcome is EMPTY_OUTCOME:  # it waits for others
             self._requests[token] = request

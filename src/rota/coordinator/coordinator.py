@@ -45,7 +45,7 @@ from rota.coordinator.rebalance import (
 from rota.coordinator.records import offset_tombstone
 from rota.coordinator.states import GroupState
 from rota.coordinator.step import Groups, Step
-from rota.coordinator.sync import handle_sync
+from rota.coordinator.sync import handle_sync, sync_others
 from rota.model import ErrorCode
 from rota.timeline.events import OffsetCommitted, RebalanceReason
 from rota.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
@@ -167,6 +167,9 @@ class GroupCoordinator:
         return step.outcome()
 
     def _sync(self, request: SyncGroupRequest, context: Context) -> Outcome:
+        known = self.groups.get(request.group_id)
+        if known is not None and sync_others(known, request, context):
+            return EMPTY_OUTCOME
         step = self._step(context.now_ms)
         if self.consumer_groups and request.group_id in self.consumer_groups:
             from rota.coordinator.consumer_groups.classic_members import sync_in_consumer_group

@@ -103,7 +103,7 @@ def join_others(group: Group, request: JoinGroupRequest, context: Context, confi
     member.rebalance_timeout_ms = (
         request.rebalance_timeout_ms if context.version > 0 else request.session_timeout_ms
     )
-    member.join = Parked(context.token, context.version)
+    member.join = tuple.__new__(Parked, (context.token, context.version))  # in half the time
     group.awaiting_join += 1
     return True
 

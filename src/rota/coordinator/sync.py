@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from rota.coordinator.step import Groups, Step
     from rota.wire.messages.sync_group import SyncGroupRequest
 
-__all__ = ["check_names", "differ", "handle_sync"]
+__all__ = ["check_names", "differ", "handle_sync", "sync_others"]
 
 _COMPLETING = GroupState.COMPLETING_REBALANCE
 _NAMES_MANDATORY_VERSION = 5
+_SOME = 2  # more than one is missing: the deadline for syncing stays
 
 
 def handle_sync(groups: Groups, request: SyncGroupRequest, context: Context, step: Step) -> None:
@@ -47,6 +48,30 @@ def handle_sync(groups: Groups, request: SyncGroupRequest, context: Context, ste
     member.sync_token = context.token
     if group.leader == member.member_id:
         _stabilise(group, {entry.member_id: entry.assignment for entry in request.assignments}, step)
+
+
+def sync_others(group: Group, request: SyncGroupRequest, context: Context) -> bool:
+    """The plain case, of which a large group's rebalance is made: a member waits for the leader's assignment.
+
+    True: its request is parked, and nothing else follows. False: nothing has been done, ``handle_sync`` has to.
+    """
+    member_id = request.member_id
+    member = group.members.get(member_id)
+    if (
+        group.state is not _COMPLETING
+        or member is None
+        or member.sync_token is not None
+        or group.leader == member_id
+        or request.group_instance_id is not None
+        or request.generation_id != group.generation
+        or request.protocol_type != group.protocol_type
+        or request.protocol_name != group.protocol
+        or len(group.pending_sync) < _SOME
+    ):
+        return False
+    group.pending_sync.discard(member_id)
+    member.sync_token = context.token
+    return True
 
 
 def check_names(request: SyncGroupRequest, version: int) -> None:

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
     from rota.broker.request import Request
+    from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
     from rota.wire.schema import Message
 
-__all__ = ["handle"]
+__all__ = ["beat", "handle"]
 
 
 def handle(broker: Broker, message: Message, request: Request) -> object:
     return broker.groups.handle(message, request)
+
+
+def beat(broker: Broker, message: HeartbeatRequest) -> HeartbeatResponse | None:
+    return broker.groups.beat(message)
