@@ -261,8 +261,12 @@ CASES: tuple[Callable[[Talk], None], ...] = (
 )
 
 PROVOKED: dict[str, set[str]] = {
-    "AlterConfigs": {"INVALID_CONFIG", "INVALID_REQUEST"},
-    "IncrementalAlterConfigs": {"INVALID_CONFIG", "INVALID_REQUEST", "UNKNOWN_SERVER_ERROR"},
+    "AlterConfigs": {
+        *("INVALID_CONFIG", "INVALID_REQUEST", "INVALID_TOPIC_EXCEPTION", "UNKNOWN_TOPIC_OR_PARTITION"),
+    },
+    "IncrementalAlterConfigs": {
+        *("INVALID_CONFIG", "INVALID_REQUEST", "INVALID_TOPIC_EXCEPTION", "UNKNOWN_SERVER_ERROR"),
+    },
     "ListConfigResources": {"UNSUPPORTED_VERSION"},
 }
 """The errors that Kafka answers here."""
