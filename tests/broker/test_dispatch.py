@@ -8,6 +8,7 @@ from rota.wire.apis import APIS
 from rota.wire.codec import decode
 from rota.wire.frames import request_frame
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from rota.wire.messages.sync_group import SyncGroupRequest
 
 _HEARTBEAT, _VERSION = 12, 4
 _FINE = HeartbeatResponse(error_code=ErrorCode.NONE)
@@ -85,3 +86,14 @@ def test_routes_are_found_by_the_first_bytes_of_a_request() -> None:
         assert dispatch.routes[slot] is found is dispatch.route(key, version)
     assert dispatch.route_of(_HEARTBEAT << 16 | 99) is None
     assert dispatch.route_of(-1) is None
+
+
+def test_whose_request_it_is_does_not_depend_on_whose_came_before() -> None:
+    route = Dispatch().route(14, 5)
+    assert route is not None
+    sync = SyncGroupRequest(
+        group_id="g", generation_id=1, member_id="m", protocol_type="t", protocol_name="p"
+    )
+    for client_id in (None, "a", "a", "ab", "a", "", "a", None, "ü" * 200, "a", "a" * 300, "a" * 300):
+        chunks = request_frame(APIS[14], 5, 1, client_id, sync)
+        assert route.read(memoryview(b"".join(map(bytes, chunks)))[4:]) == (client_id, sync)

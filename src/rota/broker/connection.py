@@ -342,8 +342,16 @@ class Connection:
                 self._out_bytes += len(chunk)
             return
         answer = route.whole(correlation_id, response)
+        if is_last and not out:
+            self._send(answer)
+        else:
+            out.append(answer)
+            self._out_bytes += len(answer)
+
+    def _send(self, answer: bytes) -> None:
+        """Send an answer before which none waits; what the socket does not take is queued."""
         sent = 0
-        if is_last and not out and not self._closed:
+        if not self._closed:
             try:
                 sent = self._sock.send(answer)
                 if sent == len(answer):
@@ -353,7 +361,7 @@ class Connection:
             except OSError as error:
                 self.close(f"write failed: {error.strerror}")
                 return
-        out.append(memoryview(answer)[sent:] if sent else answer)
+        self._out.append(memoryview(answer)[sent:] if sent else answer)
         self._out_bytes += len(answer) - sent
 
     def reply_later(self, request: Request, response: Message) -> None:
@@ -364,6 +372,23 @@ class Connection:
             self._parked = None
             self.on_ahead = self.on_gone = None
         self._answer(request.route, request.correlation_id, response, is_last=True)
+        if self._out:
+            self._flush()
+        if self._filled or not self._reading:
+            self._plan_resume()
+
+    def reply_whole(self, request: Request, answer: bytes) -> None:
+        """``reply_later`` with an answer whose bytes are made already."""
+        if self._closed:
+            return
+        if self._parked is request:
+            self._parked = None
+            self.on_ahead = self.on_gone = None
+        if self._out:
+            self._out.append(answer)
+            self._out_bytes += len(answer)
+        else:
+            self._send(answer)
         if self._out:
             self._flush()
         if self._filled or not self._reading:

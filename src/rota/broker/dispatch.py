@@ -118,6 +118,8 @@ class Route:
     """One API at one version: how to read it, who handles it, how to write the answer."""
 
     __slots__ = (
+        "_client",
+        "_client_id",
         "_decode",
         "_encode",
         "_encode_whole",
@@ -144,6 +146,8 @@ class Route:
         """Only several at once count as rare."""
         self._decode = decoder(api.request_type, version)
         self._in_place = has_records(api.request_type, version)
+        self._client_id: str | None = None
+        self._client = b"\xff\xff"  # the client id as it was last sent, behind its length
         self._flexible_request = api.request_header_version(version) >= 2
         self._encode = encoder(api.response_type, version)
         # Most answers have no records: they are one piece.
@@ -153,8 +157,17 @@ class Route:
 
     def read(self, frame: memoryview) -> tuple[str | None, Message]:
         """The client id and the body of a request. The header's fixed part, 8 bytes, has been read already."""
-        data = frame if self._in_place else bytes(frame)
-        client_id, position = read_client_id(data, 8)
+        if self._in_place:
+            data: bytes | memoryview = frame
+            client_id, position = read_client_id(data, _HEADER_START)
+        else:
+            data = whole = bytes(frame)
+            if whole.startswith(self._client, _HEADER_START):  # as in the request before
+                client_id, position = self._client_id, _HEADER_START + len(self._client)
+            else:
+                client_id, position = read_client_id(data, _HEADER_START)
+                if position <= _LONGEST_KNOWN:
+                    self._client_id, self._client = client_id, whole[_HEADER_START:position]
         if self._flexible_request:
             if position < len(data) and not data[position]:  # no tags, as ever
                 position += 1

@@ -15,7 +15,7 @@ from rota.broker.group_names import OFFSETS_TOPIC
 from rota.broker.group_settings import consumer_assignors, migrates
 from rota.broker.held_heartbeats import HeldHeartbeats
 from rota.broker.own_logs import create_own_log
-from rota.broker.request import PARKED, Request
+from rota.broker.request import PARKED, Request, reply_to_many
 from rota.broker.storage_errors import complain
 from rota.coordinator import (
     EMPTY_OUTCOME,
@@ -161,12 +161,20 @@ class Groups:
         return undone
 
     def _answer(self, outcome: Outcome, own_token: int | None, own: list[Message]) -> None:
+        replies = []
+        find = self._requests.pop
         for token, response in outcome.replies:
-            request = self._requests.pop(token, None)
+            request = find(token, None)
             if token == own_token:
                 own.append(response)
             elif request is not None:
+                replies.append((request, response))
+        syncs = self._broker.syncs
+        if syncs is not None and syncs.is_due:
+            for request, response in replies:
                 request.reply(response)
+        else:
+            reply_to_many(replies)
         self._after(outcome)
 
     def _after(self, outcome: Outcome) -> None:

@@ -116,8 +116,9 @@ def _stabilise(group: Group, assignments: dict[str, bytes], step: Step) -> None:
     step.records.append(group_record(group, step.now_ms, assignments=assignments))
     find, reply, extend = assignments.get, step.reply, step.extend_session
     for member_id, member in group.members.items():
-        if member.sync_token is not None:
-            reply(member.sync_token, sync_success(group, find(member_id, b"")))
+        token = member.sync_token
+        if token is not None:
+            reply(token, sync_success(group, find(member_id, b"")))
             member.sync_token = None
             extend(group, member)
     held = Held(group.members, assignments if group.uses_consumer_protocol else {})
