@@ -55,8 +55,8 @@ class Wire:
         assert answer.error_code == 0
         return answer
 
-    def stable(self, count: int) -> tuple[int, list[tuple[RawClient, str]]]:
-        """A stable group: its generation, and its members, the leader first."""
+    def stable(self, count: int, share_size: int = 0) -> tuple[int, list[tuple[RawClient, str]]]:
+        """A stable group: its generation and members, the leader first. Shares have ``share_size`` bytes or more."""
         clients = [self.client() for _ in range(count)]
         members = [(client, self.new_id(client)) for client in clients]
         leader, leader_id = members[0]
@@ -69,7 +69,7 @@ class Wire:
             self.send_join(leader, leader_id)
             for client, _ in members:
                 generation = self.joined(client).generation_id
-        shares = {member: f"share of {member}".encode() for _, member in members}
+        shares = {member: f"share of {member}".encode().ljust(share_size, b".") for _, member in members}
         for client, member in members[1:]:
             client.send(sync_request(self.group, member, generation), 5)
         leader.send(sync_request(self.group, leader_id, generation, shares), 5)
@@ -122,6 +122,12 @@ def test_a_sync_of_the_leader_answers_every_follower(wire: Wire) -> None:
     generation, members = wire.stable(4)
     assert generation == 2
     assert {member.member_id for member in wire.describe().members} == {member for _, member in members}
+
+
+def test_large_shares_reach_every_follower(wire: Wire) -> None:
+    """More than is made before the first is sent."""
+    generation, _ = wire.stable(7, 120 * 1024)
+    assert generation == 2
 
 
 def test_heartbeats_during_a_rebalance(wire: Wire) -> None:
