@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cluster.conftest import Job
-from tests.kafka.ports import wait_until
+from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.cluster import Cluster, CoordinatorAwayError, GroupDescription
 
@@ -60,6 +61,15 @@ def story(
     def start(*arguments: str) -> Job:
         return Job(cli, directory, *arguments)
 
+    def answered(job: Job, *question: str) -> Said:
+        """The answer; asked again where a slow machine's next coordinator takes longer than a question waits."""
+        deadline = time.monotonic() + PATIENCE_S
+        said = job.end()
+        while said.code == 1 and "does not answer" in said.err and time.monotonic() < deadline:
+            jobs.append(start(*question))
+            said = jobs[-1].end()
+        return said
+
     lab_names = ("--topic", name("lab"), "--group", lab_group, "--partitions", "4")
     jobs = [
         start("lab", "-b", cli.bootstrap_servers, *lab_names, "--duration", str(LAB_S), "--json"),
@@ -95,8 +105,8 @@ def story(
             three.coordinators(groups.values()),
             produced,
             consuming.stop(),
-            describing.end(),
-            listing.end(),
+            answered(describing, "groups", "describe", groups[VICTIM], "--json"),
+            answered(listing, "groups", "list"),
             lab.end(),
         )
     finally:
