@@ -32,13 +32,14 @@ QUICK = {
 }
 PATIENT_MS = 600_000
 CLASSIC, CONSUMER = 0, 1
+# Not cooperative-sticky of librdkafka or franz-go: their members may hand the assignor data of its own, and
+# then neither broker lets a consumer of the other protocol in (GROUP_ID_NOT_FOUND).
 PAIRS = [
-    ("confluent", "confluent-848", "cooperative-sticky"),
     ("confluent", "confluent-848", "range"),
     ("java", "java-848", "cooperative-sticky"),
     ("kafka-python", "confluent-848", "range"),
     ("aiokafka", "confluent-848", "roundrobin"),
-    ("franz-go", "confluent-848", "cooperative-sticky"),
+    ("franz-go", "confluent-848", "range"),
 ]
 
 
@@ -119,8 +120,6 @@ def test_rolling_restarts_there_and_back(
     ):
         for number in range(2):
             members[number].stop()
-            # A consumer that comes amid a rebalance of classic members was seen to end with a fatal error on
-            # Apache Kafka; the conversations of `like_kafka_migration` come at such moments.
             desk.wait_stable(group, [members[1 - number]], partitions)
             members[number] = start(client, its_strategy)
             everyone.append(members[number])
@@ -177,8 +176,8 @@ def test_a_mixed_group_lives_through_a_restart_of_the_broker(broker_kind: str, h
         # In processes of their own: while its broker is away, librdkafka may end the one that it is in.
         members: list[Member] = []
         for client, strategy in (
-            ("confluent", "cooperative-sticky"),
-            ("java", "cooperative-sticky"),
+            ("confluent", "range"),
+            ("java", "range"),
             ("confluent-848", "uniform"),
         ):
             members.append(
