@@ -91,7 +91,9 @@ def test_a_heartbeat_is_not_held_that_something_else_came_together_with(broker: 
 def test_a_heartbeat_is_not_held_longer_than_the_members_interval(broker: Broker) -> None:
     with RawClient(broker.bootstrap_servers) as client:
         _hold_one(broker, client, "g")
-        while not select.select([client.socket], [], [], 0.1)[0]:  # the clock may be faster than the heartbeat
+        while not select.select([client.socket], [], [], 0.1)[
+            0
+        ]:  # the clock may be faster than the heartbeat
             broker.advance_clock(300_001)  # a quarter of the session timeout, less than the interval
         assert client.receive(HeartbeatResponse, 3).error_code == ErrorCode.NONE
 
