@@ -1,0 +1,1 @@
+"""The consumer that survives: handlers instead of a poll loop."""
