@@ -20,7 +20,7 @@ from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse
 from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 
 _MEMBERS = ((10, 100, 1000, 2000, 4000), (10, 100, 400, 800))
-_PARTITIONS = ((1, 10, 100, 1000, 5000, 20_000), (1, 10, 100, 1000))
+_PARTITIONS = ((1, 10, 100, 1000, 5000, 10_000), (1, 10, 100, 1000))
 _GROUPS = ((1, 10, 100, 1000, 10_000), (1, 10, 100, 1000))
 _MEGABYTES = ((1, 10, 100, 1000, 5000), (1, 10, 100, 400))
 _MEGABYTE = 1_000_000

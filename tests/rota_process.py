@@ -18,6 +18,8 @@ class RotaBroker(ServerProcess):
     """
 
     kind = "rota"
+    program = "rota"
+    """The module that is run."""
 
     def start(self) -> None:
         """Start, or start again; returns when the broker says that it is ready."""
@@ -30,7 +32,7 @@ class RotaBroker(ServerProcess):
         command = [
             sys.executable,
             "-m",
-            "rota",
+            self.program,
             "broker",
             "--port",
             str(self.port),

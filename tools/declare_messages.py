@@ -29,8 +29,12 @@ DeleteAcls DescribeConfigs AlterConfigs DescribeLogDirs SaslAuthenticate CreateP
 IncrementalAlterConfigs AlterPartitionReassignments ListPartitionReassignments OffsetDelete DescribeClientQuotas
 AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeQuorum UpdateFeatures DescribeCluster
 DescribeProducers DescribeTransactions ListTransactions ConsumerGroupHeartbeat ConsumerGroupDescribe
-ListConfigResources DescribeTopicPartitions
-""".split()  # noqa: SIM905 - 53 names on a line each would be longer to read
+ListConfigResources DescribeTopicPartitions AlterReplicaLogDirs CreateDelegationToken RenewDelegationToken
+ExpireDelegationToken DescribeDelegationToken UnregisterBroker ShareGroupHeartbeat ShareGroupDescribe ShareFetch
+ShareAcknowledge AddRaftVoter RemoveRaftVoter InitializeShareGroupState ReadShareGroupState WriteShareGroupState
+DeleteShareGroupState ReadShareGroupStateSummary DescribeShareGroupOffsets AlterShareGroupOffsets
+DeleteShareGroupOffsets
+""".split()  # noqa: SIM905 - 73 names on a line each would be longer to read
 
 GROUP_LOG = [
     each + part

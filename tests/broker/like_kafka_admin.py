@@ -47,7 +47,7 @@ _TOPIC, _BROKER, _BROKER_LOGGER, _GROUP, _NONSENSE = 2, 4, 8, 32, 77
 
 
 def metadata_of_missing_topics(talk: Talk) -> None:
-    """No topic is created: that Rota's is there in the first answer is a difference on purpose."""
+    """Without leave to create them."""
     for name in ("missing", "bad/name", "", ".", "..", "a" * 249, "a" * 250):
         request = MetadataRequest(topics=[MetadataRequestTopic(name=name)], allow_auto_topic_creation=False)
         talk.ask_in_all(request, MetadataResponse, first=4)
@@ -55,6 +55,21 @@ def metadata_of_missing_topics(talk: Talk) -> None:
     talk.ask_in_all(bad, MetadataResponse)
     by_id = MetadataRequest(topics=[MetadataRequestTopic(topic_id=STRANGE_ID, name=None)])
     talk.ask_in_all(by_id, MetadataResponse, first=12)
+
+
+def metadata_that_creates_topics(talk: Talk) -> None:
+    """The first answer is an error, and soon the topic is there; of one that cannot be, it is an error for ever."""
+    talk.topic(suffix=".there")
+    for name in (f"{talk.name}-new", f"{talk.name}_there", "bad/name"):
+        for version in range(14):
+            topics = [MetadataRequestTopic(name=f"{name}{version if name.endswith('new') else ''}")]
+            talk.ask(MetadataRequest(topics=topics), version, MetadataResponse)
+    last = MetadataRequest(topics=[MetadataRequestTopic(name=f"{talk.name}-new13")])
+    wait_until(
+        "the topic is there",
+        lambda: talk.client.call(last, 13, MetadataResponse).topics[0].error_code == 0,
+    )
+    talk.ask_in_all(last, MetadataResponse)
 
 
 def metadata_of_a_topic(talk: Talk) -> None:
@@ -78,7 +93,7 @@ def create_topics(talk: Talk) -> None:
     """Whatever can be wrong with a new topic.
 
     Not asked, as Rota means to differ: v7 with ``validate_only``, where Kafka makes up an id for a topic that
-    will not be; two names in one request that collide, which Kafka looks for among existing topics only.
+    will not be.
     """
     there = talk.topic(suffix="-there")
     wrong = [
@@ -116,6 +131,8 @@ def create_topics(talk: Talk) -> None:
     talk.ask(request, 7, CreateTopicsResponse)
     for name in (f"{talk.name}.collides", f"{talk.name}_collides"):
         talk.ask(CreateTopicsRequest(topics=[topic(name)]), 7, CreateTopicsResponse)
+    both = [topic(f"{talk.name}.both"), topic(f"{talk.name}_both")]  # with each other only, it is none
+    talk.ask(CreateTopicsRequest(topics=both), 7, CreateTopicsResponse)
     talk.ask(CreateTopicsRequest(), 7, CreateTopicsResponse)
 
 
@@ -309,6 +326,7 @@ def describe_quorum(talk: Talk) -> None:
 
 CASES: tuple[Callable[[Talk], None], ...] = (
     metadata_of_missing_topics,
+    metadata_that_creates_topics,
     metadata_of_a_topic,
     create_topics,
     create_partitions,

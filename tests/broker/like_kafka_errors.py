@@ -230,6 +230,7 @@ PROVOKED: dict[str, set[str]] = {
         "UNKNOWN_TOPIC_OR_PARTITION",
         "UNSUPPORTED_VERSION",
     },
+    "DescribeTopicPartitions": {"INVALID_REQUEST", "INVALID_TOPIC_EXCEPTION", "UNKNOWN_TOPIC_OR_PARTITION"},
     "Metadata": {"INVALID_TOPIC_EXCEPTION", "UNKNOWN_TOPIC_ID", "UNKNOWN_TOPIC_OR_PARTITION"},
     "OffsetCommit": {
         "FENCED_INSTANCE_ID",

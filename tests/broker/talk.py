@@ -37,6 +37,7 @@ __all__ = ["Talk", "plain"]
 
 _M = TypeVar("_M", bound=Message)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHORT_UUID = re.compile(r"[\w-]{22}")
 
 _TEXT = "<text>"
 # What may differ between brokers; of a message for people only whether there is one is compared.
@@ -238,6 +239,8 @@ def plain(value: Any, name: str = "") -> Any:
         return f"<{name}>"
     if name == "topic_id" and any(value):
         return "<topic id>"
+    if name == "member_id" and value and _SHORT_UUID.fullmatch(value):
+        return "<uuid>"
     if isinstance(value, str):
         return _UUID.sub("<uuid>", value)
     return value

@@ -9,6 +9,7 @@ import pytest
 from tests.broker.raw import RawClient
 
 from rota.model import ErrorCode
+from rota.testing import Broker
 from rota.wire.messages.alter_configs import (
     AlterableConfig as WholeConfig,
 )
@@ -25,6 +26,7 @@ from rota.wire.messages.describe_configs import (
     DescribeConfigsResponse,
     DescribeConfigsResult,
 )
+from rota.wire.messages.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResponse
 from rota.wire.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -69,7 +71,7 @@ def change(
         (TOPIC, "a b", E.INVALID_TOPIC_EXCEPTION),
         (BROKER, "7", E.INVALID_REQUEST),
         (GROUP, "", E.INVALID_REQUEST),
-        (CLIENT_METRICS, "x", E.INVALID_REQUEST),
+        (CLIENT_METRICS, "", E.INVALID_REQUEST),
         (99, "x", E.INVALID_REQUEST),
     ],
 )
@@ -80,12 +82,14 @@ def test_configs_of_what_is_not_there(client: RawClient, kind: int, name: str, c
         assert change(client, kind, name, ("retention.ms", SET, "1")).error_code == code
 
 
-def test_a_resource_that_is_named_often_is_described_once(client: RawClient, new_topic: NewTopic) -> None:
+def test_one_answer_has_room_for_so_many_configs(client: RawClient) -> None:
     """A small request would otherwise ask for gigabytes."""
-    topic, other = new_topic(), new_topic()
-    named = [DescribeConfigsResource(resource_type=TOPIC, resource_name=name) for name in (topic, other)]
-    answer = client.call(DescribeConfigsRequest(resources=named * 500), 4, DescribeConfigsResponse)
-    assert [result.resource_name for result in answer.results] == [topic, other]
+    named = DescribeConfigsResource(resource_type=BROKER, resource_name="1", configuration_keys=None)
+    answer = client.call(DescribeConfigsRequest(resources=[named] * 1_000), 4, DescribeConfigsResponse)
+    codes = [result.error_code for result in answer.results]
+    assert len(codes) == 1_000
+    assert (codes[0], codes[-1]) == (E.NONE, E.INVALID_REQUEST)
+    assert sum(len(result.configs) for result in answer.results) < 201_000
 
 
 def test_configs_are_described_with_synonyms(client: RawClient, new_topic: NewTopic) -> None:
@@ -126,7 +130,7 @@ def test_a_topics_configs_step_by_step(client: RawClient, new_topic: NewTopic) -
         ([("retention.ms", SET, "7"), ("retention.ms", SET, "8")], E.INVALID_REQUEST),
         ([("retention.ms", SET, None)], E.INVALID_REQUEST),
         ([("retention.ms", APPEND, "7")], E.INVALID_CONFIG),
-        ([("retention.ms", 9, "7")], E.INVALID_REQUEST),
+        ([("retention.ms", 9, "7")], E.UNKNOWN_SERVER_ERROR),
         ([("retention", SET, "7")], E.INVALID_CONFIG),
         ([("qqqqq", SET, "7")], E.INVALID_CONFIG),
     ]
@@ -154,6 +158,17 @@ def test_a_brokers_configs_and_the_clusters(client: RawClient) -> None:
     assert change(client, BROKER, "", keystore).error_code == E.INVALID_REQUEST
     assert change(client, BROKER, "1", keystore, validate_only=True).error_code == 0
     assert change(client, BROKER, "", ("node.id", SET, "2")).error_code == E.INVALID_REQUEST
+
+
+def test_where_a_broker_listens_and_keeps_its_data_are_start_options(
+    broker: Broker, client: RawClient
+) -> None:
+    """Also when they were not given as configs: tools look there for the address of a broker."""
+    address = f"PLAINTEXT://{broker.bootstrap_servers}"
+    assert value(client, BROKER, "1", "advertised.listeners") == (address, 4)
+    assert value(client, BROKER, "1", "listeners") == (address, 4)
+    (log_dir,) = client.call(DescribeLogDirsRequest(topics=[]), 4, DescribeLogDirsResponse).results
+    assert value(client, BROKER, "1", "log.dirs") == (log_dir.log_dir, 4)
 
 
 def test_configs_replaced_as_a_whole(client: RawClient, new_topic: NewTopic) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import resource
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +16,29 @@ from tests.broker.raw import RawClient
 
 from rota.model import ErrorCode
 from rota.testing import Broker
+from rota.wire.apis import APIS
+from rota.wire.frames import request_frame
 from rota.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from rota.wire.messages.create_partitions import (
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CreatePartitionsTopic,
+)
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
-from rota.wire.messages.metadata import MetadataRequest, MetadataResponse
+from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from rota.wire.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopic,
+)
+from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from rota.wire.messages.write_txn_markers import (
+    WritableTxnMarker,
+    WritableTxnMarkerTopic,
+    WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
+)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +166,24 @@ def test_a_topic_name_that_is_a_path_is_refused(address: str, name: str) -> None
     assert [topic.error_code for topic in answer.topics] == [ErrorCode.INVALID_TOPIC_EXCEPTION]
 
 
+def test_partitions_without_measure_are_refused(address: str) -> None:
+    # Kafka 4.1 makes at most 10,000 in one request; to make them takes a while in which nobody else is answered.
+    with RawClient(address) as client:
+        wanted = [
+            CreatableTopic(name=f"wide-{number}", num_partitions=5001, replication_factor=1)
+            for number in range(2)
+        ]
+        answer = client.call(CreateTopicsRequest(topics=wanted, timeout_ms=1000), 5, CreateTopicsResponse)
+        assert [topic.error_code for topic in answer.topics] == [ErrorCode.POLICY_VIOLATION] * 2
+        one = CreatableTopic(name="wide-1", num_partitions=1, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[one], timeout_ms=1000), 5, CreateTopicsResponse)
+        more = CreatePartitionsRequest(topics=[CreatePartitionsTopic(name="wide-1", count=10_002)])
+        made = client.call(more, 1, CreatePartitionsResponse)
+        assert [topic.error_code for topic in made.results] == [ErrorCode.POLICY_VIOLATION]
+        asked = MetadataRequest(topics=[MetadataRequestTopic(name="wide-1")])
+        assert len(client.call(asked, 9, MetadataResponse).topics[0].partitions) == 1
+
+
 def test_requests_sent_ahead_are_answered_in_order(address: str) -> None:
     with RawClient(address) as client:
         sent = [client.send(MetadataRequest(topics=[]), 12) for _ in range(500)]
@@ -162,6 +202,55 @@ def test_a_frame_sent_byte_by_byte_is_served(address: str) -> None:
 
 def _resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_what_a_client_sends_ahead_of_waiting_fetches_stays_in_the_socket(broker: Broker) -> None:
+    """Each fetch waits for a moment; meanwhile the client sends more, megabytes of it."""
+    ahead = 64 * 1024 * 1024
+    with RawClient(broker.bootstrap_servers) as client:
+        topic = CreatableTopic(name="sent-ahead", num_partitions=1, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[topic]), 5, CreateTopicsResponse)
+        before = _resident_bytes(broker.pid)
+        wanted = FetchTopic(
+            topic="sent-ahead", partitions=[FetchPartition(partition=0, partition_max_bytes=1)]
+        )
+        fetch = FetchRequest(max_wait_ms=1, min_bytes=1, session_epoch=-1, topics=[wanted])
+        client.send(fetch, 11)
+        client.receive_frame()
+        api = APIS[1]
+        frame = b"".join(bytes(each) for each in request_frame(api, 11, 7, "raw", fetch))
+        flood = memoryview(frame * (1024 * 1024 // len(frame)))
+        sender = threading.Thread(target=_send_until_closed, args=(client.socket, flood, ahead), daemon=True)
+        sender.start()
+        for _ in range(1000):
+            client.receive_frame()
+        grown = _resident_bytes(broker.pid) - before
+        client.socket.shutdown(socket.SHUT_RDWR)
+        sender.join()
+    assert grown < 24 * 1024 * 1024
+
+
+def test_a_marker_that_is_named_a_thousand_times_is_written_once(address: str) -> None:
+    with RawClient(address) as client:
+        topic = CreatableTopic(name="markers", num_partitions=1, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[topic]), 5, CreateTopicsResponse)
+        marker = WritableTxnMarker(
+            producer_id=7,
+            topics=[WritableTxnMarkerTopic(name="markers", partition_indexes=[0] * 100)] * 10,
+        )
+        request = WriteTxnMarkersRequest(markers=[marker, marker])
+        answer = client.call(request, 1, WriteTxnMarkersResponse)
+        codes = [each.error_code for each in answer.markers[1].topics[9].partitions]
+        assert codes == [ErrorCode.NONE] * 100
+        wanted = ListOffsetsTopic(name="markers", partitions=[ListOffsetsPartition(timestamp=-1)])
+        end = client.call(ListOffsetsRequest(topics=[wanted]), 5, ListOffsetsResponse)
+    assert end.topics[0].partitions[0].offset == 1
+
+
+def _send_until_closed(sock: socket.socket, flood: memoryview, count: int) -> None:
+    with contextlib.suppress(OSError):
+        for _ in range(count // len(flood)):
+            sock.sendall(flood)
 
 
 def test_bytes_behind_a_request_are_ignored(address: str) -> None:

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 from tests.broker.like_kafka_admin import CASES as ADMIN_CASES
+from tests.broker.like_kafka_cluster import CASES as CLUSTER_CASES
+from tests.broker.like_kafka_configs import CASES as CONFIG_CASES
 from tests.broker.like_kafka_consumer_groups import CASES as CONSUMER_GROUP_CASES
 from tests.broker.like_kafka_errors import CASES as ERROR_CASES
 from tests.broker.like_kafka_errors import GROUP_SIZE, PROVOKED
 from tests.broker.like_kafka_groups import CASES as GROUP_CASES
+from tests.broker.like_kafka_pages import CASES as PAGE_CASES
 from tests.broker.like_kafka_records import CASES as RECORD_CASES
 from tests.broker.raw import RawClient
 from tests.broker.talk import Talk, differences
@@ -27,7 +30,16 @@ from rota.model import ErrorCode
 
 CASES: dict[str, Callable[[Talk], None]] = {
     case.__name__: case
-    for case in (*GROUP_CASES, *CONSUMER_GROUP_CASES, *ADMIN_CASES, *RECORD_CASES, *ERROR_CASES)
+    for case in (
+        *GROUP_CASES,
+        *CONSUMER_GROUP_CASES,
+        *ADMIN_CASES,
+        *CONFIG_CASES,
+        *CLUSTER_CASES,
+        *PAGE_CASES,
+        *RECORD_CASES,
+        *ERROR_CASES,
+    )
 }
 
 

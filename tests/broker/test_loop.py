@@ -13,11 +13,13 @@ import pytest
 from tests.kafka.ports import PATIENCE_S
 
 from rota.broker.loop import Loop
+from rota.broker.poller import SelectorPoller, new_poller
 
 
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    made = Loop()
+@pytest.fixture(params=[new_poller, SelectorPoller])
+def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
+    """With this system's own way of waiting, and with the one that every system has."""
+    made = Loop(request.param())
     yield made
     made.close()
 

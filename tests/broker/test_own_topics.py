@@ -75,6 +75,9 @@ def test_whoever_asks_first_the_offsets_topic_is_made_as_groups_need_it(how: str
     with Broker() as broker, RawClient(broker.bootstrap_servers) as client:
         if how == "create":
             assert _create(client, OFFSETS)[0] == ErrorCode.TOPIC_ALREADY_EXISTS
+        else:
+            topic = _metadata(client, OFFSETS).topics[0]
+            assert (topic.error_code, topic.is_internal) == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, True)
         topic = _metadata(client, OFFSETS).topics[0]
         assert (topic.error_code, len(topic.partitions), topic.is_internal) == (0, 50, True)
 

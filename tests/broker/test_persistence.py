@@ -317,7 +317,7 @@ def _check_refusals(client: RawClient) -> None:
     found = client.call(asked, 9, MetadataResponse).topics
     assert [(each.error_code, len(each.partitions)) for each in found] == [
         (0, 1),
-        (ErrorCode.KAFKA_STORAGE_ERROR, 0),
+        (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, 0),
     ]
     producer = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=0)
     given = client.call(producer, 4, InitProducerIdResponse)

@@ -6,10 +6,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.broker.like_kafka_consumer_groups import first
+from tests.broker.like_kafka_migration import joining, syncing
 from tests.broker.raw import RawClient
 
 from rota.model import ErrorCode
 from rota.testing import Broker
+from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
 from rota.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from rota.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
@@ -91,3 +94,22 @@ def test_without_the_option_heartbeats_are_answered_at_once() -> None:
         began = time.monotonic()
         assert client.call(heartbeat, 3, HeartbeatResponse).error_code == ErrorCode.NONE
         assert time.monotonic() - began < 5
+
+
+def test_a_mixed_group_is_as_prompt(broker: Broker) -> None:
+    """Classic members hear at once that their group is a consumer group now, and of what happens in it."""
+    with RawClient(broker.bootstrap_servers) as client, RawClient(broker.bootstrap_servers) as other:
+        member = client.call(joining("g", "", ["t"], session_ms=_LONG_MS), 3, JoinGroupResponse).member_id
+        assert client.call(syncing("g", 1, member), 3, SyncGroupResponse).error_code == ErrorCode.NONE
+        for epoch, newcomer in ((1, "a"), (2, "b")):
+            heartbeat = HeartbeatRequest(group_id="g", generation_id=epoch, member_id=member)
+            assert client.call(heartbeat, 3, HeartbeatResponse).error_code == ErrorCode.NONE
+            broker.advance_clock(20_000)  # its interval; members of the consumer protocol live 45 seconds
+            client.send(heartbeat, 3)
+            joined = other.call(first("g", newcomer, ["t"]), 1, ConsumerGroupHeartbeatResponse)
+            assert joined.member_epoch == epoch + 1
+            assert client.receive(HeartbeatResponse, 3).error_code == ErrorCode.REBALANCE_IN_PROGRESS
+            again = joining("g", member, ["t"], session_ms=_LONG_MS)
+            assert client.call(again, 3, JoinGroupResponse).generation_id == epoch + 1
+            sync = syncing("g", epoch + 1, member)
+            assert client.call(sync, 3, SyncGroupResponse).error_code == ErrorCode.NONE

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rota.broker.loop import Loop
 from rota.broker.timers import Timers
@@ -95,4 +97,55 @@ def test_deadlines_moved_often_do_not_pile_up(timers: Timers) -> None:
         timers.set("busy", 2000 + step, lambda: None)
         timers.set("other", 3000 + step, lambda: None)
         timers.cancel("other")
-    assert len(timers._heap) < 10_000
+    assert len(timers._heap) == 2
+
+
+def test_deadlines_of_many_keys_that_are_cancelled_do_not_pile_up(timers: Timers) -> None:
+    for number in range(20_000):
+        timers.set(number, 30_000 - number, lambda: None)
+        timers.set(number, 20_000 - number // 2, lambda: None)
+        timers.cancel(number)
+    assert len(timers._heap) < 3000
+    assert len(timers._queued) < 3000
+
+
+_KEYS = st.sampled_from("abc")
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("set"), _KEYS, st.integers(0, 20)),
+        st.tuples(st.just("cancel"), _KEYS, st.just(0)),
+        st.tuples(st.just("wait"), st.just(""), st.integers(0, 8)),
+    ),
+    max_size=40,
+)
+
+
+@given(_STEPS)
+def test_what_is_called_is_what_a_look_at_every_deadline_would_call(
+    steps: list[tuple[str, str, int]],
+) -> None:
+    loop, clock = Loop(), _Hand()
+    timers = Timers(loop, clock)
+    called: list[tuple[int, str]] = []
+    expected: list[tuple[int, str]] = []
+    deadlines: dict[str, int] = {}
+    try:
+        for step, key, number in [*steps, ("wait", "", 100)]:
+            if step == "set":
+                deadline = deadlines[key] = clock.now + number
+                timers.set(key, deadline, lambda what=(deadline, key): called.append(what))  # type: ignore[misc]
+            elif step == "cancel":
+                deadlines.pop(key, None)
+                timers.cancel(key)
+            else:
+                clock.now += number
+                due = [(deadline, key) for key, deadline in deadlines.items() if deadline <= clock.now]
+                expected += sorted(due)
+                for _, gone in due:
+                    del deadlines[gone]
+                timers.run_due()
+                called[-len(due) or len(called) :] = sorted(called[-len(due) or len(called) :])
+                assert called == expected
+    finally:
+        timers.close()
+        loop.close()

@@ -23,17 +23,19 @@ def the_cluster_is_described(sh: Shell) -> None:
 
 
 def versions_are_told(sh: Shell) -> None:
-    """Of the APIs that Rota has; which it has not, `test_differences` says."""
-    said = sh.quietly("kafka-broker-api-versions")
-    lines = said.out.splitlines()
-    rota_has_not = (
-        *("SaslHandshake", "AlterReplicaLogDirs", "SaslAuthenticate", "DelegationToken", "ClientQuotas"),
-        *("UserScramCredentials", "UpdateFeatures", "UnregisterBroker", "Share", "RaftVoter"),
-    )
-    sh.note(
-        "kafka-broker-api-versions",
-        [each for each in lines if not any(name in each for name in rota_has_not)],
-    )
+    sh("kafka-broker-api-versions")
+
+
+def features_are_changed(sh: Shell) -> None:
+    sh("kafka-features upgrade --feature transaction.version=2")
+    sh("kafka-features downgrade --feature transaction.version=1 --dry-run")
+    sh("kafka-features downgrade --feature transaction.version=1")
+    sh("kafka-features describe", anyhow=True)
+    sh("kafka-features upgrade --feature transaction.version=2")
+    sh("kafka-features upgrade --feature transaction.version=3", code=1)
+    sh("kafka-features upgrade --feature nonsense=1", code=1)
+    sh("kafka-features disable --feature nonsense", code=1)
+    sh("kafka-features version-mapping --release-version 4.1")
 
 
 def leaders_are_elected(sh: Shell) -> None:
@@ -109,6 +111,7 @@ def what_has_no_authorizer(sh: Shell) -> None:
 SCENARIOS: tuple[Callable[[Shell], None], ...] = (
     the_cluster_is_described,
     versions_are_told,
+    features_are_changed,
     leaders_are_elected,
     directories_are_described,
     partitions_are_reassigned,

@@ -66,15 +66,65 @@ def configs_of_groups(sh: Shell) -> None:
     sh(group + "--describe")
     sh(group + "--alter --add-config consumer.session.timeout.ms=1", code=1)
     sh(group + "--alter --add-config nonsense=1", code=1)
-    # That a group which once had configs is described for ever is not asked.
     sh(group + "--alter --delete-config consumer.heartbeat.interval.ms")
+    sh("kafka-configs --describe --entity-type groups", only=sh.name)
 
 
 def client_metrics(sh: Shell) -> None:
-    sh("kafka-client-metrics --list")
-    sh("kafka-client-metrics --describe")
-    sh("kafka-configs --describe --entity-type client-metrics")
+    sh("kafka-client-metrics --list", only=sh.name)
     sh("kafka-configs --describe --entity-type client-metrics --entity-name {name}")
+    change = "kafka-client-metrics --alter --name {name} "
+    sh(change + "--metrics org.apache.kafka.consumer. --interval 1000 --match client_id=.*")
+    sh("kafka-client-metrics --describe --name {name}")
+    sh("kafka-client-metrics --list", only=sh.name)
+    sh("kafka-configs --describe --entity-type client-metrics --entity-name {name}")
+    sh(change + "--interval 1", code=1)
+    sh(change + "--match nonsense=.*", code=1)
+    sh("kafka-client-metrics --delete --name {name}")
+    sh("kafka-client-metrics --list", only=sh.name)
+
+
+def levels_of_loggers(sh: Shell) -> None:
+    loggers = "kafka-configs --entity-type broker-loggers --entity-name 1 "
+    sh(loggers + "--describe", only="root=")
+    sh(loggers + "--alter --add-config root=WARN")
+    sh(loggers + "--describe", only="root=")
+    sh(loggers + "--alter --add-config root=INFO")
+    sh(loggers + "--alter --add-config root=nonsense", code=1)
+    sh(loggers + "--alter --delete-config root", code=1)
+    sh(loggers + "--alter --add-config nonsense=INFO", code=1)
+
+
+def quotas(sh: Shell) -> None:
+    tool = "kafka-configs "
+    user = "--entity-type users --entity-name {name} "
+    sh(tool + user + "--alter --add-config producer_byte_rate=100000,request_percentage=50")
+    sh(
+        tool
+        + user
+        + "--entity-type clients --entity-name {name} --alter --add-config consumer_byte_rate=100000"
+    )
+    sh(tool + "--describe " + user, anyhow=True)
+    sh(tool + "--describe --user {name}", anyhow=True)
+    sh(tool + "--describe --client {name}")
+    sh(tool + "--describe --entity-type users", only=sh.name)
+    sh(tool + user + "--alter --delete-config producer_byte_rate,request_percentage")
+    sh(tool + user + "--alter --delete-config producer_byte_rate", code=1)
+    sh(tool + user + "--alter --add-config producer_byte_rate=0", code=1)
+    sh(tool + user + "--alter --add-config nonsense=1", code=1)
+    sh(tool + user + "--entity-type clients --entity-name {name} --alter --delete-config consumer_byte_rate")
+    sh(tool + "--entity-type ips --entity-name 127.0.0.9 --alter --add-config connection_creation_rate=50")
+    sh(tool + "--describe --entity-type ips")
+    sh(tool + "--entity-type ips --entity-name 127.0.0.9 --alter --delete-config connection_creation_rate")
+
+
+def users_with_passwords(sh: Shell) -> None:
+    user = "kafka-configs --entity-type users --entity-name {name} "
+    sh(user + "--alter --add-config SCRAM-SHA-256=[iterations=8192,password=secret]")
+    sh(user + "--describe")
+    sh(user + "--alter --delete-config SCRAM-SHA-512", code=1)
+    sh(user + "--alter --delete-config SCRAM-SHA-256")
+    sh(user + "--describe")
 
 
 SCENARIOS: tuple[Callable[[Shell], None], ...] = (
@@ -82,4 +132,7 @@ SCENARIOS: tuple[Callable[[Shell], None], ...] = (
     configs_of_brokers,
     configs_of_groups,
     client_metrics,
+    levels_of_loggers,
+    quotas,
+    users_with_passwords,
 )

@@ -18,14 +18,16 @@ GROUP_KEY = b"\0\2" + b"\0\1g"
 
 
 def test_offset() -> None:
-    """Kind 1, value version 3: offset, leader epoch, metadata, commit time."""
+    """Kind 1, value version 4: offset, leader epoch, metadata, commit time, no tags. Version 3 is read too."""
     record = LogRecord(
         OffsetCommitKey(group="g", topic="t", partition=2),
         OffsetCommitValue(offset=17, leader_epoch=-1, metadata="m", commit_timestamp=5),
     )
-    value = b"\0\3" + (17).to_bytes(8, "big") + b"\xff\xff\xff\xff" + b"\0\1m" + (5).to_bytes(8, "big")
+    beginning, time = (17).to_bytes(8, "big") + b"\xff\xff\xff\xff", (5).to_bytes(8, "big")
+    value = b"\0\4" + beginning + b"\2m" + time + b"\0"
     assert encode_record(record) == (OFFSET_KEY, value)
     assert decode_record(OFFSET_KEY, value) == record
+    assert decode_record(OFFSET_KEY, b"\0\3" + beginning + b"\0\1m" + time) == record
 
 
 def test_offset_with_an_expiry_of_its_own() -> None:

@@ -13,7 +13,15 @@ from tests.wire.generate import random_struct
 
 from rota.wire import WireError
 from rota.wire.apis import APIS
-from rota.wire.codec import decode, decode_versioned, encode, encode_versioned, encoder
+from rota.wire.codec import (
+    MOST_ELEMENTS,
+    bounded_decoder,
+    decode,
+    decode_versioned,
+    encode,
+    encode_versioned,
+    encoder,
+)
 from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
 from rota.wire.messages.fetch import FetchableTopicResponse, FetchResponse, PartitionData
 from rota.wire.messages.group_log import (
@@ -24,6 +32,7 @@ from rota.wire.messages.group_log import (
 )
 from rota.wire.messages.heartbeat import HeartbeatRequest
 from rota.wire.messages.join_group import JoinGroupRequest
+from rota.wire.messages.list_groups import ListGroupsRequest
 from rota.wire.messages.metadata import MetadataRequest
 from rota.wire.schema import Message
 
@@ -101,6 +110,39 @@ def test_null_where_null_is_not_allowed_is_refused() -> None:
 def test_a_string_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(WireError, match="UTF-8"):
         decode(HeartbeatRequest, 0, struct.pack(">h2sih", 2, b"\xff\xfe", 1, 0))
+
+
+@pytest.mark.parametrize(("length", "is_refused"), [(32_767, False), (32_768, True)])
+def test_a_string_longer_than_older_versions_can_say_is_refused(length: int, is_refused: bool) -> None:
+    # As by Apache Kafka; what was taken could not be written into a record of a group or a transaction.
+    data = encode(HeartbeatRequest(group_id="x" * length), 4)
+    with (
+        pytest.raises(WireError, match="longer than 32767 bytes") if is_refused else contextlib.nullcontext()
+    ):
+        decode(HeartbeatRequest, 4, data)
+
+
+def test_a_large_frame_may_have_only_so_many_elements() -> None:
+    decode_bounded = bounded_decoder(ListGroupsRequest, 5)
+    most = encode(ListGroupsRequest(states_filter=[""] * (MOST_ELEMENTS - 2), types_filter=["", ""]), 5)
+    assert len(decode_bounded(memoryview(most), 0)[0].states_filter) == MOST_ELEMENTS - 2
+    tagged = ListGroupsRequest()
+    tagged.unknown_tags = dict.fromkeys(range(MOST_ELEMENTS + 1), b"")
+    for too_many in (
+        ListGroupsRequest(states_filter=[""] * (MOST_ELEMENTS - 1), types_filter=["", ""]),
+        tagged,
+    ):
+        with pytest.raises(WireError, match="more than 262144 elements"):
+            decode_bounded(memoryview(encode(too_many, 5)), 0)
+
+
+@given(case=st.sampled_from(_VERSIONS), seed=st.integers(0, 2**32))
+@settings(max_examples=100, deadline=None)
+def test_a_bounded_decoder_reads_the_same(case: tuple[type[Message], int], seed: int) -> None:
+    cls, version = case
+    message = random_struct(cls, version, random.Random(seed))
+    data = encode(message, version)
+    assert bounded_decoder(cls, version)(memoryview(data), 0) == (message, len(data))
 
 
 def test_a_varint_without_end_is_refused() -> None:

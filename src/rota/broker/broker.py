@@ -60,6 +60,7 @@ class Broker:
         self.cluster_id = directory.metadata.cluster_id
         self._load_dynamic()
         self.timers = Timers(loop, self.clock.now_ms)
+        self.once_configured: set[str] = set()  # groups that had settings since the start
         self.fetch_waits = FetchWaits(loop.call_soon)
         self.fetch_sessions = FetchSessions(settings.int("max.incremental.fetch.session.cache.slots"))
         self._on_event = on_event
@@ -183,6 +184,12 @@ class Broker:
         self._load_dynamic()
         for topic in self.topics:
             self.topics.refresh(topic)
+
+    def set_group_configs(self, group: str, configs: dict[str, str]) -> None:
+        """Replace a group's settings. One that had some is listed until this broker ends, as in Apache Kafka."""
+        if configs or self.directory.metadata.group_configs(group):
+            self.once_configured.add(group)
+        self.directory.metadata.put_group_configs(group, configs)
 
     def dynamic_configs(self, node: int | None) -> dict[str, str]:
         """This broker's dynamic settings, or with ``node`` None the cluster-wide ones.

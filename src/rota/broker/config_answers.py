@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import dropwhile
 from typing import TYPE_CHECKING, Final
 
+from rota.broker import client_metrics, loggers
 from rota.broker.configs import BROKER, GROUP, TOPIC, TYPE_CODES, ConfigDef, Value
+from rota.broker.configs.dynamic import broker_definition
 from rota.broker.topic_settings import broker_value
 from rota.model import RotaError
 from rota.plain import Plain
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigEntry",
     "broker_entries",
+    "client_metrics_entries",
     "cluster_entries",
     "group_entries",
+    "logger_entries",
     "topic_entries",
     "value_text",
 ]
@@ -29,8 +33,12 @@ BROKER_SET: Final = 2
 CLUSTER_SET: Final = 3
 STATIC: Final = 4
 DEFAULT: Final = 5
+LOGGER_SET: Final = 6
+CLIENT_METRICS_SET: Final = 7
 GROUP_SET: Final = 8
 
+
+_UNKNOWN_TYPE: Final = 0
 
 # What is also known in other units, such as log.retention.ms, is told with them.
 _IN_OTHER_UNITS: Final = {each.synonyms[0]: each.synonyms for each in TOPIC.values() if each.synonyms}
@@ -46,6 +54,7 @@ class ConfigEntry(Plain, frozen=False):
     read_only: bool = False
     is_sensitive: bool = False
     synonyms: tuple[tuple[str, str | None, int], ...] = ()
+    documentation: str | None = None
 
 
 def value_text(value: Value) -> str | None:
@@ -92,12 +101,39 @@ def broker_entries(broker: Broker) -> Iterator[ConfigEntry]:
             continue
         chain = _inherited(broker, _IN_OTHER_UNITS.get(name, (name,)))
         yield _entry(definition, settings.chain(name)[0][0], chain, read_only=not definition.is_dynamic)
+    cluster, own = broker.dynamic_configs(None), broker.dynamic_configs(broker.node_id)
+    for name in dict.fromkeys((*own, *cluster)):
+        if name not in BROKER:
+            chain = [
+                (name, each[name], source)
+                for each, source in ((own, BROKER_SET), (cluster, CLUSTER_SET))
+                if name in each
+            ]
+            yield _unlisted(broker, name, chain, with_base=True)
 
 
 def cluster_entries(broker: Broker) -> Iterator[ConfigEntry]:
     """The broker configs that are set for the whole cluster."""
     for name, value in broker.dynamic_configs(None).items():
-        yield _entry(BROKER[name], value, [(name, value, CLUSTER_SET)])
+        chain: list[tuple[str, str | None, int]] = [(name, value, CLUSTER_SET)]
+        if name in BROKER:
+            yield _entry(BROKER[name], value, chain)
+        else:
+            yield _unlisted(broker, name, chain, with_base=False)
+
+
+def _unlisted(
+    broker: Broker, name: str, chain: list[tuple[str, str | None, int]], *, with_base: bool
+) -> ConfigEntry:
+    """A broker config that is set, and in no table: of what nobody knows, the value might be a secret."""
+    definition = broker_definition(name)
+    if definition is None:
+        hidden = tuple((each, None, source) for each, _, source in chain)
+        return ConfigEntry(name, None, chain[0][2], _UNKNOWN_TYPE, True, True, hidden)
+    base = definition.name.partition("listener.name.")[2].partition(".")[2]
+    if with_base and base:
+        chain = chain + _inherited(broker, (base,))
+    return _entry(definition, chain[0][1], chain, read_only=True)
 
 
 def group_entries(configs: Mapping[str, str]) -> Iterator[ConfigEntry]:
@@ -108,6 +144,21 @@ def group_entries(configs: Mapping[str, str]) -> Iterator[ConfigEntry]:
         else:
             chain = [(name, value_text(definition.default), DEFAULT)]
         yield _entry(definition, chain[0][1], chain)
+
+
+def client_metrics_entries(configs: Mapping[str, str]) -> Iterator[ConfigEntry]:
+    """Every config of a subscription to clients' metrics, for one for which ``configs`` are set."""
+    for name, definition in client_metrics.CONFIGS.items():
+        if name in configs:
+            yield _entry(definition, configs[name], [(name, configs[name], CLIENT_METRICS_SET)])
+        else:
+            yield _entry(definition, definition.default_text, [])
+
+
+def logger_entries() -> Iterator[ConfigEntry]:
+    """Every logger as a config whose value is its level."""
+    for name, level in loggers.levels().items():
+        yield ConfigEntry(name, level, LOGGER_SET, _UNKNOWN_TYPE, documentation="")
 
 
 def _entry(

@@ -1,11 +1,13 @@
-"""Changing configs: topics', this broker's, the cluster's and groups', whole (AlterConfigs) or by parts."""
+"""Changing configs: of topics, this broker, the cluster, groups, client metrics; whole (AlterConfigs) or by parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from rota.broker import client_metrics, loggers
 from rota.broker.configs import BROKER, GROUP, TOPIC, ConfigDef, nearest
+from rota.broker.configs.dynamic import THREADS, broker_definition, can_be_cluster_wide
 from rota.broker.storage_errors import storing
 from rota.model import ErrorCode, KafkaError, RotaError
 from rota.plain import Plain
@@ -13,7 +15,17 @@ from rota.plain import Plain
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
 
-__all__ = ["BROKER_RESOURCE", "GROUP_RESOURCE", "TOPIC_RESOURCE", "Change", "change", "replace"]
+__all__ = [
+    "BROKER_LOGGER_RESOURCE",
+    "BROKER_RESOURCE",
+    "CLIENT_METRICS_RESOURCE",
+    "GROUP_RESOURCE",
+    "TOPIC_RESOURCE",
+    "Change",
+    "change",
+    "node_of",
+    "replace",
+]
 
 TOPIC_RESOURCE: Final = 2
 BROKER_RESOURCE: Final = 4
@@ -41,31 +53,40 @@ class _Target(Plain):
 
     kind: str
     current: Mapping[str, str]
-    known: Mapping[str, ConfigDef]
+    find: Callable[[str], ConfigDef | None]
     keep: Callable[[dict[str, str]], None]
-    check: Callable[[str, ConfigDef], None] | None = None
+    check: Callable[[str, ConfigDef | None], None] | None = None
     limits: Mapping[str, tuple[int, int]] = {}
     """The least and the greatest value that the broker's own configs leave to this resource's."""
+    check_all: Callable[[Mapping[str, str]], None] | None = None
+    known: Iterable[str] = ()
+    """The names there are, where no others can be set."""
 
 
 def change(
     broker: Broker, resource_type: int, name: str, changes: Sequence[Change], *, validate_only: bool
 ) -> None:
     """Apply ``changes`` to one resource, all or none. Raises ``KafkaError``."""
-    target = _target(broker, resource_type, name)
     seen: set[str] = set()
-    configs = dict(target.current)
     for each in changes:
         if each.name in seen:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"config {each.name} is named more than once")
         seen.add(each.name)
+        if each.value is None and each.operation != _DELETE:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"config {each.name} has no value")
+    if resource_type == BROKER_LOGGER_RESOURCE:
+        _change_levels(broker, name, changes, validate_only=validate_only)
+        return
+    target = _target(broker, resource_type, name)
+    configs = dict(target.current)
+    for each in changes:
         if each.operation == _DELETE:
             if resource_type == BROKER_RESOURCE and each.name == MIN_ISR:  # KIP-966
                 raise KafkaError(ErrorCode.INVALID_CONFIG, f"a cluster always has its {MIN_ISR}")
             # Also what nobody knows: kafka-reassign-partitions deletes throttles without asking whether there are any.
             configs.pop(each.name, None)
         else:
-            _apply(configs, _definition(target, each.name), each)
+            _apply(target, configs, each)
     _check(target, configs, seen)
     if not validate_only:
         with storing(f"configs of {target.kind} {name}".rstrip()):
@@ -81,6 +102,8 @@ def replace(
         _definition(target, config)
         if value is None:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"config {config} has no value")
+    if resource_type == BROKER_RESOURCE and not name and MIN_ISR not in values:  # KIP-966
+        raise KafkaError(ErrorCode.INVALID_CONFIG, f"a cluster always has its {MIN_ISR}")
     configs = {config: value for config, value in values.items() if value is not None}
     _check(target, configs, set(configs))
     if not validate_only:
@@ -95,15 +118,33 @@ def _target(broker: Broker, resource_type: int, name: str) -> _Target:
             topic = broker.topics.get(name)
             if topic is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
-            return _Target("topic", topic.configs, TOPIC, lambda new: broker.topics.set_configs(name, new))
+            return _Target(
+                "topic",
+                topic.configs,
+                TOPIC.get,
+                lambda new: broker.topics.set_configs(name, new),
+                known=TOPIC,
+            )
         case 4:
-            node = _node(broker, name)
+            node = node_of(broker, name) if name else None
             return _Target(
                 "broker",
                 metadata.broker_overrides(node),
-                BROKER,
+                broker_definition,
                 lambda new: broker.set_broker_configs(node, new),
-                _check_is_brokers_own if node is not None else _check_is_cluster_wide,
+                _check_is_cluster_wide if node is None else _check_is_brokers_own,
+                limits=_thread_limits(broker),
+            )
+        case 16:
+            if not name:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, "a subscription's name cannot be empty")
+            return _Target(
+                "client metrics",
+                metadata.stored(client_metrics.TABLE, name),
+                client_metrics.CONFIGS.get,
+                lambda new: metadata.put(client_metrics.TABLE, name, new),
+                check_all=client_metrics.check,
+                known=client_metrics.CONFIGS,
             )
         case 32:
             if not name:
@@ -111,12 +152,30 @@ def _target(broker: Broker, resource_type: int, name: str) -> _Target:
             return _Target(
                 "group",
                 metadata.group_configs(name),
-                GROUP,
-                lambda new: metadata.put_group_configs(name, new),
+                GROUP.get,
+                lambda new: broker.set_group_configs(name, new),
                 limits={each: _group_limits(broker, each) for each in _LIMITED_GROUP_CONFIGS},
+                known=GROUP,
             )
         case _:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"resource type {resource_type} has no configs here")
+
+
+def _change_levels(broker: Broker, name: str, changes: Sequence[Change], *, validate_only: bool) -> None:
+    node_of(broker, name)
+    for each in changes:
+        if each.operation in {_APPEND, _SUBTRACT}:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "a level can only be set or deleted")
+        if each.operation not in {_SET, _DELETE}:
+            raise _no_operation(ErrorCode.UNKNOWN_SERVER_ERROR, each)
+        loggers.check(each.name, each.value if each.operation == _SET else None)
+    for each in () if validate_only else changes:
+        loggers.set_level(each.name, each.value if each.operation == _SET else None)
+
+
+def _thread_limits(broker: Broker) -> dict[str, tuple[int, int]]:
+    counts = {name: broker.settings.int(name) for name in THREADS}
+    return {name: (max(1, count // 2), 2 * count) for name, count in counts.items()}
 
 
 def _group_limits(broker: Broker, name: str) -> tuple[int, int]:
@@ -127,10 +186,8 @@ def _group_limits(broker: Broker, name: str) -> tuple[int, int]:
     )
 
 
-def _node(broker: Broker, name: str) -> int | None:
-    """The broker that a resource name means; None for the cluster-wide default."""
-    if not name:
-        return None
+def node_of(broker: Broker, name: str) -> int:
+    """The broker that a resource's name means. Raises ``KafkaError`` unless it is this one."""
     if name != str(broker.node_id):
         raise KafkaError(
             ErrorCode.INVALID_REQUEST, f"there is no broker {name}; this one is {broker.node_id}"
@@ -138,48 +195,57 @@ def _node(broker: Broker, name: str) -> int | None:
     return broker.node_id
 
 
-def _check_is_brokers_own(name: str, definition: ConfigDef) -> None:
-    _check_is_dynamic(name, definition)
+def _check_is_brokers_own(name: str, _definition: ConfigDef | None) -> None:
+    _check_is_dynamic(name)
     if name == MIN_ISR:  # KIP-966
         raise KafkaError(ErrorCode.INVALID_CONFIG, f"{name} can be set for topics and for all brokers only")
 
 
-def _check_is_dynamic(name: str, definition: ConfigDef) -> None:
-    if not definition.is_dynamic:
+def _check_is_dynamic(name: str) -> None:
+    listed = BROKER.get(name)
+    if listed is not None and not listed.is_dynamic:
         raise KafkaError(
             ErrorCode.INVALID_REQUEST, f"config {name} can only be set when the broker starts (--config)"
         )
 
 
-def _check_is_cluster_wide(name: str, definition: ConfigDef) -> None:
-    _check_is_dynamic(name, definition)
-    if definition.mode == "per-broker":
+def _check_is_cluster_wide(name: str, definition: ConfigDef | None) -> None:
+    _check_is_dynamic(name)
+    is_per_broker = definition is not None and definition.mode == "per-broker"
+    if is_per_broker or not can_be_cluster_wide(name):
         raise KafkaError(
             ErrorCode.INVALID_REQUEST, f"config {name} can only be set for one broker, not for all by default"
         )
 
 
-def _definition(target: _Target, name: str) -> ConfigDef:
-    definition = target.known.get(name)
-    if definition is None:
+def _definition(target: _Target, name: str) -> ConfigDef | None:
+    """What is known of a config; None where it may be set though nothing is. Raises ``KafkaError``."""
+    definition = target.find(name)
+    if definition is None and target.known:
         near = nearest(name, target.known)
         hint = f"; did you mean {near}?" if near else ""
-        raise KafkaError(ErrorCode.INVALID_CONFIG, f"unknown {target.kind} config {name!r}{hint}")
+        is_metrics = target.kind == "client metrics"
+        code = ErrorCode.INVALID_REQUEST if is_metrics else ErrorCode.INVALID_CONFIG
+        raise KafkaError(code, f"unknown {target.kind} config {name!r}{hint}")
     if target.check is not None:
         target.check(name, definition)
     return definition
 
 
-def _apply(configs: dict[str, str], definition: ConfigDef, step: Change) -> None:
+def _apply(target: _Target, configs: dict[str, str], step: Change) -> None:
     name = step.name
-    if step.value is None:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"config {name} has no value")
+    assert step.value is not None
+    is_broker = target.kind == "broker"
+    if step.operation not in {_SET, _APPEND, _SUBTRACT}:
+        raise _no_operation(ErrorCode.INVALID_REQUEST if is_broker else ErrorCode.UNKNOWN_SERVER_ERROR, step)
+    definition = _definition(target, name)
     if step.operation == _SET:
         configs[name] = step.value
         return
-    if step.operation not in {_APPEND, _SUBTRACT}:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"operation {step.operation} is not known")
-    if definition.type != "list":
+    if definition is None:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"nobody knows whether config {name} is a list")
+    # Kafka's controller does not know that those of client metrics are lists.
+    if definition.type != "list" or target.kind == "client metrics":
         raise KafkaError(ErrorCode.INVALID_CONFIG, f"config {name} is no list: it can only be set or deleted")
     parts = [part for part in configs.get(name, definition.default_text or "").split(",") if part]
     given = [part.strip() for part in step.value.split(",") if part.strip()]
@@ -190,17 +256,31 @@ def _apply(configs: dict[str, str], definition: ConfigDef, step: Change) -> None
     configs[name] = ",".join(parts)
 
 
+def _no_operation(code: ErrorCode, step: Change) -> KafkaError:
+    return KafkaError(code, f"operation {step.operation} is not known")
+
+
 def _check(target: _Target, configs: Mapping[str, str], changed: set[str]) -> None:
+    is_broker = target.kind == "broker"
     for name in changed & set(configs):
+        definition = target.find(name)
+        if definition is None:
+            continue
         try:
-            target.known[name].parse(configs[name])
+            definition.parse(configs[name])
         except RotaError as error:
-            invalid = ErrorCode.INVALID_REQUEST if target.kind == "broker" else ErrorCode.INVALID_CONFIG
+            invalid = ErrorCode.INVALID_REQUEST if is_broker else ErrorCode.INVALID_CONFIG
             raise KafkaError(invalid, str(error)) from error
         least, greatest = target.limits.get(name, (None, None))
         if least is not None and greatest is not None and not least <= int(configs[name]) <= greatest:
-            raise KafkaError(
-                ErrorCode.INVALID_CONFIG,
-                f"config {name} of {configs[name]}: this broker allows {least} to {greatest} (group.consumer.min.…,"
-                " group.consumer.max.…)",
+            why = (
+                "at most halved or doubled in one step"
+                if is_broker
+                else "group.consumer.min.…, group.consumer.max.…"
             )
+            raise KafkaError(
+                ErrorCode.INVALID_REQUEST if is_broker else ErrorCode.INVALID_CONFIG,
+                f"config {name} of {configs[name]}: this broker allows {least} to {greatest} ({why})",
+            )
+    if target.check_all is not None:
+        target.check_all(configs)

@@ -19,6 +19,7 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
+from rota.broker.fairness import BUSINESS, TURN_S
 from rota.broker.request import NoAnswer, Request
 from rota.storage import FileRegion
 from rota.wire import WireError
@@ -42,15 +43,20 @@ _SHORTER = "a log file is shorter than its index says"
 _FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
 # A frame's claimed size is believed up to here; beyond it, memory follows the data that arrives.
 _TRUSTED_FRAME = 64 * 1024
+_LOOK_AT_CLOCK = 16  # after so many requests of one turn
+_AHEAD = 64 * 1024  # bytes that are taken from a client that sends ahead; the rest waits in the socket
 
 
 class Connection:
     """One accepted socket, registered with the loop's reader."""
 
     __slots__ = (
+        "_asked",
         "_buffer",
         "_closed",
         "_filled",
+        "_has_more",
+        "_is_muted",
         "_out",
         "_out_bytes",
         "_parked",
@@ -89,6 +95,9 @@ class Connection:
         self._reading = True
         self._resume_planned = False
         self._closed = False
+        self._asked = False  # it has asked, in this turn, what is asked rarely
+        self._has_more = False  # it has sent more than its turn was long enough for
+        self._is_muted = False  # it is not read from for a while: see ``fairness``
         server.loop.add_reader(self.fd, self._on_readable)
 
     # --- in -------------------------------------------------------------------------------------------------
@@ -110,6 +119,8 @@ class Connection:
                 if self._out:
                     self.server.broker.fetch_waits.hurry()
                     self._flush()
+                if self._asked or self._has_more:
+                    self._let_others_in()
         except BlockingIOError:
             return
         except OSError as error:
@@ -118,20 +129,27 @@ class Connection:
     def _receive_into_own(self) -> None:
         """Continue an incomplete frame, or take a first look at what a client sends ahead while it must wait."""
         busy = self._parked is not None or self._writing
+        if busy and self._filled >= _AHEAD:
+            self._sent_ahead()
+            return
         if self._filled == len(self._buffer):
-            self._grow(max(4096, self._filled * 2) if not busy else self._filled + 65536)
+            self._grow(max(4096, self._filled * 2) if not busy else self._filled + _AHEAD)
         count = self._sock.recv_into(memoryview(self._buffer)[self._filled :])
         if not count:
             self.close("closed by the client")
             return
         self._filled += count
         if busy:
-            self._pause_reading()  # enough is known: the client is alive and has sent ahead
-            if self.on_ahead is not None:
-                on_ahead, self.on_ahead = self.on_ahead, None
-                on_ahead()
+            self._sent_ahead()
             return
         self._serve_own()
+
+    def _sent_ahead(self) -> None:
+        """Enough is known: the client is alive, and sends ahead while it must wait."""
+        self._pause_reading()
+        if self.on_ahead is not None:
+            on_ahead, self.on_ahead = self.on_ahead, None
+            on_ahead()
 
     def _serve_own(self) -> None:
         view = memoryview(self._buffer)
@@ -148,6 +166,33 @@ class Connection:
         if self._out:
             self.server.broker.fetch_waits.hurry()
             self._flush()
+        if self._asked or self._has_more:
+            self._let_others_in()
+
+    def _let_others_in(self) -> None:
+        """Go on after the others, or, if this client has asked for much, after a while."""
+        asked, self._asked = self._asked, False
+        has_more, self._has_more = self._has_more, False
+        if self._closed:
+            return
+        wait_s = self.server.charge(self, self.last_active) if asked else 0.0
+        if wait_s:
+            self._is_muted = True
+            self._pause_reading()
+            self.server.loop.call_later(wait_s, self._unmute)
+        elif has_more:
+            self._pause_reading()
+            self._plan_resume()
+
+    def _unmute(self) -> None:
+        self._is_muted = False
+        if self._closed:
+            return
+        if self._parked is None and not self._writing:
+            self._resume()
+        elif not self._reading:  # to see whether the client is gone
+            self._reading = True
+            self.server.loop.add_reader(self.fd, self._on_readable)
 
     def _keep(self, rest: memoryview) -> None:
         """Copy an incomplete frame's beginning into a buffer of this connection's own."""
@@ -170,7 +215,7 @@ class Connection:
 
     def _serve_frames(self, view: memoryview, end: int) -> int:
         """Serve the whole frames in ``view[:end]`` while nothing is awaited; return how many bytes were used."""
-        position = 0
+        position = served = 0
         limit = self.server.max_request_bytes
         while end - position >= 4 and self._parked is None and not (self._writing or self._closed):
             size = _SIZE.unpack_from(view, position)[0]
@@ -182,27 +227,35 @@ class Connection:
             stop = position + 4 + size
             if stop > end:
                 break
-            self._serve(view[position + 4 : stop])
+            self._serve(view[position + 4 : stop], is_last=stop == end)
             position = stop
             if self._out_bytes > _FLUSH_AT:
                 self._flush()
+            served += 1
+            if (self._asked or not served % _LOOK_AT_CLOCK) and (
+                self.server.loop.time() - self.last_active > TURN_S
+            ):
+                self._has_more = end - position >= 4
+                break
         return position
 
-    def _serve(self, frame: memoryview) -> None:
+    def _serve(self, frame: memoryview, *, is_last: bool) -> None:
         key, version, correlation_id = _HEADER.unpack_from(frame)
         try:
             route = self.server.dispatch.route(key, version)
             if route is None:
                 self.close(f"API {key} version {version} is not served here")
                 return
-            client_id, offset = route.read_header(frame)
-            # Bytes behind the body are ignored, as Kafka does: librdkafka leaves some behind a Metadata request.
-            body, _ = route.decode(frame, offset)
+            client_id, body = route.read(frame)
             request = Request(self, route, version, correlation_id, client_id)
+            if key not in BUSINESS:
+                self._asked = True
             broker = self.server.broker
             result = route.handle(broker, body, request)
             if broker.syncs is not None and broker.syncs.is_due:
                 result = broker.syncs.hold(request, result)
+            if is_last:
+                broker.fetch_waits.hurry()  # before the answer is even written: others wait for the records
             if result.__class__ is not NoAnswer:
                 self._queue(request, result)
         except WireError as error:
@@ -219,7 +272,7 @@ class Connection:
 
     def _queue(self, request: Request, response: Message) -> None:
         out = self._out
-        for chunk in request.route.frame(request.version, request.correlation_id, response):
+        for chunk in request.route.frame(request.correlation_id, response):
             out.append(chunk)
             self._out_bytes += len(chunk)
 
@@ -243,8 +296,9 @@ class Connection:
 
     def _resume(self) -> None:
         self._resume_planned = False
-        if self._closed or self._parked is not None or self._writing:
+        if self._closed or self._parked is not None or self._writing or self._is_muted:
             return
+        self.last_active = self.server.loop.time()
         if not self._reading:
             self._reading = True
             self.server.loop.add_reader(self.fd, self._on_readable)
@@ -349,8 +403,10 @@ class Connection:
         if self._closed:
             return
         self._closed = True
-        level = logging.DEBUG if reason.startswith("closed by") else logging.INFO
-        log.log(level, "connection %s: %s", self.peer, reason)
+        if reason.startswith("closed by"):
+            log.debug("connection %s: %s", self.peer, reason)
+        else:
+            self.server.closings.tell(f"connection {self.peer}: {reason}")
         if self._reading:
             self.server.loop.remove_reader(self.fd)
         if self._writing:

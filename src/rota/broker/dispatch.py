@@ -11,8 +11,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from rota.wire.apis import APIS, Api
-from rota.wire.codec import decoder, encoder
-from rota.wire.frames import enframe, read_client_id, skip_tags
+from rota.wire.codec import (
+    MOST_ELEMENTS,
+    bounded_decoder,
+    decoder,
+    encoder,
+    has_records,
+    whole_encoder,
+)
+from rota.wire.frames import frame_head, read_client_id, skip_tags
 
 if TYPE_CHECKING:
     from rota.wire.schema import Message
@@ -34,6 +41,7 @@ SERVED: Final[dict[int, str]] = {
     14: "groups",
     15: "groups",
     16: "groups",
+    17: "no_security",
     18: "api_versions",
     19: "create_topics",
     20: "delete_topics",
@@ -50,23 +58,49 @@ SERVED: Final[dict[int, str]] = {
     31: "acls",
     32: "describe_configs",
     33: "alter_configs",
+    34: "alter_replica_log_dirs",
     35: "describe_log_dirs",
+    36: "no_security",
     37: "create_partitions",
+    38: "no_security",
+    39: "no_security",
+    40: "no_security",
+    41: "no_security",
     42: "groups",
     43: "elect_leaders",
     44: "incremental_alter_configs",
     45: "reassignments",
     46: "reassignments",
     47: "groups",
+    48: "client_quotas",
+    49: "client_quotas",
+    50: "scram_credentials",
+    51: "scram_credentials",
     55: "describe_quorum",
+    57: "update_features",
     60: "describe_cluster",
     61: "describe_producers",
+    64: "cluster_nodes",
     65: "transactions",
     66: "transactions",
     68: "groups",
     69: "groups",
     74: "list_config_resources",
     75: "describe_topic_partitions",
+    76: "share_groups",
+    77: "share_groups",
+    78: "share_groups",
+    79: "share_groups",
+    80: "cluster_nodes",
+    81: "cluster_nodes",
+    83: "share_group_state",
+    84: "share_group_state",
+    85: "share_group_state",
+    86: "share_group_state",
+    87: "share_group_state",
+    90: "share_groups",
+    91: "share_groups",
+    92: "share_groups",
 }
 
 # In the order in which clients that start send them: ApiVersions, Metadata, CreateTopics, InitProducerId, Produce, …
@@ -78,36 +112,57 @@ _API_VERSIONS = 18
 class Route:
     """One API at one version: how to read it, who handles it, how to write the answer."""
 
-    __slots__ = ("_encode", "_flexible_request", "_flexible_response", "_version", "api", "decode", "handle")
+    __slots__ = (
+        "_decode",
+        "_encode",
+        "_encode_whole",
+        "_flexible_request",
+        "_head",
+        "_in_place",
+        "_version",
+        "api",
+        "handle",
+    )
 
     def __init__(self, api: Api, version: int, handle: Callable[..., Any]) -> None:
         self.api = api
         self._version = version
         self.handle = handle
-        self.decode: Callable[[memoryview, int], tuple[Message, int]] = decoder(api.request_type, version)
-        self._encode = encoder(api.response_type, version)
+        self._decode = decoder(api.request_type, version)
+        self._in_place = has_records(api.request_type, version)
         self._flexible_request = api.request_header_version(version) >= 2
-        self._flexible_response = api.response_header_version(version) >= 1
+        self._encode = encoder(api.response_type, version)
+        # Most answers have no records: they are one piece.
+        self._encode_whole = (
+            None if has_records(api.response_type, version) else whole_encoder(api.response_type, version)
+        )
+        self._head = frame_head(flexible=api.response_header_version(version) >= 1)
 
-    def read_header(self, frame: memoryview) -> tuple[str | None, int]:
-        """The client id, and where the body starts. The fixed part, 8 bytes, has been read already."""
-        client_id, position = read_client_id(frame, 8)
+    def read(self, frame: memoryview) -> tuple[str | None, Message]:
+        """The client id and the body of a request. The header's fixed part, 8 bytes, has been read already."""
+        data = frame if self._in_place else bytes(frame)
+        client_id, position = read_client_id(data, 8)
         if self._flexible_request:
-            if position < len(frame) and not frame[position]:  # no tags, as ever
-                return client_id, position + 1
-            position = skip_tags(frame, position)
-        return client_id, position
+            if position < len(data) and not data[position]:  # no tags, as ever
+                position += 1
+            else:
+                position = skip_tags(data, position)
+        decode = self._decode
+        if len(data) > MOST_ELEMENTS:  # many small elements cost memory and everybody's time
+            decode = bounded_decoder(self.api.request_type, self._version)
+        # Bytes behind the body are ignored, as Kafka does: librdkafka leaves some behind a Metadata request.
+        return client_id, decode(data, position)[0]
 
-    def frame(self, version: int, correlation_id: int, response: Message) -> list[Any]:
+    def frame(self, correlation_id: int, response: Message) -> list[Any]:
         """The whole answer, length and header first, as chunks whose record bytes are not copied."""
-        if version == self._version:
-            encode, flexible = self._encode, self._flexible_response
-        else:
-            # KIP-511: who asks for ApiVersions in an unknown version is answered in version 0.
-            encode, flexible = encoder(self.api.response_type, 0), False
+        head = self._head
+        if self._encode_whole is not None:
+            whole = self._encode_whole(response)
+            return [head.pack(head.size - 4 + len(whole), correlation_id) + whole]
         body: list[Any] = []
-        encode(response, body)
-        return enframe(correlation_id, body, flexible=flexible)
+        self._encode(response, body)
+        size = head.size - 4 + sum(map(len, body))
+        return [head.pack(size, correlation_id), *body]
 
 
 class Dispatch:
@@ -149,17 +204,12 @@ class Dispatch:
 
 
 class _UnknownApiVersions(Route):
-    """ApiVersions in a version that is not known: answered in version 0 with error 35 and its own range."""
+    """ApiVersions in a version that is not known: answered in version 0 (KIP-511) with error 35 and its own range."""
 
     __slots__ = ()
 
     def __init__(self, api: Api) -> None:
         super().__init__(api, 0, importlib.import_module("rota.broker.handlers.api_versions").refuse_version)
-        self.decode = _leave_unread
 
-    def read_header(self, frame: memoryview) -> tuple[str | None, int]:
-        return None, len(frame)
-
-
-def _leave_unread(frame: memoryview, offset: int) -> tuple[Any, int]:
-    return None, max(offset, len(frame))
+    def read(self, frame: memoryview) -> tuple[str | None, Any]:  # noqa: ARG002 - nobody knows what is in it
+        return None, None

@@ -9,9 +9,10 @@ from rota.model import RotaError
 if TYPE_CHECKING:
     from rota.broker.settings import Settings
 
-__all__ = ["check_consumer_groups", "consumer_assignors"]
+__all__ = ["check_consumer_groups", "consumer_assignors", "migrates"]
 
 _ASSIGNORS: Final = "group.consumer.assignors"
+_MIGRATION: Final = "group.consumer.migration.policy"
 _HEARTBEAT: Final = "heartbeat.interval.ms"
 _SESSION: Final = "session.timeout.ms"
 
@@ -32,6 +33,11 @@ def consumer_assignors(settings: Settings) -> tuple[str, ...]:
     if not names or not names.keys() <= set(known):
         raise _error(settings, _ASSIGNORS, ", ".join(known))
     return tuple(names)
+
+
+def migrates(settings: Settings, direction: str) -> bool:
+    """Whether groups with members go from one protocol to the other; ``direction`` is upgrade or downgrade."""
+    return settings.text(_MIGRATION).lower() in (direction, "bidirectional")
 
 
 def check_consumer_groups(settings: Settings) -> None:

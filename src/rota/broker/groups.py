@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rota.broker.event_lines import event_line
 from rota.broker.group_names import OFFSETS_TOPIC
-from rota.broker.group_settings import consumer_assignors
+from rota.broker.group_settings import consumer_assignors, migrates
 from rota.broker.held_heartbeats import HeldHeartbeats
 from rota.broker.own_logs import create_own_log
 from rota.broker.request import PARKED, Request
@@ -22,7 +22,7 @@ from rota.coordinator.log_format import decode_record, encode_record
 from rota.coordinator.pending_offsets import InTransaction
 from rota.ids import random_uuid, uuid_text
 from rota.model import ErrorCode, KafkaError, TopicPartition
-from rota.timeline.events import RebalanceStarted
+from rota.timeline.events import MemberReconciled, RebalanceStarted
 from rota.wire import WireError
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from rota.wire.records import (
@@ -102,8 +102,13 @@ class Groups:
     def _session_timeout_ms(self, message: HeartbeatRequest) -> int:
         """The session timeout of the member that sent a heartbeat; 0 if it is none."""
         group = self.coordinator.groups.get(message.group_id)
-        member = group.members.get(message.member_id) if group else None
-        return member.session_timeout_ms if member else 0
+        if group is not None:
+            member = group.members.get(message.member_id)
+            return 0 if member is None else member.session_timeout_ms
+        consumer_group = self.coordinator.consumer_groups.get(message.group_id)
+        consumer = None if consumer_group is None else consumer_group.members.get(message.member_id)
+        # Heartbeats are of the classic protocol: others say something, and are answered at once.
+        return 0 if consumer is None or consumer.classic is None else consumer.classic.session_timeout_ms
 
     def _answer_heartbeat_again(self, message: HeartbeatRequest, request: Request) -> HeartbeatResponse:
         held, self._held = self._held, None  # this answer is the one to send
@@ -147,7 +152,8 @@ class Groups:
             text = event_line(event)
             if text:
                 log.info("%s", text)
-            if self._held is not None and isinstance(event, RebalanceStarted):
+            if self._held is not None and isinstance(event, (RebalanceStarted, MemberReconciled)):
+                # In a mixed group, what one member has let go of another is to fetch.
                 self._held.release(event.group)
 
     def _on_timer(self, key: tuple[str, ...]) -> None:
@@ -290,6 +296,8 @@ def group_config(broker: Broker) -> GroupConfig:
         consumer_heartbeat_interval_ms=settings.int("group.consumer.heartbeat.interval.ms"),
         consumer_max_size=settings.int("group.consumer.max.size"),
         consumer_assignors=consumer_assignors(settings),
+        online_upgrade=migrates(settings, "upgrade"),
+        online_downgrade=migrates(settings, "downgrade"),
         offset_metadata_max_bytes=settings.int("offset.metadata.max.bytes"),
         offsets_retention_ms=settings.int("offsets.retention.minutes") * 60_000,
     )

@@ -13,19 +13,21 @@ import contextlib
 import heapq
 import logging
 import os
-import selectors
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
+from rota.broker.poller import READ, WRITE, Poller, new_poller
+
 __all__ = ["Loop", "TimerHandle"]
 
 log = logging.getLogger(__name__)
 
-_LONGEST_WAIT_S = 24 * 3600.0  # what a selector can be asked for has a limit
+_LONGEST_WAIT_S = 24 * 3600.0  # what a poller can be asked for has a limit
 _TIDY_FROM = 64  # timers in the heap
+_FAILED = "bug: %r failed"
 
 
 class TimerHandle:
@@ -49,8 +51,8 @@ class Loop:
 
     time = staticmethod(time.monotonic)
 
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+    def __init__(self, poller: Poller | None = None) -> None:
+        self._poller = poller or new_poller()
         self._readers: dict[int, Callable[[], object]] = {}
         self._writers: dict[int, Callable[[], object]] = {}
         self._soon: deque[Callable[[], object]] = deque()
@@ -88,17 +90,7 @@ class Loop:
             self._watch(fd)
 
     def _watch(self, fd: int) -> None:
-        events = (selectors.EVENT_READ if fd in self._readers else 0) | (
-            selectors.EVENT_WRITE if fd in self._writers else 0
-        )
-        known = self._selector.get_map().get(fd)
-        if known is None:
-            if events:
-                self._selector.register(fd, events)
-        elif not events:
-            self._selector.unregister(fd)
-        elif known.events != events:
-            self._selector.modify(fd, events)
+        self._poller.watch(fd, READ * (fd in self._readers) | WRITE * (fd in self._writers))
 
     # --- callbacks ------------------------------------------------------------------------------------------
 
@@ -151,13 +143,13 @@ class Loop:
         self._stopping = False
 
     def close(self) -> None:
-        """Give back the selector and the signals; the sockets are their owners'."""
+        """Give back the poller and the signals; the sockets are their owners'."""
         if self._signals:
             signal.set_wakeup_fd(-1)
             for number, before in self._signals.items():
                 signal.signal(number, before)  # type: ignore[arg-type]
             self._signals.clear()
-        self._selector.close()
+        self._poller.close()
         with self._waking:
             # A late call must not write into another file, which is given the same number.
             waker, self._waker = self._waker, -1
@@ -166,11 +158,14 @@ class Loop:
 
     def _turn(self) -> None:
         readers, writers = self._readers, self._writers
-        for key, events in self._selector.select(self._wait_s()):
-            # Looked up now: an earlier callback of this turn may have removed it.
-            if events & selectors.EVENT_READ and (callback := readers.get(key.fd)) is not None:
-                _call(callback)
-            if events & selectors.EVENT_WRITE and (callback := writers.get(key.fd)) is not None:
+        for fd, events in self._poller.poll(self._wait_s()):
+            # Looked up now: an earlier callback of this turn may have removed it. An error is news for both.
+            if events != WRITE and (callback := readers.get(fd)) is not None:
+                try:
+                    callback()
+                except Exception:
+                    log.exception(_FAILED, callback)
+            if events != READ and (callback := writers.get(fd)) is not None:
                 _call(callback)
         if self._timers:
             self._run_due()
@@ -208,4 +203,4 @@ def _call(callback: Callable[[], object]) -> None:
     try:
         callback()
     except Exception:
-        log.exception("bug: %r failed", callback)
+        log.exception(_FAILED, callback)

@@ -59,17 +59,28 @@ class Node:
         except BaseException:
             directory.close()
             raise
+        self.broker.settings.started_with(
+            {
+                "listeners": f"PLAINTEXT://{_joined(self.server.address)}",
+                "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
+                "log.dirs": directory.name,
+            }
+        )
 
     @property
     def bootstrap_servers(self) -> str:
         """The address for clients, ``host:port``."""
-        host, port = self.server.advertised
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return _joined(self.server.advertised)
 
     def close(self) -> None:
         """End every connection and close the data directory cleanly."""
         self.server.close()
         self.broker.close()
+
+
+def _joined(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def run(options: BrokerOptions) -> int:

@@ -7,8 +7,12 @@ import logging
 import socket
 from typing import TYPE_CHECKING
 
+from rota.broker.admission import Admission
+from rota.broker.closings import Closings
 from rota.broker.connection import Connection
 from rota.broker.dispatch import Dispatch
+from rota.broker.fairness import Fairness
+from rota.broker.storage_errors import complain
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -23,6 +27,11 @@ _RECEIVE_BUFFER = 256 * 1024
 _ACCEPT_AT_ONCE = 128
 _EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 _ACCEPT_AGAIN_AFTER_S = 0.2
+# What accept says of a connection that is gone again, or of its network: the next one may be good.
+_OF_ONE_CONNECTION = {
+    *(errno.ECONNABORTED, errno.ECONNRESET, errno.EPROTO, errno.EPERM, errno.ETIMEDOUT),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOPROTOOPT),
+}
 
 
 class Server:
@@ -43,46 +52,73 @@ class Server:
         self.receive_buffer = memoryview(bytearray(_RECEIVE_BUFFER))
         self.max_request_bytes = broker.settings.int("socket.request.max.bytes")
         self._send_buffer = broker.settings.int("socket.send.buffer.bytes")
-        self._max_connections = broker.settings.int("max.connections")
+        self._admission = Admission(broker.settings)
+        self._waits_for_room = False
+        self.closings = Closings(loop)
+        self.fairness = Fairness()
         self._idle_limit_s = broker.settings.int("connections.max.idle.ms") / 1000
         self._connections: set[Connection] = set()
         self._listener = _listen(host, port, broker.settings.int("socket.listen.backlog.size"))
         bound = self._listener.getsockname()
         self.address: tuple[str, int] = (bound[0], bound[1])
         self.advertised = advertised or (host if host not in _EVERYWHERE else _own_name(), bound[1])
-        loop.add_reader(self._listener.fileno(), self._on_connection)
+        self._is_accepting = False
+        self._accept()
         if self._idle_limit_s > 0:
             self._sweep = loop.call_later(min(self._idle_limit_s, 30.0), self._close_idle)
 
     def _on_connection(self) -> None:
         for _ in range(_ACCEPT_AT_ONCE):
+            if self._admission.is_full:
+                complain(
+                    "accept connections", "max.connections are open; who comes waits until one of them ends"
+                )
+                self._waits_for_room = True
+                self._pause_accepting()
+                return
+            if wait_s := self._admission.wait_s(self.loop.time()):
+                self._pause_accepting()
+                self.loop.call_later(wait_s, self._accept)
+                return
             try:
                 sock, address = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                if error.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                    raise
+                if error.errno in _OF_ONE_CONNECTION:
+                    continue
                 # Waiting in the backlog is kinder than a loop that spins on the same failure.
-                log.warning("cannot accept connections for now: %s", error.strerror)
-                self.loop.remove_reader(self._listener.fileno())
-                self.loop.call_later(_ACCEPT_AGAIN_AFTER_S, self._accept_again)
+                complain("accept connections", error.strerror)
+                self._pause_accepting()
+                self.loop.call_later(_ACCEPT_AGAIN_AFTER_S, self._accept)
                 return
-            if len(self._connections) >= self._max_connections:
-                log.warning(
-                    "connection from %s refused: max.connections=%d", address[0], self._max_connections
-                )
-                sock.close()
-                continue
+            self._let_in(sock, address)
+
+    def _let_in(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        refusal = self._admission.admit(address[0])
+        if refusal is not None:
+            self.closings.tell(refusal)
+            sock.close()
+            return
+        try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._send_buffer > 0:
                 # Kafka's own size; measured, a larger one costs fetches a third of their speed on loopback.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
-            self._connections.add(Connection(self, sock, address))
+        except OSError:  # macOS, when the peer is gone already
+            self._admission.left(address[0])
+            sock.close()
+            return
+        self._connections.add(Connection(self, sock, address))
 
-    def _accept_again(self) -> None:
-        if self._listener.fileno() >= 0:
+    def _pause_accepting(self) -> None:
+        self._is_accepting = False
+        self.loop.remove_reader(self._listener.fileno())
+
+    def _accept(self) -> None:
+        if not self._is_accepting and self._listener.fileno() >= 0:
+            self._is_accepting = True
             self.loop.add_reader(self._listener.fileno(), self._on_connection)
 
     def _close_idle(self) -> None:
@@ -91,9 +127,19 @@ class Server:
             connection.close("closed by the broker: idle (connections.max.idle.ms)")
         self._sweep = self.loop.call_later(min(self._idle_limit_s, 30.0), self._close_idle)
 
+    def charge(self, connection: Connection, began: float) -> float:
+        """It has asked what is asked rarely, and was served since ``began``; for how long it is not to be read from."""
+        return self.fairness.charge(connection, began, self.loop.time(), self._connections)
+
     def forget(self, connection: Connection) -> None:
         """Called by a connection that has closed."""
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self._admission.left(connection.client_host[1:])
+            self.fairness.forget(connection)
+            if self._waits_for_room:
+                self._waits_for_room = False
+                self._accept()
 
     def stop_listening(self) -> None:
         """Accept no one else; the open connections go on."""

@@ -40,6 +40,12 @@ class Settings:
             raise RotaError(f"unknown broker config {name!r}{hint}", exit_code=2)
         return found
 
+    def started_with(self, values: Mapping[str, str]) -> None:
+        """Add start options that were said in other ways than as configs, such as the port."""
+        self.static.update(values)
+        for name in values:
+            self._parsed.pop(name, None)
+
     def set_dynamic(self, cluster: Mapping[str, str], own: Mapping[str, str]) -> None:
         """Take over the dynamic settings: cluster-wide ones, and this broker's own, which override them."""
         self._cluster = dict(cluster)

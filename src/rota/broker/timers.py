@@ -1,7 +1,8 @@
 """Deadlines by key, on one timer of the event loop.
 
-The coordinator and the fetch handler name their deadlines by a key and move them often, seldom letting one
-pass: setting one costs a dictionary entry and a heap entry, and entries that were moved are skipped when due.
+The coordinator and the fetch handler name their deadlines by a key and move them often, seldom letting one pass.
+A key has an entry in the heap, which stays where it is while the deadline moves to later, or is cancelled and set
+again: when the entry is due, it is put back for the deadline that there is by then. So that costs a dictionary entry.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class Timers:
         self._now_ms = now_ms
         self._deadlines: dict[Hashable, tuple[int, Callable[[], None]]] = {}
         self._heap: list[tuple[int, int, Hashable]] = []
+        self._queued: dict[
+            Hashable, int
+        ] = {}  # the entry of a key that counts, the earliest, by its deadline
         self._sequence = 0
         self._handle: TimerHandle | None = None
         self._handle_ms = 0
@@ -35,8 +39,10 @@ class Timers:
     def set(self, key: Hashable, deadline_ms: int, callback: Callable[[], None]) -> None:
         """Call ``callback`` at ``deadline_ms``; replaces the deadline that ``key`` had."""
         self._deadlines[key] = (deadline_ms, callback)
-        self._sequence += 1
-        heapq.heappush(self._heap, (deadline_ms, self._sequence, key))
+        queued_ms = self._queued.get(key)
+        if queued_ms is not None and queued_ms <= deadline_ms:
+            return
+        self._push(key, deadline_ms)
         self._tidy()
         if self._handle is None or deadline_ms < self._handle_ms:
             self._arm()
@@ -44,7 +50,6 @@ class Timers:
     def cancel(self, key: Hashable) -> None:
         """Forget the deadline of ``key``, if it has one."""
         self._deadlines.pop(key, None)
-        self._tidy()
 
     def run_due(self) -> None:
         """Call back everything whose deadline has passed; tests with a clock of their own call this."""
@@ -52,7 +57,7 @@ class Timers:
         now_ms = self._now_ms()
         while self._heap and self._heap[0][0] <= now_ms:
             entry = heapq.heappop(self._heap)
-            if self._is_current(entry):
+            if self._is_due(entry):
                 _, callback = self._deadlines.pop(entry[2])
                 try:
                     callback()
@@ -68,20 +73,33 @@ class Timers:
             self._handle = None
         self._deadlines.clear()
         self._heap.clear()
+        self._queued.clear()
+
+    def _push(self, key: Hashable, deadline_ms: int) -> None:
+        self._sequence += 1
+        heapq.heappush(self._heap, (deadline_ms, self._sequence, key))
+        self._queued[key] = deadline_ms
+
+    def _is_due(self, entry: tuple[int, int, Hashable]) -> bool:
+        """Whether the key of an entry that was taken from the heap is due with it; if it moved, it is put back."""
+        queued_ms, _, key = entry
+        if self._queued.get(key) != queued_ms:
+            return False  # an earlier entry has taken its place
+        del self._queued[key]
+        current = self._deadlines.get(key)
+        if current is not None and current[0] > queued_ms:
+            self._push(key, current[0])
+            return False
+        return current is not None
 
     def _tidy(self) -> None:
-        """Drop the entries of moved and cancelled deadlines once they are most of the heap."""
+        """Drop the entries of cancelled deadlines, and those that earlier ones replaced, once they are most."""
         if len(self._heap) > 1024 and len(self._heap) > 4 * len(self._deadlines):
-            self._heap = [entry for entry in self._heap if self._is_current(entry)]
+            self._queued = {key: each for key, each in self._queued.items() if key in self._deadlines}
+            self._heap = [entry for entry in self._heap if self._queued.get(entry[2]) == entry[0]]
             heapq.heapify(self._heap)
 
-    def _is_current(self, entry: tuple[int, int, Hashable]) -> bool:
-        current = self._deadlines.get(entry[2])
-        return current is not None and current[0] == entry[0]
-
     def _arm(self) -> None:
-        while self._heap and not self._is_current(self._heap[0]):
-            heapq.heappop(self._heap)
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

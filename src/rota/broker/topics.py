@@ -47,6 +47,8 @@ class Topics:
     """Creates, finds and deletes topics. Iterates in the order of names."""
 
     MOST_PARTITIONS = 100_000
+    MOST_OF_A_REQUEST = 10_000
+    """Partitions that one request may make, as in Kafka: nobody else is answered meanwhile."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker

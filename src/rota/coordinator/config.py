@@ -28,6 +28,11 @@ class GroupConfig(Plain):
     """``group.consumer.max.size``"""
     consumer_assignors: tuple[str, ...] = ("uniform", "range")
     """``group.consumer.assignors``: the first is for groups whose members do not ask for one."""
+    online_upgrade: bool = True
+    """``group.consumer.migration.policy``: whether a classic group with members becomes a consumer group (KIP-848)
+    when one that uses its protocol joins."""
+    online_downgrade: bool = True
+    """The same policy: whether a consumer group becomes a classic one when all that is left are classic members."""
     offset_metadata_max_bytes: int = 4_096
     """``offset.metadata.max.bytes``: longest text that may accompany a committed offset, in UTF-16 units."""
     offsets_retention_ms: int = 7 * 24 * 60 * 60_000

@@ -124,6 +124,13 @@ class GroupCoordinator:
         return self._answers[type(request)](request, context)
 
     def _heartbeat(self, request: HeartbeatRequest, context: Context) -> Outcome:
+        if self.consumer_groups and request.group_id in self.consumer_groups:
+            from rota.coordinator.consumer_groups.classic_members import heartbeat_in_consumer_group
+
+            step = self._step(context.now_ms)
+            group = self.consumer_groups[request.group_id]
+            heartbeat_in_consumer_group(self._place, group, request, context, step)
+            return step.outcome()
         return handle_heartbeat(self.groups, request, context)
 
     def _consumer_heartbeat(self, request: ConsumerGroupHeartbeatRequest, context: Context) -> Outcome:
@@ -137,13 +144,24 @@ class GroupCoordinator:
     def _join(self, request: JoinGroupRequest, context: Context) -> Outcome:
         step = self._step(context.now_ms)
         consumer_group = self.consumer_groups.get(request.group_id)
-        if consumer_group is not None and not make_way(consumer_group, request, context, step):
+        if consumer_group is not None and consumer_group.members:
+            from rota.coordinator.consumer_groups.classic_join import join_consumer_group
+
+            join_consumer_group(self._place, consumer_group, request, context, step)
             return step.outcome()
+        if consumer_group is not None:
+            make_way(consumer_group, request, step)
         handle_join(self.groups, request, context, step)
         return step.outcome()
 
     def _sync(self, request: SyncGroupRequest, context: Context) -> Outcome:
         step = self._step(context.now_ms)
+        if self.consumer_groups and request.group_id in self.consumer_groups:
+            from rota.coordinator.consumer_groups.classic_members import sync_in_consumer_group
+
+            group = self.consumer_groups[request.group_id]
+            sync_in_consumer_group(self._place, group, request, context, step)
+            return step.outcome()
         handle_sync(self.groups, request, context, step)
         return step.outcome()
 
@@ -218,9 +236,12 @@ class GroupCoordinator:
                 self.groups.pop(key.group, None)
                 return
             assert isinstance(value, GroupMetadataValue)
+            # Of a group that changed its kind nothing should be left; the kind of the last record counts.
+            self.consumer_groups.pop(key.group, None)
             group = self.groups.get(key.group)
             if group is None:
-                group = self.groups[key.group] = Group(key.group, timestamp_ms)
+                converted = self.groups.converted.pop(key.group, None)
+                group = self.groups[key.group] = converted or Group(key.group, timestamp_ms)
             group.load(value)
         else:
             if value is not None:
@@ -265,8 +286,7 @@ class GroupCoordinator:
         """
         step = self._step(now_ms)
         fail(self.groups, outcome, code, step)
-        for group_id in {record.group for record in outcome.records}:
-            arm_again(self._place, group_id, step)
+        arm_again(self._place, outcome.records, step)
         failed = step.outcome()
         assert not failed.records
         return failed

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from rota.coordinator.step import Groups, Step
     from rota.wire.messages.join_group import JoinGroupRequest
 
-__all__ = ["handle_join"]
+__all__ = ["MEMBER_ID_REQUIRED_VERSION", "JoinRequest", "check_join", "handle_join"]
 
 _EMPTY = GroupState.EMPTY
 _PREPARING = GroupState.PREPARING_REBALANCE
 _COMPLETING = GroupState.COMPLETING_REBALANCE
 _STABLE = GroupState.STABLE
 
-_MEMBER_ID_REQUIRED_VERSION = 4
+MEMBER_ID_REQUIRED_VERSION = 4
 _SKIP_ASSIGNMENT_VERSION = 9
 
 
-class _Join(NamedTuple):
+class JoinRequest(NamedTuple):
     """The request, its version's gaps filled in."""
 
     parked: Parked
@@ -51,7 +51,7 @@ class _Join(NamedTuple):
     reason: str | None
 
     @classmethod
-    def of(cls, request: JoinGroupRequest, context: Context) -> _Join:
+    def of(cls, request: JoinGroupRequest, context: Context) -> JoinRequest:
         protocols: dict[str, bytes] = {}
         for entry in request.protocols:
             protocols.setdefault(entry.name, bytes(entry.metadata))
@@ -72,7 +72,7 @@ class _Join(NamedTuple):
 
 def handle_join(groups: Groups, request: JoinGroupRequest, context: Context, step: Step) -> None:
     """Answer, or park, a JoinGroup; an unknown group comes into being unless the member claims to know it."""
-    code = _check(request, step)
+    code = check_join(request, step)
     group = groups.get(request.group_id)
     if code is None and group is None and request.member_id:
         code = ErrorCode.UNKNOWN_MEMBER_ID
@@ -82,7 +82,7 @@ def handle_join(groups: Groups, request: JoinGroupRequest, context: Context, ste
     is_created = group is None
     if group is None:
         group = groups[request.group_id] = Group(request.group_id, step.now_ms)
-    join = _Join.of(request, context)
+    join = JoinRequest.of(request, context)
     if not _is_room_for(group, join.member_id, step.config.max_size):
         _turn_away(group, join.member_id, step)
         step.reply(context.token, join_error(ErrorCode.GROUP_MAX_SIZE_REACHED, context.version))
@@ -97,7 +97,8 @@ def handle_join(groups: Groups, request: JoinGroupRequest, context: Context, ste
         step.records.append(new_group_record(group))
 
 
-def _check(request: JoinGroupRequest, step: Step) -> ErrorCode | None:
+def check_join(request: JoinGroupRequest, step: Step) -> ErrorCode | None:
+    """What is wrong with the request, whatever group it is for."""
     if not request.group_id:
         return ErrorCode.INVALID_GROUP_ID
     if (
@@ -131,7 +132,7 @@ def _turn_away(group: Group, member_id: str, step: Step) -> None:
 # --- members without an id ----------------------------------------------------------------------------------
 
 
-def _new_member(group: Group, join: _Join, step: Step) -> None:
+def _new_member(group: Group, join: JoinRequest, step: Step) -> None:
     if join.instance_id is not None:
         member_id = f"{join.instance_id}-{step.new_id()}"
         old_id = group.static_members.get(join.instance_id)
@@ -141,7 +142,7 @@ def _new_member(group: Group, join: _Join, step: Step) -> None:
             _replace_static(group, group.members[old_id], member_id, join, step)
         return
     member_id = f"{join.client_id}-{step.new_id()}"
-    if join.parked.version < _MEMBER_ID_REQUIRED_VERSION:
+    if join.parked.version < MEMBER_ID_REQUIRED_VERSION:
         _add(group, member_id, join, step)
         return
     deadline_ms = step.now_ms + join.session_timeout_ms
@@ -151,7 +152,7 @@ def _new_member(group: Group, join: _Join, step: Step) -> None:
     step.reply(join.parked.token, answer)
 
 
-def _add(group: Group, member_id: str, join: _Join, step: Step) -> None:
+def _add(group: Group, member_id: str, join: JoinRequest, step: Step) -> None:
     member = Member(
         member_id,
         instance_id=join.instance_id,
@@ -181,7 +182,7 @@ def _add(group: Group, member_id: str, join: _Join, step: Step) -> None:
 # --- members with an id -------------------------------------------------------------------------------------
 
 
-def _known_member(group: Group, join: _Join, step: Step) -> None:
+def _known_member(group: Group, join: JoinRequest, step: Step) -> None:
     member_id, parked = join.member_id, join.parked
     if member_id in group.pending_joins:
         # Only dynamic members are given an id before they join.
@@ -211,7 +212,7 @@ def _known_member(group: Group, join: _Join, step: Step) -> None:
     prepare(group, reason, member_id, detail, step)
 
 
-def _join_again(group: Group, member: Member, join: _Join, step: Step) -> None:
+def _join_again(group: Group, member: Member, join: JoinRequest, step: Step) -> None:
     group.update_protocols(member, join.protocols)
     member.rebalance_timeout_ms = join.rebalance_timeout_ms
     member.session_timeout_ms = join.session_timeout_ms
@@ -227,7 +228,7 @@ def _join_again(group: Group, member: Member, join: _Join, step: Step) -> None:
 # --- static members that come back --------------------------------------------------------------------------
 
 
-def _replace_static(group: Group, old: Member, member_id: str, join: _Join, step: Step) -> None:
+def _replace_static(group: Group, old: Member, member_id: str, join: JoinRequest, step: Step) -> None:
     """A known instance id without a member id: the process was restarted, the old member id is fenced.
 
     In Stable, unless the protocol would change, this needs no rebalance: the newcomer takes over what its

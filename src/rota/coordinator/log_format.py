@@ -1,9 +1,9 @@
 """The bytes of the coordinator's records in ``__consumer_offsets``, as Apache Kafka reads them.
 
 A key begins with the int16 that says what the record is (1 a committed offset, 2 a classic group, 3 to 8 and 16 a
-consumer group) and a value with the int16 of its version: 3 for the first two, but 1 for an offset with an expiry of
-its own, the only version with room for it. Kafka 4.1 itself writes offsets in version 4, which only adds room for
-tags, and reads them all. Records of kinds that Rota does not keep (share groups) are skipped in reading.
+consumer group) and a value with the int16 of its version: 4 and 3 for the first two, but 1 for an offset with an expiry
+of its own, the only version with room for it. All versions are read. Records of kinds that Rota does not keep (share
+groups) are skipped in reading.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Kind(NamedTuple):
 
 _KINDS: Final[Mapping[int, _Kind]] = {
     0: _Kind(OffsetCommitKey, OffsetCommitValue, 3),  # of older brokers; read, not written
-    1: _Kind(OffsetCommitKey, OffsetCommitValue, 3),
+    1: _Kind(OffsetCommitKey, OffsetCommitValue, 4),
     2: _Kind(GroupMetadataKey, GroupMetadataValue, 3),
     3: _Kind(ConsumerGroupMetadataKey, ConsumerGroupMetadataValue, 0),
     4: _Kind(ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue, 0),  # of Kafka 4.0

@@ -51,7 +51,8 @@ __all__ = ["EMPTY_OUTCOME", "Context", "LogRecord", "Outcome", "Reply", "Timer",
 
 TimerKey = tuple[str, ...]
 """``("session", group, member)``, ``("join", group)`` or ``("sync", group)``; for consumer groups
-``("consumer-session", group, member)`` or ``("consumer-revocation", group, member)``."""
+``("consumer-session", group, member)`` or ``("consumer-revocation", group, member)``, and for classic members in
+them ``("consumer-join", group, member)`` or ``("consumer-sync", group, member)``."""
 
 
 class Context(NamedTuple):

@@ -23,6 +23,11 @@ __all__ = ["Groups", "Step"]
 class Groups(dict[str, "Group"]):
     """All groups by id."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.converted: dict[str, Group] = {}
+        """What consumer groups are about to become, as soon as that is recorded."""
+
     def existing(self, group_id: str) -> Group:
         """The group.
 

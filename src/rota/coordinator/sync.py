@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rota.coordinator.step import Groups, Step
     from rota.wire.messages.sync_group import SyncGroupRequest
 
-__all__ = ["handle_sync"]
+__all__ = ["check_names", "differ", "handle_sync"]
 
 _COMPLETING = GroupState.COMPLETING_REBALANCE
 _NAMES_MANDATORY_VERSION = 5
@@ -49,11 +49,20 @@ def handle_sync(groups: Groups, request: SyncGroupRequest, context: Context, ste
         _stabilise(group, {entry.member_id: bytes(entry.assignment) for entry in request.assignments}, step)
 
 
-def _check(groups: Groups, request: SyncGroupRequest, version: int) -> tuple[Group, Member]:
+def check_names(request: SyncGroupRequest, version: int) -> None:
+    """Whether the protocol is named where it has to be.
+
+    Raises:
+        GroupError: INCONSISTENT_GROUP_PROTOCOL
+    """
     if version >= _NAMES_MANDATORY_VERSION and (
         request.protocol_type is None or request.protocol_name is None
     ):
         raise GroupError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+
+
+def _check(groups: Groups, request: SyncGroupRequest, version: int) -> tuple[Group, Member]:
+    check_names(request, version)
     if not request.group_id:
         raise GroupError(ErrorCode.INVALID_GROUP_ID)
     group = groups.get(request.group_id)
@@ -62,14 +71,15 @@ def _check(groups: Groups, request: SyncGroupRequest, version: int) -> tuple[Gro
     member = group.check_member(request.member_id, request.group_instance_id)
     if request.generation_id != group.generation:
         raise GroupError(ErrorCode.ILLEGAL_GENERATION)
-    if _differ(request.protocol_type, group.protocol_type) or _differ(request.protocol_name, group.protocol):
+    if differ(request.protocol_type, group.protocol_type) or differ(request.protocol_name, group.protocol):
         raise GroupError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
     if group.state is GroupState.PREPARING_REBALANCE:
         raise GroupError(ErrorCode.REBALANCE_IN_PROGRESS)
     return group, member
 
 
-def _differ(theirs: str | None, ours: str | None) -> bool:
+def differ(theirs: str | None, ours: str | None) -> bool:
+    """Whether two names, as far as they are given, are not the same."""
     return theirs is not None and ours is not None and theirs != ours
 
 

@@ -24,6 +24,16 @@ __all__ = ["MetadataStore", "StoredTopic", "id_text", "new_id"]
 FILE: Final = "rota-metadata.json"
 _VERSION: Final = 1
 _DELETED: Final = "rota-deleted-topic-"
+_BROKERS: Final = "broker_configs"
+_GROUPS: Final = "group_configs"
+_TABLES: Final = (
+    _BROKERS,
+    _GROUPS,
+    "client_metrics_configs",
+    "client_quotas",
+    "scram_credentials",
+    "features",
+)
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -57,8 +67,7 @@ class MetadataStore:
         self.cluster_id = new_id()
         self.topics: dict[str, StoredTopic] = {}
         self.next_producer_id = 0
-        self._brokers: dict[str, dict[str, str]] = {}
-        self._groups: dict[str, dict[str, str]] = {}
+        self._tables: dict[str, dict[str, dict[str, Any]]] = {table: {} for table in _TABLES}
         self._deleted: list[Path] = []  # what says so of topics that the file still has
 
     @classmethod
@@ -83,8 +92,10 @@ class MetadataStore:
             raise RotaError(f"{self._path} has version {content['version']}, this program knows {_VERSION}")
         self.cluster_id = str(content["cluster_id"])
         self.next_producer_id = int(content["next_producer_id"])
-        self._brokers = content["broker_configs"]
-        self._groups = content["group_configs"]
+        # The others came later.
+        self._tables = {_BROKERS: content[_BROKERS], _GROUPS: content[_GROUPS]} | {
+            table: content.get(table, {}) for table in _TABLES[2:]
+        }
         self.topics = {
             name: StoredTopic(_id_bytes(topic["id"]), int(topic["partitions"]), topic["configs"])
             for name, topic in content["topics"].items()
@@ -104,8 +115,7 @@ class MetadataStore:
             "version": _VERSION,
             "cluster_id": self.cluster_id,
             "next_producer_id": self.next_producer_id,
-            "broker_configs": self._brokers,
-            "group_configs": self._groups,
+            **self._tables,
             "topics": {
                 name: {
                     "id": id_text(topic.id),
@@ -122,7 +132,7 @@ class MetadataStore:
     @contextmanager
     def _change(self) -> Iterator[None]:
         """Save what is changed inside. If that fails (a full disk), nothing has changed."""
-        tables: tuple[dict[str, Any], ...] = (self.topics, self._brokers, self._groups)
+        tables: tuple[dict[str, Any], ...] = (self.topics, *self._tables.values())
         before = [dict(table) for table in tables]
         next_producer_id = self.next_producer_id
         try:
@@ -163,30 +173,39 @@ class MetadataStore:
 
     def broker_overrides(self, node_id: int | None) -> dict[str, str]:
         """What was set at run time for a broker; None: for all brokers."""
-        return dict(self._brokers.get(_node(node_id), {}))
+        return self.stored(_BROKERS, _node(node_id))
 
     def put_broker_overrides(self, node_id: int | None, configs: Mapping[str, str]) -> None:
         """Replace what was set at run time for a broker; None: for all brokers."""
-        self._put(self._brokers, _node(node_id), configs)
+        self.put(_BROKERS, _node(node_id), configs)
 
     def group_configs(self, group: str) -> dict[str, str]:
         """What was set for a group."""
-        return dict(self._groups.get(group, {}))
+        return self.stored(_GROUPS, group)
 
     def put_group_configs(self, group: str, configs: Mapping[str, str]) -> None:
         """Replace what was set for a group."""
-        self._put(self._groups, group, configs)
+        self.put(_GROUPS, group, configs)
 
     def groups_with_configs(self) -> list[str]:
         """The groups for which something was set, in order."""
-        return sorted(self._groups)
+        return self.names(_GROUPS)
 
-    def _put(self, table: dict[str, dict[str, str]], name: str, configs: Mapping[str, str]) -> None:
+    def stored(self, table: str, name: str) -> dict[str, Any]:
+        """What a table (``client_quotas``, ``scram_credentials`` …) holds under a name."""
+        return dict(self._tables[table].get(name, {}))
+
+    def names(self, table: str) -> list[str]:
+        """The names under which a table holds something, in order."""
+        return sorted(self._tables[table])
+
+    def put(self, table: str, name: str, content: Mapping[str, Any]) -> None:
+        """Replace what a table holds under a name; nothing is left of what is empty."""
         with self._change():
-            if configs:
-                table[name] = dict(configs)
+            if content:
+                self._tables[table][name] = dict(content)
             else:
-                table.pop(name, None)
+                self._tables[table].pop(name, None)
 
     # --- ids ------------------------------------------------------------------------------------------------
 

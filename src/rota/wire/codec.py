@@ -20,11 +20,22 @@ from typing import Any, TypeVar
 from rota.wire.errors import WireError
 from rota.wire.schema import NEW, Field, Message, Struct
 
-__all__ = ["decode", "decode_versioned", "decoder", "encode", "encode_versioned", "encoder"]
+__all__ = [
+    "MOST_ELEMENTS",
+    "bounded_decoder",
+    "decode",
+    "decode_versioned",
+    "decoder",
+    "encode",
+    "encode_versioned",
+    "encoder",
+    "has_records",
+    "whole_encoder",
+]
 
 _M = TypeVar("_M", bound=Message)
 
-_FORMATS = {
+FORMATS = {
     "bool": ("?", 1),
     "int8": ("b", 1),
     "int16": ("h", 2),
@@ -35,37 +46,77 @@ _FORMATS = {
     "float64": ("d", 8),
     "uuid": ("16s", 16),
 }
+_LONGEST_STRING = 32_767
+_LONGEST = 2**31 - 1
+MOST_ELEMENTS = 256 * 1024
+"""How many elements ``bounded_decoder`` reads; of a large Kafka cluster's largest requests a tenth of that is known."""
 
 
 # --- entry points -------------------------------------------------------------------------------------------
 
 
 @cache
-def decoder(cls: type[Message], version: int) -> Callable[[memoryview, int], tuple[Any, int]]:
+def decoder(cls: type[Message], version: int) -> Callable[[bytes | memoryview, int], tuple[Any, int]]:
     """The function that reads ``cls`` in ``version`` from a buffer at a position, and where it ended."""
     return _DecoderSource(cls, version).compile()
 
 
 @cache
+def bounded_decoder(cls: type[Message], version: int) -> Callable[[bytes | memoryview, int], tuple[Any, int]]:
+    """Like ``decoder``, for large frames: refuses more than ``MOST_ELEMENTS`` elements of arrays and tagged fields.
+
+    Each costs up to a hundred times its bytes in memory. In a frame of so many bytes there cannot be more of them.
+    """
+    return _DecoderSource(cls, version, bounded=True).compile()
+
+
+@cache
 def encoder(cls: type[Message], version: int) -> Callable[[Any, list[Any]], None]:
     """The function that appends a message's chunks to a list; record bytes become chunks of their own."""
-    return _EncoderSource(cls, version).compile()
+    from rota.wire.encoding import EncoderSource
+
+    return EncoderSource(cls, version).compile()
+
+
+@cache
+def whole_encoder(cls: type[Message], version: int) -> Callable[[Any], bytes]:
+    """The function that returns a message's bytes."""
+    from rota.wire.encoding import EncoderSource
+
+    if has_records(cls, version):
+        return lambda message: b"".join(_chunks(message, version))
+    return EncoderSource(cls, version).compile_whole()
+
+
+@cache
+def has_records(cls: type[Struct], version: int) -> bool:
+    """Whether a message has record bytes somewhere, which are read and written without a copy."""
+    return any(
+        each.kind == "records" or (isinstance(each.element, type) and has_records(each.element, version))
+        for each in cls.fields
+        if version in each.versions
+    )
 
 
 def decode(cls: type[_M], version: int, data: bytes | bytearray | memoryview) -> _M:
     """Read one message that fills ``data``. Raises ``WireError``."""
-    view = memoryview(data)
-    message, end = decoder(cls, version)(view, 0)
-    if end != len(view):
-        raise WireError(f"{cls.__name__} v{version}: {len(view) - end} bytes too many")
+    message, end = decoder(cls, version)(
+        data if data.__class__ is bytes and not has_records(cls, version) else memoryview(data), 0
+    )
+    if end != len(data):
+        raise WireError(f"{cls.__name__} v{version}: {len(data) - end} bytes too many")
     return message  # type: ignore[no-any-return]
 
 
 def encode(message: Message, version: int) -> bytes:
     """The bytes of one message."""
+    return whole_encoder(type(message), version)(message)
+
+
+def _chunks(message: Message, version: int) -> list[Any]:
     chunks: list[Any] = []
     encoder(type(message), version)(message, chunks)
-    return b"".join(chunks)
+    return chunks
 
 
 def decode_versioned(cls: type[_M], data: bytes | bytearray | memoryview) -> _M:
@@ -86,7 +137,7 @@ def encode_versioned(message: Message, version: int) -> bytes:
 # --- helpers that the compiled functions call ---------------------------------------------------------------
 
 
-def _uvarint(buffer: memoryview, position: int) -> tuple[int, int]:
+def _uvarint(buffer: bytes | memoryview, position: int) -> tuple[int, int]:
     """An unsigned varint of at most 32 bits."""
     value = shift = 0
     while True:
@@ -102,18 +153,17 @@ def _uvarint(buffer: memoryview, position: int) -> tuple[int, int]:
             raise WireError("a varint is longer than 5 bytes")
 
 
-def _pack_uvarint(value: int) -> bytes:
-    if value < 0x80:
-        return _SMALL[value]
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-_SMALL = [bytes([each]) for each in range(128)]
+def _long(buffer: bytes | memoryview, position: int, longest: int, what: str) -> tuple[int, int]:
+    """Where a string or bytes begin and end that are longer than 126 bytes."""
+    length, position = _uvarint(buffer, position)
+    if not length:
+        raise _null(what)
+    if length - 1 > longest:
+        raise WireError(f"{what} is longer than {longest} bytes")
+    end = position + length - 1
+    if end > len(buffer):
+        raise _short(what)
+    return position, end
 
 
 def _short(what: str) -> WireError:
@@ -124,25 +174,7 @@ def _null(what: str) -> WireError:
     return WireError(f"{what} is null")
 
 
-def _pack_tags(known: list[tuple[int, bytes]], unknown: dict[int, bytes] | None) -> bytes:
-    """The tagged fields of a struct, in the order of their tags."""
-    if not known and not unknown:
-        return b"\0"
-    every = sorted([*known, *(unknown or {}).items()])
-    out = [_pack_uvarint(len(every))]
-    for tag, data in every:
-        out += (_pack_uvarint(tag), _pack_uvarint(len(data)), data)
-    return b"".join(out)
-
-
-def _record_chunks(value: Any) -> tuple[Any, int]:
-    """Record bytes as a sequence of chunks, and their length."""
-    if isinstance(value, list | tuple):
-        return value, sum(map(len, value))
-    return (value,), len(value)
-
-
-def _live(cls: type[Struct], version: int) -> Iterator[Field]:
+def live(cls: type[Struct], version: int) -> Iterator[Field]:
     """The fields of a struct that are in a version outside the tagged ones."""
     return (each for each in cls.fields if version in each.versions and not _is_tagged(each, version))
 
@@ -151,11 +183,11 @@ def _is_tagged(each: Field, version: int) -> bool:
     return each.tag is not None and version in each.tagged
 
 
-def _tagged(cls: type[Struct], version: int) -> list[Field]:
+def tagged(cls: type[Struct], version: int) -> list[Field]:
     return [each for each in cls.fields if version in each.versions and _is_tagged(each, version)]
 
 
-class _Source:
+class Source:
     """Lines of the function being written, its constants, and fresh names."""
 
     def __init__(self, cls: type[Message], version: int) -> None:
@@ -197,29 +229,41 @@ class _Source:
 # --- decoding -----------------------------------------------------------------------------------------------
 
 
-class _DecoderSource(_Source):
-    """Writes ``decode(buf, pos) -> (message, pos)``."""
+class _DecoderSource(Source):
+    """Writes ``decode(buf, pos) -> (message, pos)``; ``bounded``: it counts elements, see ``bounded_decoder``."""
 
-    def compile(self) -> Callable[[memoryview, int], tuple[Any, int]]:
-        self.scope["uvarint"] = _uvarint
+    def __init__(self, cls: type[Message], version: int, *, bounded: bool = False) -> None:
+        super().__init__(cls, version)
+        self._bounded = bounded
+        # Pieces of bytes are made faster than those of a view: only records are worth it that nothing is copied.
+        self._in_place = has_records(cls, version)
+
+    def compile(self) -> Callable[[bytes | memoryview, int], tuple[Any, int]]:
+        self.scope |= {"uvarint": _uvarint, "long": _long}
         self.line(0, "def decode(buf, pos):")
+        if not self._in_place:
+            self.line(1, "if buf.__class__ is not bytes: buf = bytes(buf)")
         self.line(1, "end = len(buf)")
+        if self._bounded:
+            self.line(1, f"left = {MOST_ELEMENTS}")
         self.line(1, "try:")
         result = self._struct(2, self.cls)
+        # Of a piece that is cut short nothing is missed before: what is behind it is not there either.
+        self.line(2, f"if pos > end: raise short({self.cls.__name__!r})")
         self.line(2, f"return {result}, pos")
         self.line(1, "except (struct_error, IndexError):")
         self.line(2, f"raise short({self.cls.__name__!r}) from None")
         self.line(1, "except UnicodeDecodeError:")
         self.line(2, f"raise WireError({self.cls.__name__ + ': a string is not UTF-8'!r}) from None")
-        function: Callable[[memoryview, int], tuple[Any, int]] = self.compile_as("decode")
+        function: Callable[[bytes | memoryview, int], tuple[Any, int]] = self.compile_as("decode")
         return function
 
     def _struct(self, indent: int, cls: type[Struct]) -> str:
         """Read a struct; the name of the variable that holds it."""
         values: dict[str, str] = {}
         run: list[tuple[Field, str]] = []
-        for each in _live(cls, self.version):
-            if each.kind in _FORMATS:
+        for each in live(cls, self.version):
+            if each.kind in FORMATS:
                 variable = self.fresh("v")
                 run.append((each, variable))
                 values[each.name] = variable
@@ -244,7 +288,7 @@ class _DecoderSource(_Source):
         """Read a run of fixed-width fields with one call."""
         if not run:
             return
-        packer = self.packer("".join(_FORMATS[each.kind][0] for each, _ in run))
+        packer = self.packer("".join(FORMATS[each.kind][0] for each, _ in run))
         unpack = self.constant("unpack", packer.unpack_from)
         targets = ", ".join(variable for _, variable in run)
         self.line(indent, f"{targets}{',' if len(run) == 1 else ''} = {unpack}(buf, pos)")
@@ -281,22 +325,50 @@ class _DecoderSource(_Source):
         return variable
 
     def _sized(self, indent: int, kind: str, *, nullable: bool, what: str) -> str:
-        length = self._length(indent, wide=kind != "string")
-        variable, stop = self.fresh("v"), self.fresh("e")
-        self.line(indent, f"if {length} < 0:")
-        self.line(
-            indent + 1,
-            f"if {length} < -1: raise WireError({what + ' has a negative length'!r})",
-        )
-        self.line(indent + 1, f"{variable} = None" if nullable else f"raise null({what!r})")
+        variable, start, length = self.fresh("v"), self.fresh("s"), self.fresh("n")
+        if self.flexible:
+            self.line(indent, f"{length} = buf[pos]")
+            self.line(indent, f"if 0 < {length} < 128:")
+            self.line(indent + 1, f"{start} = pos + 1")
+            self.line(indent + 1, f"pos += {length}")
+            self._piece(indent + 1, kind, variable, start)
+            if nullable:
+                self.line(indent, f"elif not {length}:")
+                self.line(indent + 1, f"{variable} = None")
+                self.line(indent + 1, "pos += 1")
+            # As in Kafka, no text is longer than the older versions can say.
+            longest = _LONGEST_STRING if kind == "string" else _LONGEST
+            self.line(indent, "else:")
+            self.line(indent + 1, f"{start}, pos = long(buf, pos, {longest}, {what!r})")
+            self._piece(indent + 1, kind, variable, start)
+            return variable
+        packer = self.packer("h" if kind == "string" else "i")
+        unpack = self.constant("unpack", packer.unpack_from)
+        self.line(indent, f"{length}, = {unpack}(buf, pos)")
+        self.line(indent, f"{start} = pos + {packer.size}")
+        self.line(indent, f"if {length} >= 0:")
+        self.line(indent + 1, f"pos = {start} + {length}")
+        self._piece(indent + 1, kind, variable, start)
         self.line(indent, "else:")
-        self.line(indent + 1, f"{stop} = pos + {length}")
-        self.line(indent + 1, f"if {stop} > end: raise short({what!r})")
-        piece = f"buf[pos:{stop}]"
-        shown = {"string": f"str({piece}, 'utf-8')", "bytes": f"bytes({piece})", "records": piece}[kind]
-        self.line(indent + 1, f"{variable} = {shown}")
-        self.line(indent + 1, f"pos = {stop}")
+        self.line(indent + 1, f"if {length} < -1: raise WireError({what + ' has a negative length'!r})")
+        self.line(indent + 1, f"{variable} = None" if nullable else f"raise null({what!r})")
+        self.line(indent + 1, f"pos = {start}")
         return variable
+
+    def _piece(self, indent: int, kind: str, variable: str, start: str) -> None:
+        """What lies between ``start`` and the position, as text, bytes or records."""
+        piece = f"buf[{start}:pos]"
+        if self._in_place:
+            shown = {"string": f"str({piece}, 'utf-8')", "bytes": f"bytes({piece})", "records": piece}[kind]
+        else:
+            shown = {"string": f"{piece}.decode()", "bytes": piece}[kind]
+        self.line(indent, f"{variable} = {shown}")
+
+    def _bound(self, indent: int, count: str) -> None:
+        if self._bounded:
+            self.line(indent, f"left -= {count}")
+            text = f"more than {MOST_ELEMENTS} elements"
+            self.line(indent, f"if left < 0: raise WireError({text!r})")
 
     def _array(self, indent: int, each: Field, *, nullable: bool, what: str) -> str:
         count = self._length(indent, wide=True)
@@ -309,8 +381,9 @@ class _DecoderSource(_Source):
         least = self._least(element)
         self.line(indent, f"elif {count} * {least} > end - pos: raise short({what!r})")
         self.line(indent, "else:")
-        if isinstance(element, str) and element in _FORMATS:
-            code, size = _FORMATS[element]
+        self._bound(indent + 1, count)
+        if isinstance(element, str) and element in FORMATS:
+            code, size = FORMATS[element]
             if element == "uuid":
                 self.line(
                     indent + 1,
@@ -350,11 +423,11 @@ class _DecoderSource(_Source):
     def _least(self, element: str | type[Struct]) -> int:
         """The fewest bytes one element can take, at least 1: what bounds a claimed count."""
         if isinstance(element, str):
-            return _FORMATS[element][1] if element in _FORMATS else 1 if self.flexible else 2
+            return FORMATS[element][1] if element in FORMATS else 1 if self.flexible else 2
         total = 1 if self.flexible else 0
-        for each in _live(element, self.version):
-            if each.kind in _FORMATS:
-                total += _FORMATS[each.kind][1]
+        for each in live(element, self.version):
+            if each.kind in FORMATS:
+                total += FORMATS[each.kind][1]
             elif each.kind == "struct":
                 assert isinstance(each.element, type)
                 total += 1 if self.version in each.nullable else self._least(each.element)
@@ -366,7 +439,7 @@ class _DecoderSource(_Source):
 
     def _tags(self, indent: int, cls: type[Struct], values: dict[str, str]) -> str:
         """Read the tagged fields; the name of the variable that holds those nobody declared."""
-        known = _tagged(cls, self.version)
+        known = tagged(cls, self.version)
         count, unknown = self.fresh("n"), self.fresh("u")
         for each in known:
             values[each.name] = variable = self.fresh("t")
@@ -378,6 +451,7 @@ class _DecoderSource(_Source):
         inner = indent + 1
         tag, size, stop = self.fresh("g"), self.fresh("s"), self.fresh("e")
         self.line(inner, f"if {count} > 127: {count}, pos = uvarint(buf, pos - 1)")
+        self._bound(inner, count)
         self.line(inner, f"for _ in range({count}):")
         self.line(inner + 1, f"{tag}, pos = uvarint(buf, pos)")
         self.line(inner + 1, f"{size}, pos = uvarint(buf, pos)")
@@ -399,200 +473,3 @@ class _DecoderSource(_Source):
         self.line(rest, f"{unknown}[{tag}] = bytes(buf[pos:{stop}])")
         self.line(rest, f"pos = {stop}")
         return unknown
-
-
-# --- encoding -----------------------------------------------------------------------------------------------
-
-
-class _EncoderSource(_Source):
-    """Writes ``encode(message, out)``, which appends chunks to ``out``.
-
-    Bytes are gathered in a list ``p`` that becomes one chunk at the end, or before records, which are chunks of
-    their own.
-    """
-
-    def __init__(self, cls: type[Message], version: int) -> None:
-        super().__init__(cls, version)
-        self._formats = ""
-        self._packed: list[str] = []
-
-    def compile(self) -> Callable[[Any, list[Any]], None]:
-        self.scope |= {
-            "uv": _pack_uvarint,
-            "small": _SMALL,
-            "pack_tags": _pack_tags,
-            "record_chunks": _record_chunks,
-            "join": b"".join,
-        }
-        self.line(0, "def encode(m, out):")
-        self.line(1, "p = []")
-        self.line(1, "a = p.append")
-        self._struct(1, self.cls, "m")
-        self.line(1, "out.append(join(p))")
-        function: Callable[[Any, list[Any]], None] = self.compile_as("encode")
-        return function
-
-    def _fixed(self, format_: str, expression: str) -> None:
-        self._formats += format_
-        self._packed.append(expression)
-
-    def _flush(self, indent: int, *more: str) -> None:
-        """Append the waiting run of fixed-width values, and what follows it, as one piece."""
-        pieces = list(more)
-        if self._packed:
-            packer = self.constant("pack", self.packer(self._formats).pack)
-            pieces.insert(0, f"{packer}({', '.join(self._packed)})")
-            self._formats, self._packed = "", []
-        if pieces:
-            self.line(indent, f"a({' + '.join(pieces)})")
-
-    def _struct(self, indent: int, cls: type[Struct], source: str) -> None:
-        for each in _live(cls, self.version):
-            self._value(indent, each, f"{source}.{each.name}")
-        if self.flexible:
-            self._tags(indent, cls, source)
-        else:
-            self._flush(indent)
-
-    def _value(self, indent: int, each: Field, expression: str) -> None:
-        nullable = self.version in each.nullable
-        match each.kind:
-            case "string" | "bytes":
-                self._sized(indent, each.kind, expression, nullable=nullable)
-            case "records":
-                self._records(indent, expression)
-            case "array":
-                self._array(indent, each, expression, nullable=nullable)
-            case "struct":
-                self._inner_struct(indent, each, expression, nullable=nullable)
-            case _:
-                self._fixed(_FORMATS[each.kind][0], expression)
-
-    def _length(self, indent: int, count: str, *, wide: bool, follow: str = "") -> None:
-        """Append a length, and ``follow`` behind it."""
-        more = (follow,) if follow else ()
-        if self.flexible:
-            packed = f"(small[{count} + 1] if {count} < 127 else uv({count} + 1))"
-            self._flush(indent, packed, *more)
-        else:
-            self._fixed("i" if wide else "h", count)
-            if follow:
-                self._flush(indent, *more)
-
-    def _null(self, indent: int, *, wide: bool) -> None:
-        if self.flexible:
-            self._flush(indent, r"b'\0'")
-        else:
-            self._flush(indent, repr(b"\xff" * (4 if wide else 2)))
-
-    def _sized(self, indent: int, kind: str, expression: str, *, nullable: bool) -> None:
-        wide = kind != "string"
-        variable, count = self.fresh("v"), self.fresh("n")
-        self.line(indent, f"{variable} = {expression}")
-        if nullable:
-            self._flush(indent)
-            self.line(indent, f"if {variable} is None:")
-            self._null(indent + 1, wide=wide)
-            self.line(indent, "else:")
-            indent += 1
-        if kind == "string":
-            self.line(indent, f"{variable} = {variable}.encode()")
-        self.line(indent, f"{count} = len({variable})")
-        self._length(indent, count, wide=wide, follow=variable)
-
-    def _records(self, indent: int, expression: str) -> None:
-        variable, count = self.fresh("v"), self.fresh("n")
-        self._flush(indent)
-        self.line(indent, f"{variable} = {expression}")
-        self.line(indent, f"if {variable} is None:")
-        self._null(indent + 1, wide=True)
-        self.line(indent, "else:")
-        self.line(indent + 1, f"{variable}, {count} = record_chunks({variable})")
-        self._length(indent + 1, count, wide=True)
-        self._flush(indent + 1)
-        self.line(indent + 1, f"if {count}:")
-        self.line(indent + 2, "out.append(join(p))")
-        self.line(indent + 2, "p.clear()")
-        self.line(indent + 2, f"out.extend({variable})")
-
-    def _array(self, indent: int, each: Field, expression: str, *, nullable: bool) -> None:
-        element = each.element
-        assert element is not None
-        variable, count = self.fresh("v"), self.fresh("n")
-        self.line(indent, f"{variable} = {expression}")
-        if nullable:
-            self._flush(indent)
-            self.line(indent, f"if {variable} is None:")
-            self._null(indent + 1, wide=True)
-            self.line(indent, "else:")
-            indent += 1
-        self.line(indent, f"{count} = len({variable})")
-        self._length(indent, count, wide=True)
-        if isinstance(element, str) and element in _FORMATS:
-            code = _FORMATS[element][0]
-            if element == "uuid":
-                self._flush(indent, f"join({variable})")
-            else:
-                pack = self.constant("pack", struct.pack)
-                self._flush(indent, f"{pack}('>%d{code}' % {count}, *{variable})")
-            return
-        self._flush(indent)
-        item = self.fresh("i")
-        self.line(indent, f"for {item} in {variable}:")
-        if isinstance(element, str):
-            self._sized(indent + 1, element, item, nullable=False)
-            self._flush(indent + 1)
-        else:
-            before = len(self.lines)
-            self._struct(indent + 1, element, item)
-            if len(self.lines) == before:
-                self.line(indent + 1, "pass")
-
-    def _inner_struct(self, indent: int, each: Field, expression: str, *, nullable: bool) -> None:
-        assert isinstance(each.element, type)
-        variable = self.fresh("v")
-        self.line(indent, f"{variable} = {expression}")
-        if nullable:
-            self._flush(indent)
-            self.line(indent, f"if {variable} is None:")
-            self.line(indent + 1, r"a(b'\xff')")
-            self.line(indent, "else:")
-            indent += 1
-            self._fixed("b", "1")
-        self._struct(indent, each.element, variable)
-        self._flush(indent)
-
-    def _tags(self, indent: int, cls: type[Struct], source: str) -> None:
-        known = _tagged(cls, self.version)
-        unknown = f"{source}.unknown_tags"
-        if not known:
-            self._flush(indent, rf"(b'\0' if {unknown} is None else pack_tags([], {unknown}))")
-            return
-        self._flush(indent)
-        tags = self.fresh("g")
-        self.line(indent, f"{tags} = []")
-        for each in known:
-            value = f"{source}.{each.name}"
-            self.line(indent, f"if {self._differs(each, value)}:")
-            self._tag(indent + 1, each, value, tags)
-        self.line(indent, f"a(pack_tags({tags}, {unknown}))")
-
-    def _tag(self, indent: int, each: Field, value: str, tags: str) -> None:
-        """Write one tagged field into bytes of its own."""
-        outer = self.fresh("p")
-        self.line(indent, f"{outer} = p")
-        self.line(indent, "p = []")
-        self.line(indent, "a = p.append")
-        self._value(indent, each, value)
-        self._flush(indent)
-        self.line(indent, f"{tags}.append(({each.tag}, join(p)))")
-        self.line(indent, f"p = {outer}")
-        self.line(indent, "a = p.append")
-
-    def _differs(self, each: Field, value: str) -> str:
-        if each.default is None:
-            return f"{value} is not None"
-        if each.kind == "array":
-            return f"{value} is None or {value}" if self.version in each.nullable else value
-        default = self.constant("D", each.element() if each.kind == "struct" else each.default)  # type: ignore[operator,misc]
-        return f"{value} != {default}"

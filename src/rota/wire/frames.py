@@ -16,7 +16,7 @@ from rota.wire.schema import Message
 
 __all__ = [
     "RequestHeader",
-    "enframe",
+    "frame_head",
     "read_client_id",
     "read_request_header",
     "request_frame",
@@ -25,7 +25,8 @@ __all__ = [
 ]
 
 _REQUEST_START = struct.Struct(">hhi")
-_FRAME_START = struct.Struct(">ii")
+_HEAD = struct.Struct(">ii")
+_FLEXIBLE_HEAD = struct.Struct(">iix")
 _CLIENT_ID_LENGTH = struct.Struct(">h")
 
 
@@ -38,7 +39,7 @@ class RequestHeader(NamedTuple):
     client_id: str | None
 
 
-def read_client_id(frame: memoryview, position: int) -> tuple[str | None, int]:
+def read_client_id(frame: bytes | memoryview, position: int) -> tuple[str | None, int]:
     """The client id at ``position``, and where it ends. Raises ``WireError``."""
     if len(frame) < position + 2:
         raise WireError("the request header is cut short")
@@ -55,7 +56,7 @@ def read_client_id(frame: memoryview, position: int) -> tuple[str | None, int]:
         raise WireError("the client id is not UTF-8") from error
 
 
-def skip_tags(frame: memoryview, position: int) -> int:
+def skip_tags(frame: bytes | memoryview, position: int) -> int:
     """Step over a header's tagged fields (KIP-482); none is defined. Raises ``WireError``."""
     count, position = _uvarint(frame, position)
     for _ in range(count):
@@ -69,7 +70,7 @@ def skip_tags(frame: memoryview, position: int) -> int:
     return position
 
 
-def _uvarint(frame: memoryview, position: int) -> tuple[int, int]:
+def _uvarint(frame: bytes | memoryview, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 35, 7):
         if position >= len(frame):
@@ -115,13 +116,13 @@ def response_frame(api: Api, version: int, correlation_id: int, response: Messag
     """A whole response, length first, as chunks whose record bytes are not copied."""
     body: list[Any] = []
     encoder(type(response), version)(response, body)
-    return enframe(correlation_id, body, flexible=api.response_header_version(version) >= 1)
+    head = frame_head(flexible=api.response_header_version(version) >= 1)
+    return [head.pack(head.size - 4 + sum(map(len, body)), correlation_id), *body]
 
 
-def enframe(correlation_id: int, body: list[Any], *, flexible: bool) -> list[Any]:
-    """A response's length, header and body; ``flexible`` is the header's kind, not the body's."""
-    head = b"\0" if flexible else b""
-    if len(body) == 1:
-        only = body[0]
-        return [_FRAME_START.pack(4 + len(head) + len(only), correlation_id) + head + only]
-    return [_FRAME_START.pack(4 + len(head) + sum(map(len, body)), correlation_id) + head, *body]
+def frame_head(*, flexible: bool) -> struct.Struct:
+    """What stands before a response: its length without these four bytes, and the correlation id.
+
+    ``flexible`` is the header's kind, not the body's: no tagged fields follow, which is told by a zero.
+    """
+    return _FLEXIBLE_HEAD if flexible else _HEAD

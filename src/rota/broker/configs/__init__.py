@@ -18,7 +18,8 @@ _ACTED_ON: Final = """
     auto.create.topics.enable compression.type connections.max.idle.ms delete.topic.enable fetch.max.bytes
     consumer.heartbeat.interval.ms consumer.session.timeout.ms group.consumer.assignors
     group.consumer.heartbeat.interval.ms group.consumer.max.heartbeat.interval.ms
-    group.consumer.max.session.timeout.ms group.consumer.max.size group.consumer.min.heartbeat.interval.ms
+    group.consumer.max.session.timeout.ms group.consumer.max.size group.consumer.migration.policy
+    group.consumer.min.heartbeat.interval.ms
     group.consumer.min.session.timeout.ms group.consumer.session.timeout.ms
     group.initial.rebalance.delay.ms group.max.session.timeout.ms group.max.size group.min.session.timeout.ms
     log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size log.cleaner.delete.retention.ms log.cleaner.enable
@@ -28,7 +29,8 @@ log.flush.offset.checkpoint.interval.ms log.index.interval.bytes
     log.index.size.max.bytes log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms
     log.message.timestamp.type log.retention.bytes log.retention.check.interval.ms log.retention.hours
     log.retention.minutes log.retention.ms log.roll.hours log.roll.ms log.segment.bytes
-    max.connections max.incremental.fetch.session.cache.slots max.request.partition.size.limit
+    max.connection.creation.rate max.connections max.connections.per.ip max.connections.per.ip.overrides
+    max.incremental.fetch.session.cache.slots max.request.partition.size.limit
     message.max.bytes node.id num.partitions offset.metadata.max.bytes offsets.retention.check.interval.ms
     offsets.retention.minutes offsets.topic.num.partitions offsets.topic.segment.bytes
     producer.id.expiration.ms socket.listen.backlog.size socket.request.max.bytes socket.send.buffer.bytes

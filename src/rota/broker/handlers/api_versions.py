@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from rota.broker.features import FEATURES, level
 from rota.model import ErrorCode
 from rota.wire.apis import APIS
 from rota.wire.messages.api_versions import (
@@ -31,19 +32,10 @@ __all__ = ["handle", "refuse_version"]
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 _PRODUCE = 0
 _OWN_KEY = 18
-# Lowest and highest level, and the one that is finalized (0: none).
-_FEATURES = {
-    "group.version": (0, 1, 1),
-    "kraft.version": (0, 1, 0),
-    "metadata.version": (7, 27, 27),
-    "share.version": (0, 1, 0),
-    "transaction.version": (0, 2, 2),
-    "eligible.leader.replicas.version": (0, 1, 1),
-}
 _FEATURES_VERSION, _ZERO_VERSION = 3, 4
 
 
-def handle(_broker: Broker, message: ApiVersionsRequest, request: Request) -> ApiVersionsResponse:
+def handle(broker: Broker, message: ApiVersionsRequest, request: Request) -> ApiVersionsResponse:
     if request.version >= 3:
         for text in (message.client_software_name, message.client_software_version):
             if not _SOFTWARE.fullmatch(text):
@@ -53,14 +45,14 @@ def handle(_broker: Broker, message: ApiVersionsRequest, request: Request) -> Ap
     if request.version >= _FEATURES_VERSION:
         response.finalized_features_epoch = 0
         response.finalized_features = [
-            FinalizedFeatureKey(name=name, min_version_level=level, max_version_level=level)
-            for name, (_, _, level) in _FEATURES.items()
-            if level
+            FinalizedFeatureKey(name=name, min_version_level=found, max_version_level=found)
+            for name in FEATURES
+            if (found := level(broker.directory.metadata, name))
         ]
         response.supported_features = [
-            SupportedFeatureKey(name=name, min_version=low, max_version=high)
-            for name, (low, high, _) in _FEATURES.items()
-            if low or request.version >= _ZERO_VERSION
+            SupportedFeatureKey(name=name, min_version=feature.lowest, max_version=feature.highest)
+            for name, feature in FEATURES.items()
+            if feature.lowest or request.version >= _ZERO_VERSION
         ]
     return response
 

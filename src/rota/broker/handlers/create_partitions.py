@@ -26,13 +26,17 @@ __all__ = ["handle"]
 def handle(broker: Broker, message: CreatePartitionsRequest, _request: Request) -> CreatePartitionsResponse:
     times_named = Counter(topic.name for topic in message.topics)
     response = CreatePartitionsResponse()
+    made = 0
     for wanted in {topic.name: topic for topic in message.topics}.values():
         result = CreatePartitionsTopicResult(name=wanted.name, error_message=None)
         response.results.append(result)
         try:
             if times_named[wanted.name] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, f"topic {wanted.name} is named more than once")
-            _check(broker, wanted)
+            made += _check(broker, wanted)
+            if made > broker.topics.MOST_OF_A_REQUEST:
+                text = f"more than {broker.topics.MOST_OF_A_REQUEST} partitions in one request"
+                raise KafkaError(ErrorCode.POLICY_VIOLATION, text)
             if not message.validate_only:
                 broker.add_partitions(wanted.name, wanted.count)
         except KafkaError as error:
@@ -40,7 +44,8 @@ def handle(broker: Broker, message: CreatePartitionsRequest, _request: Request) 
     return response
 
 
-def _check(broker: Broker, wanted: CreatePartitionsTopic) -> None:
+def _check(broker: Broker, wanted: CreatePartitionsTopic) -> int:
+    """How many partitions come to it. Raises ``KafkaError``."""
     topic = broker.topics.get(wanted.name)
     if topic is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -64,3 +69,4 @@ def _check(broker: Broker, wanted: CreatePartitionsTopic) -> None:
             ErrorCode.INVALID_REPLICA_ASSIGNMENT,
             f"{added} assignments to node {broker.node_id} are needed",
         )
+    return added

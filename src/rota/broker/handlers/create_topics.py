@@ -7,6 +7,8 @@ v7 topic id. The replication factor can only be 1: there is one node.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rota.broker.config_answers import topic_entries
@@ -30,26 +32,51 @@ __all__ = ["handle"]
 def handle(broker: Broker, message: CreateTopicsRequest, _request: Request) -> CreateTopicsResponse:
     times_named = Counter(topic.name for topic in message.topics)
     response = CreateTopicsResponse()
+    free: list[tuple[CreatableTopic, CreatableTopicResult]] = []
+    # All names are looked at before the first topic is made: two that collide with each other only are both good.
     for wanted in {topic.name: topic for topic in message.topics}.values():
         result = CreatableTopicResult(
             name=wanted.name, error_message=None, num_partitions=-1, replication_factor=-1
         )
         response.topics.append(result)
-        try:
+        with _answering(result):
             if times_named[wanted.name] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, f"topic {wanted.name} is named more than once")
+            check_topic_name(wanted.name)
+            broker.create_own_topic(wanted.name)  # it has the broker's settings, whoever asks for it first
+            broker.topics.check_free(wanted.name)
+            free.append((wanted, result))
+    too_many = _total(broker, message) > broker.topics.MOST_OF_A_REQUEST
+    for wanted, result in free:
+        with _answering(result):
+            if too_many:
+                text = f"more than {broker.topics.MOST_OF_A_REQUEST} partitions in one request"
+                raise KafkaError(ErrorCode.POLICY_VIOLATION, text)
             _create(broker, wanted, result, validate_only=message.validate_only)
-        except KafkaError as error:
-            result.error_code, result.error_message = error.code, error.message
     return response
+
+
+def _total(broker: Broker, message: CreateTopicsRequest) -> int:
+    """How many partitions a request asks for."""
+    default = broker.settings.int("num.partitions")
+    return sum(
+        len(topic.assignments) or (default if topic.num_partitions == -1 else max(topic.num_partitions, 0))
+        for topic in message.topics
+    )
+
+
+@contextmanager
+def _answering(result: CreatableTopicResult) -> Iterator[None]:
+    """A ``KafkaError`` inside becomes a topic's answer."""
+    try:
+        yield
+    except KafkaError as error:
+        result.error_code, result.error_message = error.code, error.message
 
 
 def _create(
     broker: Broker, wanted: CreatableTopic, result: CreatableTopicResult, *, validate_only: bool
 ) -> None:
-    check_topic_name(wanted.name)
-    broker.create_own_topic(wanted.name)  # it has the broker's settings, whoever asks for it first
-    broker.topics.check_free(wanted.name)
     partitions = _partition_count(broker, wanted)
     configs = {}
     for config in wanted.configs:

@@ -1,4 +1,4 @@
-"""DescribeConfigs (key 32), versions 1-4: configs of topics, of this broker, and of groups.
+"""DescribeConfigs (key 32), versions 1-4: configs of topics, this broker, its loggers, client metrics, groups.
 
 Version notes: v1 sources and synonyms; v3 types and documentation (left out: it is Kafka's); v4 flexible.
 """
@@ -6,16 +6,26 @@ Version notes: v1 sources and synonyms; v3 types and documentation (left out: it
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from rota.broker.client_metrics import TABLE
 from rota.broker.config_answers import (
     ConfigEntry,
     broker_entries,
+    client_metrics_entries,
     cluster_entries,
     group_entries,
+    logger_entries,
     topic_entries,
 )
-from rota.broker.config_changes import BROKER_RESOURCE, GROUP_RESOURCE, TOPIC_RESOURCE
+from rota.broker.config_changes import (
+    BROKER_LOGGER_RESOURCE,
+    BROKER_RESOURCE,
+    CLIENT_METRICS_RESOURCE,
+    GROUP_RESOURCE,
+    TOPIC_RESOURCE,
+    node_of,
+)
 from rota.broker.topics import check_topic_name
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.describe_configs import (
@@ -32,19 +42,22 @@ if TYPE_CHECKING:
 
 __all__ = ["handle"]
 
+# A resource is a few bytes in a request, and a whole table in the answer.
+_MOST_CONFIGS: Final = 200_000
+
 
 def handle(broker: Broker, message: DescribeConfigsRequest, _request: Request) -> DescribeConfigsResponse:
     response = DescribeConfigsResponse()
-    answered: set[tuple[int, str]] = set()
+    room = _MOST_CONFIGS
     for resource in message.resources:
-        if (resource.resource_type, resource.resource_name) in answered:
-            continue  # a few bytes, repeated, would ask for as many whole tables
-        answered.add((resource.resource_type, resource.resource_name))
         result = DescribeConfigsResult(
             resource_type=resource.resource_type, resource_name=resource.resource_name, error_message=""
         )
         response.results.append(result)
         try:
+            if room <= 0:
+                text = f"one answer has room for {_MOST_CONFIGS} configs: ask for fewer resources at a time"
+                raise KafkaError(ErrorCode.INVALID_REQUEST, text)
             entries = _entries(broker, resource.resource_type, resource.resource_name)
         except KafkaError as error:
             result.error_code, result.error_message = error.code, error.message
@@ -55,6 +68,7 @@ def handle(broker: Broker, message: DescribeConfigsRequest, _request: Request) -
             for entry in entries
             if not wanted or entry.name in wanted  # an empty list asks for all, as null does
         ]
+        room -= len(result.configs)
     return response
 
 
@@ -68,11 +82,15 @@ def _entries(broker: Broker, resource_type: int, name: str) -> Iterable[ConfigEn
     if resource_type == BROKER_RESOURCE:
         if not name:
             return cluster_entries(broker)
-        if name != str(broker.node_id):
-            raise KafkaError(
-                ErrorCode.INVALID_REQUEST, f"there is no broker {name}; this one is {broker.node_id}"
-            )
+        node_of(broker, name)
         return broker_entries(broker)
+    if resource_type == BROKER_LOGGER_RESOURCE:
+        node_of(broker, name)
+        return logger_entries()
+    if resource_type == CLIENT_METRICS_RESOURCE:
+        if not name:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "a subscription's name cannot be empty")
+        return client_metrics_entries(broker.directory.metadata.stored(TABLE, name))
     if resource_type == GROUP_RESOURCE:
         if not name:
             raise KafkaError(ErrorCode.INVALID_REQUEST, "a group's id cannot be empty")
@@ -88,7 +106,7 @@ def _answer(entry: ConfigEntry, *, with_synonyms: bool) -> DescribeConfigsResour
         config_source=entry.source,
         is_sensitive=entry.is_sensitive,
         config_type=entry.type_code,
-        documentation=None,
+        documentation=entry.documentation,
         synonyms=[
             DescribeConfigsSynonym(name=name, value=value, source=source)
             for name, value, source in (entry.synonyms if with_synonyms else ())

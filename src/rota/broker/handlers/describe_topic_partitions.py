@@ -29,12 +29,15 @@ def handle(
     room = max(
         1, min(message.response_partition_limit, limit)
     )  # a page holds something, or paging never ends
-    names = sorted({topic.name for topic in message.topics} or {topic.name for topic in broker.topics})
+    asked = {topic.name for topic in message.topics}
+    names = sorted(asked or {topic.name for topic in broker.topics})
     start = 0
     if message.cursor is not None:
+        if message.cursor.partition_index < 0 or (asked and message.cursor.topic_name not in asked):
+            return _refused(message)
         names = [name for name in names if name >= message.cursor.topic_name]
         if names and names[0] == message.cursor.topic_name:
-            start = max(0, message.cursor.partition_index)
+            start = message.cursor.partition_index
     response = DescribeTopicPartitionsResponse()
     for name in names:
         if room <= 0:
@@ -54,6 +57,16 @@ def handle(
     return response
 
 
+def _refused(message: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse:
+    """The cursor is none that an answer can have given; the message has a place for errors in topics only."""
+    return DescribeTopicPartitionsResponse(
+        topics=[
+            DescribeTopicPartitionsResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name=topic.name)
+            for topic in message.topics
+        ]
+    )
+
+
 def _describe(
     broker: Broker, name: str, start: int, room: int
 ) -> tuple[DescribeTopicPartitionsResponseTopic, int | None]:
@@ -65,7 +78,10 @@ def _describe(
             check_topic_name(name)
         except KafkaError as error:
             code = error.code
-        return DescribeTopicPartitionsResponseTopic(error_code=code, name=name), None
+        missing = DescribeTopicPartitionsResponseTopic(
+            error_code=code, name=name, topic_authorized_operations=ALL_TOPIC_OPERATIONS
+        )
+        return missing, None
     stop = min(topic.partitions, start + room)
     nodes = [broker.node_id]
     described = DescribeTopicPartitionsResponseTopic(

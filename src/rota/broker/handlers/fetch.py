@@ -101,7 +101,7 @@ class ParkedFetch:
                 waits.add(log, self)
         self._request.connection.on_gone = self._leave
         deadline = self._broker.clock.now_ms() + self._message.max_wait_ms
-        self._broker.timers.set(self, deadline, self._give_up)
+        self._broker.timers.set(self._request.connection, deadline, self._give_up)
 
     def wake(self) -> None:
         """Something was appended: answer if that is enough. A client that is gone is forgotten."""
@@ -110,8 +110,10 @@ class ParkedFetch:
             return
         response = self.attempt()
         if response is not None:
-            self._leave()
-            self._request.reply(response)
+            try:
+                self._request.reply(response)  # first of all: somebody waits for it
+            finally:
+                self._leave()
 
     def _give_up(self) -> None:
         self._leave()
@@ -121,7 +123,7 @@ class ParkedFetch:
             self._request.reply(response)
 
     def _leave(self) -> None:
-        self._broker.timers.cancel(self)
+        self._broker.timers.cancel(self._request.connection)
         for log in self._logs:
             self._broker.fetch_waits.remove(log, self)
         self._logs = []

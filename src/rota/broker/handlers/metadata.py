@@ -3,16 +3,17 @@
 Version notes: v1 null topics mean all (v0: an empty list does); v2 cluster id; v4 auto-creation; v5 offline replicas;
 v7 leader epoch; v8 authorized operations; v9 flexible; v10 topic ids; v12 nullable names; v13 a top-level error.
 
-Differs from Apache Kafka on purpose: a topic created by being asked for is there in the first answer.
+A topic that is created because a client asked for it is not there yet in that answer, as in Apache Kafka, where
+another node creates it: clients ask again after a moment.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import TYPE_CHECKING
 
 from rota.broker.group_names import INTERNAL
+from rota.broker.storage_errors import complain
 from rota.broker.topics import check_topic_name
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.metadata import (
@@ -79,20 +80,33 @@ def _answer(
             return MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)
         return _describe(broker, topic)
     assert name is not None
-    if may_create and name in INTERNAL:
-        with contextlib.suppress(KafkaError):
-            broker.create_own_topic(name)  # never with a default topic's settings
     topic = broker.topics.get(name)
+    if topic is not None:
+        return _describe(broker, topic)
+    answer = MetadataResponseTopic(
+        error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, name=name, is_internal=name in INTERNAL
+    )
     try:
-        if topic is None:
-            check_topic_name(name)
-            if name in INTERNAL or not (may_create and broker.settings.bool("auto.create.topics.enable")):
-                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-            topic = broker.topics.create_automatically(name)
-            log.info("topic %s created: a client asked for it (auto.create.topics.enable)", name)
+        check_topic_name(name)
     except KafkaError as error:
-        return MetadataResponseTopic(error_code=error.code, name=name)
-    return _describe(broker, topic)
+        answer.error_code = error.code
+        return answer
+    if may_create and broker.settings.bool("auto.create.topics.enable"):
+        _create(broker, name)
+    return answer
+
+
+def _create(broker: Broker, name: str) -> None:
+    """Create a topic because a client asked for it; why that is not possible, only the log is told."""
+    try:
+        if name in INTERNAL:
+            broker.create_own_topic(name)  # never with a default topic's settings
+        else:
+            broker.topics.create_automatically(name)
+    except KafkaError as error:
+        complain(f"create topic {name[:100]}, which a client asked for,", error)
+    else:
+        log.info("topic %s created: a client asked for it (auto.create.topics.enable)", name)
 
 
 def _describe(broker: Broker, topic: Topic) -> MetadataResponseTopic:

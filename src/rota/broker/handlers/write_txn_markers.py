@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.model import TopicPartition
+from rota.model import ErrorCode, TopicPartition
 from rota.wire.messages.write_txn_markers import (
     WritableTxnMarkerPartitionResult,
     WritableTxnMarkerResult,
@@ -25,29 +25,53 @@ __all__ = ["handle"]
 
 
 def handle(broker: Broker, message: WriteTxnMarkersRequest, _request: Request) -> WriteTxnMarkersResponse:
-    return WriteTxnMarkersResponse(markers=[_write(broker, marker) for marker in message.markers])
-
-
-def _write(broker: Broker, marker: WritableTxnMarker) -> WritableTxnMarkerResult:
-    return WritableTxnMarkerResult(
-        producer_id=marker.producer_id,
-        topics=[
-            WritableTxnMarkerTopicResult(
-                name=topic.name,
-                partitions=[
-                    WritableTxnMarkerPartitionResult(
-                        partition_index=index,
-                        error_code=broker.transactions.write_marker(
-                            TopicPartition(topic.name, index),
-                            marker.producer_id,
-                            marker.producer_epoch,
-                            committed=marker.transaction_result,
-                            coordinator_epoch=marker.coordinator_epoch,
-                        ),
+    # What is named several times is written once: a few bytes, repeated, would ask for as many batches.
+    written: dict[tuple[object, ...], ErrorCode] = {}
+    return WriteTxnMarkersResponse(
+        markers=[
+            WritableTxnMarkerResult(
+                producer_id=marker.producer_id,
+                topics=[
+                    WritableTxnMarkerTopicResult(
+                        name=topic.name,
+                        partitions=[
+                            WritableTxnMarkerPartitionResult(
+                                partition_index=index,
+                                error_code=_write_once(broker, marker, topic.name, index, written),
+                            )
+                            for index in topic.partition_indexes
+                        ],
                     )
-                    for index in topic.partition_indexes
+                    for topic in marker.topics
                 ],
             )
-            for topic in marker.topics
-        ],
+            for marker in message.markers
+        ]
     )
+
+
+def _write_once(
+    broker: Broker,
+    marker: WritableTxnMarker,
+    topic: str,
+    partition: int,
+    written: dict[tuple[object, ...], ErrorCode],
+) -> ErrorCode:
+    key = (
+        topic,
+        partition,
+        marker.producer_id,
+        marker.producer_epoch,
+        marker.transaction_result,
+        marker.coordinator_epoch,
+    )
+    code = written.get(key)
+    if code is None:
+        code = written[key] = broker.transactions.write_marker(
+            TopicPartition(topic, partition),
+            marker.producer_id,
+            marker.producer_epoch,
+            committed=marker.transaction_result,
+            coordinator_epoch=marker.coordinator_epoch,
+        )
+    return code

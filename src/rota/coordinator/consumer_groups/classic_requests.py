@@ -1,8 +1,8 @@
-"""What the classic protocol's requests do to a consumer group.
+"""What the classic protocol's requests do to a consumer group whoever sends them.
 
 Members are removed with LeaveGroup whatever their protocol, which is how administrators do it. JoinGroup turns an empty
-consumer group into a classic one; with members in it, it is refused: Apache Kafka would let a consumer in that uses the
-classic protocol, which only matters while a group is being migrated without an outage.
+consumer group into a classic one. What members of the classic protocol do in a consumer group is in `classic_join` and
+`classic_members`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rota.coordinator import reasons
-from rota.coordinator.answers import join_error
 from rota.coordinator.consumer_groups.checks import check_instance
 from rota.coordinator.consumer_groups.leave import Departure, remove_members
 from rota.coordinator.consumer_groups.records import group_tombstones
@@ -31,15 +30,10 @@ __all__ = ["make_way", "remove_by_request"]
 _BATCH_VERSION = 3
 
 
-def make_way(group: ConsumerGroup, request: JoinGroupRequest, context: Context, step: Step) -> bool:
-    """A JoinGroup for the id of a consumer group: without members the group gives way; with some, it is refused."""
-    if group.members:
-        code = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
-        step.reply(context.token, join_error(code, context.version, request.member_id))
-        return False
+def make_way(group: ConsumerGroup, request: JoinGroupRequest, step: Step) -> None:
+    """A JoinGroup for the id of a consumer group that nobody is in: it becomes a classic group."""
     if not request.member_id:
         step.records += group_tombstones(group)
-    return True
 
 
 def remove_by_request(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_consumer_groups"]
 
-_CONSUMER_MEMBER = 1
+_CLASSIC_MEMBER, _CONSUMER_MEMBER = 0, 1
 # Bits are AclOperation codes (read, delete, describe, and the group's configs); everything is allowed here.
 _ALL_GROUP_OPERATIONS = sum(1 << code for code in (3, 6, 8, 10, 11))
 
@@ -74,7 +74,7 @@ def _describe_member(place: Place, group: ConsumerGroup, member: ConsumerMember)
         subscribed_topic_regex=member.regex,
         assignment=_named(place, member.assigned),
         target_assignment=_named(place, group.target.get(member.member_id, EMPTY)),
-        member_type=_CONSUMER_MEMBER,
+        member_type=_CONSUMER_MEMBER if member.classic is None else _CLASSIC_MEMBER,
     )
 
 

@@ -7,9 +7,9 @@ member id of their own and may subscribe by regular expression.
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
+from rota.coordinator.consumer_groups.arrivals import in_place_of, make_id, record_replacement
 from rota.coordinator.consumer_groups.assignment import Assigned, assigned_from
 from rota.coordinator.consumer_groups.checks import (
     check_epoch,
@@ -21,15 +21,11 @@ from rota.coordinator.consumer_groups.checks import (
 from rota.coordinator.consumer_groups.group import ConsumerGroup
 from rota.coordinator.consumer_groups.leave import leave
 from rota.coordinator.consumer_groups.member import JOIN_EPOCH, ConsumerMember, MemberState
-from rota.coordinator.consumer_groups.migration import upgraded
+from rota.coordinator.consumer_groups.migration import UPGRADED, let_go_of_classic, upgraded
 from rota.coordinator.consumer_groups.reconcile import reconcile
-from rota.coordinator.consumer_groups.records import (
-    current_record,
-    member_record,
-    member_tombstones,
-    target_record,
-)
+from rota.coordinator.consumer_groups.records import current_record
 from rota.coordinator.consumer_groups.regexes import check_regex
+from rota.coordinator.consumer_groups.sessions import JOIN, SYNC
 from rota.coordinator.consumer_groups.target import Change, next_target
 from rota.coordinator.consumer_groups.telling import maybe_tell_complete, tell_held, tell_members
 from rota.model import GroupError
@@ -70,10 +66,11 @@ def _beat(
     place: Place, request: ConsumerGroupHeartbeatRequest, context: Context, step: Step
 ) -> ConsumerGroupHeartbeatResponse:
     is_join = request.member_epoch == JOIN_EPOCH
+    classic = place.classic.get(request.group_id)
     group = upgraded(place, request.group_id, step) if is_join else place.existing(request.group_id)
     check_room(group, request.member_id, place.config.consumer_max_size)
     owned = None if request.topic_partitions is None else assigned_from(request.topic_partitions)
-    member_id = request.member_id or _make_id(step)
+    member_id = request.member_id or make_id(step)
     replaced: ConsumerMember | None = None
     if request.instance_id is None:
         member = group.members.get(member_id) if is_join else group.member(member_id)
@@ -85,10 +82,13 @@ def _beat(
     else:
         member, replaced = _join_static(group, member_id, request.instance_id, step)
     wanted = _updated(member, request, context)
-    change = Change(group, member, wanted, replaced)
+    because = UPGRADED if classic is not None and classic.members else ""
+    change = Change(group, member, wanted, replaced, because)
     tell_members(change, step)
     target = next_target(place, change, step)
     now = reconcile(wanted, target, owned, change.is_free)
+    if classic is not None:
+        let_go_of_classic(place, classic, step)
     if now != wanted:
         step.records.append(current_record(group.group_id, now))
         if now.state is MemberState.UNREVOKED_PARTITIONS:
@@ -99,6 +99,8 @@ def _beat(
     maybe_tell_complete(place, change, now, target.epoch, step)
     if replaced is not None:
         place.sessions.end(group.group_id, replaced.member_id, step)
+    place.sessions.came(JOIN, group.group_id, member_id, step)
+    place.sessions.came(SYNC, group.group_id, member_id, step)
     place.sessions.extend(group.group_id, member_id, place.session_timeout_ms(group.group_id), step)
     is_full = (
         request.rebalance_timeout_ms != -1
@@ -114,17 +116,6 @@ def _beat(
     )
 
 
-def _make_id(step: Step) -> str:
-    """An id as Kafka makes them: a random UUID in 22 characters of base64."""
-    import uuid
-
-    made = step.new_id()
-    try:
-        return base64.urlsafe_b64encode(uuid.UUID(made).bytes).decode().rstrip("=")
-    except ValueError:
-        return made
-
-
 def _join_static(
     group: ConsumerGroup, member_id: str, instance_id: str, step: Step
 ) -> tuple[ConsumerMember, ConsumerMember | None]:
@@ -132,15 +123,11 @@ def _join_static(
     former = group.static_member(instance_id)
     if former is None:
         return group.members.get(member_id) or ConsumerMember(member_id), None
-    check_released(former, instance_id, member_id)
-    member = replace(former, member_id=member_id, member_epoch=JOIN_EPOCH, previous_epoch=JOIN_EPOCH)
-    group_id = group.group_id
-    step.records += member_tombstones(group_id, former.member_id)
-    step.records += [
-        member_record(group_id, member),
-        target_record(group_id, member_id, group.target.get(former.member_id, {})),
-        current_record(group_id, member),
-    ]
+    if former.classic is None:
+        # A classic one does not say that it will be back: whoever comes is its next self.
+        check_released(former, instance_id, member_id)
+    member = in_place_of(former, member_id)
+    record_replacement(group, former, member, step)
     return member, former
 
 
@@ -162,6 +149,7 @@ def _updated(
         regex=member.regex if regex is None else regex,
         client_id=context.client_id,
         client_host=context.client_host,
+        classic=None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rota.coordinator.consumer_groups.checks import check_instance
+from rota.coordinator.consumer_groups.downgrade import downgrade, is_to_be_classic, rebalance_downgraded
 from rota.coordinator.consumer_groups.member import STATIC_LEAVE_EPOCH, MemberState
 from rota.coordinator.consumer_groups.records import (
     current_record,
@@ -12,6 +13,7 @@ from rota.coordinator.consumer_groups.records import (
     member_tombstones,
     regex_record,
 )
+from rota.coordinator.consumer_groups.sessions import JOIN, SYNC
 from rota.coordinator.consumer_groups.telling import tell_held
 from rota.coordinator.consumer_groups.topics_seen import metadata_hash, see_topics
 from rota.timeline.events import MemberLeft, RebalanceCompleted, RebalanceReason, RebalanceStarted
@@ -26,7 +28,17 @@ if TYPE_CHECKING:
     from rota.coordinator.step import Step
     from rota.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 
-__all__ = ["Departure", "leave", "on_revocation_timer", "on_session_timer", "remove_member", "remove_members"]
+__all__ = [
+    "Departure",
+    "leave",
+    "on_request_timer",
+    "on_revocation_timer",
+    "on_session_timer",
+    "remove_member",
+    "remove_members",
+]
+
+_LATE = {JOIN: RebalanceReason.JOIN_TIMEOUT, SYNC: RebalanceReason.SYNC_TIMEOUT}
 
 
 class Departure(NamedTuple):
@@ -53,7 +65,7 @@ def leave(place: Place, request: ConsumerGroupHeartbeatRequest, step: Step) -> C
     if request.member_epoch == STATIC_LEAVE_EPOCH:
         away = member.gone_for_a_while()
         step.records.append(current_record(group.group_id, away))
-        place.sessions.revoked(group.group_id, member.member_id, step)
+        place.sessions.owes_nothing(group.group_id, member.member_id, step)
         tell_held(place, group.group_id, member, away, step)
     else:
         remove_member(place, group, member, RebalanceReason.MEMBER_LEFT, "", step)
@@ -73,22 +85,26 @@ def remove_member(
 
 
 def remove_members(place: Place, group: ConsumerGroup, gone: Sequence[Departure], step: Step) -> None:
-    """Take members out, at once: the group epoch rises by one."""
+    """Take members out, at once: the group epoch rises by one, or the group becomes a classic one."""
     group_id = group.group_id
     ids = {each.member.member_id for each in gone}
-    others = [each for each in group.members.values() if each.member_id not in ids]
     for member, reason, detail in gone:
-        step.records += member_tombstones(group_id, member.member_id)
-        place.sessions.end(group_id, member.member_id, step)
         step.events.append(MemberLeft(step.now_ms, group_id, member.member_id, reason, detail))
+    first, reason, detail = gone[0]
+    if len(gone) > 1:
+        detail = f"{len(gone)} members left" + (f": {detail}" if detail else "")
+    if is_to_be_classic(place, group, ids):
+        rebalance_downgraded(downgrade(place, group, ids, step), reason, first.member_id, detail, step)
+        return
+    others = [each for each in group.members.values() if each.member_id not in ids]
+    for member_id in dict.fromkeys(each.member.member_id for each in gone):
+        step.records += member_tombstones(group_id, member_id)
+        place.sessions.end(group_id, member_id, step)
     for regex in sorted(group.regexes.keys() - {each.regex for each in others}):
         step.records.append(regex_record(group_id, regex, None, 0, 0))
     digest = metadata_hash(see_topics(place.topics, group.subscribed(others)))
     step.records.append(epoch_record(group_id, group.epoch + 1, digest))
-    member, reason, detail = gone[0]
-    if len(gone) > 1:
-        detail = f"{len(gone)} members left" + (f": {detail}" if detail else "")
-    step.events.append(RebalanceStarted(step.now_ms, group_id, group.epoch, reason, member.member_id, detail))
+    step.events.append(RebalanceStarted(step.now_ms, group_id, group.epoch, reason, first.member_id, detail))
     if not others:
         step.events.append(RebalanceCompleted(step.now_ms, group_id, group.epoch + 1, None, None, {}))
 
@@ -100,7 +116,7 @@ def on_session_timer(place: Place, group_id: str, member_id: str, step: Step) ->
     group = place.groups.get(group_id)
     if group is not None and member_id in group.members:
         member = group.members[member_id]
-        detail = f"session timeout {place.session_timeout_ms(group_id)} ms"
+        detail = f"session timeout {place.session_timeout_of(group_id, member)} ms"
         if member.is_away:
             detail = f"the static member {member.instance_id} did not come back; {detail}"
         remove_member(place, group, member, RebalanceReason.SESSION_EXPIRED, detail, step)
@@ -116,3 +132,13 @@ def on_revocation_timer(place: Place, group_id: str, member_id: str, step: Step)
     if member.state is MemberState.UNREVOKED_PARTITIONS:
         detail = f"rebalance timeout {member.rebalance_timeout_ms} ms"
         remove_member(place, group, member, RebalanceReason.REVOCATION_TIMEOUT, detail, step)
+
+
+def on_request_timer(place: Place, kind: str, group_id: str, member_id: str, step: Step) -> None:
+    """A classic member had its rebalance timeout to join again, or to fetch its assignment: it is out."""
+    group = place.groups.get(group_id)
+    if not place.sessions.is_late(kind, group_id, member_id, step) or group is None:
+        return
+    member = group.members.get(member_id)
+    if member is not None:
+        remove_member(place, group, member, _LATE[kind], "", step)

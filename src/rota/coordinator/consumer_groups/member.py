@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from rota.coordinator.consumer_groups.assignment import EMPTY, Assigned, assigned_from, union
+from rota.coordinator.consumer_groups.classic_metadata import ClassicMetadata
 from rota.plain import Plain, field, replace
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class ConsumerMember(Plain):
     """What it may consume."""
     revoking: Assigned = field(default_factory=dict)
     """What it was asked to give up and may still consume."""
+    classic: ClassicMetadata | None = None
+    """What there is of a member that uses the classic protocol."""
 
     def with_metadata(self, value: ConsumerGroupMemberMetadataValue) -> ConsumerMember:
         """The member that a record describes, holding what this one holds."""
@@ -95,6 +98,7 @@ class ConsumerMember(Plain):
             topics=tuple(sorted(set(value.subscribed_topic_names))),
             regex=value.subscribed_topic_regex or "",
             assignor=value.server_assignor,
+            classic=ClassicMetadata.from_record(value.classic_member_metadata),
         )
 
     def with_current(self, value: ConsumerGroupCurrentMemberAssignmentValue) -> ConsumerMember:

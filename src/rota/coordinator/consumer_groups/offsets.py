@@ -10,6 +10,7 @@ from rota.model import ErrorCode, GroupError
 
 if TYPE_CHECKING:
     from rota.coordinator.consumer_groups.group import ConsumerGroup
+    from rota.coordinator.consumer_groups.member import ConsumerMember
     from rota.coordinator.offsets import CommittedOffsets
     from rota.coordinator.step import Step
 
@@ -22,28 +23,35 @@ _NO_TIME = -1
 def check_commit(group: ConsumerGroup, member_id: str, epoch: int, version: int) -> None:
     """Whether a commit speaks for a member in its current epoch, or for nobody in a group without members.
 
+    A member that uses the classic protocol knows its epoch as its generation.
+
     Raises:
-        GroupError: UNKNOWN_MEMBER_ID, UNSUPPORTED_VERSION, STALE_MEMBER_EPOCH
+        GroupError: UNKNOWN_MEMBER_ID, UNSUPPORTED_VERSION, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION
     """
     if epoch < 0 and not group.members:
         return
     member = group.member(member_id)
-    if version < _MEMBER_EPOCHS_VERSION:
+    if member.classic is None and version < _MEMBER_EPOCHS_VERSION:
         raise GroupError(ErrorCode.UNSUPPORTED_VERSION)
-    if epoch != member.member_epoch:
-        raise GroupError(ErrorCode.STALE_MEMBER_EPOCH)
+    _check_epoch(member, epoch)
 
 
 def check_fetch(group: ConsumerGroup, member_id: str | None, epoch: int) -> None:
     """Whether who asks for offsets is a member in its current epoch, or does not claim to be a member.
 
     Raises:
-        GroupError: UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH
+        GroupError: UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION
     """
     if member_id is None and epoch < 0:
         return
-    if epoch != group.member(member_id or "").member_epoch:
-        raise GroupError(ErrorCode.STALE_MEMBER_EPOCH)
+    _check_epoch(group.member(member_id or ""), epoch)
+
+
+def _check_epoch(member: ConsumerMember, epoch: int) -> None:
+    if epoch != member.member_epoch:
+        raise GroupError(
+            ErrorCode.STALE_MEMBER_EPOCH if member.classic is None else ErrorCode.ILLEGAL_GENERATION
+        )
 
 
 def maybe_expire(group: ConsumerGroup, offsets: CommittedOffsets, step: Step) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rota.coordinator.config import GroupConfig
     from rota.coordinator.consumer_groups.group import ConsumerGroup, ConsumerGroups
+    from rota.coordinator.consumer_groups.member import ConsumerMember
     from rota.coordinator.consumer_groups.sessions import Sessions
     from rota.coordinator.outcome import TopicView
     from rota.coordinator.step import Groups
@@ -52,6 +53,12 @@ class Place(Plain):
         """``consumer.session.timeout.ms`` of the group, or ``group.consumer.session.timeout.ms``."""
         own = self.overrides(group_id).get("consumer.session.timeout.ms")
         return self.config.consumer_session_timeout_ms if own is None else int(own)
+
+    def session_timeout_of(self, group_id: str, member: ConsumerMember) -> int:
+        """That of the group; a member that uses the classic protocol has one of its own."""
+        if member.classic is None:
+            return self.session_timeout_ms(group_id)
+        return member.classic.session_timeout_ms
 
     def heartbeat_interval_ms(self, group_id: str) -> int:
         """``consumer.heartbeat.interval.ms`` of the group, or ``group.consumer.heartbeat.interval.ms``."""

@@ -60,6 +60,7 @@ def member_record(group_id: str, member: ConsumerMember) -> LogRecord:
         subscribed_topic_regex=member.regex,
         rebalance_timeout_ms=member.rebalance_timeout_ms,
         server_assignor=member.assignor,
+        classic_member_metadata=None if member.classic is None else member.classic.to_record(),
     )
     return LogRecord(ConsumerGroupMemberMetadataKey(group_id=group_id, member_id=member.member_id), value)
 

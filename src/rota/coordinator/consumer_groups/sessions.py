@@ -1,7 +1,8 @@
 """Deadlines of members of consumer groups: plain data of this broker's life, kept apart from what is recorded.
 
 A member's session ends some time after its last heartbeat. A member that was asked to give up partitions has, besides,
-until its rebalance timeout to say that it did.
+until its rebalance timeout to say that it did. One that uses the classic protocol has as long to send the JoinGroup
+that it was asked for, and then the SyncGroup.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ if TYPE_CHECKING:
     from rota.coordinator.consumer_groups.member import ConsumerMember
     from rota.coordinator.step import Step
 
-__all__ = ["REVOCATION", "SESSION", "Sessions"]
+__all__ = ["JOIN", "REVOCATION", "SESSION", "SYNC", "Sessions"]
 
 SESSION: Final = "consumer-session"
 REVOCATION: Final = "consumer-revocation"
+JOIN: Final = "consumer-join"
+SYNC: Final = "consumer-sync"
 
 _Key = tuple[str, str]
 
@@ -37,12 +40,13 @@ class Sessions:
         self._sessions: dict[_Key, _Session] = {}
         self._revocations: dict[_Key, tuple[int, int]] = {}
         """The deadline, and the epoch that the member must have left by then."""
+        self._requests: dict[tuple[str, str, str], int] = {}
+        """When the JoinGroup or SyncGroup of a member must have come; the kind is the first in the key."""
 
     def members(self, group_id: str) -> list[str]:
         """Those of a group who have a deadline; looks through all groups."""
-        return sorted(
-            {member_id for group, member_id in (*self._sessions, *self._revocations) if group == group_id}
-        )
+        keys = (*self._sessions, *self._revocations, *(key[1:] for key in self._requests))
+        return sorted({member_id for group, member_id in keys if group == group_id})
 
     def extend(self, group_id: str, member_id: str, timeout_ms: int, step: Step) -> None:
         """The member was heard from; a timer is asked for only where none is set that fires early enough."""
@@ -85,8 +89,40 @@ class Sessions:
         del self._revocations[group_id, member_id]
         return epoch
 
+    def await_join(self, group_id: str, member: ConsumerMember, step: Step) -> None:
+        """The member was asked to join again: it has its rebalance timeout, from the first time that it was asked."""
+        if (JOIN, group_id, member.member_id) not in self._requests:
+            self._await(JOIN, group_id, member, step)
+
+    def await_sync(self, group_id: str, member: ConsumerMember, step: Step) -> None:
+        """The member has joined: it has its rebalance timeout from now on to fetch its assignment."""
+        self._await(SYNC, group_id, member, step)
+
+    def _await(self, kind: str, group_id: str, member: ConsumerMember, step: Step) -> None:
+        deadline_ms = step.now_ms + max(member.rebalance_timeout_ms, 0)
+        self._requests[kind, group_id, member.member_id] = deadline_ms
+        step.set_timer((kind, group_id, member.member_id), deadline_ms)
+
+    def came(self, kind: str, group_id: str, member_id: str, step: Step) -> None:
+        """The request that was waited for is there, or is not needed any more."""
+        if self._requests.pop((kind, group_id, member_id), None) is not None:
+            step.cancel_timer((kind, group_id, member_id))
+
+    def is_late(self, kind: str, group_id: str, member_id: str, step: Step) -> bool:
+        """The timer of a request that is waited for fired: whether its time is over."""
+        if step.now_ms < self._requests.get((kind, group_id, member_id), step.now_ms + 1):
+            return False
+        del self._requests[kind, group_id, member_id]
+        return True
+
+    def owes_nothing(self, group_id: str, member_id: str, step: Step) -> None:
+        """Nothing is waited for but the next sign of life."""
+        self.revoked(group_id, member_id, step)
+        self.came(JOIN, group_id, member_id, step)
+        self.came(SYNC, group_id, member_id, step)
+
     def end(self, group_id: str, member_id: str, step: Step) -> None:
         """The member is gone."""
         if self._sessions.pop((group_id, member_id), None) is not None:
             step.cancel_timer((SESSION, group_id, member_id))
-        self.revoked(group_id, member_id, step)
+        self.owes_nothing(group_id, member_id, step)

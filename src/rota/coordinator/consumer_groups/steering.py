@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.coordinator.consumer_groups.leave import on_revocation_timer, on_session_timer
+from rota.coordinator.consumer_groups.downgrade import undo_downgrade
+from rota.coordinator.consumer_groups.leave import on_request_timer, on_revocation_timer, on_session_timer
 from rota.coordinator.consumer_groups.member import MemberState
+from rota.coordinator.consumer_groups.migration import undo_upgrade
 from rota.coordinator.consumer_groups.records import epoch_record
-from rota.coordinator.consumer_groups.sessions import REVOCATION, SESSION
+from rota.coordinator.consumer_groups.sessions import JOIN, REVOCATION, SESSION, SYNC
 from rota.timeline.events import RebalanceReason, RebalanceStarted
+from rota.wire.messages.group_log import GroupMetadataKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rota.coordinator.consumer_groups.group import ConsumerGroup
     from rota.coordinator.consumer_groups.place import Place
-    from rota.coordinator.outcome import TimerKey
+    from rota.coordinator.outcome import LogRecord, TimerKey
     from rota.coordinator.step import Step
 
 __all__ = ["arm_again", "arm_deadlines", "begin_rebalance", "on_consumer_timer"]
@@ -25,25 +30,37 @@ def arm_deadlines(place: Place, step: Step) -> None:
         _arm(place, group, step)
 
 
-def arm_again(place: Place, group_id: str, step: Step) -> None:
-    """What a step decided could not be recorded: nobody has come or left, and nobody was asked or has let go."""
+def arm_again(place: Place, records: Sequence[LogRecord], step: Step) -> None:
+    """What a step decided could not be recorded: nobody has come or left, and nobody was asked or has let go.
+
+    And the groups are of the kind that they were.
+    """
+    for group_id in dict.fromkeys(record.group for record in records):
+        undo_downgrade(place, group_id, step)
+        _arm_again(place, group_id, step)
+    for key, value in records:
+        if isinstance(key, GroupMetadataKey) and value is None and key.group in place.classic:
+            undo_upgrade(place.classic[key.group], step)
+
+
+def _arm_again(place: Place, group_id: str, step: Step) -> None:
     group = place.groups.get(group_id)
     members = {} if group is None else group.members
     for member_id in place.sessions.members(group_id):
         if member_id not in members:
             place.sessions.end(group_id, member_id, step)
         else:
-            place.sessions.revoked(group_id, member_id, step)
+            place.sessions.owes_nothing(group_id, member_id, step)
     if group is not None:
         _arm(place, group, step)
 
 
 def _arm(place: Place, group: ConsumerGroup, step: Step) -> None:
-    timeout_ms = place.session_timeout_ms(group.group_id)
     for member_id, member in group.members.items():
+        timeout_ms = place.session_timeout_of(group.group_id, member)
         place.sessions.extend(group.group_id, member_id, timeout_ms, step)
-        # One that is away keeps its state, and has let go of everything.
-        if member.state is MemberState.UNREVOKED_PARTITIONS and not member.is_away:
+        # One that is away keeps its state, and has let go of everything; a classic one will hear that it is to join.
+        if member.state is MemberState.UNREVOKED_PARTITIONS and not member.is_away and member.classic is None:
             place.sessions.await_revocation(group.group_id, member, step)
 
 
@@ -53,6 +70,8 @@ def on_consumer_timer(place: Place, key: TimerKey, step: Step) -> bool:
         on_session_timer(place, key[1], key[2], step)
     elif key[0] == REVOCATION:
         on_revocation_timer(place, key[1], key[2], step)
+    elif key[0] in (JOIN, SYNC):
+        on_request_timer(place, key[0], key[1], key[2], step)
     else:
         return False
     return True

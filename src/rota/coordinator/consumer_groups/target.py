@@ -37,6 +37,8 @@ class Change(Plain):
     updated: ConsumerMember
     replaced: ConsumerMember | None = None
     """Its former self with the same instance id, whose place it takes."""
+    because: str = ""
+    """What there is to say of a member that is new."""
 
     def members(self) -> dict[str, ConsumerMember]:
         """Who is in the group once this is recorded."""
@@ -91,7 +93,7 @@ def _tell(change: Change, seen: SeenTopics, *, is_new: bool, has_changed: bool, 
     group, updated = change.group, change.updated
     member_id = updated.member_id
     if is_new:
-        reason, detail = RebalanceReason.MEMBER_JOINED, ""
+        reason, detail = RebalanceReason.MEMBER_JOINED, change.because
     elif has_changed:
         reason, detail = RebalanceReason.SUBSCRIPTION_CHANGED, _subscription_change(change)
     else:
