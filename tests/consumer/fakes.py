@@ -95,7 +95,9 @@ class FakeClient:
             self.fetch_at[partition] = offset or 0
 
     def positions(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return {partition: self.handed_out[partition] for partition in partitions if partition in self.handed_out}
+        return {
+            partition: self.handed_out[partition] for partition in partitions if partition in self.handed_out
+        }
 
     def commit(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
         if self.commits_fail:
@@ -156,7 +158,9 @@ class FakeWorkers:
     the owner could see.
     """
 
-    def __init__(self, count: int, returned: FakeReturned, handler: Callable[[Message, Task], Iterator[None]]) -> None:
+    def __init__(
+        self, count: int, returned: FakeReturned, handler: Callable[[Message, Task], Iterator[None]]
+    ) -> None:
         self._ready: deque[Lane] = deque()
         self._returned = returned
         self._handler = handler

@@ -13,6 +13,7 @@ from random import Random
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.consumer.fakes import FakeClient, FakeClock, FakeKafka, FakeReturned, FakeWorkers
 
 from rota.consumer.client import Message
 from rota.consumer.engine import Engine
@@ -20,10 +21,9 @@ from rota.consumer.lanes import Lanes
 from rota.consumer.offset_metadata import decode_done
 from rota.consumer.ordering import Order, ordering_for
 from rota.consumer.policy import Policy, Retry, skip
-from rota.consumer.state import Limits, Route
+from rota.consumer.state import Limits, Ours, Route
 from rota.consumer.work import Task
 from rota.model import TopicPartition
-from tests.consumer.fakes import FakeClient, FakeClock, FakeKafka, FakeReturned, FakeWorkers
 
 TOPIC = "orders"
 PARTITIONS = [TopicPartition(TOPIC, number) for number in range(3)]
@@ -81,13 +81,13 @@ class Consumers(RuleBasedStateMachine):
         self.client = FakeClient(self.kafka)
         returned = FakeReturned(self.random, self.clock)
         self.workers = FakeWorkers(3, returned, self.handle)
-        lanes = Lanes(
-            ordering_for(self.order, 4, "partition"), self.workers.ready, lambda message: self.engine.owns(message)
-        )
+        ours = Ours()
+        lanes = Lanes(ordering_for(self.order, 4, "partition"), self.workers.ready, ours.owns)
         route = Route("handler", lanes, self.workers, Policy(Retry(attempts=3, backoff=(0.01, 0.05))))
         self.engine = Engine(
             self.client,
             {TOPIC: route},
+            ours,
             returned,
             self.clock,
             self.random,
@@ -199,7 +199,9 @@ class Consumers(RuleBasedStateMachine):
             self.client.answer(ok=True)
             if all(self.caught_up(partition) for partition in self.client.fetch_at):
                 return
-        raise AssertionError(f"stuck: {self.lanes.blocked} {self.lanes.running()}, in flight {self.engine.commits.undone()}")
+        raise AssertionError(
+            f"stuck: {self.lanes.blocked} {self.lanes.running()}, in flight {self.engine.commits.undone()}"
+        )
 
     def caught_up(self, partition: TopicPartition) -> bool:
         log = self.kafka.records.get(partition, [])

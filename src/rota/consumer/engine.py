@@ -15,7 +15,7 @@ from rota.consumer.failures import Failures
 from rota.consumer.gates import Gates
 from rota.consumer.offset_metadata import decode_done
 from rota.consumer.policy import SkipRecord
-from rota.consumer.state import Limits, Observer, Partition, Route
+from rota.consumer.state import Limits, Observer, Ours, Partition, Route
 from rota.consumer.watch import Watch
 from rota.model import TopicPartition
 
@@ -39,12 +39,16 @@ class Returned(Protocol):
 
 
 class Engine:
-    """One member of a group at work. ``routes``: the handler of each topic. ``now_ms``: a clock that never goes back."""
+    """One member of a group at work.
+
+    ``routes``: the handler of each topic. ``ours``: shared with their lanes. ``now_ms``: a clock that never goes back.
+    """
 
     def __init__(
         self,
         client: Client,
         routes: Mapping[str, Route],
+        ours: Ours,
         returned: Returned,
         now_ms: Callable[[], int],
         random: Random,
@@ -59,20 +63,16 @@ class Engine:
         """Why the consumer must end, once it must."""
         self._client = client
         self._routes = routes
-        self._every = list(dict.fromkeys(routes.values()))
+        self._every: list[Route] = list(dict.fromkeys(routes.values()))
         self._returned = returned
         self._now_ms = now_ms
         self._observer = observer or Observer()
-        self._ours: set[tuple[str, int]] = set()  # whose records may be handed out
+        self._ours = ours
         self._withdrawn = False
         self.failures = Failures(dead_letters, random, self._observer, self._stop)
         self.commits = Commits(client, self.partitions, self._every, self.limits, self._observer)
         self.gates = Gates(client, self.partitions, routes, self.limits)
         self.watch = Watch(self._every, self.limits.slow, self._observer)
-
-    def owns(self, message: Message) -> bool:
-        """Whether a record's partition is ours to work on."""
-        return (message.topic(), message.partition()) in self._ours
 
     # The ordinary course.
 
@@ -80,7 +80,7 @@ class Engine:
         """Hand out what was fetched."""
         if self._withdrawn:  # partitions went while these were on their way to us
             self._withdrawn = False
-            messages = [message for message in messages if self.owns(message)]
+            messages = [message for message in messages if self._ours.owns(message)]
         messages = [message for message in messages if message.error() is None or self._told_of(message)]
         if any(state.kept for state in self.partitions.values()):
             messages = [message for message in messages if not self._done_before(message)]
@@ -161,7 +161,6 @@ class Engine:
     def _let_go(self, going: Iterable[TopicPartition], drain_ms: int) -> bool:
         """Stop work on these partitions; whether what had begun has ended."""
         for partition in going:
-            self.partitions[partition].revoking = True
             self._ours.discard(partition)
         self._withdrawn = True
         for route in self._every:
@@ -185,7 +184,11 @@ class Engine:
 
     def _take_back(self, timeout_ms: int) -> None:
         try:
-            task = self._returned.get(timeout=timeout_ms / 1000) if timeout_ms else self._returned.get(block=False)
+            task = (
+                self._returned.get(timeout=timeout_ms / 1000)
+                if timeout_ms
+                else self._returned.get(block=False)
+            )
             while True:
                 self._decide(task)
                 task = self._returned.get(block=False)
@@ -200,7 +203,7 @@ class Engine:
         if entry.stale:
             route.lanes.release(entry)
         elif task.failure is not None:
-            if self.owns(entry.message) or isinstance(task.failure, SkipRecord):
+            if self._ours.owns(entry.message) or isinstance(task.failure, SkipRecord):
                 self.failures.handle(route, entry, task.failure, task.attempt, self._now_ms())
             else:  # its partition goes: whoever has it next tries it again
                 route.lanes.give_up(entry)

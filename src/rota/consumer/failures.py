@@ -39,7 +39,11 @@ class Failures:
     """``stop`` ends the consumer: what it is told becomes its error."""
 
     def __init__(
-        self, dead_letters: DeadLetters | None, random: Random, observer: Observer, stop: Callable[[str], None]
+        self,
+        dead_letters: DeadLetters | None,
+        random: Random,
+        observer: Observer,
+        stop: Callable[[str], None],
     ) -> None:
         self._dead_letters = dead_letters
         self._random = random
@@ -86,7 +90,9 @@ class Failures:
         self._in_a_row += 1
         letter = route.policy.dead_letter
         if self._in_a_row > letter.limit:
-            self._stop(f"{letter.limit} records in a row went to {letter.topic}; {_told(entry.message, failure, attempt)}")
+            self._stop(
+                f"{letter.limit} records in a row went to {letter.topic}; {_told(entry.message, failure, attempt)}"
+            )
             return
         entry.sending = True
 
@@ -99,7 +105,9 @@ class Failures:
             elif problem is None:
                 route.lanes.settle(entry)
             else:
-                self._stop(f"{letter.topic} did not take a record: {problem}; {_told(entry.message, failure, attempt)}")
+                self._stop(
+                    f"{letter.topic} did not take a record: {problem}; {_told(entry.message, failure, attempt)}"
+                )
 
         self._dead_letters.send(entry.message, failure, attempt, letter.topic, delivered)
 

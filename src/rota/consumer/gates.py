@@ -103,8 +103,12 @@ class Gates:
 
     def _apply(self, now_ms: int) -> None:
         wanted = self.reasons(now_ms)
-        self._switch([p for p, state in self._partitions.items() if not state.paused and p in wanted], paused=True)
-        self._switch([p for p, state in self._partitions.items() if state.paused and p not in wanted], paused=False)
+        self._switch(
+            [p for p, state in self._partitions.items() if not state.paused and p in wanted], paused=True
+        )
+        self._switch(
+            [p for p, state in self._partitions.items() if state.paused and p not in wanted], paused=False
+        )
 
     def _switch(self, partitions: Sequence[TopicPartition], *, paused: bool) -> None:
         if not partitions:

@@ -65,7 +65,9 @@ def decode_done(offset: int, text: str | None) -> tuple[Range, ...]:
     at = offset
     for gap, more in zip(numbers[::2], numbers[1::2], strict=True):
         first, end = at + gap, at + gap + more + 1
-        if end > _LARGEST or gap == 0:  # ranges that touch are written as one, and the offset itself is not done
+        if (
+            end > _LARGEST or gap == 0
+        ):  # ranges that touch are written as one, and the offset itself is not done
             return ()
         found.append(Range(first, end))
         at = end

@@ -25,7 +25,9 @@ class Done:
 
 
 def each(
-    handle: Callable[[Record[Any], Any], object], decode: Callable[[Message], Any], context: Callable[[Task], Any]
+    handle: Callable[[Record[Any], Any], object],
+    decode: Callable[[Message], Any],
+    context: Callable[[Task], Any],
 ) -> Callable[[Task], None]:
     """Every record is a call."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rota.consumer.work import Task
     from rota.model import TopicPartition
 
-__all__ = ["Limits", "Observer", "Partition", "Route", "Workers"]
+__all__ = ["Limits", "Observer", "Ours", "Partition", "Route", "Workers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +41,28 @@ class Limits:
     """How long the end waits for it."""
 
 
+class Ours:
+    """The partitions whose records may be worked on; those that are being taken from us are not among them."""
+
+    __slots__ = ("_ours",)
+
+    def __init__(self) -> None:
+        self._ours: set[tuple[str, int]] = set()
+
+    def owns(self, message: Message) -> bool:
+        return (message.topic(), message.partition()) in self._ours
+
+    def add(self, partition: TopicPartition) -> None:
+        self._ours.add(partition)
+
+    def discard(self, partition: TopicPartition) -> None:
+        self._ours.discard(partition)
+
+
 class Partition:
     """One partition while it is ours."""
 
-    __slots__ = ("committed", "kept", "paused", "revoking")
+    __slots__ = ("committed", "kept", "paused")
 
     def __init__(self, committed: Offset | None, kept: Sequence[Range]) -> None:
         self.committed = committed
@@ -52,8 +70,6 @@ class Partition:
         self.kept = list(kept)
         """Offsets that were done before it came to us and have not been fetched since."""
         self.paused = False
-        self.revoking = False
-        """It is being taken from us: handlers may look."""
 
 
 class Workers(Protocol):
@@ -71,7 +87,9 @@ class Workers(Protocol):
 class Route:
     """A handler: its topics, lanes, workers and what becomes of failures."""
 
-    def __init__(self, name: str, lanes: Lanes, workers: Workers, policy: Policy, *, batch: bool = False) -> None:
+    def __init__(
+        self, name: str, lanes: Lanes, workers: Workers, policy: Policy, *, batch: bool = False
+    ) -> None:
         self.name = name
         self.lanes = lanes
         self.workers = workers

@@ -23,7 +23,9 @@ class Threads:
     ``work`` advances `Task.running` and stops at `Task.end`; what it raises becomes `Task.failure`.
     """
 
-    def __init__(self, count: int, work: Callable[[Task], None], returned: SimpleQueue[Task], name: str) -> None:
+    def __init__(
+        self, count: int, work: Callable[[Task], None], returned: SimpleQueue[Task], name: str
+    ) -> None:
         self._ready: SimpleQueue[Lane | None] = SimpleQueue()
         self._work = work
         self._returned = returned
@@ -78,7 +80,7 @@ class Threads:
             current[index] = task
             try:
                 work(task)
-            except BaseException as failure:  # noqa: BLE001  # whatever a handler raises belongs to its record
+            except BaseException as failure:  # whatever a handler raises belongs to its record
                 task.failure = failure
             current[index] = None
             completed[index] += task.running

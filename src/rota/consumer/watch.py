@@ -25,7 +25,9 @@ class Watch:
         self._slow_ms = slow_ms
         self._observer = observer
         self._next_ms = 0
-        self._seen: dict[Task, tuple[int, int, bool]] = {}  # the record it was at, since when, whether that was told
+        self._seen: dict[
+            Task, tuple[int, int, bool]
+        ] = {}  # the record it was at, since when, whether that was told
 
     def look(self, now_ms: int) -> None:
         """Call it often."""

@@ -37,7 +37,9 @@ class Task:
 
     __slots__ = ("attempt", "end", "failure", "lane", "messages", "running", "watched")
 
-    def __init__(self, messages: Sequence[Message], lane: Lane, *, attempt: int = 1, watched: bool = False) -> None:
+    def __init__(
+        self, messages: Sequence[Message], lane: Lane, *, attempt: int = 1, watched: bool = False
+    ) -> None:
         self.messages = messages
         self.lane = lane
         self.running = 0
