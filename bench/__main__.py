@@ -33,6 +33,7 @@ _MODULES = (
     "commits",
     "heartbeats",
     "rebalance",
+    "hostile",
     "cold_start",
     "restart",
     "memory",

@@ -33,12 +33,13 @@ _NOISE = 0.1
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One line of the table. ``target`` is a ratio Rota : Kafka, reached from above if ``more_is_better``, else
-    from below; None: the figure is only told."""
+    from below; None: the figure is only told, or, with ``least``, Rota's own value must reach that."""
 
     name: str
     unit: str
     target: float | None
     more_is_better: bool = False
+    least: float | None = None
 
 
 @dataclass(slots=True)
@@ -71,6 +72,9 @@ class Result:
     @property
     def met(self) -> bool | None:
         """Whether the target is reached; None if there is none, or nothing was measured."""
+        if self.figure.least is not None:
+            value = self.median("rota")
+            return None if value is None else value >= self.figure.least
         target, ratio = self.figure.target, self.ratio
         if target is None or ratio is None:
             return None

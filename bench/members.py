@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import struct
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -28,6 +27,8 @@ _GENERATION = 0x01020304  # replaced in the prepared requests
 _SESSION_MS = 60_000
 _TIMEOUT_S = 60.0
 _SIZE = struct.Struct(">i")
+_AFTER_CODE = 15  # of a join's and a sync's answer: length, correlation id, tags, throttle time, error code
+_PIECE = 32 * 1024  # bytes; only the leader's answer to its join is longer
 
 
 class Members:
@@ -41,7 +42,9 @@ class Members:
         self._rounds = 0
         self._ids = self._first_ids()
         self.generation = -1
-        self._by_fd = {client.socket.fileno(): number for number, client in enumerate(self.clients)}
+        self._by_fd = {
+            client.socket.fileno(): (number, client.socket.recv) for number, client in enumerate(self.clients)
+        }
         self._poll = self._stack.enter_context(select.epoll())
         for fd in self._by_fd:
             self._poll.register(fd, select.EPOLLIN)
@@ -62,23 +65,17 @@ class Members:
         """A member with a changed subscription joins, and so must everyone; seconds until all are synced."""
         self._rounds += 1
         joins = [frame_of(self._join(member), _JOIN) for member in self._ids]
-        syncs, leading, place = self._prepared_syncs()
+        syncs, place = self._prepared_syncs()
         start = time.perf_counter()
-        answers = self._all_send(joins.__getitem__)
-        answer = decode(JoinGroupResponse, _JOIN, answers[0][9:])
-        assert answer.error_code == 0, answer
-        self.generation = answer.generation_id
-        assert answer.leader == self._ids[0], "the first member leads"
-        generation = struct.pack(">i", self.generation)
-
-        def sync(number: int) -> bytes:
-            frame = leading if number == 0 else syncs[number]
-            return frame[:place] + generation + frame[place + 4 :]
-
-        answers = self._all_send(sync)
+        joined = self._all_send(joins)
+        generation = joined[0][_AFTER_CODE : _AFTER_CODE + 4]
+        answers = self._all_send([frame[:place] + generation + frame[place + 4 :] for frame in syncs])
         elapsed = time.perf_counter() - start
-        # length, correlation id, tags, throttle time, error code
-        assert not any(struct.unpack_from(">h", answer, 13)[0] for answer in answers), "a sync failed"
+        for each in (*joined, *answers):
+            assert each[_AFTER_CODE - 2 : _AFTER_CODE] == b"\0\0", "a join or a sync failed"
+        answer = decode(JoinGroupResponse, _JOIN, joined[0][9:])
+        assert answer.leader == self._ids[0], "the first member leads"
+        self.generation = answer.generation_id
         return elapsed
 
     def heartbeats(self) -> list[bytes]:
@@ -117,12 +114,12 @@ class Members:
             protocols=[JoinGroupRequestProtocol(name="range", metadata=encode_versioned(said, 1))],
         )
 
-    def _prepared_syncs(self) -> tuple[list[bytes], bytes, int]:
+    def _prepared_syncs(self) -> tuple[list[bytes], int]:
         """Each member's request, the leader's with everyone's assignment, and where the generation stands."""
         shares = [SyncGroupRequestAssignment(member_id=member, assignment=bytes(40)) for member in self._ids]
         frames = [frame_of(self._sync(member, []), _SYNC) for member in self._ids]
-        leading = frame_of(self._sync(self._ids[0], shares), _SYNC)
-        return frames, leading, frames[0].index(_SIZE.pack(_GENERATION))
+        frames[0] = frame_of(self._sync(self._ids[0], shares), _SYNC)
+        return frames, frames[0].index(_SIZE.pack(_GENERATION))
 
     def _sync(self, member: str, shares: list[SyncGroupRequestAssignment]) -> SyncGroupRequest:
         return SyncGroupRequest(
@@ -134,22 +131,23 @@ class Members:
             assignments=shares,
         )
 
-    def _all_send(self, frame_for: Callable[[int], bytes]) -> list[bytes]:
+    def _all_send(self, frames: list[bytes]) -> list[bytes]:
         """Everyone's request, and everyone's answer. The leader's goes last, so that the others wait for it."""
-        clients = self.clients
+        clients, by_fd = self.clients, self._by_fd
         for number in reversed(range(len(clients))):
-            clients[number].socket.sendall(frame_for(number))
-        parts = [bytearray() for _ in clients]
+            clients[number].socket.sendall(frames[number])
+        answers = [b""] * len(clients)
         waiting = len(clients)
-        deadline = time.monotonic() + _TIMEOUT_S
         while waiting:
-            for fd, _ in self._poll.poll(1):
-                number = self._by_fd[fd]
-                part = parts[number]
-                received = clients[number].socket.recv(1024 * 1024)
-                assert received, "the broker closed a member's connection"
-                part += received
-                if len(part) >= 4 and len(part) == 4 + _SIZE.unpack_from(part)[0]:
+            ready = self._poll.poll(_TIMEOUT_S)
+            assert ready, f"{waiting} members were not answered"
+            for fd, _ in ready:
+                number, receive = by_fd[fd]
+                answer = receive(_PIECE)
+                assert answer, "the broker closed a member's connection"
+                if answers[number]:
+                    answer = answers[number] + answer
+                answers[number] = answer
+                if len(answer) >= 4 and len(answer) == 4 + _SIZE.unpack_from(answer)[0]:
                     waiting -= 1
-            assert time.monotonic() < deadline, f"{waiting} members were not answered"
-        return [bytes(part) for part in parts]
+        return answers

@@ -20,6 +20,8 @@ def table(results: list[Result]) -> list[str]:
         target_text = (
             "" if target is None else f"{'≥' if result.figure.more_is_better else '≤'} {_ratio(target)}"
         )
+        if result.figure.least is not None:
+            target_text = f"≥ {result.figure.least:g}"
         lines.append(
             f"{_label(result):{width}} {_value(result.median('rota')):>9} {_value(result.median('kafka')):>9} "
             f"{_ratio(result.ratio):>8} {spread_text:>15} {target_text:>8}  {_met(result.met)}"

@@ -22,7 +22,7 @@ def test_the_list_names_every_benchmark() -> None:
     assert done.returncode == 0, done.stderr
     names = [line.split()[0] for line in done.stdout.splitlines()]
     assert names[:3] == ["raw-produce", "raw-fetch", "round-trip"]
-    assert len(names) == len(set(names)) == 13
+    assert len(names) == len(set(names)) == 14
 
 
 def test_an_unknown_name_is_refused() -> None:

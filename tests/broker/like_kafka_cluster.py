@@ -79,7 +79,7 @@ from rota.wire.messages.update_features import (
     UpdateFeaturesResponse,
 )
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "PROVOKED"]
 
 _Entity = list[tuple[str, str | None]]
 _Filters = list[tuple[str, int, str | None]]
@@ -356,3 +356,29 @@ CASES: tuple[Callable[[Talk], None], ...] = (
     no_share_groups,
     no_state_of_share_groups,
 )
+
+_NO_TOKEN, _OFF, _NOBODY = "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED", "UNSUPPORTED_VERSION", "NOT_COORDINATOR"
+
+PROVOKED: dict[str, set[str]] = {
+    "AddRaftVoter": {"INVALID_REQUEST"},
+    "AlterClientQuotas": {"INVALID_REQUEST"},
+    "AlterReplicaLogDirs": {"LOG_DIR_NOT_FOUND", "UNKNOWN_TOPIC_OR_PARTITION"},
+    "AlterUserScramCredentials": {
+        "DUPLICATE_RESOURCE",
+        "RESOURCE_NOT_FOUND",
+        "UNACCEPTABLE_CREDENTIAL",
+        "UNSUPPORTED_SASL_MECHANISM",
+    },
+    "DescribeClientQuotas": {"INVALID_REQUEST", "UNSUPPORTED_VERSION"},
+    "DescribeUserScramCredentials": {"DUPLICATE_RESOURCE", "RESOURCE_NOT_FOUND"},
+    "RemoveRaftVoter": {"INVALID_REQUEST"},
+    "SaslAuthenticate": {"ILLEGAL_SASL_STATE"},
+    "SaslHandshake": {"ILLEGAL_SASL_STATE"},
+    "UnregisterBroker": {"BROKER_ID_NOT_REGISTERED"},
+    "UpdateFeatures": {"INVALID_UPDATE_VERSION"},
+    **{f"{what}DelegationToken": {_NO_TOKEN} for what in ("Create", "Describe", "Expire", "Renew")},
+    **{f"Share{what}": {_OFF} for what in ("Acknowledge", "Fetch", "GroupDescribe", "GroupHeartbeat")},
+    **{f"{what}ShareGroupOffsets": {_OFF} for what in ("Alter", "Delete", "Describe")},
+    **{f"{what}ShareGroupState": {_NOBODY} for what in ("Delete", "Initialize", "Read", "Write")},
+}
+"""The errors that Kafka answers here."""

@@ -30,7 +30,7 @@ from rota.wire.messages.list_config_resources import (
     ListConfigResourcesResponse,
 )
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "PROVOKED"]
 
 _TOPIC, _BROKER, _LOGGER, _CLIENT_METRICS, _GROUP = 2, 4, 8, 16, 32
 _SET, _DELETE, _APPEND, _SUBTRACT = range(4)
@@ -225,3 +225,10 @@ CASES: tuple[Callable[[Talk], None], ...] = (
     resources_with_configs,
     resources_named_twice,
 )
+
+PROVOKED: dict[str, set[str]] = {
+    "AlterConfigs": {"INVALID_CONFIG", "INVALID_REQUEST"},
+    "IncrementalAlterConfigs": {"INVALID_CONFIG", "INVALID_REQUEST", "UNKNOWN_SERVER_ERROR"},
+    "ListConfigResources": {"UNSUPPORTED_VERSION"},
+}
+"""The errors that Kafka answers here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from tests.broker.like_kafka_groups import NOBODY, commit, describe
@@ -115,8 +116,40 @@ def batches_that_are_refused(talk: Talk) -> None:
         ("-few", {"min.insync.replicas": "2"}, _BATCH),
     ):
         made = _topic(talk, suffix, config)
-        for version in (3, 7):  # later ones name the record, for which Kafka looks into the batch
+        for version in (3, 7, 8, 12):
             talk.ask(records(made, bytes(batch)), version, ProduceResponse)
+
+
+def records_that_are_refused(talk: Talk) -> None:
+    """From v8 on the answer names the records for which their batch is refused, whichever codec it has."""
+    compacted = _topic(talk, "-compacted", {"cleanup.policy": "compact"})
+    an_hour = {"message.timestamp.before.max.ms": "3600000"}
+    bounded = _topic(talk, "-bounded", an_hour)
+    both = _topic(talk, "-both", {"cleanup.policy": "compact,delete"} | an_hour)
+    stamped = _topic(talk, "-stamped", {"message.timestamp.type": "LogAppendTime"})
+    plain = talk.topic()
+    now = 1_000 * int(time.time())
+    ahead = now + 10_000_000_000
+    for compression in ("none", "gzip"):
+        keyless = build_batch(
+            [(None if number % 3 == 1 else b"k", b"v", now, []) for number in range(9)],
+            compression=compression,
+        )
+        untimely = build_batch(
+            [(b"k", b"v", each, []) for each in (now, 1_000, -1, now, ahead, now)], compression=compression
+        )
+        mixed = build_batch(
+            [(None, b"v", now, []), (b"k", b"v", 1_000, []), (None, b"v", 1_000, [])], compression=compression
+        )
+        for made, batch in (
+            (compacted, keyless),
+            (bounded, untimely),
+            (plain, untimely),
+            (both, mixed),
+            (stamped, untimely),
+        ):
+            for version in (7, 8, 9, 12):
+                talk.ask(records(made, bytes(batch)), version, ProduceResponse)
 
 
 def delete_records_that_are_compacted(talk: Talk) -> None:
@@ -159,6 +192,7 @@ CASES: tuple[Callable[[Talk], None], ...] = (
     delete_offsets_of_another_kind_of_group,
     coordinators_of_strange_kinds,
     batches_that_are_refused,
+    records_that_are_refused,
     delete_records_that_are_compacted,
     fetch_sessions_out_of_step,
 )
@@ -196,6 +230,7 @@ PROVOKED: dict[str, set[str]] = {
     "DescribeConfigs": {"INVALID_REQUEST", "INVALID_TOPIC_EXCEPTION", "UNKNOWN_TOPIC_OR_PARTITION"},
     "DescribeGroups": {"GROUP_ID_NOT_FOUND"},
     "DescribeQuorum": {"UNKNOWN_TOPIC_OR_PARTITION"},
+    "DescribeTopicPartitions": {"INVALID_REQUEST", "INVALID_TOPIC_EXCEPTION", "UNKNOWN_TOPIC_OR_PARTITION"},
     "Fetch": {
         "FETCH_SESSION_ID_NOT_FOUND",
         "FETCH_SESSION_TOPIC_ID_ERROR",
@@ -230,7 +265,6 @@ PROVOKED: dict[str, set[str]] = {
         "UNKNOWN_TOPIC_OR_PARTITION",
         "UNSUPPORTED_VERSION",
     },
-    "DescribeTopicPartitions": {"INVALID_REQUEST", "INVALID_TOPIC_EXCEPTION", "UNKNOWN_TOPIC_OR_PARTITION"},
     "Metadata": {"INVALID_TOPIC_EXCEPTION", "UNKNOWN_TOPIC_ID", "UNKNOWN_TOPIC_OR_PARTITION"},
     "OffsetCommit": {
         "FENCED_INSTANCE_ID",

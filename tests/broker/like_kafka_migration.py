@@ -43,7 +43,7 @@ from rota.wire.messages.offset_fetch import (
 )
 from rota.wire.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse
 
-__all__ = ["CASES", "GROUP_SIZE", "POLICY_CASES"]
+__all__ = ["CASES", "GROUP_SIZE", "POLICY_CASES", "joining", "migration_of_a_recorded_group", "syncing"]
 
 GROUP_SIZE = 3
 """``group.max.size`` of both brokers."""
@@ -498,7 +498,7 @@ def describe_own_kinds(talk: Talk, group: str) -> None:
     answer = talk.client.call(request, 1, ConsumerGroupDescribeResponse)
     for member in answer.groups[0].members:
         member.member_id = "some" if member.member_type == 0 else member.member_id
-        member.target_assignment.topic_partitions = []
+        member.assignment.topic_partitions = member.target_assignment.topic_partitions = []
     talk.note(request, 1, answer)
 
 
@@ -543,6 +543,15 @@ CASES: tuple[Callable[[Talk], None], ...] = (
     migration_amid_an_assignment,
     migration_refused,
 )
+
+
+def migration_of_a_recorded_group(talk: Talk) -> None:
+    """A classic static member, a classic one with two protocols, and one of the consumer protocol, amid a hand-over."""
+    topic = ready_topic(talk, 4)
+    group = talk.name
+    classic_member(talk, group, topic, [0, 1, 2, 3], instance="i")
+    say(talk, first(group, "m", [topic], assignor="range"))
+    join_and_sync(talk, joining(group, "z", [topic], protocols=("range", "sticky")))
 
 
 # --- policies -----------------------------------------------------------------------------------------------

@@ -207,3 +207,21 @@ def test_a_groups_configs(client: RawClient) -> None:
     assert listed(BROKER) == [(BROKER, "1")]
     assert {(GROUP, "wanted"), (BROKER, "1")} < set(listed())
     assert client.call(ListConfigResourcesRequest(), 0, ListConfigResourcesResponse).config_resources == []
+
+
+def test_a_resource_is_named_at_most_once(client: RawClient) -> None:
+    # Each change waits for the disk: a few bytes, repeated, would keep everybody waiting.
+    config = AlterableConfig(name="consumer.session.timeout.ms", config_operation=0, value="50000")
+    twice, once = (
+        AlterConfigsResource(resource_type=32, resource_name=name, configs=[config])
+        for name in ("named-twice", "named-once")
+    )
+    request = IncrementalAlterConfigsRequest(resources=[twice, once, twice])
+    answers = client.call(request, 1, IncrementalAlterConfigsResponse).responses
+    assert [(each.resource_name, each.error_code) for each in answers] == [
+        ("named-twice", ErrorCode.INVALID_REQUEST),
+        ("named-once", ErrorCode.NONE),
+        ("named-twice", ErrorCode.INVALID_REQUEST),
+    ]
+    assert value(client, 32, "named-twice", "consumer.session.timeout.ms")[0] == "45000"
+    assert value(client, 32, "named-once", "consumer.session.timeout.ms")[0] == "50000"

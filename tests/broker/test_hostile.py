@@ -15,6 +15,8 @@ import pytest
 from tests.broker.raw import RawClient
 
 from rota.model import ErrorCode
+from rota.storage import checkpoints
+from rota.storage.files import replace_file
 from rota.testing import Broker
 from rota.wire.apis import APIS
 from rota.wire.frames import request_frame
@@ -25,6 +27,12 @@ from rota.wire.messages.create_partitions import (
     CreatePartitionsTopic,
 )
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from rota.wire.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+    DeleteRecordsTopic,
+)
 from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from rota.wire.messages.list_offsets import (
     ListOffsetsPartition,
@@ -33,6 +41,13 @@ from rota.wire.messages.list_offsets import (
     ListOffsetsTopic,
 )
 from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from rota.wire.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
+from rota.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 from rota.wire.messages.write_txn_markers import (
     WritableTxnMarker,
     WritableTxnMarkerTopic,
@@ -177,7 +192,9 @@ def test_partitions_without_measure_are_refused(address: str) -> None:
         assert [topic.error_code for topic in answer.topics] == [ErrorCode.POLICY_VIOLATION] * 2
         one = CreatableTopic(name="wide-1", num_partitions=1, replication_factor=1)
         client.call(CreateTopicsRequest(topics=[one], timeout_ms=1000), 5, CreateTopicsResponse)
-        more = CreatePartitionsRequest(topics=[CreatePartitionsTopic(name="wide-1", count=10_002)])
+        more = CreatePartitionsRequest(
+            topics=[CreatePartitionsTopic(name="wide-1", count=10_002, assignments=None)]
+        )
         made = client.call(more, 1, CreatePartitionsResponse)
         assert [topic.error_code for topic in made.results] == [ErrorCode.POLICY_VIOLATION]
         asked = MetadataRequest(topics=[MetadataRequestTopic(name="wide-1")])
@@ -228,6 +245,61 @@ def test_what_a_client_sends_ahead_of_waiting_fetches_stays_in_the_socket(broker
         client.socket.shutdown(socket.SHUT_RDWR)
         sender.join()
     assert grown < 24 * 1024 * 1024
+
+
+def test_records_are_deleted_with_one_look_at_the_disk_however_often_a_partition_is_named(
+    tmp_path: Path,
+) -> None:
+    with Broker(data_dir=tmp_path) as broker, RawClient(broker.bootstrap_servers) as client:
+        topic = CreatableTopic(name="deleted", num_partitions=1, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[topic]), 5, CreateTopicsResponse)
+        written: list[str] = []
+
+        def count(path: Path, content: bytes, *, sync: bool = True) -> None:
+            written.append(path.name)
+            replace_file(path, content, sync=sync)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(checkpoints, "replace_file", count)
+            partition = DeleteRecordsPartition(partition_index=0, offset=0)
+            wanted = DeleteRecordsTopic(name="deleted", partitions=[partition] * 500)
+            request = DeleteRecordsRequest(topics=[wanted], timeout_ms=1000)
+            answer = client.call(request, 1, DeleteRecordsResponse).topics[0].partitions
+        assert [(each.error_code, each.low_watermark) for each in answer] == [(ErrorCode.NONE, 0)] * 500
+        assert len(written) == len(set(written)) > 0, "a file was written more than once"
+
+
+def test_an_offset_that_is_committed_for_longer_than_there_is_time(address: str) -> None:
+    with RawClient(address) as client:
+        topic = CreatableTopic(name="for-ever", num_partitions=1, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[topic]), 5, CreateTopicsResponse)
+        partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=7)
+        request = OffsetCommitRequest(
+            group_id="for-ever",
+            retention_time_ms=2**63 - 2,
+            topics=[OffsetCommitRequestTopic(name="for-ever", partitions=[partition])],
+        )
+        answer = client.call(request, 2, OffsetCommitResponse)
+        assert answer.topics[0].partitions[0].error_code == ErrorCode.NONE
+        asked = OffsetFetchRequest(group_id="for-ever", topics=None)
+        fetched = client.call(asked, 7, OffsetFetchResponse)
+    assert fetched.topics[0].partitions[0].committed_offset == 7
+
+
+def test_a_commit_that_names_a_missing_topic_twice_is_answered_for_all_its_partitions(address: str) -> None:
+    with RawClient(address) as client:
+        topics = [
+            OffsetCommitRequestTopic(
+                name="nowhere",
+                partitions=[OffsetCommitRequestPartition(partition_index=index, committed_offset=7)],
+            )
+            for index in (0, 1)
+        ]
+        request = OffsetCommitRequest(group_id="twice", topics=topics)
+        (topic,) = client.call(request, 2, OffsetCommitResponse).topics
+    assert [(each.partition_index, each.error_code) for each in topic.partitions] == [
+        (index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) for index in (0, 1)
+    ]
 
 
 def test_a_marker_that_is_named_a_thousand_times_is_written_once(address: str) -> None:

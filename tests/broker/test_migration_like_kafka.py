@@ -6,10 +6,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.broker.like_kafka_migration import CASES, GROUP_SIZE, POLICY_CASES
+from tests.broker.like_kafka_migration import (
+    CASES,
+    GROUP_SIZE,
+    POLICY_CASES,
+    migration_of_a_recorded_group,
+)
 from tests.broker.raw import RawClient
 from tests.broker.talk import Answer, Talk, differences
 from tests.brokers import BrokerUnderTest, new_broker
+from tests.kafka.tools import offline_tool
+
+from rota.broker.group_names import OFFSETS_TOPIC
+from rota.coordinator import partition_for
+from rota.coordinator.consumer_groups.group import ConsumerGroups
+from rota.coordinator.log_format import decode_record
+from rota.wire.records import iter_batches, iter_records
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +65,48 @@ def _answers(broker: BrokerUnderTest, case: Callable[[Talk], None]) -> list[Answ
         talk.coordinator(talk.name)
         case(talk)
     return talk.answers
+
+
+def test_each_reads_the_others_records(both: tuple[BrokerUnderTest, BrokerUnderTest]) -> None:
+    """What both brokers wrote down of a mixed group is the same group when it is replayed; Kafka's tool reads ours."""
+    found, dumps = [], []
+    for broker in both:
+        with RawClient(broker.bootstrap_servers) as client:
+            talk = Talk(client, "migration-log", broker.bootstrap_servers)
+            talk.coordinator(talk.name)
+            migration_of_a_recorded_group(talk)
+            topic_id = talk.topic_id(talk.name)
+        partition = f"{OFFSETS_TOPIC}-{partition_for(talk.name)}"
+        segment = Path(broker.data_dir) / partition / "00000000000000000000.log"
+        found.append(_replayed(segment, talk.name, topic_id))
+        dumps.append(offline_tool("kafka-dump-log", "--offsets-decoder", "--files", segment))
+    ours, theirs = found
+    assert ours == theirs
+    assert ours.keys() == {"epochs", "m", "z", "static"}
+    assert all('"classicMemberMetadata":{"sessionTimeoutMs":30000' in dump for dump in dumps)
+
+
+def _replayed(segment: Path, group_id: str, topic_id: bytes) -> dict[str, object]:
+    """The group that the records of a log add up to, without what only one broker can say."""
+    groups = ConsumerGroups()
+    data = memoryview(segment.read_bytes())
+    for start, _ in iter_batches(data):
+        for record in iter_records(data, start):
+            decoded = decode_record(record.key or b"", record.value)
+            if decoded is not None and decoded.group == group_id and "Consumer" in type(decoded.key).__name__:
+                groups.replay(decoded)
+    group = groups[group_id]
+    assert group.members.keys() == group.target.keys()
+    found: dict[str, object] = {"epochs": (group.epoch, group.assignment_epoch)}
+    for member_id, member in group.members.items():
+        name = "static" if member.instance_id else member_id
+        held = (member.assigned, member.revoking, group.target[member_id])
+        found[name] = (
+            member.member_epoch,
+            member.state,
+            member.topics,
+            member.rebalance_timeout_ms,
+            member.classic,
+            [sorted(each.get(topic_id, ())) for each in held],
+        )
+    return found

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.broker.raw import RawClient
+from tests.broker.talk import Talk, join
+from tests.kafka.ports import wait_until
 
 from rota.broker.event_lines import event_line
+from rota.broker.fairness import Fairness
 from rota.broker.loop import Loop
 from rota.broker.timers import Timers
 from rota.model import ErrorCode
@@ -16,7 +20,9 @@ from rota.testing import Broker
 from rota.timeline.events import MemberJoined, RebalanceCompleted
 from rota.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from rota.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
+from rota.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
+from rota.wire.messages.join_group import JoinGroupResponse
 from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from rota.wire.messages.produce import (
     PartitionProduceData,
@@ -82,6 +88,36 @@ def test_whoever_asks_first_the_offsets_topic_is_made_as_groups_need_it(how: str
         assert (topic.error_code, len(topic.partitions), topic.is_internal) == (0, 50, True)
 
 
+def test_with_the_offsets_topic_all_groups_are_gone(tmp_path: Path) -> None:
+    """Who waits in a rebalance is told to look for a coordinator; nothing of it comes back, also not by a restart."""
+    settings = {"group.initial.rebalance.delay.ms": "600000"}
+    with (
+        Broker(settings, data_dir=tmp_path, prompt_heartbeats=False) as broker,
+        RawClient(broker.bootstrap_servers) as waiting,
+        RawClient(broker.bootstrap_servers) as other,
+    ):
+        talk = Talk(waiting, "own", broker.bootstrap_servers)
+        talk.coordinator("g")
+        joining = join("g")
+        joining.member_id = waiting.call(joining, 5, JoinGroupResponse).member_id
+        waiting.send(joining, 5)
+        describe = DescribeGroupsRequest(groups=["g"])
+        wait_until(
+            "the member waits",
+            lambda: other.call(describe, 5, DescribeGroupsResponse).groups[0].members,
+        )
+        gone = other.call(DeleteTopicsRequest(topic_names=[OFFSETS]), 3, DeleteTopicsResponse)
+        assert gone.responses[0].error_code == ErrorCode.NONE
+        assert waiting.receive(JoinGroupResponse, 5).error_code == ErrorCode.NOT_COORDINATOR
+        assert other.call(describe, 5, DescribeGroupsResponse).groups[0].group_state == "Dead"
+        broker.advance_clock(3_600_000)
+        topics = other.call(MetadataRequest(topics=None), 9, MetadataResponse).topics
+        assert not topics, "nothing that was due has made it anew"
+        talk.coordinator("g")
+    with Broker(data_dir=tmp_path) as again, RawClient(again.bootstrap_servers) as client:
+        assert client.call(describe, 5, DescribeGroupsResponse).groups[0].group_state == "Dead"
+
+
 def test_a_session_by_id_never_serves_a_later_topic_of_the_same_name(broker: Broker) -> None:
     with RawClient(broker.bootstrap_servers) as client:
         _, first_id = _create(client, "reborn")
@@ -119,6 +155,29 @@ def test_a_partition_named_often_is_fetched_once(broker: Broker) -> None:
         wanted = [FetchPartition(partition=0, partition_max_bytes=1 << 20) for _ in range(50)]
         request = FetchRequest(topics=[FetchTopic(topic="often", partitions=wanted)])
         assert len(client.call(request, 11, FetchResponse).responses[0].partitions) == 1
+
+
+def test_fetches_of_what_is_not_there_count_as_asking_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session can remember very many of them, and then ask again and again by a few bytes."""
+    charged: list[object] = []
+    charge = Fairness.charge
+
+    def watched(self: Fairness, connection: Any, *times: Any) -> float:
+        charged.append(connection.peer)
+        return charge(self, connection, *times)
+
+    with Broker() as broker, RawClient(broker.bootstrap_servers) as client:
+        _create(client, "there")
+        with RawClient(broker.bootstrap_servers) as fetching:
+            wanted = FetchPartition(partition=0, partition_max_bytes=1 << 20)
+            address = "{}:{}".format(*fetching.socket.getsockname())
+            monkeypatch.setattr(Fairness, "charge", watched)
+            for topic in ("there", "nowhere"):
+                assert address not in charged
+                request = FetchRequest(topics=[FetchTopic(topic=topic, partitions=[wanted])], max_wait_ms=0)
+                fetching.call(request, 11, FetchResponse)
+                fetching.call(request, 11, FetchResponse)
+        assert address in charged
 
 
 def test_a_callback_that_fails_does_not_hold_up_the_others() -> None:

@@ -18,6 +18,7 @@ PYTHON_CLIENTS = ("confluent", "kafka-python", "aiokafka")
 
 # Without Go, tests with this one are skipped (or where CI=true fail); `conftest.py` sees to that.
 FRANZ_GO = "franz-go"
+FRANZ_GO_848 = "franz-go-848"
 WITH_FRANZ_GO = (*PYTHON_CLIENTS, FRANZ_GO)
 # For tests that drive many libraries at the same time: without Go only half of them is skipped.
 TOGETHER = (PYTHON_CLIENTS, (FRANZ_GO,))
@@ -33,7 +34,7 @@ def new_member(config: MemberConfig) -> Member:
         from tests.clients.consumer_protocol import JavaConsumerMember
 
         return JavaConsumerMember(config)
-    if config.client == FRANZ_GO:
+    if config.client in (FRANZ_GO, FRANZ_GO_848):
         from tests.clients.franz_go_member import FranzGoMember
 
         return FranzGoMember(config)

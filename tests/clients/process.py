@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.children import ending_with_parent
 from tests.clients.member import Member, MemberConfig, Partition, Record
 from tests.kafka.ports import PATIENCE_S
 from tests.kafka.tools import tool_command
@@ -57,7 +58,7 @@ class ProcessMember(Member):
     def start(self) -> None:
         with (Path(self.scratch.name) / "stderr").open("wb") as errors:
             self.process = subprocess.Popen(
-                self.command(),
+                ending_with_parent(self.command()),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

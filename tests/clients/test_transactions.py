@@ -245,12 +245,14 @@ async def _with_aiokafka(desk: Desk, topic: str, group: str) -> None:
 # --- franz-go -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("server_side", [False, True], ids=["classic", "consumer"])
 @pytest.mark.usefixtures("franz_go")
-def test_franz_go(desk: Desk) -> None:
+def test_franz_go(desk: Desk, server_side: bool) -> None:
     """It consumes and produces; every third of its transactions is aborted and tried again."""
     source, target, group = desk.topic("go", 2), desk.topic("go-copy", 2), desk.name("go")
     desk.produce(source, per_partition=100, partitions=2)
     question = {"topic": source, "target": target, "group": group, "count": 200}
+    question["server_side"] = server_side
     assert ask_franz_go(desk.broker.bootstrap_servers, "copy", **question) >= 10
     assert Counter(read(desk, target, (0, 1))) == Counter(read(desk, source, (0, 1)))
     assert desk.committed(group) == {(source, 0): 100, (source, 1): 100}

@@ -78,8 +78,8 @@ def client_metrics(sh: Shell) -> None:
     sh("kafka-client-metrics --describe --name {name}")
     sh("kafka-client-metrics --list", only=sh.name)
     sh("kafka-configs --describe --entity-type client-metrics --entity-name {name}")
-    sh(change + "--interval 1", code=1)
-    sh(change + "--match nonsense=.*", code=1)
+    sh(change + "--interval 1", code=1, hide=r"(?<=command : ).*")
+    sh(change + "--match nonsense=.*", code=1, hide=r"(?<=command : ).*")
     sh("kafka-client-metrics --delete --name {name}")
     sh("kafka-client-metrics --list", only=sh.name)
 

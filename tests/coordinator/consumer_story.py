@@ -8,7 +8,8 @@ an answer that takes partitions away is obeyed at once, unless ``slow alice`` ca
     [0] ! alice is a member
     [0] alice <- epoch=1 orders-0,orders-1
 
-``group:`` is the group's state, its epoch and the epoch of its target assignment.
+``group:`` is the group's state, its epoch and the epoch of its target assignment. ``classic join carol`` and the like
+are what members of the classic protocol say in the same group, see `story`.
 """
 
 from __future__ import annotations
@@ -107,6 +108,13 @@ class ConsumerStory(Story):
         """A static member that will be back."""
         self._heartbeat(name, self.clients[name].bye(-2))
 
+    def do_classic(self, what: str, *names: str, **options: str) -> None:
+        """A command of a client that uses the classic protocol."""
+        if what == "rejoin":
+            self.do_classic("join", *names, fresh="yes", **options)
+            what = "join"
+        getattr(Story, f"do_{what}")(self, *names, **options)
+
     def do_commit(self, name: str, **offsets: str) -> None:
         client = self.clients.get(name)
         self.members[name] = client.member if client else ""
@@ -162,9 +170,9 @@ class ConsumerStory(Story):
                     return f"member {key.member_id} forgotten"
                 regex = f" regex={value.subscribed_topic_regex}" if value.subscribed_topic_regex else ""
                 instance = f" instance={value.instance_id}" if value.instance_id else ""
-                return (
-                    f"member {key.member_id} topics={','.join(value.subscribed_topic_names)}{regex}{instance}"
-                )
+                classic = "" if value.classic_member_metadata is None else " classic"
+                topics = ",".join(value.subscribed_topic_names)
+                return f"member {key.member_id} topics={topics}{regex}{instance}{classic}"
             case ConsumerGroupTargetAssignmentMetadataKey():
                 return f"target{gone}" if gone else f"target of epoch {value.assignment_epoch}"
             case ConsumerGroupTargetAssignmentMemberKey():
@@ -222,7 +230,9 @@ def _consumer_group(group: Any) -> str:
     if group.error_code:
         return f"{ErrorCode(group.error_code).name} {group.error_message!r}"
     members = "".join(
-        f" {one.member_id}@{one.member_epoch}={_partitions(one.assignment)}" for one in group.members
+        f" {one.member_id}@{one.member_epoch}={_partitions(one.assignment)}"
+        + (" (classic)" if one.member_type == 0 else "")
+        for one in group.members
     )
     return f"{group.group_state} {group.group_epoch}/{group.assignment_epoch} {group.assignor_name}{members}"
 

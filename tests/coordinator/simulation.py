@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome
+from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, Reply
 from rota.coordinator.log_format import decode_record, encode_record
 from rota.model import TopicPartition
 from rota.wire.codec import encode_versioned
@@ -19,7 +19,7 @@ from rota.wire.messages.consumer_protocol import (
     ConsumerProtocolSubscription,
 )
 from rota.wire.messages.consumer_protocol import TopicPartition as SubscribedPartition
-from rota.wire.messages.heartbeat import HeartbeatRequest
+from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from rota.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from rota.wire.messages.leave_group import LeaveGroupRequest, MemberIdentity
 from rota.wire.messages.offset_commit import (
@@ -92,9 +92,11 @@ class Simulation:
         self._tokens += 1
         token = self._tokens
         self.waiting.add(token)
-        self.carry_out(
-            self.coordinator.handle(request, Context(token, version, client_id, host, self.now_ms))
-        )
+        short = self.coordinator.beat(request, self.now_ms) if isinstance(request, HeartbeatRequest) else None
+        outcome = self.coordinator.handle(request, Context(token, version, client_id, host, self.now_ms))
+        if short is not None:  # the long way says the same
+            assert outcome == Outcome(replies=(Reply(token, HeartbeatResponse(error_code=short)),))
+        self.carry_out(outcome)
         return token
 
     def ask(self, request: Any, version: int, client_id: str = "c") -> Any:

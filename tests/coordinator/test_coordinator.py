@@ -6,6 +6,7 @@ from tests.coordinator.simulation import HOST, Simulation
 from rota.coordinator import TRANSITIONS, GroupConfig, GroupState, coordinator, partition_for
 from rota.coordinator.states import transitions_as_mermaid
 from rota.model import ErrorCode, GroupError, TopicPartition
+from rota.timeline.events import OffsetCommitted
 from rota.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
 from rota.wire.messages.delete_groups import DeleteGroupsRequest
 from rota.wire.messages.describe_groups import DescribeGroupsRequest
@@ -77,6 +78,14 @@ def test_heartbeats_ask_for_no_timers(sim: Simulation) -> None:
     sim.advance(6_000)
     assert sim.timers[("session", "g", member)] == sim.now_ms + 4_000
     assert sim.group().state is GroupState.STABLE
+
+
+def test_commits_are_events_where_somebody_keeps_a_timeline() -> None:
+    """Nobody else is told of each of them: they are by far the most frequent."""
+    for tells in (True, False):
+        sim = Simulation(GroupConfig(tells_commits=tells))
+        sim.commit({ORDERS_0: 1})
+        assert [type(event) for event in sim.events] == [OffsetCommitted] * tells
 
 
 def test_a_commit_is_a_sign_of_life(sim: Simulation) -> None:

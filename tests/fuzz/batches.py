@@ -18,7 +18,9 @@ __all__ = ["any_batch", "bomb", "with_checksum"]
 _LENGTH_AT, _CRC_AT, _ATTRIBUTES_AT = 8, 17, 21
 # Where the fields of a header are that the checksum covers, and how they are packed.
 _FIELDS = ((21, ">h"), (23, ">i"), (27, ">q"), (35, ">q"), (43, ">q"), (51, ">h"), (53, ">i"), (57, ">i"))
+_LAST_OFFSET_DELTA_AT, _COUNT_AT = 23, 57
 _BOMB_SIZE = 64 * 1024 * 1024
+_BOMB_RECORDS = 300_000
 
 
 def any_batch(source: random.Random, found: bytes | None, producer: tuple[int, int] | None) -> bytes:
@@ -36,7 +38,7 @@ def any_batch(source: random.Random, found: bytes | None, producer: tuple[int, i
     if choice < 0.95:
         return damaged(base, source)
     if choice < 0.952:
-        return bomb(source.choice(CODECS[1:]))
+        return bomb(source.choice(CODECS[1:]), of_records=source.random() < 0.5)
     return base + _good(source, producer)
 
 
@@ -93,8 +95,14 @@ def _recompressed(batch: bytes, source: random.Random) -> bytes:
 
 
 @cache
-def bomb(codec: str) -> bytes:
-    """A small batch whose records are many megabytes of zeros."""
+def bomb(codec: str, *, of_records: bool) -> bytes:
+    """A small batch of many megabytes of zeros, or of very many small records."""
     made = bytearray(build_batch([(b"k", b"v", int(time.time() * 1000), ())], compression=codec))
-    made[HEADER_SIZE:] = compress(codec, bytes(_BOMB_SIZE))
+    if of_records:
+        one = build_batch([(b"k", None, int(time.time() * 1000), ())])[HEADER_SIZE:]
+        made[HEADER_SIZE:] = compress(codec, one * _BOMB_RECORDS)
+        struct.pack_into(">i", made, _LAST_OFFSET_DELTA_AT, _BOMB_RECORDS - 1)
+        struct.pack_into(">i", made, _COUNT_AT, _BOMB_RECORDS)
+    else:
+        made[HEADER_SIZE:] = compress(codec, bytes(_BOMB_SIZE))
     return with_checksum(bytes(made))

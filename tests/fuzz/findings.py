@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["CASES", "Findings", "read_case"]
+__all__ = ["CASES", "Findings", "read_case", "write_case"]
 
 CASES = Path(__file__).with_name("cases")
 _WIDTH = 110
@@ -29,11 +30,20 @@ class Findings:
         self._directory.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(kind.encode()).hexdigest()[:8]
         lines = [f"# {kind}", *(f"# {line}"[:_WIDTH] for line in text.splitlines()[-60:])]
-        lines += [base64.b64encode(each).decode() for each in inputs]
-        (self._directory / f"{what.replace(' ', '-')}-{name}.txt").write_text("\n".join(lines) + "\n")
+        write_case(self._directory / f"{what.replace(' ', '-')}-{name}.txt", lines, inputs)
         return True
+
+
+def write_case(file: Path, comments: Iterable[str], inputs: Iterable[bytes]) -> None:
+    """A case: what was found, as comments, and an input a line, compressed, in base64."""
+    lines = [*comments, *(base64.b64encode(zlib.compress(each, 9)).decode() for each in inputs)]
+    file.write_text("\n".join(lines) + "\n")
 
 
 def read_case(file: Path) -> list[bytes]:
     """The inputs of a case, in the order in which they were sent."""
-    return [base64.b64decode(line) for line in file.read_text().splitlines() if line and line[0] != "#"]
+    return [
+        zlib.decompress(base64.b64decode(line))
+        for line in file.read_text().splitlines()
+        if line and line[0] != "#"
+    ]

@@ -38,6 +38,7 @@ _CONFIG = {
     "transaction.state.log.num.partitions": "4",
     "log.cleaner.backoff.ms": "200",
     "log.segment.bytes": "1048576",
+    "max.connection.creation.rate": "100000",  # or the attack would soon be held up
 }
 _TOPIC_CONFIGS = {
     "fuzz-compact": {"cleanup.policy": "compact", "segment.bytes": "65536", "min.cleanable.dirty.ratio": "0"},

@@ -26,6 +26,7 @@ type question struct {
 	Offset           int64    `json:"offset"`
 	Target           string   `json:"target"`
 	Count            int      `json:"count"`
+	ServerSide       bool     `json:"server_side"` // use the consumer protocol
 }
 
 func ask(text string) error {

@@ -10,7 +10,7 @@ import (
 // copy consumes a topic and produces what it read to another, in transactions of which every third is aborted, until
 // that many records were copied. It answers with the number of transactions that were committed.
 func (q *question) copy(ctx context.Context, _ *kgo.Client) (any, error) {
-	session, err := kgo.NewGroupTransactSession(
+	options := []kgo.Opt{
 		kgo.SeedBrokers(strings.Split(q.BootstrapServers, ",")...),
 		kgo.TransactionalID(q.Group),
 		kgo.ConsumerGroup(q.Group),
@@ -18,7 +18,11 @@ func (q *question) copy(ctx context.Context, _ *kgo.Client) (any, error) {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.RequireStableFetchOffsets(),
-	)
+	}
+	if q.ServerSide {
+		options = append(options, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+	}
+	session, err := kgo.NewGroupTransactSession(options...)
 	if err != nil {
 		return nil, err
 	}

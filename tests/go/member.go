@@ -17,6 +17,7 @@ import (
 
 // config is tests.clients.member.MemberConfig.
 type config struct {
+	Client              string   `json:"client"` // franz-go, or franz-go-848: the consumer protocol
 	BootstrapServers    string   `json:"bootstrap_servers"`
 	Group               string   `json:"group"`
 	Topics              []string `json:"topics"`
@@ -82,6 +83,7 @@ func (m *member) options() ([]kgo.Opt, error) {
 		"roundrobin":         kgo.RoundRobinBalancer(),
 		"sticky":             kgo.StickyBalancer(),
 		"cooperative-sticky": kgo.CooperativeStickyBalancer(),
+		"uniform":            kgo.StickyBalancer(), // of the consumer protocol
 	}
 	if balancers[c.Strategy] == nil {
 		return nil, fmt.Errorf("unknown strategy %q", c.Strategy)
@@ -103,6 +105,9 @@ func (m *member) options() ([]kgo.Opt, error) {
 		kgo.OnPartitionsRevoked(m.revoked),
 		kgo.OnPartitionsLost(m.moved("lost")),
 		kgo.WithLogger(kgo.BasicLogger(os.Stderr, kgo.LogLevelInfo, nil)),
+	}
+	if c.Client == "franz-go-848" {
+		options = append(options, kgo.ServerSideBalancer())
 	}
 	if c.InstanceID != nil {
 		options = append(options, kgo.InstanceID(*c.InstanceID))

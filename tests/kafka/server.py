@@ -31,11 +31,14 @@ class RealKafka(ServerProcess):
         data_dir: Path | None = None,
         *,
         jvm: tuple[str, ...] = ("-Xmx512m",),
+        ports: tuple[int, int] = (0, 0),
+        cluster_id: str = "",
     ) -> None:
         super().__init__(config, data_dir)
         self._jvm = jvm
         self._properties = self.directory / "server.properties"
-        self._controller_port = 0
+        self.port, self._controller_port = ports
+        self._cluster_id = cluster_id or new_cluster_id()
 
     def start(self) -> None:
         """Start (or start again, on the same port and data); returns when a client is answered."""
@@ -44,7 +47,7 @@ class RealKafka(ServerProcess):
             self.spawn()
             try:
                 self._wait_ready()
-            except _PortTakenError:
+            except PortTakenError:
                 self.stop()
                 self.port = 0
                 if attempt == 2:
@@ -81,13 +84,9 @@ class RealKafka(ServerProcess):
 
     def format(self) -> None:
         """Write the storage's identity, as `kafka-storage format` does."""
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        while cluster_id.startswith("-"):  # the tool would read it as an option
-            cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        tool = [*QUICK_JVM, "kafka.tools.StorageTool", "format"]
         subprocess.run(
-            self._java(
-                *QUICK_JVM, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)
-            ),
+            self._java(*tool, "-t", self._cluster_id, "-c", str(self._properties)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
@@ -130,7 +129,7 @@ class RealKafka(ServerProcess):
             return
         tail = self._log_tail()
         if "Address already in use" in tail:
-            raise _PortTakenError(tail)
+            raise PortTakenError(tail)
         raise RuntimeError(f"Apache Kafka ended with status {self.process.returncode}:\n{tail}")
 
     def _log_tail(self) -> str:
@@ -155,5 +154,13 @@ class RealKafka(ServerProcess):
         }
 
 
-class _PortTakenError(Exception):
+def new_cluster_id() -> str:
+    """A random id, as Kafka writes it."""
+    found = "-"
+    while found.startswith("-"):  # the tool that formats would read it as an option
+        found = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    return found
+
+
+class PortTakenError(Exception):
     """Another process took one of the chosen ports between the choice and the start."""

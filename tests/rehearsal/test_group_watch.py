@@ -113,7 +113,7 @@ def test_an_outage_is_told_as_one_and_not_as_a_rebalance(slow: bool) -> None:
     found = watch.read()
     story = Story()
     assert [story.tell(event) for event in found] == [
-        "The cluster does not answer.",
-        "The cluster answers again.",
+        "The group's coordinator does not answer.",
+        "The group's coordinator answers again.",
     ]
     assert [event.at_ms for event in found] == sorted(event.at_ms for event in found)

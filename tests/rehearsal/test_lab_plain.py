@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from tests.kafka.ports import PATIENCE_S
+from tests.kafka.ports import PATIENCE_S, wait_until
 from tests.rehearsal.children import all_gone, command_line, descendants
 
 from rota.rehearsal.folder import Folder
@@ -218,3 +218,26 @@ def test_a_lab_that_produced_nothing_has_shown_nothing() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 1
     assert done.stderr == "error: nothing was produced: the rate is 0\n"
+
+
+def test_a_reader_that_is_gone_is_noticed_though_nothing_is_printed(tmp_path: Path) -> None:
+    """With --json nothing comes before the end."""
+    story = tmp_path / "story"
+    with story.open("wb") as sink:
+        lab = subprocess.Popen(
+            [sys.executable, "-m", "rota", "lab", "--json", "--rate", "5"],
+            stdout=subprocess.PIPE,
+            stderr=sink,
+        )
+    try:
+        wait_until("the group reads", lambda: "Generation 1:" in story.read_text())
+        children = descendants(lab.pid)
+        assert lab.stdout is not None
+        lab.stdout.close()
+        assert lab.wait(PATIENCE_S) == 0
+    finally:
+        lab.kill()
+        lab.wait()
+    assert all_gone(children)
+    assert "Traceback" not in story.read_text()
+    assert "Everybody but" not in story.read_text(), "the script was not played to its end"

@@ -12,6 +12,7 @@ from tests.storage.batches import SMALL, batch, read_all, values
 
 from rota.model import ErrorCode, KafkaError
 from rota.storage import FileRegion, Log, LogConfig
+from rota.wire.compression import CODECS, compress
 from rota.wire.crc import crc32c
 from rota.wire.records import build_batch, end_marker, iter_batches, read_header
 
@@ -535,7 +536,8 @@ def test_records_that_cannot_be_what_the_header_says_are_refused(where: Path | N
 def test_records_that_cannot_be_read_are_told_as_such(where: Path | None, codec: int) -> None:
     """What lies in the records is the clients' business; what cannot be read does not end a connection."""
     log = open_log(where)
-    log.append(forged(b"\x1e" + b"\xff" * 15, 1, codec=codec), 1_000)
+    payload = b"\xff" * 1_100 if codec else b"\x1e" + b"\xff" * 15  # compressed batches up to 1 kB are opened
+    log.append(forged(payload, 1, codec=codec), 1_000)
     log.append(batch(b"fine", at=5_000), 1_000)
     for wanted in (0, 1_000):
         with pytest.raises(KafkaError) as caught:
@@ -543,11 +545,38 @@ def test_records_that_cannot_be_read_are_told_as_such(where: Path | None, codec:
         assert caught.value.code == ErrorCode.CORRUPT_MESSAGE
     assert log.offset_for_timestamp(2_000) == (1, 5_000)
     assert log.max_timestamp() == (1, 5_000)
-    log.append(forged(b"\x1e" + b"\xff" * 15, 1, codec=codec, at=9_000), 1_000)
+    log.append(forged(payload, 1, codec=codec, at=9_000), 1_000)
     with pytest.raises(KafkaError) as caught:
         log.max_timestamp()
     assert caught.value.code == ErrorCode.CORRUPT_MESSAGE
-    assert log.read(0, 10_000).size == log.size
+    assert all(log.read(offset, 10_000).size for offset in range(3)), "readers of bytes get them all the same"
+
+
+@pytest.mark.parametrize("codec", CODECS[1:])
+def test_a_small_compressed_batch_is_opened(where: Path | None, codec: str) -> None:
+    """Its records must be there; one that would be very large is left closed, whatever it claims."""
+    log = open_log(where)
+    number, two = CODECS.index(codec), bytes(batch(b"x", b"y")[61:])
+    for payload, count in ((two, 1), (two, 3), (b"", 1), (bytes(20), 1), (two[:-1], 2)):
+        assert refused(log, forged(compress(codec, payload), count, codec=number)) == ErrorCode.INVALID_RECORD
+    assert refused(log, forged(b"\xff" * 40, 1, codec=number)) == ErrorCode.UNKNOWN_SERVER_ERROR
+    log.append(forged(compress(codec, two), 2, codec=number), 1_000)
+    assert values(log) == [b"x", b"y"]
+    closed = forged(compress(codec, batch(bytes(17_000))[61:]), 5, codec=number)
+    assert len(closed) <= 1_024
+    log.append(closed, 1_000)
+    assert log.log_end_offset == 7
+
+
+def test_a_small_batch_of_millions_of_records_is_refused() -> None:
+    """Whoever reads them, to look at a key or a timestamp, would keep everybody waiting."""
+    log = open_log(None)
+    one = bytes(batch(b"")[61:])
+    most = forged(compress("zstd", one * 1_000_001), 1_000_001, codec=4)
+    assert len(most) < 4_096
+    assert refused(log, most) == ErrorCode.INVALID_RECORD
+    log.append(forged(compress("zstd", one * 1_000_000), 1_000_000, codec=4), 1_000)
+    assert log.log_end_offset == 1_000_000
 
 
 def test_two_batches_of_an_idempotent_producer_are_refused() -> None:

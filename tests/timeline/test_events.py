@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -111,3 +112,13 @@ def test_recordings_are_merged_by_time() -> None:
 
 def test_every_reason_has_words() -> None:
     assert all(reason.words for reason in ev.RebalanceReason)
+
+
+def test_an_assignment_may_be_any_mapping() -> None:
+    """The coordinator's reads the members' bytes only when somebody asks."""
+    held = {"m-1": (TopicPartition("orders", 0),)}
+    done, same = (
+        ev.RebalanceCompleted(5, "g", 2, "range", "m-1", each) for each in (held, MappingProxyType(held))
+    )
+    assert ev.to_json(same) == ev.to_json(done)
+    assert ev.from_json(ev.to_json(same)) == done

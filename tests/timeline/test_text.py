@@ -63,6 +63,28 @@ def test_lost_records_are_marked() -> None:
     assert re.search(r"^P0 .*\?", text, re.MULTILINE)
 
 
+def test_every_rebalance_has_a_number_though_it_be_in_a_range() -> None:
+    """Also those at the right edge, where a number needs more room than is left."""
+    for count in (1, 9, 30, 150):
+        events = [
+            event
+            for number in range(1, count + 1)
+            for event in (
+                ev.RebalanceStarted(1000 * number, "g", number, ev.RebalanceReason.MEMBER_JOINED, "m", ""),
+                ev.RebalanceCompleted(1000 * number + 100, "g", number + 1, "range", None, {}),
+            )
+        ]
+        for width in (40, 80, 120):
+            lines = draw_text(Timeline.of(events), width).splitlines()
+            line = lines[lines.index("") + 1]
+            labels = [tuple(map(int, label.split("-"))) for label in re.findall(r"[\d-]+", line)]
+            ends = [(label[0], label[-1]) for label in labels]
+            assert [number for first, last in ends for number in range(first, last + 1)] == [
+                *range(1, count + 1)
+            ]
+            assert len(line) <= width
+
+
 def test_an_empty_timeline_is_a_line() -> None:
     assert draw_text(Timeline()).startswith("0.00 s · 0 partitions")
 

@@ -57,6 +57,12 @@ def test_gzip_of_several_members_is_read_whole() -> None:
     assert decompress("gzip", zlib.compress(b"one", wbits=31) + zlib.compress(b"two", wbits=31)) == b"onetwo"
 
 
+def test_gzip_of_very_many_members_is_refused() -> None:
+    """To step over one costs a look at all that follow: of a megabyte of empty ones that is 25 GB."""
+    with pytest.raises(WireError, match="members"):
+        decompress("gzip", zlib.compress(b"", wbits=31) * 2_000)
+
+
 @pytest.mark.parametrize("codec", PACKED)
 def test_a_bomb_is_refused(codec: str) -> None:
     bomb = compress(codec, bytes(30_000_000))

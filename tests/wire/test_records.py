@@ -25,6 +25,7 @@ from rota.wire.records import (
     end_marker,
     iter_batches,
     iter_records,
+    one_record_batch,
     read_end_marker,
     read_header,
     restamp,
@@ -56,6 +57,15 @@ def test_what_is_built_is_read(codec: str, entries: list, base: int) -> None:  #
         Record(base + number, timestamp, key, value, found)
         for number, (key, value, timestamp, found) in enumerate(entries)
     ]
+
+
+@given(
+    key=st.none() | st.binary(max_size=200),
+    value=st.none() | st.binary(max_size=20_000),
+    at=st.integers(-1, 2**48),
+)
+def test_a_batch_of_one_record_has_a_short_cut(key: bytes | None, value: bytes | None, at: int) -> None:
+    assert one_record_batch(key, value, at) == build_batch([(key, value, at, [])])
 
 
 @given(entries=entries)

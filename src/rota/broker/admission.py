@@ -23,6 +23,7 @@ __all__ = ["Admission"]
 _UNLIMITED = 2**31 - 1
 _CROWD = 2000
 _RATE = 500
+_IN_VAIN = 2
 _LEAST_WAIT_S = 0.05
 
 
@@ -36,6 +37,7 @@ class Admission:
         self._overrides_text = ""
         self._overrides: dict[str, int] = {}
         self._tokens: float = _CROWD
+        self._rate = _RATE
         self._counted_at = 0.0
 
     @property
@@ -47,6 +49,7 @@ class Admission:
         """How long nobody is to be let in, because too many came lately."""
         rate = self._settings.int("max.connection.creation.rate")
         rate, crowd = (_RATE, _CROWD) if rate == _UNLIMITED else (rate, max(rate, 1))
+        self._rate = rate
         self._tokens = min(crowd, self._tokens + (now - self._counted_at) * rate)
         self._counted_at = now
         # Not one by one: to be woken costs as much as to let somebody in.
@@ -67,6 +70,13 @@ class Admission:
         if text != self._overrides_text:
             self._overrides_text, self._overrides = text, _overrides(text)
         return self._overrides.get(ip, self._settings.int("max.connections.per.ip"))
+
+    def in_vain(self) -> None:
+        """A connection had to be closed for what it sent: those who send such things come back the more slowly.
+
+        Thousands that do it at once, having come in peace, lock nobody out for longer than a second.
+        """
+        self._tokens = max(self._tokens - _IN_VAIN, -self._rate)
 
     def left(self, ip: str) -> None:
         """A connection that was let in has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rota.broker.clock import Clock
@@ -75,12 +76,12 @@ class Broker:
         self._transactions: Transactions | None = None
         if TRANSACTIONS_TOPIC in self.topics:
             self._open_transactions()
-        self._plan_retention()
+        self._plan_retention(settings.int("log.initial.task.delay.ms"))
         self._cleaner: Cleaner | None = None
         if settings.bool("log.cleaner.enable"):
             self.plan_compaction()
 
-    @property
+    @cached_property
     def groups(self) -> Groups:
         """The groups. Those of a broker that never had one are made when somebody asks for the first."""
         return self._groups or self._open_groups()
@@ -136,8 +137,11 @@ class Broker:
         self.fetch_waits.appended(partition_log)
         return info
 
-    def delete_records(self, tp: TopicPartition, offset: int) -> int:
-        """Move a log's start to ``offset`` (-1: its end); the new start. Raises ``KafkaError``."""
+    def delete_records(self, tp: TopicPartition, offset: int, *, remember: bool = True) -> int:
+        """Move a log's start to ``offset`` (-1: its end); the new start. Raises ``KafkaError``.
+
+        Without ``remember`` the checkpoints are the caller's to write.
+        """
         partition_log = self.topics.find_log(*tp)
         if partition_log is None:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -147,7 +151,8 @@ class Broker:
         if not 0 <= before <= partition_log.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         start = partition_log.delete_records(before)
-        self.directory.write_checkpoints()
+        if remember:
+            self.directory.write_checkpoints()
         return start
 
     def next_producer_id(self) -> int:
@@ -162,9 +167,19 @@ class Broker:
     # --- topics ---------------------------------------------------------------------------------------------
 
     def delete_topic(self, name: str) -> None:
-        """Delete a topic, the offsets committed for it, and wake who waits for it."""
+        """Delete a topic, the offsets committed for it, and wake who waits for it.
+
+        With a topic of the broker's own goes everything that it remembers: all groups, or all transactional ids.
+        """
         for gone in self.topics.delete(name):
             self.fetch_waits.appended(gone)
+        if name == OFFSETS_TOPIC and self._groups is not None:
+            self._groups.forget()
+            self._groups = None
+            self.__dict__.pop("groups", None)  # the cached one
+        elif name == TRANSACTIONS_TOPIC and self._transactions is not None:
+            self.timers.cancel_all("transactions")
+            self._transactions = None
         if self._groups is not None:
             self._groups.topic_deleted(name)
         log.info("topic %s deleted", name)
@@ -191,6 +206,13 @@ class Broker:
             self.once_configured.add(group)
         self.directory.metadata.put_group_configs(group, configs)
 
+    def reload_configs(self) -> None:
+        """What was changed could not be written down: go by what is stored again."""
+        self._load_dynamic()
+        for topic in self.topics:
+            topic.configs = dict(self.directory.metadata.topics[topic.name].configs)
+            self.topics.refresh(topic)
+
     def dynamic_configs(self, node: int | None) -> dict[str, str]:
         """This broker's dynamic settings, or with ``node`` None the cluster-wide ones.
 
@@ -206,14 +228,18 @@ class Broker:
 
     # --- life -----------------------------------------------------------------------------------------------
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody keeps the timeline."""
+        return self._on_event is not None
+
     def record(self, event: Event) -> None:
         """Hand an event of a group's life to whoever keeps the timeline."""
         if self._on_event is not None:
             self._on_event(event)
 
-    def _plan_retention(self) -> None:
-        interval_ms = self.settings.int("log.retention.check.interval.ms")
-        self.timers.set(("upkeep", "retention"), self.clock.now_ms() + interval_ms, self._retain)
+    def _plan_retention(self, delay_ms: int) -> None:
+        self.timers.set(("upkeep", "retention"), self.clock.now_ms() + delay_ms, self._retain)
 
     def _retain(self) -> None:
         now_ms = self.clock.now_ms()
@@ -226,7 +252,7 @@ class Broker:
                 continue
             if removed:
                 log.info("%s: %d segments removed by retention", tp, removed)
-        self._plan_retention()
+        self._plan_retention(self.settings.int("log.retention.check.interval.ms"))
 
     def plan_compaction(self) -> None:
         """Look for logs to compact after ``log.cleaner.backoff.ms``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rota.broker import client_metrics, loggers
@@ -14,6 +16,11 @@ from rota.plain import Plain
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
+    from rota.wire.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
+    from rota.wire.messages.incremental_alter_configs import (
+        IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse,
+    )
 
 __all__ = [
     "BROKER_LOGGER_RESOURCE",
@@ -23,8 +30,10 @@ __all__ = [
     "TOPIC_RESOURCE",
     "Change",
     "change",
+    "check_named_once",
     "node_of",
     "replace",
+    "written_once",
 ]
 
 TOPIC_RESOURCE: Final = 2
@@ -61,6 +70,37 @@ class _Target(Plain):
     check_all: Callable[[Mapping[str, str]], None] | None = None
     known: Iterable[str] = ()
     """The names there are, where no others can be set."""
+
+
+def check_named_once(
+    message: AlterConfigsRequest | IncrementalAlterConfigsRequest,
+) -> Callable[[int, str], None]:
+    """A check that raises ``KafkaError`` for a resource that a request names several times, as Kafka refuses it.
+
+    Each change waits for the disk: a few bytes, repeated, would keep everybody waiting.
+    """
+    times_named = Counter((each.resource_type, each.resource_name) for each in message.resources)
+
+    def check(resource_type: int, name: str) -> None:
+        if times_named[resource_type, name] > 1:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "each resource must be named at most once")
+
+    return check
+
+
+@contextmanager
+def written_once(
+    broker: Broker, response: AlterConfigsResponse | IncrementalAlterConfigsResponse
+) -> Iterator[None]:
+    """What is changed inside is written down together: one by one, thousands would keep everybody waiting."""
+    try:
+        with storing("configs"), broker.directory.metadata.at_once():
+            yield
+    except KafkaError as error:
+        broker.reload_configs()
+        for result in response.responses:
+            if not result.error_code:
+                result.error_code, result.error_message = error.code, error.message
 
 
 def change(

@@ -19,14 +19,16 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rota.broker.fairness import BUSINESS, TURN_S
-from rota.broker.request import NoAnswer, Request
+from rota.broker.fairness import TURN_S
+from rota.broker.request import PARKED, NoAnswer, Request
+from rota.broker.request_memory import FREE
 from rota.storage import FileRegion
 from rota.wire import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rota.broker.dispatch import Route
     from rota.broker.server import Server
     from rota.wire.schema import Message
 
@@ -35,7 +37,7 @@ __all__ = ["Connection"]
 log = logging.getLogger(__name__)
 
 _SIZE = struct.Struct(">i")
-_HEADER = struct.Struct(">hhi")
+_HEADER = struct.Struct(">ii")  # API key and version, see ``Dispatch.routes``, and correlation id
 _MSG_MORE = getattr(socket, "MSG_MORE", 0)
 _MAX_BUFFERS = 512  # below IOV_MAX everywhere
 _COPIED = 16 * 1024  # records up to here go through memory, in one call with what is around them
@@ -43,6 +45,10 @@ _SHORTER = "a log file is shorter than its index says"
 _FLUSH_AT = 256 * 1024  # bytes of answers that are sent before more requests are served
 # A frame's claimed size is believed up to here; beyond it, memory follows the data that arrives.
 _TRUSTED_FRAME = 64 * 1024
+_AT_ONCE = 512 * 1024  # bytes of a large frame that are read before others have their turn
+_CRUMB, _FEW_CRUMBS = 2048, 8  # bytes; how many such pieces of one frame are nothing unusual
+_CRUMB_WAIT_S, _LONGEST_CRUMB_WAIT_S = 0.005, 0.25
+_MEMORY_WAIT_S = 0.1
 _LOOK_AT_CLOCK = 16  # after so many requests of one turn
 _AHEAD = 64 * 1024  # bytes that are taken from a client that sends ahead; the rest waits in the socket
 
@@ -54,8 +60,10 @@ class Connection:
         "_asked",
         "_buffer",
         "_closed",
+        "_crumbs",
         "_filled",
         "_has_more",
+        "_is_large",
         "_is_muted",
         "_out",
         "_out_bytes",
@@ -63,6 +71,7 @@ class Connection:
         "_reading",
         "_resume_planned",
         "_sock",
+        "_spent_s",
         "_writing",
         "client_host",
         "fd",
@@ -95,6 +104,9 @@ class Connection:
         self._reading = True
         self._resume_planned = False
         self._closed = False
+        self._is_large = False  # the frame that is not whole yet was given room
+        self._crumbs = 0  # how many small pieces of one frame have come
+        self._spent_s = 0.0  # on the frame that is not whole yet
         self._asked = False  # it has asked, in this turn, what is asked rarely
         self._has_more = False  # it has sent more than its turn was long enough for
         self._is_muted = False  # it is not read from for a while: see ``fairness``
@@ -113,9 +125,13 @@ class Connection:
                 if not count:
                     self.close("closed by the client")
                     return
-                used = self._serve_frames(shared, count)
-                if used < count and not self._closed:
-                    self._keep(shared[used:count])
+                size = count - 4
+                if size >= _HEADER.size and _SIZE.unpack_from(shared)[0] == size:  # one request, as mostly
+                    self._serve(shared[4:count], is_last=True)
+                else:
+                    used = self._serve_frames(shared, count)
+                    if used < count and not self._closed:
+                        self._keep(shared[used:count])
                 if self._out:
                     self.server.broker.fetch_waits.hurry()
                     self._flush()
@@ -134,19 +150,32 @@ class Connection:
             return
         if self._filled == len(self._buffer):
             self._grow(max(4096, self._filled * 2) if not busy else self._filled + _AHEAD)
-        count = self._sock.recv_into(memoryview(self._buffer)[self._filled :])
+        count = self._sock.recv_into(memoryview(self._buffer)[self._filled : self._filled + _AT_ONCE])
         if not count:
             self.close("closed by the client")
             return
-        self._filled += count
+        before = self._filled = self._filled + count
         if busy:
             self._sent_ahead()
             return
         self._serve_own()
+        if self._filled != before:
+            self._crumbs, self._spent_s = 0, 0.0
+            return
+        self._spent_s += self.server.loop.time() - self.last_active
+        if count < _CRUMB:
+            self._crumbs += 1
+            if self._crumbs > _FEW_CRUMBS and not (self._closed or self._is_muted):
+                # Who sends a frame a byte at a time does not wake the broker for each.
+                self._mute(min(self._crumbs * _CRUMB_WAIT_S, _LONGEST_CRUMB_WAIT_S))
 
     def _sent_ahead(self) -> None:
         """Enough is known: the client is alive, and sends ahead while it must wait."""
         self._pause_reading()
+        self._tell_ahead()
+
+    def _tell_ahead(self) -> None:
+        """Whoever holds back the answer to a parked request hears that more has come behind it."""
         if self.on_ahead is not None:
             on_ahead, self.on_ahead = self.on_ahead, None
             on_ahead()
@@ -159,10 +188,15 @@ class Connection:
         if used:
             rest = view[used : self._filled]
             self._buffer, self._filled = bytearray(), 0
+            self._give_back()
             if len(rest):
                 self._keep(rest)
         elif self._filled == len(self._buffer):
-            self._grow(self._wanted(view, self._filled))
+            size = self._wanted(view, self._filled)
+            if size > FREE and not self._has_room(size):
+                self._mute(_MEMORY_WAIT_S)
+                return
+            self._grow(size)
         if self._out:
             self.server.broker.fetch_waits.hurry()
             self._flush()
@@ -175,14 +209,21 @@ class Connection:
         has_more, self._has_more = self._has_more, False
         if self._closed:
             return
-        wait_s = self.server.charge(self, self.last_active) if asked else 0.0
+        wait_s = self.server.charge(self, self.last_active - self._spent_s) if asked else 0.0
         if wait_s:
-            self._is_muted = True
-            self._pause_reading()
-            self.server.loop.call_later(wait_s, self._unmute)
+            self._mute(wait_s)
         elif has_more:
             self._pause_reading()
             self._plan_resume()
+
+    def asked_in_vain(self) -> None:
+        """A request that had to be refused, and that a client sends again and again: it is none of its business."""
+        self._asked = True
+
+    def _mute(self, wait_s: float) -> None:
+        self._is_muted = True
+        self._pause_reading()
+        self.server.loop.call_later(wait_s, self._unmute)
 
     def _unmute(self) -> None:
         self._is_muted = False
@@ -194,11 +235,24 @@ class Connection:
             self._reading = True
             self.server.loop.add_reader(self.fd, self._on_readable)
 
+    def _has_room(self, size: int) -> bool:
+        """Whether there is room for so much of a large frame."""
+        if not self.server.request_memory.give(self, size, self.last_active):
+            return False
+        self._is_large = True
+        return True
+
+    def _give_back(self) -> None:
+        if self._is_large:
+            self.server.request_memory.give_back(self)
+            self._is_large = False
+
     def _keep(self, rest: memoryview) -> None:
         """Copy an incomplete frame's beginning into a buffer of this connection's own."""
         self._buffer = bytearray(max(self._wanted(rest, len(rest)), len(rest)))
         self._buffer[: len(rest)] = rest
         self._filled = len(rest)
+        self._tell_ahead()
 
     def _wanted(self, view: memoryview, filled: int) -> int:
         """How large the buffer should be for the frame at its start: the whole frame when it is small."""
@@ -240,41 +294,67 @@ class Connection:
         return position
 
     def _serve(self, frame: memoryview, *, is_last: bool) -> None:
-        key, version, correlation_id = _HEADER.unpack_from(frame)
+        slot, correlation_id = _HEADER.unpack_from(frame)
+        server = self.server
         try:
-            route = self.server.dispatch.route(key, version)
+            route = server.dispatch.routes.get(slot) or server.dispatch.route(*_key_and_version(slot))
             if route is None:
-                self.close(f"API {key} version {version} is not served here")
+                self.close("API %d version %d is not served here" % _key_and_version(slot))
                 return
             client_id, body = route.read(frame)
-            request = Request(self, route, version, correlation_id, client_id)
-            if key not in BUSINESS:
+            broker = server.broker
+            quick = route.quick
+            if quick is not None and broker.syncs is None:
+                result = quick(broker, body)
+                if result is not None:
+                    self._answer(route, correlation_id, result, is_last=is_last)
+                    return
+            request = Request(self, route, route.version, correlation_id, client_id)
+            if route.is_rare and not (is_last and route.is_rare_in_crowds):
                 self._asked = True
-            broker = self.server.broker
             result = route.handle(broker, body, request)
             if broker.syncs is not None and broker.syncs.is_due:
                 result = broker.syncs.hold(request, result)
             if is_last:
                 broker.fetch_waits.hurry()  # before the answer is even written: others wait for the records
             if result.__class__ is not NoAnswer:
-                self._queue(request, result)
+                self._answer(route, correlation_id, result, is_last=is_last)
+            elif result is PARKED and not self._closed:
+                self._parked = request
         except WireError as error:
-            self.close(f"malformed request (API {key} version {version}): {error}")
-            return
+            self.close("malformed request (API %d version %d): %s" % (*_key_and_version(slot), error))
         except Exception:
-            log.exception("bug: API %d version %d from %s failed; connection closed", key, version, self.peer)
+            log.exception(
+                "bug: API %d version %d from %s failed; connection closed",
+                *_key_and_version(slot),
+                self.peer,
+            )
             self.close("internal error")
-            return
-        if result is NoAnswer.PARKED and not self._closed:
-            self._parked = request
 
     # --- out ------------------------------------------------------------------------------------------------
 
-    def _queue(self, request: Request, response: Message) -> None:
+    def _answer(self, route: Route, correlation_id: int, response: Message, *, is_last: bool) -> None:
+        """Queue an answer; or send it, if it is in one piece and none is before it, nor comes soon after it."""
         out = self._out
-        for chunk in request.route.frame(request.correlation_id, response):
-            out.append(chunk)
-            self._out_bytes += len(chunk)
+        if not route.is_whole:
+            for chunk in route.frame(correlation_id, response):
+                out.append(chunk)
+                self._out_bytes += len(chunk)
+            return
+        answer = route.whole(correlation_id, response)
+        sent = 0
+        if is_last and not out and not self._closed:
+            try:
+                sent = self._sock.send(answer)
+                if sent == len(answer):
+                    return
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                self.close(f"write failed: {error.strerror}")
+                return
+        out.append(memoryview(answer)[sent:] if sent else answer)
+        self._out_bytes += len(answer) - sent
 
     def reply_later(self, request: Request, response: Message) -> None:
         """Send the answer to a parked request, then go on with what the client sent meanwhile."""
@@ -283,9 +363,11 @@ class Connection:
         if self._parked is request:
             self._parked = None
             self.on_ahead = self.on_gone = None
-        self._queue(request, response)
-        self._flush()
-        self._plan_resume()
+        self._answer(request.route, request.correlation_id, response, is_last=True)
+        if self._out:
+            self._flush()
+        if self._filled or not self._reading:
+            self._plan_resume()
 
     def _plan_resume(self) -> None:
         # Through the loop, not at once: one coordinator outcome answers many connections, and none of them
@@ -338,16 +420,22 @@ class Connection:
                         out.clear()
                         self._out_bytes = 0
                         return
-                elif isinstance(first, FileRegion) and len(first) > _COPIED:
-                    size = len(first)
-                    sent = os.sendfile(self.fd, first.fileno(), first.offset, size)
-                    if not sent:
-                        raise OSError(errno.EIO, _SHORTER)
+                elif first.__class__ is FileRegion and first.length > _COPIED:
+                    size = first.length
+                    sent = os.sendfile(self.fd, first.file.fd, first.offset, size)
                     if sent < size:  # the socket is full: no need to be told so by another call
-                        self._drop(sent)
+                        if not sent:
+                            raise OSError(errno.EIO, _SHORTER)
+                        self._out_bytes -= sent
+                        first.offset += sent
+                        first.length -= sent
                         return
                 else:
                     sent = self._send_buffers()
+                    if sent == self._out_bytes:
+                        out.clear()
+                        self._out_bytes = 0
+                        return
                 self._drop(sent)
         except (BlockingIOError, InterruptedError):
             return
@@ -383,7 +471,8 @@ class Connection:
             size = len(first)
             if sent < size:
                 if isinstance(first, FileRegion):
-                    out[0] = FileRegion(first.file, first.offset + sent, size - sent)
+                    first.offset += sent
+                    first.length -= sent
                 else:
                     out[0] = memoryview(first)[sent:]
                 return
@@ -406,13 +495,14 @@ class Connection:
         if reason.startswith("closed by"):
             log.debug("connection %s: %s", self.peer, reason)
         else:
-            self.server.closings.tell(f"connection {self.peer}: {reason}")
+            self.server.tell(self, reason)
         if self._reading:
             self.server.loop.remove_reader(self.fd)
         if self._writing:
             self.server.loop.remove_writer(self.fd)
         self._sock.close()
         self._out.clear()
+        self._give_back()
         self._buffer = bytearray()
         self._filled = 0
         self._parked = None
@@ -421,3 +511,8 @@ class Connection:
             on_gone, self.on_gone = self.on_gone, None
             on_gone()
         self.server.forget(self)
+
+
+def _key_and_version(slot: int) -> tuple[int, int]:
+    """What the first four bytes of a request say: ``slot`` is them as one number."""
+    return slot >> 16, (slot & 0xFFFF ^ 0x8000) - 0x8000

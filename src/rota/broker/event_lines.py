@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from rota.timeline.events import (
     Event,
     MemberJoined,
@@ -40,7 +42,7 @@ def _words(event: Event) -> str | None:
         case RebalanceCompleted():
             shares = [
                 f"{member}: {', '.join(map(str, partitions)) or 'none'}"
-                for member, partitions in list(event.assignment.items())[:_MOST_MEMBERS]
+                for member, partitions in islice(event.assignment.items(), _MOST_MEMBERS)
             ]
             more = len(event.assignment) - len(shares)
             rest = f"; and {more} more member{'' if more == 1 else 's'}" if more > 0 else ""

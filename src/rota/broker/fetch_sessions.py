@@ -2,7 +2,8 @@
 
 A client opens a session with epoch 0 and names all its partitions once; later requests carry only changes, and
 responses only partitions that have something new. Sessions are few (``max.incremental.fetch.session.cache.slots``)
-and the least recently used one gives way; its client is told FETCH_SESSION_ID_NOT_FOUND and opens another.
+and the least recently used one gives way; its client is told FETCH_SESSION_ID_NOT_FOUND and opens another. So it does
+when all sessions together remember more than ``MOST_PARTITIONS``, whether these partitions exist or not.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from collections import OrderedDict
 from rota.model import ErrorCode, KafkaError
 from rota.plain import Plain, field
 
-__all__ = ["FetchSession", "FetchSessions", "WantedPartition"]
+__all__ = ["MOST_PARTITIONS", "FetchSession", "FetchSessions", "WantedPartition"]
 
 _LAST_EPOCH = 2**31 - 1
+MOST_PARTITIONS = 400_000
+"""A little more than 100 MB."""
 
 
 class WantedPartition(Plain, frozen=False):
@@ -39,6 +42,8 @@ class FetchSession(Plain, frozen=False):
     epoch: int
     uses_topic_ids: bool
     partitions: dict[tuple[str | bytes, int], WantedPartition] = field(default_factory=dict)
+    counted: int = 0
+    """How many of its partitions are in the sum of all sessions."""
 
 
 class FetchSessions:
@@ -47,6 +52,7 @@ class FetchSessions:
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._sessions: OrderedDict[int, FetchSession] = OrderedDict()
+        self._partitions = 0
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -56,7 +62,7 @@ class FetchSessions:
         if self._slots <= 0:
             return None
         if len(self._sessions) >= self._slots:
-            self._sessions.popitem(last=False)
+            self.close(next(iter(self._sessions)))
         session_id = _random_id()
         while session_id in self._sessions:
             session_id = _random_id()
@@ -81,9 +87,18 @@ class FetchSessions:
         self._sessions.move_to_end(session_id)
         return session
 
+    def count(self, session: FetchSession) -> None:
+        """The partitions of a session that was just used have changed; the oldest sessions give way to too many."""
+        self._partitions += len(session.partitions) - session.counted
+        session.counted = len(session.partitions)
+        while self._partitions > MOST_PARTITIONS:
+            self.close(next(iter(self._sessions)))
+
     def close(self, session_id: int) -> None:
         """Forget a session, if it is there."""
-        self._sessions.pop(session_id, None)
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            self._partitions -= session.counted
 
 
 def _random_id() -> int:

@@ -17,7 +17,16 @@ from rota.broker.held_heartbeats import HeldHeartbeats
 from rota.broker.own_logs import create_own_log
 from rota.broker.request import PARKED, Request
 from rota.broker.storage_errors import complain
-from rota.coordinator import Context, GroupConfig, GroupCoordinator, LogRecord, Outcome, partition_for
+from rota.coordinator import (
+    EMPTY_OUTCOME,
+    Context,
+    GroupConfig,
+    GroupCoordinator,
+    LogRecord,
+    Outcome,
+    partition_for,
+)
+from rota.coordinator.answers import join_error, sync_error
 from rota.coordinator.log_format import decode_record, encode_record
 from rota.coordinator.pending_offsets import InTransaction
 from rota.ids import random_uuid, uuid_text
@@ -25,12 +34,14 @@ from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.timeline.events import MemberReconciled, RebalanceStarted
 from rota.wire import WireError
 from rota.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from rota.wire.messages.join_group import JoinGroupResponse
 from rota.wire.records import (
     BatchHeader,
     build_batch,
     check_batch,
     iter_batches,
     iter_records,
+    one_record_batch,
     read_end_marker,
 )
 
@@ -69,20 +80,24 @@ class Groups:
 
     def handle(self, message: Message, request: Request) -> object:
         """Give a group request to the coordinator; the answer, or ``PARKED`` when it comes later."""
+        now_ms = self._broker.clock.now_ms()
+        if message.__class__ is HeartbeatRequest and self._held is None:
+            code = self.coordinator.beat(message, now_ms)
+            if code is not None:
+                return HeartbeatResponse(error_code=code)
         token = self._next_token = self._next_token + 1
         outcome = self.coordinator.handle(
             message,
-            Context(
-                token,
-                request.version,
-                request.client_id,
-                request.connection.client_host,
-                self._broker.clock.now_ms(),
-            ),
+            Context(token, request.version, request.client_id, request.connection.client_host, now_ms),
         )
+        if outcome is EMPTY_OUTCOME:  # it waits for others
+            self._requests[token] = request
+            return PARKED
+        if outcome.records:
+            outcome = self._recorded(outcome, now_ms)
         replies = outcome.replies
-        if len(replies) == 1 and replies[0].token == token and not outcome.records:
-            # Most requests: answered at once, nothing to record.
+        if len(replies) == 1 and replies[0].token == token:
+            # Most requests: answered at once, and nobody else is.
             if outcome.timers or outcome.events:
                 self._after(outcome)
             response = replies[0].response
@@ -96,7 +111,7 @@ class Groups:
             return response
         self._requests[token] = request
         own: list[Message] = []
-        self._carry_out(outcome, token, own)
+        self._answer(outcome, token, own)
         return own[0] if own else PARKED
 
     def _session_timeout_ms(self, message: HeartbeatRequest) -> int:
@@ -121,23 +136,27 @@ class Groups:
 
     def carry_out(self, outcome: Outcome) -> None:
         """Do what the coordinator decided without being asked by a client: a timer, a deleted topic."""
-        self._carry_out(outcome, None, [])
-
-    def _carry_out(self, outcome: Outcome, own_token: int | None, own: list[Message]) -> None:
         if outcome.records:
-            now_ms = self._broker.clock.now_ms()
-            failed, code = self._append(outcome.records, now_ms)
-            if failed:
-                undone = outcome._replace(records=tuple(failed))
-                outcome = self.coordinator.on_append_failed(undone, now_ms, code)
-                # What the coordinator puts right after a failed append records nothing.
-                assert not outcome.records
-        for reply in outcome.replies:
-            request = self._requests.pop(reply.token, None)
-            if reply.token == own_token:
-                own.append(reply.response)
+            outcome = self._recorded(outcome, self._broker.clock.now_ms())
+        self._answer(outcome, None, [])
+
+    def _recorded(self, outcome: Outcome, now_ms: int) -> Outcome:
+        """The outcome, its records being in the log; or what to do instead of it."""
+        failed, code = self._append(outcome.records, now_ms)
+        if not failed:
+            return outcome
+        undone = self.coordinator.on_append_failed(outcome._replace(records=tuple(failed)), now_ms, code)
+        # What the coordinator puts right after a failed append records nothing.
+        assert not undone.records
+        return undone
+
+    def _answer(self, outcome: Outcome, own_token: int | None, own: list[Message]) -> None:
+        for token, response in outcome.replies:
+            request = self._requests.pop(token, None)
+            if token == own_token:
+                own.append(response)
             elif request is not None:
-                request.reply(reply.response)
+                request.reply(response)
         self._after(outcome)
 
     def _after(self, outcome: Outcome) -> None:
@@ -177,26 +196,46 @@ class Groups:
         NOT_COORDINATOR lets clients try again; what is too large will be too large again.
         """
         code = ErrorCode.NOT_COORDINATOR
-        try:
-            self.create_log()
-        except KafkaError as error:
-            log.error("cannot create %s: %s", OFFSETS_TOPIC, error)
-            return list(records), code
-        failed: list[LogRecord] = []
-        for partition, its_records in _pieces(records, self._broker.topics.count(OFFSETS_TOPIC)):
-            batch = build_batch([(*encode_record(record), now_ms, []) for record in its_records])
-            tp = TopicPartition(OFFSETS_TOPIC, partition)
+        topics = self._broker.topics
+        if OFFSETS_TOPIC not in topics:
             try:
-                self._broker.append(self._broker.topics.log(tp), memoryview(batch), from_client=False)
-            except (OSError, KafkaError) as error:
-                complain(f"append to {tp.topic}-{tp.partition}", error)
+                self.create_log()
+            except KafkaError as error:
+                log.error("cannot create %s: %s", OFFSETS_TOPIC, error)
+                return list(records), code
+        if len(records) == 1:
+            key, value = encode_record(records[0])
+            batch = one_record_batch(key, value, now_ms)
+            partition = partition_for(records[0].group, topics.count(OFFSETS_TOPIC))
+            refused = self._append_batch(partition, batch)
+            if refused is not None:
+                return list(records), refused
+            self.coordinator.replay(records[0], now_ms)
+            return [], code
+        failed: list[LogRecord] = []
+        for partition, its_records in _pieces(records, topics.count(OFFSETS_TOPIC)):
+            batch = build_batch([(*encode_record(record), now_ms, []) for record in its_records])
+            refused = self._append_batch(partition, batch)
+            if refused is not None:
                 failed += its_records
-                if isinstance(error, KafkaError) and error.code == ErrorCode.MESSAGE_TOO_LARGE:
-                    code = ErrorCode.UNKNOWN_SERVER_ERROR
+                if refused == ErrorCode.UNKNOWN_SERVER_ERROR:
+                    code = refused
                 continue
             for record in its_records:
                 self.coordinator.replay(record, now_ms)
         return failed, code
+
+    def _append_batch(self, partition: int, batch: bytearray) -> ErrorCode | None:
+        """Append to a partition of the log; what to answer if that fails."""
+        partition_log = self._broker.topics.log((OFFSETS_TOPIC, partition))
+        try:
+            self._broker.append(partition_log, memoryview(batch), from_client=False)
+        except (OSError, KafkaError) as error:
+            complain(f"append to {OFFSETS_TOPIC}-{partition}", error)
+            if isinstance(error, KafkaError) and error.code == ErrorCode.MESSAGE_TOO_LARGE:
+                return ErrorCode.UNKNOWN_SERVER_ERROR
+            return ErrorCode.NOT_COORDINATOR
+        return None
 
     def load(self) -> None:
         """Replay ``__consumer_offsets`` from its start; afterwards every group goes on where it was."""
@@ -208,6 +247,22 @@ class Groups:
         if replayed:
             log.info("replayed %d records of %s", replayed, OFFSETS_TOPIC)
         self.carry_out(self.coordinator.on_loaded(self._broker.clock.now_ms()))
+
+    def forget(self) -> None:
+        """The log is gone, and with it all groups: who waits is told to look for a coordinator, and nothing is due.
+
+        Those that come later find other ``Groups``, as in a new broker.
+        """
+        for group_id in list(self.coordinator.groups) if self._held is not None else ():
+            assert self._held is not None
+            self._held.release(group_id)
+        self._broker.timers.cancel_all("group")
+        self._broker.timers.cancel(("upkeep", "offsets"))
+        waiting, self._requests = self._requests, {}
+        for request in waiting.values():
+            is_join = request.route.api.response_type is JoinGroupResponse
+            code = ErrorCode.NOT_COORDINATOR
+            request.reply(join_error(code, request.version) if is_join else sync_error(code))
 
     def transaction_ended(self, partition: int, producer_id: int, *, committed: bool) -> None:
         """A marker was appended to a partition of the log: what its transaction has committed counts, or never will."""
@@ -272,8 +327,6 @@ class Groups:
 
 def _pieces(records: Sequence[LogRecord], count: int) -> list[tuple[int, Sequence[LogRecord]]]:
     """What becomes a batch each, and its partition: records of one partition, and not too many."""
-    if len(records) == 1:
-        return [(partition_for(records[0].group, count), records)]
     by_partition: dict[int, list[LogRecord]] = {}
     for record in records:
         by_partition.setdefault(partition_for(record.group, count), []).append(record)
@@ -298,6 +351,7 @@ def group_config(broker: Broker) -> GroupConfig:
         consumer_assignors=consumer_assignors(settings),
         online_upgrade=migrates(settings, "upgrade"),
         online_downgrade=migrates(settings, "downgrade"),
+        tells_commits=broker.is_watched,
         offset_metadata_max_bytes=settings.int("offset.metadata.max.bytes"),
         offsets_retention_ms=settings.int("offsets.retention.minutes") * 60_000,
     )

@@ -23,6 +23,10 @@ class Settings:
         for name, value in static.items():
             self.definition(name).parse(value)
             self.static[name] = value
+        if (
+            static.get("log.cleaner.threads", "").strip() == "0"
+        ):  # in Kafka's table, but no Kafka starts with it
+            raise RotaError("config log.cleaner.threads=0: allowed is at least 1", exit_code=2)
         self._cluster: dict[str, str] = {}
         self._own: dict[str, str] = {}
         if any(name.startswith("group.consumer.") for name in static):

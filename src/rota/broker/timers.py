@@ -51,6 +51,11 @@ class Timers:
         """Forget the deadline of ``key``, if it has one."""
         self._deadlines.pop(key, None)
 
+    def cancel_all(self, kind: str) -> None:
+        """Forget the deadlines whose keys are tuples that begin with ``kind``."""
+        for key in [key for key in self._deadlines if isinstance(key, tuple) and key[0] == kind]:
+            del self._deadlines[key]
+
     def run_due(self) -> None:
         """Call back everything whose deadline has passed; tests with a clock of their own call this."""
         self._handle = None

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rota.broker.configs import TOPIC, nearest
@@ -109,7 +110,7 @@ class Topics:
         """The log of a partition, or None."""
         return self._logs.get((name, partition))
 
-    def log(self, tp: TopicPartition) -> Log:
+    def log(self, tp: TopicPartition | tuple[str, int]) -> Log:
         """The log of a partition that exists."""
         return self._logs[tp]
 
@@ -144,6 +145,13 @@ class Topics:
         self.version += 1
         return topic
 
+    def take_back(self, name: str) -> None:
+        """Undo ``create``: that there is such a topic could not be written down."""
+        topic = self._topics.pop(name)
+        del self._by_id[topic.id]
+        self.version += 1
+        self._drop_logs(topic, range(topic.partitions))
+
     def create_automatically(self, name: str) -> Topic:
         """Create a topic because a client asked for it."""
         self.check_free(name)
@@ -172,6 +180,17 @@ class Topics:
         for partition in range(topic.partitions):
             self._logs[topic.name, partition].update_config(config)
             self._broker.watch_flushes(self._logs[topic.name, partition])
+
+    def write_off(self, names: Sequence[str]) -> None:
+        """Write down that all these are deleted, by one write; where that fails, ``delete`` tries it one by one.
+
+        One by one from the start, thousands would keep everybody waiting for minutes.
+        """
+        if len(names) > 1:
+            metadata = self._directory.metadata
+            with suppress(OSError), metadata.at_once():
+                for name in names:
+                    metadata.remove_topic(name)
 
     def delete(self, name: str) -> list[Log]:
         """Delete a topic and its records; the logs that are no more. Raises ``KafkaError`` if nothing was."""

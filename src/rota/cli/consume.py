@@ -255,7 +255,10 @@ class Reader:
 
     def _miss_topics(self) -> None:
         """Say which topics are gone. In a group they may come back; alone, with nothing left to read, it ends."""
-        for topic in self._watch.gone():
+        gone = self._watch.gone()
+        for line in self._watch.news():
+            note(f"{_clock()} {line}")
+        for topic in gone:
             if self._settings.group is None and not self._watch.there:
                 raise RotaError(f"topic {topic} is gone")
             note(f"{_clock()} topic {topic} is gone")
@@ -346,13 +349,13 @@ def _read(
     cluster: Cluster, settings: Settings, config: dict[str, Any], render: Callable[[Message], bytes]
 ) -> int:
     """Look the topics up, so that a wrong name is said at once, and read them."""
-    counts = cluster.partition_counts([topic for topic in settings.topics if not topic.startswith("^")])
-    partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+    found = cluster.known_topics([topic for topic in settings.topics if not topic.startswith("^")]).values()
+    partitions = [TopicPartition(topic.name, part.partition) for topic in found for part in topic.partitions]
     outage = Outage(cluster.bootstrap)
     commits = Commits() if settings.group is not None and settings.commit == "manual" else None
     callbacks = {"error_cb": outage} | ({"on_commit": commits.answered} if commits is not None else {})
     consumer = cluster.consumer({**callbacks, **config})
-    return Reader(consumer, settings, render, outage, commits, TopicWatch(cluster, counts)).run(partitions)
+    return Reader(consumer, settings, render, outage, commits, TopicWatch(cluster, found)).run(partitions)
 
 
 def _renderer(

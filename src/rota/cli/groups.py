@@ -14,7 +14,7 @@ from rota.cli.output import emit, emit_json, note
 from rota.model import RotaError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from rota.cli.groups_text import Line, OffsetRow
     from rota.cluster import Cluster, GroupDescription
@@ -82,16 +82,19 @@ def list_groups(state: str | None, kind: str | None, as_json: bool, cluster: Clu
     from rota.cli.groups_text import list_lines
 
     states, kinds = _names(state, STATES, "state"), _names(kind, TYPES, "type")
+    listed, failure = cluster.groups()
     found = [
         group
-        for group in cluster.groups()
+        for group in listed
         if (not states or group.state in states) and (not kinds or group.type in kinds)
     ]
     if as_json:
         emit_json([{"group": group.group, "type": group.type, "state": group.state} for group in found])
-        return
-    for line in list_lines(found, with_type=kind is not None, with_state=state is not None):
-        emit(line)
+    else:
+        for line in list_lines(found, with_type=kind is not None, with_state=state is not None):
+            emit(line)
+    if failure is not None:
+        raise failure
 
 
 @click.command()
@@ -148,14 +151,17 @@ def describe(
 
 
 def _once(look: Look, cluster: Cluster, *, as_json: bool) -> None:
-    """The groups that exist, then an error about those that do not."""
-    reports, missing = look.at(cluster)
-    if as_json and (reports or not missing):
-        emit_json([report.as_json() for report in reports])
+    """The groups that answered, then an error about those that did not, or do not exist."""
+    seen = look.at(cluster)
+    problems = seen.problems()
+    if as_json and (seen.reports or not problems):
+        emit_json([report.as_json() for report in seen.reports])
     elif not as_json:
-        _print(reports, look)
-    if missing:
-        raise RotaError(_missing(missing))
+        _print(seen.reports, look)
+    for problem in problems[:-1]:
+        note(f"error: {problem}")
+    if problems:
+        raise problems[-1]
 
 
 def _watch(look: Look, cluster: Cluster, seconds: float, *, as_json: bool) -> None:
@@ -179,18 +185,23 @@ class Report:
 
     group: GroupDescription
     rows: tuple[OffsetRow, ...] | None
+    unled: tuple[str, ...] = ()
+    """What there is to say about partitions without a leader."""
 
-    def remark(self) -> str | None:
-        """What is said beside the table: that nobody is there, that it will soon look different, who is idle."""
+    def remarks(self) -> list[str]:
+        """What is said beside the table: who has no leader, that nobody is there, that it will soon look different,
+        who is idle.
+        """
         name = self.group.group
-        if self.group.state == "Empty":
-            return f"Nobody is in group {name!r} now."
-        if self.group.state in REBALANCING:
-            return f"Group {name!r} is in the middle of a rebalance: the table will soon be another."
+        found = [f"{words[:1].upper()}{words[1:]}." for words in self.unled]
         idle = [member.member_id for member in self.group.members if not member.assignment]
-        if idle:
-            return f"Idle in consumer group '{name}', without a partition: {', '.join(idle)}"
-        return None
+        if self.group.state == "Empty":
+            found.append(f"Nobody is in group {name!r} now.")
+        elif self.group.state in REBALANCING:
+            found.append(f"Group {name!r} is in the middle of a rebalance: the table will soon be another.")
+        elif idle:
+            found.append(f"Idle in consumer group '{name}', without a partition: {', '.join(idle)}")
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """The whole report under Kafka's names."""
@@ -219,6 +230,19 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look has found: the groups, the names of those that do not exist, and why others may be missing."""
+
+    reports: list[Report]
+    missing: list[str]
+    failures: list[RotaError]
+
+    def problems(self) -> list[RotaError]:
+        """Everything that is an error, in one line each."""
+        return [*self.failures, *([RotaError(_missing(self.missing))] if self.missing else [])]
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What to look at: the groups (none = all of them) and the view."""
 
@@ -226,25 +250,24 @@ class Look:
     view: str
     verbose: bool
 
-    def at(self, cluster: Cluster) -> tuple[list[Report], list[str]]:
-        """The groups, and the names of those that do not exist.
+    def at(self, cluster: Cluster) -> Seen:
+        """The groups as they are now.
 
         Commits are read before ends, so that a busy group never seems ahead of its log.
         """
-        from rota.cli.groups_text import offset_rows
-
-        names = self.names or tuple(group.group for group in cluster.groups())
-        described = cluster.describe_groups(names)
-        missing = [name for name in self.names if not described[name].exists]
-        found = [group for group in described.values() if group.exists]
+        names, failures = self.names, []
+        if not names:
+            listed, failure = cluster.groups()
+            names = tuple(group.group for group in listed)
+            failures = [failure] if failure is not None else []
+        answers = cluster.try_describe_groups(names)
+        described = [answer for answer in answers.values() if not isinstance(answer, RotaError)]
+        failures += _gathered(answer for answer in answers.values() if isinstance(answer, RotaError))
+        missing = [group.group for group in described if not group.exists and group.group in self.names]
+        found = [group for group in described if group.exists]
         if self.view != "offsets":
-            return [Report(group, None) for group in found], missing
-        committed = cluster.committed_offsets_of([group.group for group in found])
-        wanted = {tp for offsets in committed.values() for tp in offsets}
-        wanted |= {tp for group in found for tp in group.owners()}
-        ends = cluster.end_offsets(sorted(wanted))
-        rows = {group.group: tuple(offset_rows(group, committed[group.group], ends)) for group in found}
-        return [Report(group, rows[group.group]) for group in found], missing
+            return Seen([Report(group, None) for group in found], missing, failures)
+        return Seen(_offset_reports(cluster, found), missing, failures)
 
     def lines(self, report: Report) -> list[Line]:
         """The table of one group."""
@@ -258,6 +281,51 @@ class Look:
         return groups_text.offset_lines(report.group.group, report.rows, verbose=self.verbose)
 
 
+def _offset_reports(cluster: Cluster, groups: Sequence[GroupDescription]) -> list[Report]:
+    """Each group with its offsets and the ends of its partitions."""
+    from rota.cli.groups_text import offset_rows
+
+    committed = cluster.committed_offsets_of([group.group for group in groups])
+    wanted = {tp for offsets in committed.values() for tp in offsets}
+    wanted |= {tp for group in groups for tp in group.owners()}
+    ends = cluster.end_offsets(sorted(wanted))
+    words = _no_leader(cluster, {tp.topic for tp, end in ends.items() if end is None})
+    reports = []
+    for group in groups:
+        rows = tuple(offset_rows(group, committed[group.group], ends))
+        topics = sorted({row.partition.topic for row in rows if row.end is None} & words.keys())
+        reports.append(Report(group, rows, tuple(words[topic] for topic in topics)))
+    return reports
+
+
+def _no_leader(cluster: Cluster, topics: Collection[str]) -> dict[str, str]:
+    """Of these topics those with partitions that nobody leads, and what to do about it."""
+    from rota.cluster.health import no_leader_words
+
+    found = cluster.describe_topics(topics, configs=False)
+    words = {
+        name: no_leader_words(topic) for name, topic in found.items() if not isinstance(topic, RotaError)
+    }
+    return {name: text for name, text in words.items() if text}
+
+
+def _gathered(failures: Iterable[RotaError]) -> list[RotaError]:
+    """One error for all groups whose coordinators are away, instead of one each."""
+    from rota.cluster import CoordinatorAwayError
+
+    away: list[CoordinatorAwayError] = []
+    others: list[RotaError] = []
+    for failure in failures:
+        if isinstance(failure, CoordinatorAwayError):
+            away.append(failure)
+        else:
+            others.append(failure)
+    if away:
+        names = [name for failure in away for name in failure.groups]
+        others.append(CoordinatorAwayError(names, away[0].bootstrap, away[0].code))
+    return others
+
+
 def _print(reports: Sequence[Report], look: Look) -> None:
     """Tables on standard output, each after a blank line as in Kafka; remarks on standard error."""
     from rota.cli.watch import Palette
@@ -269,21 +337,23 @@ def _print(reports: Sequence[Report], look: Look) -> None:
             emit()
         for line in lines:
             emit(palette.paint(line.text, line.member_id))
-        if remark := report.remark():
+        for remark in report.remarks():
             note(f"\n{remark}")
 
 
 def _line(look: Look, cluster: Cluster) -> Any:
     """One line for --watch --json; a look that failed says why in its place."""
     try:
-        reports, missing = look.at(cluster)
-        if missing and not reports:
-            return {"error": _missing(missing)}
-        errors = [{"group": name, "error": _missing([name])} for name in missing]
-        return [*(report.as_json() for report in reports), *errors]
+        seen = look.at(cluster)
     except RotaError as error:
         cluster.close()  # a fresh connection finds a restarted broker sooner
         return {"error": str(error)}
+    problems = seen.problems()
+    if problems and not seen.reports:
+        return {"error": "; ".join(map(str, problems))}
+    missing = [{"group": name, "error": _missing([name])} for name in seen.missing]
+    failures = [{"error": str(failure)} for failure in seen.failures]
+    return [*(report.as_json() for report in seen.reports), *missing, *failures]
 
 
 def _block(look: Look, cluster: Cluster) -> list[Line]:
@@ -291,18 +361,18 @@ def _block(look: Look, cluster: Cluster) -> list[Line]:
     from rota.cli.groups_text import Line
 
     try:
-        reports, missing = look.at(cluster)
+        seen = look.at(cluster)
     except RotaError as error:
         cluster.close()
         return [Line(str(error))]
     block: list[Line] = []
-    for report in reports:
+    for report in seen.reports:
         table = look.lines(report)
         block += [Line(""), *table] if table else []
-        if remark := report.remark():
+        for remark in report.remarks():
             block += [Line(""), Line(remark)]
-    if missing:
-        block += [*([Line("")] if block else []), Line(_missing(missing))]
+    for problem in seen.problems():
+        block += [*([Line("")] if block else []), Line(str(problem))]
     return block or [Line("There are no groups.")]
 
 

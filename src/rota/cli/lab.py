@@ -12,6 +12,7 @@ import click
 
 from rota.cli.options import FiniteRange
 from rota.cli.output import emit, emit_json, note
+from rota.cli.reader import sleep_while_read
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def _run(
 
             session = run_live(stage, Console(), play=play)
         else:
-            session = run_plain(stage, say)
+            session = run_plain(stage, say, sleep_while_read)
         summary = session.conclude()
         _report(session, summary, as_json=as_json)
         _write_files(session, svg, timeline, say)

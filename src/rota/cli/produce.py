@@ -20,6 +20,7 @@ from rota.cli.options import FiniteRange, cluster_options, json_option
 from rota.cli.outage import Outage
 from rota.cli.output import count_of, emit, emit_json, note, table
 from rota.cli.reader import check_reader
+from rota.cli.undelivered import Undelivered
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -35,9 +36,27 @@ __all__ = ["produce"]
 Pair = tuple["bytes | None", "bytes | None"]
 
 PROGRESS_EVERY_S = 2.0
+LAST_ANSWERS_S = 20.0
+"""How long the last acknowledgements are waited for: Kafka takes half of that to replace a broker that has failed."""
+
+UNANSWERED = (-192, -152, -151)
+"""librdkafka's own codes: the record's time was over, or ours, when it was still in a queue or on its way."""
+
 MAX_BYTES = "message.max.bytes"
 DEFAULT_MAX_BYTES = 1_000_000
 """librdkafka's own."""
+
+NOT_IDEMPOTENT = (
+    "enable.idempotence",
+    "acks",
+    "request.required.acks",
+    "retries",
+    "message.send.max.retries",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "queuing.strategy",
+)
+"""Who chooses one of these may choose what an idempotent producer refuses: then it is none, as in Java."""
 
 CLEAR_LINE = "\x1b[K"
 
@@ -51,6 +70,7 @@ class Tally:
     partitions: dict[int, list[int]] = field(default_factory=dict)
     failed: int = 0
     first_error: str = ""
+    """Of what was refused; empty if what failed was only never answered."""
 
     @property
     def acknowledged(self) -> int:
@@ -63,6 +83,7 @@ class Tally:
         entry[2] = max(entry[2], offset)
 
     def fail(self, error: str) -> None:
+        """One was not acknowledged: refused, or (an empty ``error``) never answered."""
         self.failed += 1
         self.first_error = self.first_error or error
 
@@ -138,7 +159,8 @@ def produce(
     """Write records to TOPIC: web events (--events), a file's lines (--file), or the lines you type.
 
     The same key always reaches the same partition, and the same one that Java's producer would choose
-    (murmur2). At the end a summary counts what was acknowledged, per partition; Ctrl+C ends early.
+    (murmur2). Nothing is written twice though it may be sent twice (enable.idempotence). At the end a summary
+    counts what was acknowledged, per partition; Ctrl+C ends early.
 
     \b
     Examples:
@@ -150,18 +172,20 @@ def produce(
     if events and (file is not None or key_separator is not None):
         raise RotaError("--events makes its own records; leave out --file and --key-separator", exit_code=2)
     separator = _separator(key_separator)
-    settings: dict[str, Any] = {
-        "partitioner": "murmur2_random",
-        "linger.ms": 5,
-        **key_values(properties, "--property"),
-    }
+    chosen = key_values(properties, "--property")
+    settings: dict[str, Any] = {"partitioner": "murmur2_random", "linger.ms": 5, **chosen}
+    if not any(name in chosen or cluster.setting(name) for name in NOT_IDEMPOTENT):
+        settings["enable.idempotence"] = True
     source: Iterable[Pair] = _events(seed, keys, skew) if events else _lines(file, separator)
     pace = (10.0 if events else 0.0) if rate is None else rate
     cluster.partition_counts([topic])
     tally, stop, outage = Tally(), StopRequest(), Outage(cluster.bootstrap)
     producer = cluster.producer({"error_cb": outage, **settings})
     most_bytes = int(settings.get(MAX_BYTES) or cluster.setting(MAX_BYTES) or DEFAULT_MAX_BYTES)
-    sender = Sender(producer, topic, tally, outage, stop, show=show and not as_json, most_bytes=most_bytes)
+    why = Undelivered(cluster, topic)
+    sender = Sender(
+        producer, topic, tally, outage, stop, why, show=show and not as_json, most_bytes=most_bytes
+    )
     started = time.monotonic()
     failure: RotaError | None = None
     try:
@@ -170,7 +194,11 @@ def produce(
         failure = error
     sender.finish(cluster.timeout_s)
     _summarise(topic, tally, time.monotonic() - started, as_json=as_json)
-    _complain(tally, failure)
+    if tally.failed:
+        reason = tally.first_error or why.reason() or "no broker has answered in time"
+        raise RotaError(f"{count_of(tally.failed, 'record')} not acknowledged: {reason}")
+    if failure is not None:
+        raise failure
     return stop.code
 
 
@@ -211,6 +239,7 @@ class Sender:
         tally: Tally,
         outage: Outage,
         stop: StopRequest,
+        why: Undelivered,
         *,
         show: bool,
         most_bytes: int,
@@ -220,6 +249,7 @@ class Sender:
         self._tally = tally
         self._outage = outage
         self._stop = stop
+        self._why = why
         self._show = show
         self._most_bytes = most_bytes
         self._progress = Progress(tally)
@@ -247,25 +277,36 @@ class Sender:
                 size = len(key or b"") + len(value or b"")
                 raise self._refusal(error, f"line {number + 1}", size) from None
 
-    def finish(self, timeout_s: float) -> None:
-        """Wait for the acknowledgements under way; those still missing then are counted as failed."""
+    def finish(self, stopping_s: float) -> None:
+        """Wait for the acknowledgements under way, no longer than that once a stop is wanted.
+
+        Those still missing then are counted as failed.
+        """
         self._progress.clear()
-        left = self._producer.flush(timeout_s)
+        began = time.monotonic()
+        while left := self._producer.flush(0.2):
+            self._why.look(left)
+            if time.monotonic() - began > (stopping_s if self._stop.code else LAST_ANSWERS_S):
+                break
         if left:
             self._producer.purge()
             self._producer.flush(1)
 
     def _send(self, key: bytes | None, value: bytes | None) -> None:
-        while True:
+        while not self._stop.code:
             try:
                 self._producer.produce(self._topic, value=value, key=key, on_delivery=self._delivered)
             except BufferError:  # the client's queue is full: make room, then try again
                 self._producer.poll(0.1)
             else:
                 self._producer.poll(0)
-                self._progress.tick()
+                self._tick()
                 return
-            self._progress.tick()
+            self._tick()
+
+    def _tick(self) -> None:
+        self._progress.tick()
+        self._why.look(len(self._producer))
 
     def _refusal(self, error: KafkaException, name: str, size: int) -> RotaError:
         """What the client would not even send."""
@@ -285,11 +326,12 @@ class Sender:
             self._producer.poll(min(left, 0.2))
             if self._show:
                 check_reader()
-            self._progress.tick()
+            self._tick()
 
     def _delivered(self, error: Any, message: Any) -> None:
         if error is not None:
-            self._tally.fail(" ".join(str(error.str()).split()))
+            unanswered = error.code() in UNANSWERED
+            self._tally.fail("" if unanswered else " ".join(str(error.str()).split()))
             return
         self._outage.over()
         self._tally.add(message.partition(), message.offset())
@@ -298,13 +340,6 @@ class Sender:
             name = "no key" if key is None else key.decode(errors="replace")
             emit(f"{name} → {self._topic}-{message.partition()} @ {message.offset()}")
             sys.stdout.flush()
-
-
-def _complain(tally: Tally, failure: RotaError | None) -> None:
-    if tally.failed:
-        raise RotaError(f"{count_of(tally.failed, 'record')} not acknowledged: {tally.first_error}")
-    if failure is not None:
-        raise failure
 
 
 def _events(seed: int, keys: int, skew: float) -> Iterator[Pair]:

@@ -15,7 +15,7 @@ from rota.cluster.descriptions import (
     PartitionDescription,
     TopicDescription,
 )
-from rota.cluster.errors import ClusterError, Local, explain
+from rota.cluster.errors import ClusterError, CoordinatorAwayError, Local, explain
 from rota.cluster.properties import client_properties
 from rota.properties_file import read_properties
 
@@ -26,6 +26,7 @@ __all__ = [
     "ClusterError",
     "CommittedOffset",
     "ConfigValue",
+    "CoordinatorAwayError",
     "GroupDescription",
     "GroupListing",
     "Local",

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import re
 import time
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicCollection
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import TopicPartition as ClientPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
-    AdminClient,
     ConfigResource,
     NewPartitions,
     NewTopic,
@@ -24,12 +18,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from rota.cluster import convert
-from rota.cluster.errors import ClusterError, Local, explain, unreachable
-from rota.cluster.properties import client_properties, nearest
+from rota.cluster.connection import NEVER_S, SEE_AGAIN_S, Connection, is_moving
+from rota.cluster.errors import ClusterError, CoordinatorAwayError, Local, explain
 from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from rota.cluster.descriptions import (
         BrokerNode,
@@ -42,41 +36,19 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_BOOTSTRAP", "Cluster"]
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
-REFUSED_GRACE_S = 1.5
-"""How long a refused connection is tried again: a broker that is just starting gets this much time."""
-
-COORDINATOR_GRACE_S = 15.0
-FIRST_ATTEMPT_S = 2.0
-SEE_AGAIN_S = 0.05
-
-_ADDRESS = re.compile(r"(\w+://)?(\[[0-9a-fA-F:.]+\]|[^\s:/,\[\]]+)(:(?P<port>\d{1,5}))?")
-
-_HOPELESS = frozenset({Local.AUTHENTICATION, Local.SSL, Local.RESOLVE})
+ASKS_FOR_A_LEADER = 4
+"""How often, within a second, a partition without a leader is asked about again: it may just be getting one."""
 
 _NOT_YET = frozenset({ClientError.UNKNOWN_TOPIC_OR_PART, ClientError.LEADER_NOT_AVAILABLE})
 """What brokers say of a topic that they have not learnt of."""
 
-_NO_COORDINATOR_YET = frozenset(
-    {
-        ClientError.COORDINATOR_LOAD_IN_PROGRESS,
-        ClientError.COORDINATOR_NOT_AVAILABLE,
-        ClientError.NOT_COORDINATOR,
-        Local.TIMED_OUT,
-    }
-)
 
-_T = TypeVar("_T")
-
-_quiet = logging.getLogger("rota.librdkafka")
-_quiet.addHandler(logging.NullHandler())
-_quiet.propagate = False
-
-
-class Cluster:
+class Cluster(Connection):
     """One Kafka cluster. Making one connects to nothing; the first question does.
 
-    ``properties`` are client properties under librdkafka's or Java's names (see ``client_properties``). Every
-    question is answered or refused within about ``timeout_s``; whatever goes wrong is a ``RotaError``.
+    ``properties`` are client properties under librdkafka's or Java's names (see ``client_properties``). Every question
+    is answered or refused within about ``timeout_s``, or half as long again where a broker's successor is waited for;
+    whatever goes wrong is a ``RotaError``.
     """
 
     def __init__(
@@ -86,13 +58,7 @@ class Cluster:
         *,
         timeout_s: float = 10.0,
     ) -> None:
-        if not all(map(_is_address, bootstrap.split(","))):
-            raise RotaError(f"{bootstrap!r} is no broker's address: expected HOST:PORT[,…]", exit_code=2)
-        self.bootstrap = bootstrap
-        self.timeout_s = timeout_s
-        self._properties = client_properties(properties or {})
-        self._admin: AdminClient | None = None
-        self._seen: list[ClientError] = []
+        super().__init__(bootstrap, properties or {}, timeout_s)
 
     # The cluster
 
@@ -138,11 +104,10 @@ class Cluster:
             for name, answer in found.items()
         }
 
-    def partition_counts(self, names: Collection[str]) -> dict[str, int]:
-        """How many partitions each of these topics has; an unknown topic is a ``RotaError`` that names it."""
-        described = self.describe_topics(names, configs=False)
-        counts: dict[str, int] = {}
-        for name, answer in described.items():
+    def known_topics(self, names: Collection[str]) -> dict[str, TopicDescription]:
+        """These topics, without their settings; an unknown topic is a ``RotaError`` that names it."""
+        found: dict[str, TopicDescription] = {}
+        for name, answer in self.describe_topics(names, configs=False).items():
             if is_missing(answer):
                 hint = f"`rota topics create {name}` makes it, `rota topics list` shows the others"
                 raise ClusterError(
@@ -151,19 +116,27 @@ class Cluster:
                 )
             if isinstance(answer, RotaError):
                 raise answer
-            counts[name] = len(answer.partitions)
-        return counts
+            found[name] = answer
+        return found
 
-    def ask_missing(self, names: Collection[str]) -> Callable[[], set[str] | None]:
-        """Begin to ask which of these topics are not there. The function gives the answer: None as long as it is
-        under way; a topic about which nobody would say anything is not missing.
-        """
+    def partition_counts(self, names: Collection[str]) -> dict[str, int]:
+        """How many partitions each of these topics has; an unknown topic is a ``RotaError`` that names it."""
+        return {name: len(topic.partitions) for name, topic in self.known_topics(names).items()}
+
+    def ask_topics(
+        self, names: Collection[str]
+    ) -> Callable[[], dict[str, TopicDescription | RotaError] | None]:
+        """Begin to ask about these topics. The function gives the answers: None as long as they are under way."""
         futures = self.admin.describe_topics(TopicCollection(sorted(names)), request_timeout=self.timeout_s)
 
-        def answer() -> set[str] | None:
+        def answer() -> dict[str, TopicDescription | RotaError] | None:
             if not all(future.done() for future in futures.values()):
                 return None
-            return {name for name, future in futures.items() if is_missing(self._try(future, "look"))}
+            found = {name: self._try(future, f"describe topic {name}") for name, future in futures.items()}
+            return {
+                name: each if isinstance(each, RotaError) else convert.topic_description(each)
+                for name, each in found.items()
+            }
 
         return answer
 
@@ -212,44 +185,69 @@ class Cluster:
 
     # Groups
 
-    def groups(self) -> tuple[GroupListing, ...]:
-        """Every group, by name, also those without members."""
+    def groups(self) -> tuple[tuple[GroupListing, ...], RotaError | None]:
+        """Every group, by name, also those without members; and why some may be missing, if a broker did not answer.
+
+        Each broker knows only the groups that it coordinates. Those of one that has just failed are found again when
+        another has taken them over.
+        """
         doing = f"list the groups at {self.bootstrap}"
-        answer = self._wait(self.admin.list_consumer_groups(request_timeout=self.timeout_s), doing)
-        if not answer.valid and answer.errors:
-            raise explain(answer.errors[0], doing)
+        for attempt_s in self._attempts():
+            answer = self._wait(self.admin.list_consumer_groups(request_timeout=attempt_s), doing)
+            failures = [explain(error, doing) for error in answer.errors]
+            if not any(map(is_moving, failures)):
+                break
+        if failures and not answer.valid:
+            raise failures[0]
         found = [convert.group_listing(group) for group in answer.valid]
         unclear = [g.group for g in found if g.state == "Unknown" and g.type == "Consumer"]
         if unclear:
             described = self.describe_groups(unclear)
             found = [replace(g, state=described[g.group].state) if g.group in described else g for g in found]
-        return tuple(sorted(found, key=lambda group: group.group))
+        failure = failures[0] if failures else None
+        if is_moving(failure):
+            failure = RotaError(
+                f"a broker of {self.bootstrap} does not answer: groups that it coordinates are missing here"
+            )
+        return tuple(sorted(found, key=lambda group: group.group)), failure
 
     def describe_groups(self, groups: Collection[str]) -> dict[str, GroupDescription]:
-        """State and members of each group; one that does not exist has ``exists`` false.
+        """State and members of each group; one that does not exist has ``exists`` false."""
+        found: dict[str, GroupDescription] = {}
+        for group, answer in self.try_describe_groups(groups).items():
+            if isinstance(answer, RotaError):
+                raise answer
+            found[group] = answer
+        return found
 
-        A cluster that just started, or is asked about groups for the first time, needs a moment to find their
-        coordinators; it gets it. librdkafka gives up that search after three tries and says nothing until the
+    def try_describe_groups(self, groups: Collection[str]) -> dict[str, GroupDescription | RotaError]:
+        """The same, with the error in the place of a group whose coordinator gives no answer.
+
+        A cluster that just started, is asked about groups for the first time, or has lost a broker needs a moment to
+        find coordinators; it gets it. librdkafka gives up that search after three tries and says nothing until the
         request times out, so it is asked several times, with more patience each time.
         """
-        if not groups:
-            return {}
-        order = sorted(set(groups))
-        deadline = time.monotonic() + COORDINATOR_GRACE_S
-        attempt_s = FIRST_ATTEMPT_S
-        while True:
-            futures = self.admin.describe_consumer_groups(order, request_timeout=attempt_s)
-            try:
-                return {
-                    group: convert.group_description(self._wait(futures[group], f"describe group {group}"))
-                    for group in order
-                }
-            except ClusterError as error:
-                left = deadline - time.monotonic()
-                if error.code not in _NO_COORDINATOR_YET or left <= 0:
-                    raise
-            attempt_s = max(SEE_AGAIN_S, min(attempt_s * 2, self.timeout_s, left))
-            time.sleep(SEE_AGAIN_S)
+        found: dict[str, GroupDescription | RotaError] = {}
+        left = order = sorted(set(groups))
+        for attempt_s in self._attempts() if order else ():
+            # One by one: librdkafka asks one by one too, but answers when it has all answers.
+            futures = {
+                group: self.admin.describe_consumer_groups([group], request_timeout=NEVER_S)[group]
+                for group in left
+            }
+            until = time.monotonic() + attempt_s
+            for group in left:
+                left_s = max(until - time.monotonic(), SEE_AGAIN_S)
+                answer = self._try(futures[group], f"describe group {group}", left_s)
+                found[group] = answer if isinstance(answer, RotaError) else convert.group_description(answer)
+            left = [group for group in left if is_moving(found[group])]
+            if not left:
+                break
+        for group in left:
+            answer = found[group]
+            code = answer.code if isinstance(answer, ClusterError) else Local.TIMED_OUT
+            found[group] = CoordinatorAwayError([group], self.bootstrap, code)
+        return {group: found[group] for group in order}
 
     def committed_offsets(self, group: str) -> dict[TopicPartition, CommittedOffset]:
         """Every offset the group has committed."""
@@ -261,23 +259,23 @@ class Cluster:
         """The committed offsets of many groups; the requests are all under way at once.
 
         The groups are described first: a coordinator that is not one (yet) is an error there, whereas librdkafka's
-        ListConsumerGroupOffsets ends the whole process with a segmentation fault on NOT_COORDINATOR (its issue 5040).
+        ListConsumerGroupOffsets ends the whole process with a segmentation fault on NOT_COORDINATOR. One that moves in
+        the milliseconds between the two is not guarded against.
         """
-        self.describe_groups(groups)
-        futures = {
-            group: self.admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], request_timeout=self.timeout_s
-            )[group]
-            for group in groups
-        }
         found: dict[str, dict[TopicPartition, CommittedOffset]] = {}
-        for group, future in futures.items():
-            answer = self._wait(future, f"read the offsets of group {group}")
-            offsets = {
-                TopicPartition(tp.topic, tp.partition): convert.committed(tp)
-                for tp in answer.topic_partitions
-            }
-            found[group] = {tp: offset for tp, offset in sorted(offsets.items()) if offset is not None}
+        left = list(groups)
+        for attempt_s in self._attempts() if left else ():
+            self.describe_groups(left)
+            answers = self._committed(left, attempt_s)
+            failures = [a for a in answers.values() if isinstance(a, RotaError)]
+            found |= {group: a for group, a in answers.items() if not isinstance(a, RotaError)}
+            left = [group for group in left if group not in found]
+            if not all(map(is_moving, failures)):
+                break
+            if not left:
+                return found
+        if left:
+            raise failures[0]
         return found
 
     # Offsets
@@ -290,56 +288,25 @@ class Cluster:
         """The first offset still kept of each partition; None where nobody could say."""
         return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
-    # Clients for those who read and write records
-
-    def producer(self, properties: Mapping[str, Any]) -> Producer:
-        """A producer to this cluster whose log goes nowhere; ``properties`` win over the cluster's own."""
-        return self._client(lambda config: Producer(config, logger=_quiet), properties)
-
-    def consumer(self, properties: Mapping[str, Any]) -> Consumer:
-        """A consumer to this cluster whose log goes nowhere; ``properties`` win over the cluster's own."""
-        return self._client(lambda config: Consumer(config, logger=_quiet), properties)
-
-    def setting(self, name: str) -> str | None:
-        """A client property that was given for all clients of this cluster, under librdkafka's name."""
-        return self._properties.get(name)
-
     # Underneath
 
-    @property
-    def admin(self) -> AdminClient:
-        """The connected admin client, for the few who need what is not offered here."""
-        if self._admin is None:
-            admin = self._client(
-                lambda config: AdminClient(config, logger=_quiet), {"error_cb": self._seen.append}
-            )
-            self._connect(admin)
-            self._admin = admin
-        return self._admin
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._admin = None
-
-    def _client(self, make: Callable[[dict[str, Any]], _T], properties: Mapping[str, Any]) -> _T:
-        with _property_errors():
-            return make({**self._properties, "bootstrap.servers": self.bootstrap, **properties})
-
-    def _connect(self, admin: AdminClient) -> None:
-        """Wait for one broker's answer; what cannot get better by waiting is said at once."""
-        started = time.monotonic()
-        future = admin.describe_cluster(request_timeout=self.timeout_s)
-        while not future.done():
-            admin.poll(0.02)
-            waited = time.monotonic() - started
-            codes = {error.code() for error in self._seen}
-            refused = Local.ALL_BROKERS_DOWN in codes and waited > REFUSED_GRACE_S
-            if refused or waited > self.timeout_s or codes & _HOPELESS:
-                raise unreachable(self.bootstrap, self._seen)
-        if future.exception() is not None:
-            admin.poll(0)
-            raise unreachable(self.bootstrap, self._seen)
-        self._seen.clear()
+    def _committed(
+        self, groups: Collection[str], attempt_s: float
+    ) -> dict[str, dict[TopicPartition, CommittedOffset] | RotaError]:
+        """One attempt at the offsets of groups that were described just now."""
+        futures = {
+            group: self.admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group)], request_timeout=NEVER_S
+            )[group]
+            for group in groups
+        }
+        until = time.monotonic() + attempt_s
+        found: dict[str, dict[TopicPartition, CommittedOffset] | RotaError] = {}
+        for group, future in futures.items():
+            left_s = max(until - time.monotonic(), SEE_AGAIN_S)
+            answer = self._try(future, f"read the offsets of group {group}", left_s)
+            found[group] = answer if isinstance(answer, RotaError) else convert.committed_offsets(answer)
+        return found
 
     def _see(self, name: str, holds: Callable[[TopicDescription | RotaError], bool]) -> None:
         """Wait until this is what the brokers say of the topic; no longer than for an answer."""
@@ -348,7 +315,11 @@ class Cluster:
             time.sleep(SEE_AGAIN_S)
 
     def _configs(self, names: Sequence[str]) -> dict[str, list[Any]]:
-        """The settings of each topic; none for one whose settings this user may not read."""
+        """The settings of each topic; none for one whose settings this user may not read.
+
+        Raises:
+            RotaError: nobody has answered.
+        """
         if not names:
             return {}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -356,51 +327,35 @@ class Cluster:
         found: dict[str, list[Any]] = {}
         for resource, future in futures.items():
             answer = self._try(future, f"read the settings of topic {resource.name}")
+            if is_moving(answer):
+                raise answer
             found[resource.name] = [] if isinstance(answer, RotaError) else list(answer.values())
         return found
 
     def _offsets(
         self, partitions: Iterable[TopicPartition], spec: OffsetSpec
     ) -> dict[TopicPartition, int | None]:
-        wanted = {ClientPartition(tp.topic, tp.partition): spec for tp in partitions}
-        if not wanted:
-            return {}
-        futures = self.admin.list_offsets(wanted, request_timeout=self.timeout_s)
+        """One offset of each. A leader that has just failed is waited for; a new one for a moment only, for if no
+        replica can lead there will be none.
+        """
         found: dict[TopicPartition, int | None] = {}
-        for asked, future in futures.items():
-            answer = self._try(future, "read offsets")
-            found[TopicPartition(asked.topic, asked.partition)] = (
-                None if isinstance(answer, RotaError) else int(answer.offset)
-            )
+        left = sorted(set(partitions))
+        for number, attempt_s in enumerate(self._attempts() if left else ()):
+            wanted = {ClientPartition(tp.topic, tp.partition): spec for tp in left}
+            futures = self.admin.list_offsets(wanted, request_timeout=attempt_s)
+            again = []
+            for asked, future in futures.items():
+                tp, answer = TopicPartition(asked.topic, asked.partition), self._try(future, "read offsets")
+                refused = isinstance(answer, RotaError)
+                found[tp] = None if refused or answer.offset < 0 else int(answer.offset)
+                unled = isinstance(answer, ClusterError) and answer.code == ClientError.LEADER_NOT_AVAILABLE
+                # Of a leader that gave no answer in time librdkafka says neither an offset nor an error.
+                silent = not refused and answer.offset < 0
+                if silent or is_moving(answer) or (unled and number < ASKS_FOR_A_LEADER):
+                    again.append(tp)
+            if not (left := again):
+                break
         return found
-
-    def _result(self, future: Future[Any]) -> Any:
-        try:
-            return future.result(self.timeout_s + 2)
-        except FutureTimeoutError:
-            raise KafkaException(ClientError(Local.TIMED_OUT)) from None
-
-    def _wait(self, future: Future[Any], doing: str) -> Any:
-        try:
-            return self._result(future)
-        except (KafkaException, ValueError, TypeError) as error:
-            raise explain(error, doing) from None
-
-    def _try(self, future: Future[Any], doing: str) -> Any:
-        """The answer, or the ``RotaError`` itself."""
-        try:
-            return self._wait(future, doing)
-        except RotaError as error:
-            return error
-
-    def _failure(self, future: Future[Any], doing: str) -> RotaError | None:
-        answer = self._try(future, doing)
-        return answer if isinstance(answer, RotaError) else None
-
-
-def _is_address(text: str) -> bool:
-    found = _ADDRESS.fullmatch(text.strip())
-    return found is not None and (found["port"] is None or 1 <= int(found["port"]) <= 65535)
 
 
 def is_missing(answer: TopicDescription | RotaError) -> bool:
@@ -413,16 +368,3 @@ def has_leaders(answer: TopicDescription | RotaError, *, at_least: int = 1) -> b
     if isinstance(answer, RotaError):
         return not (isinstance(answer, ClusterError) and answer.code in _NOT_YET)
     return len(answer.partitions) >= at_least and all(part.leader is not None for part in answer.partitions)
-
-
-@contextmanager
-def _property_errors() -> Iterator[None]:
-    """A property that librdkafka refuses is the user's to put right."""
-    try:
-        yield
-    except KafkaException as error:
-        text = " ".join(str(error.args[0].str()).split())
-        if text.startswith("No such configuration property"):
-            name = text.split('"')[1]
-            raise RotaError(f"unknown client property {name}{nearest(name)}", exit_code=2) from None
-        raise RotaError(f"client property: {text}", exit_code=2) from None

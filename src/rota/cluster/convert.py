@@ -22,7 +22,14 @@ from rota.model import TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["committed", "group_description", "group_listing", "node", "topic_description"]
+__all__ = [
+    "committed",
+    "committed_offsets",
+    "group_description",
+    "group_listing",
+    "node",
+    "topic_description",
+]
 
 STATES: dict[object, str] = {
     ConsumerGroupState.PREPARING_REBALANCING: "PreparingRebalance",
@@ -91,6 +98,12 @@ def committed(partition: ClientPartition) -> CommittedOffset | None:
     if partition.offset < 0:
         return None
     return CommittedOffset(partition.offset, partition.leader_epoch, partition.metadata or "")
+
+
+def committed_offsets(answer: Any) -> dict[TopicPartition, CommittedOffset]:
+    """All that a group has committed, by partition."""
+    found = {TopicPartition(tp.topic, tp.partition): committed(tp) for tp in answer.topic_partitions}
+    return {tp: offset for tp, offset in sorted(found.items()) if offset is not None}
 
 
 def _member(member: Any) -> MemberDescription:

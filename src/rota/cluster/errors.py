@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException
 
 from rota.model import RotaError
 
-__all__ = ["ClusterError", "Local", "explain", "unreachable"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ClusterError", "CoordinatorAwayError", "Local", "explain", "unreachable"]
 
 
 class Local(IntEnum):
@@ -55,6 +59,20 @@ class ClusterError(RotaError):
         self.code = code
 
 
+class CoordinatorAwayError(ClusterError):
+    """Nobody would answer about these groups for as long as a broker's successor needs."""
+
+    def __init__(self, groups: Sequence[str], bootstrap: str, code: int) -> None:
+        names = f"group {groups[0]} does" if len(groups) == 1 else f"groups {', '.join(groups)} do"
+        super().__init__(
+            f"the coordinator{'' if len(groups) == 1 else 's'} of {names} not answer at {bootstrap}: if a broker has "
+            "failed, another takes over within seconds, unless __consumer_offsets has no other replica; try again",
+            code,
+        )
+        self.groups = tuple(groups)
+        self.bootstrap = bootstrap
+
+
 def explain(error: BaseException, doing: str) -> RotaError:
     """The one-line form of what went wrong while ``doing`` ("create topic orders")."""
     if isinstance(error, RotaError):
@@ -77,7 +95,8 @@ def unreachable(bootstrap: str, errors: list[ClientError]) -> RotaError:
         return RotaError(f"no TLS connection to {bootstrap}: {_after_address(text)}")
     if Local.RESOLVE in by_code:
         return RotaError(f"no address known for {bootstrap}: check the name given as --bootstrap-server")
-    if "refused" in by_code.get(Local.TRANSPORT, ""):
+    alone = "," not in bootstrap or Local.ALL_BROKERS_DOWN in by_code
+    if alone and "refused" in by_code.get(Local.TRANSPORT, ""):
         return RotaError(
             f"no broker at {bootstrap}: the connection was refused; start one with `rota broker` "
             "or name another with --bootstrap-server"

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from rota.coordinator.config import GroupConfig
 from rota.coordinator.coordinator import GroupCoordinator, partition_for
-from rota.coordinator.outcome import Context, LogRecord, Outcome, Reply, Timer, TopicView
+from rota.coordinator.outcome import EMPTY_OUTCOME, Context, LogRecord, Outcome, Reply, Timer, TopicView
 from rota.coordinator.states import TRANSITIONS, GroupState
 
 __all__ = [
+    "EMPTY_OUTCOME",
     "TRANSITIONS",
     "Context",
     "GroupConfig",

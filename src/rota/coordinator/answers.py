@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rota.wire.messages.join_group import JoinGroupResponse, JoinGroupResponseMember
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from rota.model import ErrorCode
 
 __all__ = ["NULL_NAME_VERSION", "join_error", "join_success", "sync_error", "sync_success"]
+
+# Fields in their order: a rebalance makes one for every member, and keywords would take as long again.
+_joined: Callable[..., JoinGroupResponse] = JoinGroupResponse
+_synced: Callable[..., SyncGroupResponse] = SyncGroupResponse
 
 NULL_NAME_VERSION = 7
 """The first version of JoinGroup whose protocol name may be null; before it is empty instead."""
@@ -42,14 +47,16 @@ def join_success(
             )
             for member in group.members.values()
         ]
-    return JoinGroupResponse(
-        generation_id=group.generation,
-        protocol_type=group.protocol_type,
-        protocol_name=group.protocol,
-        leader=told,
-        skip_assignment=skip_assignment,
-        member_id=member_id,
-        members=members,
+    return _joined(
+        0,  # throttle time
+        0,  # error code
+        group.generation,
+        group.protocol_type,
+        group.protocol,
+        told,
+        skip_assignment,
+        member_id,
+        members,
     )
 
 
@@ -60,6 +67,4 @@ def sync_error(code: ErrorCode) -> SyncGroupResponse:
 
 def sync_success(group: Group, assignment: bytes) -> SyncGroupResponse:
     """A member's assignment in the current generation."""
-    return SyncGroupResponse(
-        protocol_type=group.protocol_type, protocol_name=group.protocol, assignment=assignment
-    )
+    return _synced(0, 0, group.protocol_type, group.protocol, assignment)  # no throttle time, no error

@@ -33,6 +33,8 @@ class GroupConfig(Plain):
     when one that uses its protocol joins."""
     online_downgrade: bool = True
     """The same policy: whether a consumer group becomes a classic one when all that is left are classic members."""
+    tells_commits: bool = True
+    """Whether each committed offset is an event: only a timeline wants these, and they are many."""
     offset_metadata_max_bytes: int = 4_096
     """``offset.metadata.max.bytes``: longest text that may accompany a committed offset, in UTF-16 units."""
     offsets_retention_ms: int = 7 * 24 * 60 * 60_000

@@ -29,11 +29,11 @@ from rota.coordinator.describe import delete_groups, describe_groups, list_group
 from rota.coordinator.failures import fail
 from rota.coordinator.fetch_offsets import fetch_offsets
 from rota.coordinator.group import Group
-from rota.coordinator.heartbeat import handle_heartbeat
-from rota.coordinator.join import handle_join
+from rota.coordinator.heartbeat import beat, handle_heartbeat
+from rota.coordinator.join import handle_join, join_others
 from rota.coordinator.leave import handle_leave
 from rota.coordinator.offsets import CommittedOffsets
-from rota.coordinator.outcome import Outcome, Reply
+from rota.coordinator.outcome import EMPTY_OUTCOME, Outcome, Reply
 from rota.coordinator.rebalance import (
     member_gone,
     on_join_timer,
@@ -123,6 +123,15 @@ class GroupCoordinator:
         """What follows from a request. It is answered in this outcome or in a later one, exactly once."""
         return self._answers[type(request)](request, context)
 
+    def beat(self, request: HeartbeatRequest, now_ms: int) -> ErrorCode | None:
+        """A short cut for heartbeats: the error code of the answer if nothing else follows from it.
+
+        None: nothing has been done, and ``handle`` has to.
+        """
+        if self.consumer_groups and request.group_id in self.consumer_groups:
+            return None
+        return beat(self.groups, request, now_ms)
+
     def _heartbeat(self, request: HeartbeatRequest, context: Context) -> Outcome:
         if self.consumer_groups and request.group_id in self.consumer_groups:
             from rota.coordinator.consumer_groups.classic_members import heartbeat_in_consumer_group
@@ -142,6 +151,9 @@ class GroupCoordinator:
         return step.outcome()
 
     def _join(self, request: JoinGroupRequest, context: Context) -> Outcome:
+        group = self.groups.get(request.group_id)
+        if group is not None and join_others(group, request, context, self.config):
+            return EMPTY_OUTCOME
         step = self._step(context.now_ms)
         consumer_group = self.consumer_groups.get(request.group_id)
         if consumer_group is not None and consumer_group.members:

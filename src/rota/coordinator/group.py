@@ -100,9 +100,12 @@ class Group:
         """Whether a member with these protocols can be in the group together with those that are."""
         if self.state is _EMPTY:
             return bool(protocol_type) and bool(protocols)
-        count = len(self.members)
-        return self.protocol_type == protocol_type and any(
-            self.supported.get(name, 0) == count for name, _ in protocols
+        if self.protocol_type != protocol_type or not protocols:
+            return False
+        count, supported = len(self.members), self.supported
+        # Mostly the first is the one, and this is asked for at every join.
+        return supported.get(protocols[0][0], 0) == count or any(
+            supported.get(name, 0) == count for name, _ in protocols
         )
 
     def check_member(self, member_id: str, instance_id: str | None) -> Member:
@@ -164,10 +167,10 @@ class Group:
 
     def update_protocols(self, member: Member, protocols: Protocols) -> None:
         """The member joins again, offering ``protocols``."""
-        if protocols == member.protocols:
-            return
-        self._count(member.protocols, -1)
-        member.protocols = protocols
+        before, member.protocols = member.protocols, protocols
+        if len(before) == len(protocols) == 1 and before[0][0] == protocols[0][0]:
+            return  # most members have one, and only what they say with it changes
+        self._count(before, -1)
         self._count(protocols, 1)
 
     def replace_static(self, old_id: str, member: Member) -> Member:

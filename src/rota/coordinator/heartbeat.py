@@ -1,7 +1,7 @@
 """Heartbeat (key 12, versions 0-4): a member is alive, and learns whether to join again.
 
 The most frequent request of all: nothing is collected, no member but one is touched, and as a rule no timer
-is asked for (see ``Member``). Version notes: v3 adds ``group.instance.id``.
+is asked for (see ``Member``); then ``beat`` is all of it. Version notes: v3 adds ``group.instance.id``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,26 @@ if TYPE_CHECKING:
     from rota.coordinator.step import Groups
     from rota.wire.messages.heartbeat import HeartbeatRequest
 
-__all__ = ["handle_heartbeat"]
+__all__ = ["beat", "handle_heartbeat"]
 
 _PREPARING = GroupState.PREPARING_REBALANCE
+_FINE = ErrorCode.NONE
+_REBALANCING = ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def beat(groups: Groups, request: HeartbeatRequest, now_ms: int) -> ErrorCode | None:
+    """What to answer if nothing is to be done but to extend the session; else None, and nothing is done."""
+    group = groups.get(request.group_id)
+    if group is None or request.group_instance_id is not None or request.generation_id != group.generation:
+        return None
+    member = group.members.get(request.member_id)
+    if member is None or member.armed_ms is None:
+        return None
+    deadline_ms = now_ms + member.session_timeout_ms
+    if deadline_ms < member.armed_ms:
+        return None
+    member.deadline_ms = deadline_ms
+    return _REBALANCING if group.state is _PREPARING else _FINE
 
 
 def handle_heartbeat(groups: Groups, request: HeartbeatRequest, context: Context) -> Outcome:

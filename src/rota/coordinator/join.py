@@ -20,12 +20,13 @@ from rota.model import ErrorCode, GroupError
 from rota.timeline.events import MemberJoined, MemberLeft, RebalanceReason
 
 if TYPE_CHECKING:
+    from rota.coordinator.config import GroupConfig
     from rota.coordinator.members import Protocols
     from rota.coordinator.outcome import Context
     from rota.coordinator.step import Groups, Step
     from rota.wire.messages.join_group import JoinGroupRequest
 
-__all__ = ["MEMBER_ID_REQUIRED_VERSION", "JoinRequest", "check_join", "handle_join"]
+__all__ = ["MEMBER_ID_REQUIRED_VERSION", "JoinRequest", "check_join", "handle_join", "join_others"]
 
 _EMPTY = GroupState.EMPTY
 _PREPARING = GroupState.PREPARING_REBALANCE
@@ -52,9 +53,14 @@ class JoinRequest(NamedTuple):
 
     @classmethod
     def of(cls, request: JoinGroupRequest, context: Context) -> JoinRequest:
-        protocols: dict[str, bytes] = {}
-        for entry in request.protocols:
-            protocols.setdefault(entry.name, bytes(entry.metadata))
+        if len(request.protocols) == 1:
+            only = request.protocols[0]
+            offered: Protocols = ((only.name, only.metadata),)
+        else:
+            protocols: dict[str, bytes] = {}
+            for entry in request.protocols:
+                protocols.setdefault(entry.name, entry.metadata)
+            offered = tuple(protocols.items())
         session_ms = request.session_timeout_ms
         return cls(
             Parked(context.token, context.version),
@@ -65,9 +71,41 @@ class JoinRequest(NamedTuple):
             session_ms,
             request.rebalance_timeout_ms if context.version > 0 else session_ms,
             request.protocol_type,
-            tuple(protocols.items()),
+            offered,
             request.reason,
         )
+
+
+def join_others(group: Group, request: JoinGroupRequest, context: Context, config: GroupConfig) -> bool:
+    """The plain case, of which a large group's rebalance is made: a member joins again, and others are awaited.
+
+    True: its request is parked, and nothing else follows. False: nothing has been done, ``handle_join`` has to.
+    """
+    member = group.members.get(request.member_id)
+    if (
+        group.state is not _PREPARING
+        or member is None
+        or member.join is not None
+        or request.group_instance_id is not None
+        or request.protocol_type != group.protocol_type
+        or len(request.protocols) != 1
+        or len(member.protocols) != 1
+        or not group.awaiting_join < min(len(group.members) - 1, config.max_size)
+        or not config.min_session_timeout_ms <= request.session_timeout_ms <= config.max_session_timeout_ms
+    ):
+        return False
+    offered = request.protocols[0]
+    name = offered.name
+    if name != member.protocols[0][0] or group.supported.get(name, 0) != len(group.members):
+        return False
+    member.protocols = ((name, offered.metadata),)
+    member.session_timeout_ms = request.session_timeout_ms
+    member.rebalance_timeout_ms = (
+        request.rebalance_timeout_ms if context.version > 0 else request.session_timeout_ms
+    )
+    member.join = Parked(context.token, context.version)
+    group.awaiting_join += 1
+    return True
 
 
 def handle_join(groups: Groups, request: JoinGroupRequest, context: Context, step: Step) -> None:

@@ -8,12 +8,13 @@ groups) are skipped in reading.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from rota.coordinator.outcome import LogRecord
 from rota.wire import WireError
-from rota.wire.codec import decode, decode_versioned, encode, encode_versioned
+from rota.wire.codec import decode, decode_versioned, encode_versioned, whole_encoder
 from rota.wire.messages.group_log import (
     ConsumerGroupCurrentMemberAssignmentKey,
     ConsumerGroupCurrentMemberAssignmentValue,
@@ -70,14 +71,28 @@ _NUMBERS: Final[Mapping[type[Message], int]] = {kind.key: number for number, kin
 def encode_record(record: LogRecord) -> tuple[bytes, bytes | None]:
     """The key and value of a record; None is the value of a tombstone."""
     key, value = record
-    number = _NUMBERS[type(key)]
-    encoded_key = number.to_bytes(_KIND_SIZE, "big") + encode(key, _KEY_VERSION)
+    number, encode_key, version, encode_value = _writer(type(key))
+    encoded_key = number + encode_key(key)
     if value is None:
         return encoded_key, None
-    version = _KINDS[number].version
     if isinstance(value, OffsetCommitValue) and value.expire_timestamp != _NO_TIME:
-        version = _EXPIRING_OFFSET_VALUE_VERSION
-    return encoded_key, encode_versioned(value, version)
+        return encoded_key, encode_versioned(value, _EXPIRING_OFFSET_VALUE_VERSION)
+    return encoded_key, version + encode_value(value)
+
+
+@cache
+def _writer(
+    key: type[Message],
+) -> tuple[bytes, Callable[[Message], bytes], bytes, Callable[[Message], bytes]]:
+    """What keys of a type begin with and how they are encoded, and the same of their values."""
+    number = _NUMBERS[key]
+    kind = _KINDS[number]
+    return (
+        number.to_bytes(_KIND_SIZE, "big"),
+        whole_encoder(key, _KEY_VERSION),
+        kind.version.to_bytes(2, "big"),
+        whole_encoder(kind.value, kind.version),
+    )
 
 
 def decode_record(key: bytes, value: bytes | None) -> LogRecord | None:

@@ -91,11 +91,12 @@ class Member:
 
     def is_told_by(self, record: MemberMetadata, protocol: str | None) -> bool:
         """Whether a record says of the member what is known of it, its assignment aside."""
-        return (
-            (protocol or "", record.subscription) in self.protocols
-            and record.session_timeout == self.session_timeout_ms
-            and record.rebalance_timeout in (self.rebalance_timeout_ms, -1)
-        )
+        timeout_ms = record.rebalance_timeout
+        if record.session_timeout != self.session_timeout_ms or (
+            timeout_ms != self.rebalance_timeout_ms and timeout_ms != -1
+        ):
+            return False
+        return (protocol or "", record.subscription) in self.protocols
 
     def metadata(self, protocol: str | None) -> bytes:
         """What the member sent with ``protocol``; it must support it."""

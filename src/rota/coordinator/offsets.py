@@ -7,6 +7,7 @@ own; v9 answers GROUP_ID_NOT_FOUND for an unknown group instead of ILLEGAL_GENER
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rota.coordinator.consumer_groups import offsets as consumer_offsets
@@ -29,7 +30,7 @@ from rota.wire.messages.offset_delete import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rota.coordinator.consumer_groups.group import ConsumerGroups
     from rota.coordinator.group import Group
@@ -45,8 +46,14 @@ _PREPARING = GroupState.PREPARING_REBALANCE
 _COMPLETING = GroupState.COMPLETING_REBALANCE
 _STABLE = GroupState.STABLE
 
+# Fields in their order: every commit makes these, and keywords would take as long again.
+_value: Callable[..., OffsetCommitValue] = OffsetCommitValue
+_key: Callable[..., OffsetCommitKey] = OffsetCommitKey
+_answer: Callable[..., OffsetCommitResponsePartition] = OffsetCommitResponsePartition
+
 _GROUP_ID_NOT_FOUND_VERSION = 9
 _NO_TIME = -1
+_END_OF_TIME = 2**63 - 1
 
 
 class CommittedOffsets:
@@ -116,32 +123,41 @@ def handle_commit(
     known: list[tuple[str, list[OffsetCommitRequestPartition]]] = []
     for topic in request.topics:
         count = topics.partitions(topic.name) or 0
-        there = [p for p in topic.partitions if 0 <= p.partition_index < count]
-        if len(there) < len(topic.partitions) or not there:
+        there = topic.partitions
+        for partition in there:
+            if not 0 <= partition.partition_index < count:
+                there = [p for p in topic.partitions if 0 <= p.partition_index < count]
+                break
+        if there is not topic.partitions or not there:
             missing = [p.partition_index for p in topic.partitions if not 0 <= p.partition_index < count]
-            unknown[topic.name] = missing
+            unknown.setdefault(topic.name, []).extend(missing)
         if there:
             known.append((topic.name, there))
     code = ErrorCode.NONE
     if known:
         code = _commit_error(groups, consumer_groups, request, context, step)
     response = OffsetCommitResponse(
-        topics=[
-            OffsetCommitResponseTopic(
-                name=name,
-                partitions=[
-                    OffsetCommitResponsePartition(
-                        partition_index=index, error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-                    )
-                    for index in indexes
-                ],
-            )
-            for name, indexes in unknown.items()
-        ]
+        topics=[_unknown_topic(name, indexes) for name, indexes in unknown.items()] if unknown else []
     )
+    answered = {topic.name: topic for topic in response.topics}
     for name, partitions in known:
-        _commit_topic(request, name, partitions, code, step, response)
+        answers = _commit_topic(request, name, partitions, code, step)
+        if name in answered:
+            answered[name].partitions += answers
+        else:
+            answered[name] = OffsetCommitResponseTopic(name=name, partitions=answers)
+            response.topics.append(answered[name])
     step.reply(context.token, response)
+
+
+def _unknown_topic(name: str, indexes: list[int]) -> OffsetCommitResponseTopic:
+    code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return OffsetCommitResponseTopic(
+        name=name,
+        partitions=[
+            OffsetCommitResponsePartition(partition_index=index, error_code=code) for index in indexes
+        ],
+    )
 
 
 def _commit_error(
@@ -203,11 +219,10 @@ def _commit_topic(
     partitions: list[OffsetCommitRequestPartition],
     code: ErrorCode,
     step: Step,
-    response: OffsetCommitResponse,
-) -> None:
+) -> list[OffsetCommitResponsePartition]:
     limit = step.config.offset_metadata_max_bytes
     retention_ms = request.retention_time_ms
-    expires_ms = _NO_TIME if retention_ms == _NO_TIME else step.now_ms + retention_ms
+    expires_ms = _NO_TIME if retention_ms == _NO_TIME else min(step.now_ms + retention_ms, _END_OF_TIME)
     answers = []
     for partition in partitions:
         index, offset, metadata = (
@@ -217,27 +232,18 @@ def _commit_topic(
         )
         own_code = code
         if code == ErrorCode.NONE:
-            if utf16_length(metadata) > limit:
+            if metadata and utf16_length(metadata) > limit:
                 own_code = ErrorCode.OFFSET_METADATA_TOO_LARGE
             else:
-                value = OffsetCommitValue(
-                    offset=offset,
-                    leader_epoch=partition.committed_leader_epoch,
-                    metadata=metadata,
-                    commit_timestamp=step.now_ms,
-                    expire_timestamp=expires_ms,
-                )
-                key = OffsetCommitKey(group=request.group_id, topic=name, partition=index)
+                value = _value(offset, partition.committed_leader_epoch, metadata, step.now_ms, expires_ms)
+                key = _key(request.group_id, name, index)
                 step.records.append(LogRecord(key, value))
-                step.events.append(
-                    OffsetCommitted(step.now_ms, request.group_id, request.member_id, name, index, offset)
-                )
-        answers.append(OffsetCommitResponsePartition(partition_index=index, error_code=own_code))
-    for topic in response.topics:
-        if topic.name == name:
-            topic.partitions += answers
-            return
-    response.topics.append(OffsetCommitResponseTopic(name=name, partitions=answers))
+                if step.config.tells_commits:
+                    step.events.append(
+                        OffsetCommitted(step.now_ms, request.group_id, request.member_id, name, index, offset)
+                    )
+        answers.append(_answer(index, own_code))
+    return answers
 
 
 def utf16_length(text: str) -> int:

@@ -130,11 +130,13 @@ def complete_join(group: Group, step: Step) -> None:
 
 
 def _answer_joins(group: Group, step: Step) -> None:
-    for member in group.members.values():
-        if member.join is not None:
-            step.reply(member.join.token, join_success(group, member.member_id))
+    reply, extend = step.reply, step.extend_session
+    for member_id, member in group.members.items():
+        parked = member.join
+        if parked is not None:
+            reply(parked.token, join_success(group, member_id))
             member.join = None
-        step.extend_session(group, member)
+        extend(group, member)
         member.is_new = False
     group.awaiting_join = 0
 

@@ -104,6 +104,8 @@ class Step:
         return Outcome(
             tuple(self.records),
             tuple(self.replies),
-            tuple([Timer(key, deadline_ms) for key, deadline_ms in self.timers.items()]),
+            tuple([Timer(key, deadline_ms) for key, deadline_ms in self.timers.items()])
+            if self.timers
+            else (),
             tuple(self.events),
         )

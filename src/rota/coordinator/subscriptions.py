@@ -10,6 +10,7 @@ Reading takes the fields of version 0, which all versions begin with, and skips 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from rota.model import TopicPartition
@@ -18,11 +19,13 @@ from rota.wire.codec import decoder
 from rota.wire.messages.consumer_protocol import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from rota.wire.schema import Message
 
 _M = TypeVar("_M", bound="Message")
 
-__all__ = ["assigned_partitions", "owned_partitions", "subscribed_topics"]
+__all__ = ["Held", "assigned_partitions", "owned_partitions", "subscribed_topics"]
 
 _OLDEST, _WITH_OWNED = 0, 1
 _VERSION_SIZE = 2
@@ -60,11 +63,35 @@ def assigned_partitions(assignment: bytes) -> tuple[TopicPartition, ...]:
     )
 
 
+class Held(Mapping[str, tuple[TopicPartition, ...]]):
+    """What each of ``members`` holds by its assignment, which is read when somebody asks."""
+
+    __slots__ = ("_assignments", "_members")
+
+    def __init__(self, members: Iterable[str], assignments: Mapping[str, bytes]) -> None:
+        self._members = dict.fromkeys(members)
+        self._assignments = assignments
+
+    def __getitem__(self, member_id: str) -> tuple[TopicPartition, ...]:
+        if member_id not in self._members:
+            raise KeyError(member_id)
+        return assigned_partitions(self._assignments.get(member_id, b""))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
 def _read(cls: type[_M], version: int, data: bytes) -> _M | None:
     if len(data) < _VERSION_SIZE:
         return None
     try:
-        message: _M = decoder(cls, version)(memoryview(data), _VERSION_SIZE)[0]
+        message: _M = decoder(cls, version)(data, _VERSION_SIZE)[0]
     except WireError:
         return None
     return message

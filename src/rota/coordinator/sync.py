@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rota.coordinator.answers import sync_error, sync_success
 from rota.coordinator.records import group_record
 from rota.coordinator.states import GroupState
-from rota.coordinator.subscriptions import assigned_partitions
+from rota.coordinator.subscriptions import Held
 from rota.model import ErrorCode, GroupError
 from rota.timeline.events import RebalanceCompleted
 
@@ -46,7 +46,7 @@ def handle_sync(groups: Groups, request: SyncGroupRequest, context: Context, ste
         step.reply(member.sync_token, sync_error(ErrorCode.REBALANCE_IN_PROGRESS))
     member.sync_token = context.token
     if group.leader == member.member_id:
-        _stabilise(group, {entry.member_id: bytes(entry.assignment) for entry in request.assignments}, step)
+        _stabilise(group, {entry.member_id: entry.assignment for entry in request.assignments}, step)
 
 
 def check_names(request: SyncGroupRequest, version: int) -> None:
@@ -89,16 +89,13 @@ def _stabilise(group: Group, assignments: dict[str, bytes], step: Step) -> None:
     Who is not mentioned gets nothing; who is mentioned and is not a member is ignored, as in Kafka.
     """
     step.records.append(group_record(group, step.now_ms, assignments=assignments))
-    for member in group.members.values():
+    find, reply, extend = assignments.get, step.reply, step.extend_session
+    for member_id, member in group.members.items():
         if member.sync_token is not None:
-            step.reply(member.sync_token, sync_success(group, assignments.get(member.member_id, b"")))
+            reply(member.sync_token, sync_success(group, find(member_id, b"")))
             member.sync_token = None
-            step.extend_session(group, member)
-    readable = group.uses_consumer_protocol
-    held = {
-        member_id: assigned_partitions(assignments.get(member_id, b"")) if readable else ()
-        for member_id in group.members
-    }
+            extend(group, member)
+    held = Held(group.members, assignments if group.uses_consumer_protocol else {})
     step.events.append(
         RebalanceCompleted(step.now_ms, group.group_id, group.generation, group.protocol, group.leader, held)
     )

@@ -105,6 +105,12 @@ def _by_identity(group: GroupDescription) -> dict[str, MemberDescription]:
     return {member.instance_id or member.member_id: member for member in group.members}
 
 
+def _moved(before: int | None, after: GroupDescription | None) -> str:
+    """Which broker coordinates the group now, if it is another than before."""
+    now = None if after is None or after.coordinator is None else after.coordinator.id
+    return "" if before is None or now in {None, before} else f"broker {now}, broker {before} before"
+
+
 class GroupWatch:
     """Asks for the group's description again and again, in a thread of its own; ``read`` gives the news."""
 
@@ -143,6 +149,7 @@ class GroupWatch:
         generation = 0
         since_ms = self._clock_ms()
         away = False
+        at: int | None = None
         while not self._stop.is_set():
             after: GroupDescription | None = (
                 before  # if nobody answers: the broker may be back at the next look
@@ -160,12 +167,14 @@ class GroupWatch:
                 away = not answered
                 kind = FaultKind.CUT_OFF if away else FaultKind.RECONNECTED
                 with self._lock:
-                    self._found.append(Fault(at_ms, "", kind))
+                    self._found.append(Fault(at_ms, "", kind, "" if away else _moved(at, after)))
                 since_ms = at_ms  # what is seen next is told after it
             if before is not None and after is not None:
                 found = differences(before, after, frozenset(self.silent), generation, since_ms, at_ms)
                 generation += sum(isinstance(event, RebalanceCompleted) for event in found)
                 with self._lock:
                     self._found += found
+            if after is not None and after.coordinator is not None:
+                at = after.coordinator.id
             before, since_ms = after, at_ms
             self._stop.wait(self._interval_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import termios
@@ -12,7 +13,25 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Keys"]
+__all__ = ["NAMED", "Keys", "split"]
+
+NAMED = {
+    "\x1b[A": "up",
+    "\x1bOA": "up",
+    "\x1b[B": "down",
+    "\x1bOB": "down",
+    "\x1b[5~": "page-up",
+    "\x1b[6~": "page-down",
+    "\x1b[H": "home",
+    "\x1bOH": "home",
+    "\x1b[1~": "home",
+    "\x1b[F": "end",
+    "\x1bOF": "end",
+    "\x1b[4~": "end",
+}
+"""The keys without a character, as terminals send them."""
+
+_KEY = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z~]|O[A-Za-z])|[^\x1b]")
 
 
 class Keys:
@@ -32,11 +51,15 @@ class Keys:
     ) -> None:
         termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
 
-    def read(self, seconds: float) -> str:
-        """The keys pressed within the time, at once when there are some; arrows and such are left out."""
+    def read(self, seconds: float) -> list[str]:
+        """The keys pressed within the time, at once when there are some: characters, and the names of ``NAMED``."""
         if not select.select([self._fd], [], [], seconds)[0]:
-            return ""
+            return []
         data = os.read(self._fd, 64)
-        if not data:  # the terminal is gone
-            return "q"
-        return "" if data.startswith(b"\x1b") else data.decode("ascii", "ignore")
+        return split(data.decode("ascii", "ignore")) if data else ["q"]  # nothing: the terminal is gone
+
+
+def split(text: str) -> list[str]:
+    """The keys in what a terminal has sent; of sequences those that have a name here."""
+    keys = [found.group() for found in _KEY.finditer(text)]
+    return [NAMED.get(key, key) for key in keys if len(key) == 1 or key in NAMED]

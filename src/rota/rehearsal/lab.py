@@ -93,7 +93,8 @@ class Lab:
             )
         self._ours = True
         if self._broker is None:
-            self._watch = GroupWatch(self._cluster, self.settings.group)
+            asking = Cluster(self.bootstrap, self.settings.client_properties)  # in a thread of its own
+            self._watch = GroupWatch(asking, self.settings.group)
         self._start_producer()
         for _ in range(self.settings.consumers):
             self.add()

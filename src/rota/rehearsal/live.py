@@ -12,6 +12,7 @@ from rich.live import Live
 from rota.rehearsal.keys import Keys
 from rota.rehearsal.recording import clock_ms
 from rota.rehearsal.screen import View, draw_screen
+from rota.rehearsal.scroll import Scroll
 from rota.rehearsal.seats import Seat, SeatState
 from rota.rehearsal.session import Line, Session
 
@@ -46,6 +47,7 @@ class Controls:
         self.session = session
         self.chosen = 1
         self.help = False
+        self.scroll = Scroll()
         self._keys: dict[str, Callable[[], str | None]] = {
             "a": self._add,
             "k": self._kill,
@@ -65,6 +67,8 @@ class Controls:
 
     def press(self, key: str) -> str | None:
         """Carry out one key; an unknown one says so."""
+        if self.scroll.press(key):
+            return None
         if self.session.lab.ending:
             return "The lab is ending; Ctrl+C ends it at once."
         if key.isdigit() and key != "0":
@@ -160,8 +164,9 @@ def run_live(lab: Lab, console: Console, *, play: bool = False) -> Session:
         while not session.finished:
             try:
                 lines.extend(line for line in session.tick() if line.board is None)
+                age_s = time.monotonic() - began
                 view = View(
-                    session.board(), lab, controls.chosen, lines, controls.help, time.monotonic() - began
+                    session.board(), lab, controls.chosen, lines, controls.help, age_s, controls.scroll
                 )
                 live.update(draw_screen(view, console.width, console.height), refresh=True)
                 for key in keys.read(TICK_S):
@@ -175,7 +180,7 @@ def run_live(lab: Lab, console: Console, *, play: bool = False) -> Session:
 
 
 def _pressed(session: Session, controls: Controls, key: str) -> list[Line]:
-    if key in "qQ":
+    if key in {"q", "Q"}:
         return session.end()
     said = controls.press(key)
     return [] if said is None else [Line(clock_ms(), said)]

@@ -20,15 +20,18 @@ __all__ = ["run_plain"]
 TICK_S = 0.1
 
 
-def run_plain(lab: Lab, emit: Callable[[str], None]) -> Session:
-    """Play the script to its end; Ctrl+C once ends it early but properly, twice at once."""
+def run_plain(lab: Lab, emit: Callable[[str], None], rest: Callable[[float], None] = time.sleep) -> Session:
+    """Play the script to its end; Ctrl+C once ends it early but properly, twice at once.
+
+    ``rest`` sleeps so many seconds; what it raises ends the lab.
+    """
     session = Session(lab, play=True)
     log = Log(emit)
     while not session.finished:
         try:
             for line in session.tick():
                 log.show(line)
-            time.sleep(TICK_S)
+            rest(TICK_S)
         except KeyboardInterrupt:
             if lab.ending:
                 session.finished = True

@@ -7,17 +7,22 @@ take partitions from its members; writing into any other topic would feed made-u
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import TopicPartition as ClientPartition
 
-from rota.cluster import ClusterError, explain
+from rota.cluster import ClusterError, Local, explain
+from rota.cluster.connection import NEVER_S, is_moving
 from rota.model import RotaError
 from rota.rehearsal.actors.consumer import MARK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
     from rota.cluster import Cluster
     from rota.rehearsal.settings import LabSettings
 
@@ -25,6 +30,8 @@ __all__ = ["check_free", "clean_up", "mark_group"]
 
 STATES_WITHOUT_MEMBERS = ("Empty", "Dead")
 SESSION_GRACE_S = 3.0
+MOVING_S = 15.0
+ATTEMPT_S = 4.0
 
 
 def check_free(cluster: Cluster, settings: LabSettings) -> None:
@@ -78,38 +85,59 @@ def mark_group(cluster: Cluster, settings: LabSettings) -> None:
         return
     marked = [ClientPartition(tp.topic, tp.partition, at.offset, MARK) for tp, at in offsets.items()]
     request = ConsumerGroupTopicPartitions(settings.group, marked)
-    future = cluster.admin.alter_consumer_group_offsets([request], request_timeout=cluster.timeout_s)
-    try:
-        future[settings.group].result(cluster.timeout_s + 2)
-    except KafkaException as error:
-        raise explain(error, f"mark the group {settings.group}") from None
+
+    def mark() -> ClusterError | None:
+        found = cluster.admin.alter_consumer_group_offsets([request], request_timeout=NEVER_S)
+        return _failure(found[settings.group], f"mark the group {settings.group}")
+
+    failure = _patiently(cluster, mark, is_moving, MOVING_S)
+    if failure is not None:
+        raise failure
 
 
 def clean_up(cluster: Cluster, settings: LabSettings) -> list[str]:
     """Delete the lab's group and topic; gives what could not be deleted, and why.
 
-    Members that were killed, or are static, are in the group until their session ends: that is waited for.
+    Members that were killed, or are static, are in the group until their session ends: that is waited for, and so is
+    a coordinator whose broker has just failed.
     """
-    left: list[str] = []
-    deadline = time.monotonic() + settings.session_timeout_ms / 1000 + SESSION_GRACE_S
-    while True:
-        failure = _delete_group(cluster, settings.group)
-        if failure is None or failure.code == ClientError.GROUP_ID_NOT_FOUND:
-            break
-        if failure.code != ClientError.NON_EMPTY_GROUP or time.monotonic() > deadline:
-            left.append(str(failure))
-            break
-        time.sleep(0.3)
+    patience_s = max(MOVING_S, settings.session_timeout_ms / 1000 + SESSION_GRACE_S)
+
+    def delete() -> ClusterError | None:
+        found = cluster.admin.delete_consumer_groups([settings.group], request_timeout=NEVER_S)
+        return _failure(found[settings.group], f"delete the group {settings.group}")
+
+    def passes(failure: ClusterError) -> bool:
+        return is_moving(failure) or failure.code == ClientError.NON_EMPTY_GROUP
+
+    failure = _patiently(cluster, delete, passes, patience_s)
+    left = [] if failure is None or failure.code == ClientError.GROUP_ID_NOT_FOUND else [str(failure)]
     trouble = cluster.delete_topics([settings.topic])[settings.topic]
     return left if trouble is None else [*left, str(trouble)]
 
 
-def _delete_group(cluster: Cluster, group: str) -> ClusterError | None:
-    future = cluster.admin.delete_consumer_groups([group], request_timeout=cluster.timeout_s)
+def _patiently(
+    cluster: Cluster,
+    act: Callable[[], ClusterError | None],
+    passes: Callable[[ClusterError], bool],
+    patience_s: float,
+) -> ClusterError | None:
+    """Do it again, within that time, as long as it fails with what passes; how it ended."""
+    deadline = time.monotonic() + patience_s
+    while (failure := act()) is not None and passes(failure) and time.monotonic() < deadline:
+        if is_moving(failure):
+            cluster.close()  # see `Connection`: a client that has lost its coordinator is not to be trusted
+        time.sleep(0.3)
+    return failure
+
+
+def _failure(future: Future[Any], doing: str) -> ClusterError | None:
     try:
-        future[group].result(cluster.timeout_s + 2)
+        future.result(ATTEMPT_S)
+    except FutureTimeoutError:
+        return ClusterError(f"could not {doing}: no answer in time", Local.TIMED_OUT)
     except KafkaException as error:
-        found = explain(error, f"delete the group {group}")
+        found = explain(error, doing)
         assert isinstance(found, ClusterError), "a broker's refusal has a code"
         return found
     return None

@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from rota.rehearsal.scroll import around
 from rota.rehearsal.seats import SeatState
 from rota.rehearsal.story import clock_text, runs
 from rota.timeline.look import seconds
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rota.model import TopicPartition
     from rota.rehearsal.board import Board, ConsumerRow, PartitionRow
     from rota.rehearsal.lab import Lab
+    from rota.rehearsal.scroll import Scroll
     from rota.rehearsal.session import Line
 
 __all__ = ["View", "draw_screen"]
@@ -55,6 +57,7 @@ HELP = (
     ("m", "hang, again m: as before; a handler slower than max.poll.interval.ms"),
     ("n", "one more partition for the topic; keys may change their partition"),
     ("+  -", "more, fewer events a second from the producer"),
+    ("↑ ↓", "scroll the partitions, PgUp and PgDn by a page, where they are too many for the window"),
     ("p", "play the script: kill, come back, leave, overload, scale out"),
     ("q", "quit: what is left is read, then the summary"),
 )
@@ -75,27 +78,63 @@ class View:
     lines: Sequence[Line]
     help: bool
     age_s: float
+    scroll: Scroll
 
 
 def draw_screen(view: View, width: int, height: int) -> Group:
     """All of it, ``height`` rows or fewer. Help that needs the room takes that of the tables."""
     keys = _key_lines(width)
     head = [*_head(view, width), Text("")]
-    fixed = 8 + len(view.board.consumers) + len(keys)  # heads, empty lines, consumers, keys
-    shown = max(1, min(len(view.board.partitions), height - fixed - LEAST_NEWS))
-    hidden = len(view.board.partitions) - shown
-    more = Text(f" and {hidden} more; a taller window shows them" if hidden else "", "dim")
-    partitions: list[Text | Table] = [_partitions(view, width, shown), more]
-    consumers: list[Text | Table] = [_consumers(view), Text("")]
-    room = height - fixed - shown
+    fixed = 8 + len(keys)  # heads, lines below the tables, keys
+    parts, seats = _shared_out(view, height - fixed - LEAST_NEWS)
+    partitions: list[Text | Table] = [
+        _partitions(view, width, parts),
+        _cut(_more_partitions(view, parts), width),
+    ]
+    consumers: list[Text | Table] = [_consumers(view, seats), _cut(_more_consumers(view, seats), width)]
+    room = height - fixed - len(parts) - len(seats)
     needed = len(_help(width, static=view.lab.settings.static)) if view.help else 0
     if needed > room:
-        room += len(view.board.consumers) + 2
+        room += len(seats) + 2
         consumers.clear()
     if needed > room:
-        room += shown + 2
+        room += len(parts) + 2
         partitions.clear()
     return Group(*head, *partitions, *consumers, *_lower(view, width, room), *keys)
+
+
+def _shared_out(view: View, rows: int) -> tuple[range, list[ConsumerRow]]:
+    """Which partitions and which consumers so many rows show, at least one of each.
+
+    Consumers that read nothing give way first; then partitions and consumers have half of the rows each.
+    """
+    board = view.board
+    count = len(board.partitions)
+    keep = [row for row in board.consumers if row.held or row.number == view.chosen]
+    spare = rows - count
+    if spare >= len(keep):
+        fill = [row for row in board.consumers if row not in keep][: spare - len(keep)]
+        seats = [row for row in board.consumers if row in keep or row in fill]
+    else:
+        chosen = next((place for place, row in enumerate(keep) if row.number == view.chosen), 0)
+        seats = [keep[place] for place in around(chosen, len(keep), max(1, spare, rows // 2))]
+    return view.scroll.fit(count, rows - len(seats)), seats
+
+
+def _more_partitions(view: View, shown: range) -> Text:
+    above, below = shown.start, len(view.board.partitions) - shown.stop
+    if not above and not below:
+        return Text("")
+    where = " and ".join(f"{count} {word}" for count, word in ((above, "above"), (below, "below")) if count)
+    return Text(f" {where}: ↑ ↓ PgUp PgDn", "dim")
+
+
+def _more_consumers(view: View, shown: Sequence[ConsumerRow]) -> Text:
+    hidden = [row for row in view.board.consumers if row not in shown]
+    if not hidden:
+        return Text("")
+    what = " more" if any(row.held for row in hidden) else " more, reading nothing"
+    return Text(f" {len(hidden)}{what}: {' '.join(str(row.number) for row in hidden)}", "dim")
 
 
 def _head(view: View, width: int) -> list[Text]:
@@ -114,24 +153,29 @@ def _head(view: View, width: int) -> list[Text]:
     state.append(board.state, "bold yellow" if busy else "bold green" if board.state == "stable" else "bold")
     if board.generation is not None:
         state.append(f", {board.generation_word} {board.generation}")
-    state.append(_totals(view))
+    state.append(_totals(view, width - state.cell_len))
     last = Text(" Last rebalance  ", "dim").append(board.last_rebalance, "yellow" if busy else "")
     return [_cut(title, width), _cut(state, width), _cut(last, width)]
 
 
-def _totals(view: View) -> str:
+def _totals(view: View, room: int) -> str:
     summary = view.board.summary
     if view.lab.ending:
         return f"   finishing: {_records(view.lab.unread())} left to read"
-    lost = f", {summary.lost:,} LOST" if summary.lost else ", none lost"
-    return f"   {summary.produced:,} acknowledged, {summary.processed_again:,} processed twice{lost}"
+    lost = f"{summary.lost:,} LOST" if summary.lost else "none lost"
+    whole = f"   {summary.produced:,} acknowledged, {summary.processed_again:,} processed twice, {lost}"
+    return (
+        whole
+        if len(whole) <= room
+        else f"   {lost}, {summary.processed_again:,} twice of {summary.produced:,}"
+    )
 
 
 def _records(count: int) -> str:
     return f"{count:,} record{'' if count == 1 else 's'}"
 
 
-def _partitions(view: View, width: int, shown: int) -> Table:
+def _partitions(view: View, width: int, shown: range) -> Table:
     table = _table()
     narrow = width < NARROW
     for name in ("PARTITION", "OWNER"):
@@ -142,7 +186,7 @@ def _partitions(view: View, width: int, shown: int) -> Table:
     if cells >= LEAST_STRIP:
         table.add_column(f"LAST {min(STRIP_MS // 1000, cells)} s", no_wrap=True)
     rows = {row.name: row for row in view.board.consumers}
-    for row in view.board.partitions[:shown]:
+    for row in view.board.partitions[shown.start : shown.stop]:
         line = [
             Text(f" {row.partition}"),
             _owner(row, rows),
@@ -190,13 +234,13 @@ def _strip(view: View, partition: int, cells: int) -> Text:
     return text
 
 
-def _consumers(view: View) -> Table:
+def _consumers(view: View, shown: Sequence[ConsumerRow]) -> Table:
     table = _table()
     for name in ("CONSUMER", "PROCESS", "IS", "READS"):
         table.add_column(name, no_wrap=True)
     for name in ("RATE", "HANDLER"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in view.board.consumers:
+    for row in shown:
         mark = Text("▶" if row.number == view.chosen else " ", "bold")
         held = runs(row.held) or _reads_nothing(row, view.board.state)
         style = "" if row.state == "running" else "bold yellow" if row.pid is not None else "red"

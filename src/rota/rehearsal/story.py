@@ -121,9 +121,11 @@ class Story:
         who = event.consumer or "the broker"
         match event.kind:
             case FaultKind.CUT_OFF if not event.consumer:
-                return "The cluster does not answer."
+                return "The group's coordinator does not answer."
+            case FaultKind.RECONNECTED if not event.consumer and event.detail:
+                return f"The group's coordinator answers again: {event.detail}."
             case FaultKind.RECONNECTED if not event.consumer:
-                return "The cluster answers again."
+                return "The group's coordinator answers again."
             case FaultKind.KILLED if event.detail:
                 return f"{who} was killed ({event.detail}), by somebody else: no commit, no goodbye."
             case FaultKind.KILLED:

@@ -13,23 +13,43 @@ from rota.wire.records import (
     BatchHeader,
     CorruptBatchError,
     check_batch,
+    check_compressed,
     check_framing,
     iter_records,
     read_header,
 )
 
-__all__ = ["check_batches"]
+__all__ = ["RecordsRefusedError", "check_batches"]
 
+_NO_TIME: Final = -1
 _FOREVER: Final = 2**63 - 1
 _TRANSACTIONAL: Final = 0x10
 _CONTROL: Final = 0x20
 _CODEC_MASK: Final = 0x07
 _LAST_CODEC: Final = 4
-# Of how many records of a batch the framing is followed: more would cost more than the rest of an append.
+# Of a larger batch only the first records' framing is followed: more would cost more than the rest of an append.
 _FOLLOWED: Final = 2
+_FOLLOWED_WHOLE_BYTES: Final = 4096
+# What is compressed is opened where that costs less than a third of a request: see DESIGN.md.
+_OPENED_BYTES: Final = 1024
+_OPENED_PLAIN_BYTES: Final = 16 * 1024
 # No codec makes more than this of a byte (zstd comes near it), and nobody decompresses more than the limit.
 _LARGEST_RATIO: Final = 2**15
 _SMALLEST_RECORD: Final = 7
+# A kilobyte can be thirty million records, and whoever reads them keeps everybody waiting for a minute. Of clients that
+# work, librdkafka's limit is this, and Java's producers come to a tenth of it.
+_MOST_RECORDS: Final = 1_000_000
+# How many of a batch's records are named at most when they are refused; Kafka names them all.
+_NAMED: Final = 10_000
+
+
+class RecordsRefusedError(KafkaError):
+    """A batch is refused for some of its records; ``records`` are (number in the batch, why), in order."""
+
+    def __init__(self, code: ErrorCode, records: list[tuple[int, str]]) -> None:
+        number, reason = records[0]
+        super().__init__(code, f"{len(records)} records are refused, first number {number}: {reason}")
+        self.records = records
 
 
 def check_batches(
@@ -51,10 +71,19 @@ def check_batches(
                     f"a batch has {size} bytes, max.message.bytes is {config.max_message_bytes}",
                 )
             if from_client:
-                _check_header(header, config, now_ms)
+                _check_header(header, config)
                 _check_count(data, position, header)
-                if "compact" in config.cleanup_policy or config.message_timestamp_before_max_ms != _FOREVER:
+                ahead = header.max_timestamp - now_ms > config.message_timestamp_after_max_ms
+                if (
+                    ahead
+                    or "compact" in config.cleanup_policy
+                    or config.message_timestamp_before_max_ms != _FOREVER
+                ):
                     _check_records(data, position, config, now_ms)
+                if ahead and config.message_timestamp_type != "LogAppendTime":
+                    raise KafkaError(
+                        ErrorCode.INVALID_TIMESTAMP, "a batch claims a time that its records have not"
+                    )
             position += size
     except CorruptBatchError as error:
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
@@ -66,7 +95,7 @@ def check_batches(
     return headers
 
 
-def _check_header(header: BatchHeader, config: LogConfig, now_ms: int) -> None:
+def _check_header(header: BatchHeader, config: LogConfig) -> None:
     count = header.record_count
     if count <= 0 or header.last_offset_delta != count - 1:
         raise KafkaError(
@@ -83,48 +112,54 @@ def _check_header(header: BatchHeader, config: LogConfig, now_ms: int) -> None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "a transactional batch needs a producer id")
     if header.attributes & _CODEC_MASK > _LAST_CODEC:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    if config.message_timestamp_type == "LogAppendTime":
-        return
-    if header.attributes & 0x08:
+    if config.message_timestamp_type != "LogAppendTime" and header.attributes & 0x08:
         raise KafkaError(ErrorCode.INVALID_TIMESTAMP, "clients may not write LogAppendTime")
-    if header.max_timestamp - now_ms > config.message_timestamp_after_max_ms:
-        raise KafkaError(
-            ErrorCode.INVALID_TIMESTAMP,
-            f"timestamp {header.max_timestamp} is too far in the future (message.timestamp.after.max.ms)",
-        )
 
 
 def _check_count(data: memoryview, position: int, header: BatchHeader) -> None:
     """Whether the records can be as many as the header claims: offsets are given out by that number."""
-    if not header.attributes & _CODEC_MASK:
-        try:
-            check_framing(data, position, header, _FOLLOWED)
-        except CorruptBatchError as error:
-            raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from error
-        return
-    largest = min((header.size - HEADER_SIZE) * _LARGEST_RATIO, DEFAULT_LIMIT)
-    if header.record_count * _SMALLEST_RECORD > largest:
-        raise KafkaError(
-            ErrorCode.INVALID_RECORD,
-            f"{header.record_count} records do not fit into a compressed batch of {header.size} bytes",
-        )
+    try:
+        if not header.attributes & _CODEC_MASK:
+            whole = header.batch_length <= _FOLLOWED_WHOLE_BYTES
+            check_framing(data, position, header, header.record_count if whole else _FOLLOWED)
+            return
+        largest = min((header.size - HEADER_SIZE) * _LARGEST_RATIO, DEFAULT_LIMIT)
+        if header.record_count > _MOST_RECORDS:
+            raise CorruptBatchError(
+                f"a compressed batch has {header.record_count} records, {_MOST_RECORDS} at most"
+            )
+        if header.record_count * _SMALLEST_RECORD > largest:
+            raise CorruptBatchError(
+                f"{header.record_count} records do not fit into a compressed batch of {header.size} bytes"
+            )
+        if header.batch_length <= _OPENED_BYTES:
+            check_compressed(data, position, header, _OPENED_PLAIN_BYTES)
+    except CorruptBatchError as error:
+        raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from error
+    except WireError as error:  # so does Kafka say it
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
 
 
 def _check_records(data: memoryview, position: int, config: LogConfig, now_ms: int) -> None:
-    """What only the records themselves show."""
+    """What only the records themselves show. All that are wrong are named, as far as there is room."""
     needs_key = "compact" in config.cleanup_policy
     oldest = now_ms - config.message_timestamp_before_max_ms
+    newest = now_ms + config.message_timestamp_after_max_ms
     by_create_time = config.message_timestamp_type == "CreateTime"
+    code = ErrorCode.INVALID_RECORD
+    wrong: list[tuple[int, str]] = []
     try:
-        for record in iter_records(data, position):
+        for index, record in enumerate(iter_records(data, position)):
             if needs_key and record.key is None:
-                raise KafkaError(ErrorCode.INVALID_RECORD, "records of a compacted topic need a key")
-            if by_create_time and 0 <= record.timestamp < oldest:
-                raise KafkaError(
-                    ErrorCode.INVALID_TIMESTAMP,
-                    f"timestamp {record.timestamp} is too old (message.timestamp.before.max.ms)",
-                )
-    except CorruptBatchError:
-        raise
+                wrong.append((index, "a record of a compacted topic needs a key"))
+            elif by_create_time and record.timestamp != _NO_TIME and not oldest <= record.timestamp <= newest:
+                code = ErrorCode.INVALID_TIMESTAMP
+                wrong.append((index, f"timestamp {record.timestamp} is not within {oldest} to {newest}"))
+            if len(wrong) >= _NAMED:
+                break
+    except CorruptBatchError as error:
+        raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from error
     except WireError as error:
-        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
+    if wrong:
+        raise RecordsRefusedError(code, wrong)

@@ -356,14 +356,15 @@ class Log:
     ) -> Slice:
         end = stop = min(stop, segment.sound_until(start))
         if stop - start > max_bytes:
-            end = min(stop, segment.boundary(start + max(max_bytes, 0), start))
+            end, following = segment.boundary(start + max(max_bytes, 0), start)
             if end == start and min_one_batch:
-                end = start + segment.size_at(start)
+                end, following = start + segment.size_at(start), None
             if end > start:
-                following = next(segment.scan(end, end + 1 if end < segment.size else end), None)
+                if following is None:
+                    following = segment.base_offset_at(end)
                 if following is not None:
-                    segment.remember(following[1].base_offset, end)
-                    end_offset = min(end_offset, following[1].base_offset)
+                    segment.remember(following, end)
+                    end_offset = min(end_offset, following)
         if end <= start:
             return Slice([], 0, end_offset)
         chunks = segment.region(start, end - start)

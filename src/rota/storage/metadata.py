@@ -68,6 +68,7 @@ class MetadataStore:
         self.topics: dict[str, StoredTopic] = {}
         self.next_producer_id = 0
         self._tables: dict[str, dict[str, dict[str, Any]]] = {table: {} for table in _TABLES}
+        self._is_gathering = self._is_stale = False
         self._deleted: list[Path] = []  # what says so of topics that the file still has
 
     @classmethod
@@ -132,18 +133,33 @@ class MetadataStore:
     @contextmanager
     def _change(self) -> Iterator[None]:
         """Save what is changed inside. If that fails (a full disk), nothing has changed."""
+        self._is_stale = True
+        if self._is_gathering:
+            yield
+            return
         tables: tuple[dict[str, Any], ...] = (self.topics, *self._tables.values())
         before = [dict(table) for table in tables]
         next_producer_id = self.next_producer_id
         try:
             yield
-            self._save()
+            if self._is_stale:
+                self._save()
         except OSError:
             for table, content in zip(tables, before, strict=True):
                 table.clear()
                 table.update(content)
             self.next_producer_id = next_producer_id
             raise
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Save all changes made inside by one write, at the end. Raises ``OSError``; then none has been made."""
+        with self._change():
+            self._is_gathering, self._is_stale = True, False
+            try:
+                yield
+            finally:
+                self._is_gathering = False
 
     # --- topics ---------------------------------------------------------------------------------------------
 

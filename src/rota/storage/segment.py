@@ -192,32 +192,37 @@ class Segment:
             at = bisect_left(tail, offset)
             return self._tail_positions[at] if at < len(tail) else self.size
         start = self.index.position_before(offset - self.base_offset)
-        if start and not self._is_indexed_right(start):
+        if start and self._indexed_at(start) is None:
             start = self.index.position_before(offset - self.base_offset)
         for position, header in self.scan(start):
             if header.last_offset >= offset:
                 return position
         return self.size
 
-    def boundary(self, position: int, minimum: int) -> int:
+    def boundary(self, position: int, minimum: int) -> tuple[int, int | None]:
         """The last boundary between batches in ``minimum`` … ``position``; ``minimum`` is one.
 
-        What lies between the two is whole, as far as anybody knows.
+        And the offset with which the batch begins that lies there, if it was looked at. What lies between the two
+        boundaries is whole, as far as anybody knows.
         """
         limit = self.sound_until(minimum)
         if position >= limit:
-            return limit
+            return limit, None
         start = self.index.boundary_before(position)
-        if start > minimum and not self._is_indexed_right(start):
-            start = self.index.boundary_before(position)
+        if start > minimum:
+            indexed = self._indexed_at(start)
+            if indexed is None:
+                start = self.index.boundary_before(position)
+            elif position < start + indexed.size <= self.size:
+                return start, indexed.base_offset
         end = start = max(start, minimum)
         for at, header in self.scan(start):
             if at != end:
-                return end  # damage
-            end = at + header.batch_length + 12
+                break  # damage
+            end = at + header.size
             if end > position:
-                return at
-        return end
+                return at, header.base_offset
+        return end, None
 
     def run_from(self, position: int, length: int) -> tuple[int, int]:
         """Where the next whole batches begin and end: about ``length`` bytes in a row, up to a damage, or none."""
@@ -238,24 +243,30 @@ class Segment:
             break
         raise self.damaged(position)
 
+    def base_offset_at(self, position: int) -> int | None:
+        """The offset with which the batch at ``position`` begins; None if none begins there."""
+        for _, header in self.scan(position, min(position + 1, self.size)):
+            return header.base_offset
+        return None
+
     def sound_until(self, position: int) -> int:
         """Where the next damage that is known begins; the segment's size if there is none."""
         if not self._skips:
             return self.size
         return min((each for each in self._skips if each >= position), default=self.size)
 
-    def _is_indexed_right(self, position: int) -> bool:
-        """Whether the batch that the index tells of begins there; if not, the indexes are made again."""
+    def _indexed_at(self, position: int) -> BatchHeader | None:
+        """The header of the batch of which the index tells; None if none begins there: the indexes are made again."""
         offset = self.index.offset_at(position)
         header = self.store.pread(HEADER_SIZE, position)
         if len(header) == HEADER_SIZE:
             found = read_header(header)
             if found.magic == _MAGIC and found.last_offset == self.base_offset + offset:
-                return True
+                return found
         if position not in self._skips:
             logger.error("%s does not fit its log: it is made again", self.path(".index"))
         self._restore_indexes()
-        return False
+        return None
 
     def remember(self, offset: int, position: int) -> None:
         """Note that the batch that holds ``offset`` begins at ``position``: the next read begins there."""

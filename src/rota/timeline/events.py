@@ -317,7 +317,7 @@ def to_json(event: Event) -> str:
     line: dict[str, Any] = {"v": FORMAT_VERSION, "event": kind.__name__}
     for name in kind.fields:
         line[name] = getattr(event, name)
-    return json.dumps(line, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(line, separators=(",", ":"), ensure_ascii=False, default=dict)  # any mapping
 
 
 def from_json(line: str | bytes) -> Event:

@@ -148,13 +148,26 @@ class _Drawing:
             last = self._cell(self._summary.end_ms if done_ms is None else done_ms)
             first = self._cell(item.rebalance.started_ms)
             cells[first : last + 1] = _BUSY * (last + 1 - first)
-        free = 0
-        for index, item in enumerate(self._summary.rebalances, start=1):
-            number, first = str(index), self._cell(item.rebalance.started_ms)
-            if free <= first <= self._cells - len(number):
-                cells[first : first + len(number)] = number
-                free = first + len(number) + 1
+        for first, label in self._numbers():
+            cells[first : first + len(label)] = label
         return "".join(cells)
+
+    def _numbers(self) -> list[tuple[int, str]]:
+        """Where the number of each rebalance stands; ``4-6`` for those that are too close for numbers of their own."""
+        labels: list[tuple[int, int, int]] = []  # the cell, the first and the last number
+        for number, item in enumerate(self._summary.rebalances, start=1):
+            labels.append((self._cell(item.rebalance.started_ms), number, number))
+            while len(labels) > 1 and self._place(labels[-1]) <= self._end(labels[-2]):
+                (cell, first, _), (_, _, last) = labels[-2:]
+                labels[-2:] = [(cell, first, last)]
+        return [(self._place(label), _range(label)) for label in labels]
+
+    def _place(self, label: tuple[int, int, int]) -> int:
+        """The first cell of a label; one that would not fit stands further left."""
+        return max(0, min(label[0], self._cells - len(_range(label))))
+
+    def _end(self, label: tuple[int, int, int]) -> int:
+        return self._place(label) + len(_range(label))
 
     def _axis(self) -> str:
         length_ms = max(self._summary.end_ms - self._summary.start_ms, 1)
@@ -185,6 +198,11 @@ class _Drawing:
         signs += [f"{_AGAIN} records came again"] if self._summary.duplicates else []
         signs += [f"{_LOST} records lost"] if self._summary.losses else []
         return [*lines, *wrapped(signs, self._width, "  "), ""]
+
+
+def _range(label: tuple[int, int, int]) -> str:
+    _, first, last = label
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def _cut(text: str, width: int) -> str:

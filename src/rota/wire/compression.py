@@ -16,7 +16,7 @@ from typing import Final
 
 from rota.wire.errors import WireError
 
-__all__ = ["CODECS", "CODEC_IDS", "DEFAULT_LIMIT", "compress", "decompress"]
+__all__ = ["CODECS", "CODEC_IDS", "DEFAULT_LIMIT", "LargerThanLimitError", "compress", "decompress"]
 
 Buffer = bytes | bytearray | memoryview
 
@@ -25,6 +25,8 @@ CODEC_IDS: Final = {name: number for number, name in enumerate(CODECS)}
 DEFAULT_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that one batch may decompress to. A batch is at most ``max.message.bytes`` (1 MB by default) compressed."""
 
+# Members that may follow each other in one gzip. Writers make one; to step over one costs a look at all that follow.
+_GZIP_MEMBERS = 1000
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = _XERIAL_MAGIC + struct.pack(">ii", 1, 1)
 _XERIAL_BLOCK = 32 * 1024
@@ -38,6 +40,10 @@ _LZ4_STORED = 1 << 31
 # How cramjam says that the output does not fit; anything else means that the input is malformed.
 _TOO_SMALL = "failed to write whole buffer"
 _INT32 = struct.Struct(">i")
+
+
+class LargerThanLimitError(WireError):
+    """What was compressed is larger than ``limit``, and nothing else is known of it."""
 
 
 def compress(codec: str, data: Buffer, level: int | None = None) -> bytes:
@@ -85,10 +91,12 @@ def _decompress_gzip(data: Buffer, limit: int) -> bytes:
             raise WireError(f"gzip: {error}") from error
         room -= len(part)
         if room < 0:
-            raise WireError(f"gzip: more than {limit} bytes")
+            raise LargerThanLimitError(f"gzip: more than {limit} bytes")
         if not unpacker.eof:
             raise WireError("gzip: the data ends early")
         parts.append(part)
+        if len(parts) > _GZIP_MEMBERS:
+            raise WireError(f"gzip: more than {_GZIP_MEMBERS} members")
         rest = unpacker.unused_data
     if not parts:
         raise WireError("gzip: no data")
@@ -150,7 +158,7 @@ def _decompress_snappy_block(block: memoryview, limit: int) -> bytes:
     try:
         size = cramjam.snappy.decompress_raw_len(block)
         if size > limit:
-            raise WireError(f"snappy: more than {limit} bytes")
+            raise LargerThanLimitError(f"snappy: more than {limit} bytes")
         if size > len(block) * _SNAPPY_MAX_RATIO:
             raise WireError("snappy: the length is not possible")
         return bytes(cramjam.snappy.decompress_raw(block))
@@ -174,5 +182,5 @@ def _decompress_frame(codec: str, data: Buffer, limit: int) -> memoryview:
             if _TOO_SMALL not in str(error):
                 raise WireError(f"{codec}: {error}") from error
             if room >= limit:
-                raise WireError(f"{codec}: more than {limit} bytes") from error
+                raise LargerThanLimitError(f"{codec}: more than {limit} bytes") from error
         room = min(limit, room * 8)

@@ -59,6 +59,7 @@ class EncoderSource(Source):
         self._formats = ""
         self._packed: list[str] = []
         self._pieces: list[str] = []  # expressions that are yet to be appended
+        self._list = "p"
         self._uses_list = False
 
     def compile(self) -> Callable[[Any, list[Any]], None]:
@@ -110,11 +111,19 @@ class EncoderSource(Source):
     def _flush(self, indent: int) -> None:
         """Append what waits, before a loop or a choice begins or ends."""
         self._close_run()
-        if self._pieces:
+        if len(self._pieces) == 1:
+            self._append(indent, self._pieces[0])
+        elif self._pieces:
+            self._uses_list |= self._list == "p"
+            self.line(indent, f"{self._list} += ({', '.join(self._pieces)})")
+        self._pieces = []
+
+    def _append(self, indent: int, expression: str) -> None:
+        if self._list == "p":
             self._uses_list = True
-            every = ", ".join(self._pieces)
-            self.line(indent, f"a({every})" if len(self._pieces) == 1 else f"p += ({every})")
-            self._pieces = []
+            self.line(indent, f"a({expression})")
+        else:
+            self.line(indent, f"{self._list}.append({expression})")
 
     def _struct(self, indent: int, cls: type[Struct], source: str) -> None:
         for each in live(cls, self.version):
@@ -171,10 +180,9 @@ class EncoderSource(Source):
     def _records(self, indent: int, expression: str) -> None:
         variable, count = self.fresh("v"), self.fresh("n")
         self._flush(indent)
-        self._uses_list = True
         self.line(indent, f"{variable} = {expression}")
         self.line(indent, f"if {variable} is None:")
-        self.line(indent + 1, f"a({self._null(wide=True)})")
+        self._append(indent + 1, self._null(wide=True))
         self.line(indent, "else:")
         self.line(indent + 1, f"{variable}, {count} = record_chunks({variable})")
         self._length(count, wide=True)
@@ -191,9 +199,8 @@ class EncoderSource(Source):
         self.line(indent, f"{variable} = {expression}")
         if nullable:
             self._flush(indent)
-            self._uses_list = True
             self.line(indent, f"if {variable} is None:")
-            self.line(indent + 1, f"a({self._null(wide=True)})")
+            self._append(indent + 1, self._null(wide=True))
             self.line(indent, "else:")
             indent += 1
         self.line(indent, f"{count} = len({variable})")
@@ -229,9 +236,8 @@ class EncoderSource(Source):
         self.line(indent, f"{variable} = {expression}")
         if nullable:
             self._flush(indent)
-            self._uses_list = True
             self.line(indent, f"if {variable} is None:")
-            self.line(indent + 1, r"a(b'\xff')")
+            self._append(indent + 1, r"b'\xff'")
             self.line(indent, "else:")
             indent += 1
             self._fixed("b", "1")
@@ -245,27 +251,29 @@ class EncoderSource(Source):
         if not known:
             self._piece(rf"(b'\0' if {unknown} is None else pack_tags([], {unknown}))")
             return
-        self._flush(indent)
-        tags = self.fresh("g")
-        self.line(indent, f"{tags} = []")
-        for each in known:
-            value = f"{source}.{each.name}"
-            self.line(indent, f"if {self._differs(each, value)}:")
-            self._tag(indent + 1, each, value, tags)
-        self._piece(f"pack_tags({tags}, {unknown})")
+        # Mostly all of them have their defaults, and nothing is written but that there is none.
+        self._close_run()
+        waiting, self._pieces = self._pieces, []
+        tags, written = self.fresh("g"), self.fresh("t")
+        values = [f"{source}.{each.name}" for each in known]
+        conditions = [f"({self._differs(each, value)})" for each, value in zip(known, values, strict=True)]
+        self.line(indent, rf"{written} = b'\0'")
+        self.line(indent, f"if {unknown} is not None or {' or '.join(conditions)}:")
+        self.line(indent + 1, f"{tags} = []")
+        for each, value, condition in zip(known, values, conditions, strict=True):
+            self.line(indent + 1, f"if {condition}:")
+            self._tag(indent + 2, each, value, tags)
+        self.line(indent + 1, f"{written} = pack_tags({tags}, {unknown})")
+        self._pieces = [*waiting, written]
 
     def _tag(self, indent: int, each: Field, value: str, tags: str) -> None:
         """Write one tagged field into bytes of its own."""
-        self._uses_list = True
-        outer = self.fresh("p")
-        self.line(indent, f"{outer} = p")
-        self.line(indent, "p = []")
-        self.line(indent, "a = p.append")
+        outer, self._list = self._list, self.fresh("p")
+        self.line(indent, f"{self._list} = []")
         self._value(indent, each, value)
         self._flush(indent)
-        self.line(indent, f"{tags}.append(({each.tag}, join(p)))")
-        self.line(indent, f"p = {outer}")
-        self.line(indent, "a = p.append")
+        self.line(indent, f"{tags}.append(({each.tag}, join({self._list})))")
+        self._list = outer
 
     def _differs(self, each: Field, value: str) -> str:
         if each.default is None:

@@ -17,7 +17,14 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from rota.wire.compression import CODEC_IDS, CODECS, DEFAULT_LIMIT, compress, decompress
+from rota.wire.compression import (
+    CODEC_IDS,
+    CODECS,
+    DEFAULT_LIMIT,
+    LargerThanLimitError,
+    compress,
+    decompress,
+)
 from rota.wire.crc import crc32c
 from rota.wire.errors import WireError
 
@@ -29,10 +36,12 @@ __all__ = [
     "Record",
     "build_batch",
     "check_batch",
+    "check_compressed",
     "check_framing",
     "end_marker",
     "iter_batches",
     "iter_records",
+    "one_record_batch",
     "read_end_marker",
     "read_header",
     "read_varint",
@@ -55,6 +64,10 @@ _MARKER_VALUE = struct.Struct(">hi")
 # Where things lie in a batch, and how many bytes come before what batch_length counts.
 _EPOCH_AT, _MAGIC_AT, _CRC_AT, _ATTRIBUTES_AT, _MAX_TIMESTAMP_AT = 12, 16, 17, 21, 35
 _LENGTH_PREFIX = 12
+_LENGTH_AT, _BASE_TIMESTAMP_AT = 8, 27
+_LENGTH = struct.Struct(">i")
+_TIMES = struct.Struct(">qq")
+_ONE_RECORD_HEAD = _HEADER.pack(0, 0, 0, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1)
 _ONE_BYTE = 64  # numbers below it are one byte as varints
 # A record's length, its attributes, two deltas, the lengths of key and value, the number of headers.
 _SMALLEST_RECORD = 7
@@ -233,21 +246,42 @@ def check_framing(buf: Buffer, pos: int, header: BatchHeader, at_most: int) -> N
     Only the lengths of the first ``at_most`` records are followed. If those are all, they must fill the batch;
     if not, what is left must have room for the others. Raises ``CorruptBatchError``.
     """
-    at, end = pos + HEADER_SIZE, pos + header.batch_length + _LENGTH_PREFIX
-    count = header.record_count
+    end = pos + header.batch_length + _LENGTH_PREFIX
+    _follow(buf, pos + HEADER_SIZE, end, header.record_count, at_most)
+
+
+def check_compressed(buf: Buffer, pos: int, header: BatchHeader, limit: int) -> None:
+    """Whether the compressed batch at ``pos`` holds the records that its header claims, unless they have more than
+    ``limit`` bytes: then nothing is said.
+
+    Raises ``CorruptBatchError``, and ``WireError`` for what cannot be decompressed.
+    """
+    end = pos + header.batch_length + _LENGTH_PREFIX
+    try:
+        data = decompress(header.compression, memoryview(buf)[pos + HEADER_SIZE : end], limit)
+    except LargerThanLimitError:
+        return
+    _follow(data, 0, len(data), header.record_count, header.record_count)
+    try:
+        _read_record(data, 0, header, None)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise CorruptBatchError(f"a record is malformed: {error}") from error
+
+
+def _follow(data: Buffer, at: int, end: int, count: int, at_most: int) -> None:
     looked_at = min(count, at_most)
     try:
         for _ in range(looked_at):
-            byte = buf[at]
+            byte = data[at]
             at += 1
             length = byte & 0x7F
             if byte >= 0x80:
-                byte = buf[at]
+                byte = data[at]
                 at += 1
                 length |= (byte & 0x7F) << 7
                 shift = 14
                 while byte >= 0x80:
-                    byte = buf[at]
+                    byte = data[at]
                     at += 1
                     length |= (byte & 0x7F) << shift
                     shift += 7
@@ -263,7 +297,7 @@ def check_framing(buf: Buffer, pos: int, header: BatchHeader, at_most: int) -> N
         if at != end:
             raise CorruptBatchError(f"{end - at} bytes follow a batch's last record")
     elif end - at < (count - looked_at) * _SMALLEST_RECORD:
-        raise CorruptBatchError(f"{count} records do not fit into a batch of {header.size} bytes")
+        raise CorruptBatchError(f"{count - looked_at} records do not fit into {end - at} bytes")
 
 
 def _read_record(
@@ -378,6 +412,22 @@ def build_batch(
         base_sequence,
         count,
     )
+    with memoryview(out) as view:
+        _CRC.pack_into(out, _CRC_AT, crc32c(view[_ATTRIBUTES_AT:]))
+    return out
+
+
+def one_record_batch(key: bytes | None, value: bytes | None, timestamp: int) -> bytearray:
+    """What ``build_batch`` makes of one record without headers, in half the time: the groups' log is made of these."""
+    record = bytearray(3)  # attributes, and two deltas of 0
+    _write_bytes(record, key)
+    _write_bytes(record, value)
+    record.append(0)
+    out = bytearray(_ONE_RECORD_HEAD)
+    write_varint(out, len(record))
+    out += record
+    _LENGTH.pack_into(out, _LENGTH_AT, len(out) - _LENGTH_PREFIX)
+    _TIMES.pack_into(out, _BASE_TIMESTAMP_AT, timestamp, timestamp)
     with memoryview(out) as view:
         _CRC.pack_into(out, _CRC_AT, crc32c(view[_ATTRIBUTES_AT:]))
     return out

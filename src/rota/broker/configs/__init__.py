@@ -25,7 +25,7 @@ _ACTED_ON: Final = """
     log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size log.cleaner.delete.retention.ms log.cleaner.enable
     log.cleaner.max.compaction.lag.ms log.cleaner.min.cleanable.ratio log.cleaner.min.compaction.lag.ms
     log.cleanup.policy log.flush.interval.messages log.flush.interval.ms
-log.flush.offset.checkpoint.interval.ms log.index.interval.bytes
+    log.flush.offset.checkpoint.interval.ms log.index.interval.bytes log.initial.task.delay.ms
     log.index.size.max.bytes log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms
     log.message.timestamp.type log.retention.bytes log.retention.check.interval.ms log.retention.hours
     log.retention.minutes log.retention.ms log.roll.hours log.roll.ms log.segment.bytes
@@ -33,7 +33,8 @@ log.flush.offset.checkpoint.interval.ms log.index.interval.bytes
     max.incremental.fetch.session.cache.slots max.request.partition.size.limit
     message.max.bytes node.id num.partitions offset.metadata.max.bytes offsets.retention.check.interval.ms
     offsets.retention.minutes offsets.topic.num.partitions offsets.topic.segment.bytes
-    producer.id.expiration.ms socket.listen.backlog.size socket.request.max.bytes socket.send.buffer.bytes
+    producer.id.expiration.ms queued.max.request.bytes
+    socket.listen.backlog.size socket.request.max.bytes socket.send.buffer.bytes
     cleanup.policy delete.retention.ms flush.messages flush.ms index.interval.bytes internal.segment.bytes
     max.compaction.lag.ms max.message.bytes min.cleanable.dirty.ratio min.compaction.lag.ms
     message.timestamp.after.max.ms message.timestamp.before.max.ms message.timestamp.type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.broker.config_changes import replace
+from rota.broker.config_changes import check_named_once, replace, written_once
 from rota.model import KafkaError
 from rota.wire.messages.alter_configs import (
     AlterConfigsRequest,
@@ -21,6 +21,13 @@ __all__ = ["handle"]
 
 def handle(broker: Broker, message: AlterConfigsRequest, _request: Request) -> AlterConfigsResponse:
     response = AlterConfigsResponse()
+    with written_once(broker, response):
+        _change_each(broker, message, response)
+    return response
+
+
+def _change_each(broker: Broker, message: AlterConfigsRequest, response: AlterConfigsResponse) -> None:
+    check = check_named_once(message)
     for resource in message.resources:
         result = AlterConfigsResourceResponse(
             resource_type=resource.resource_type, resource_name=resource.resource_name, error_message=None
@@ -28,6 +35,7 @@ def handle(broker: Broker, message: AlterConfigsRequest, _request: Request) -> A
         response.responses.append(result)
         values = {config.name: config.value for config in resource.configs}
         try:
+            check(resource.resource_type, resource.resource_name)
             replace(
                 broker,
                 resource.resource_type,
@@ -37,4 +45,3 @@ def handle(broker: Broker, message: AlterConfigsRequest, _request: Request) -> A
             )
         except KafkaError as error:
             result.error_code, result.error_message = error.code, error.message
-    return response

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rota.broker.client_quotas import CLIENT_ID, IP, TYPES, USER, Entity, alter, entries
+from rota.broker.storage_errors import storing
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages import alter_client_quotas as altering
 from rota.wire.messages import describe_client_quotas as describing
@@ -93,6 +94,19 @@ def _matches(entity: Entity, wanted: dict[str, describing.ComponentData], *, str
 
 def _alter(broker: Broker, message: altering.AlterClientQuotasRequest) -> altering.AlterClientQuotasResponse:
     results: dict[_EntityKey, KafkaError | None] = {}
+    try:
+        with storing("quotas"), broker.directory.metadata.at_once():
+            _alter_each(broker, message, results)
+    except KafkaError as error:
+        results = {key: failed or error for key, failed in results.items()}
+    return altering.AlterClientQuotasResponse(
+        entries=[_altered(key, error) for key, error in results.items()]
+    )
+
+
+def _alter_each(
+    broker: Broker, message: altering.AlterClientQuotasRequest, results: dict[_EntityKey, KafkaError | None]
+) -> None:
     for entry in message.entries:
         entity = {part.entity_type: part.entity_name for part in entry.entity}
         key = tuple(entity.items())
@@ -107,9 +121,6 @@ def _alter(broker: Broker, message: altering.AlterClientQuotasRequest) -> alteri
             results[key] = error
         else:
             results[key] = None
-    return altering.AlterClientQuotasResponse(
-        entries=[_altered(key, error) for key, error in results.items()]
-    )
 
 
 def _altered(key: _EntityKey, error: KafkaError | None) -> altering.AlterClientQuotasResponseEntryData:

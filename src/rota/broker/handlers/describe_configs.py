@@ -5,6 +5,7 @@ Version notes: v1 sources and synonyms; v3 types and documentation (left out: it
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -49,6 +50,8 @@ _MOST_CONFIGS: Final = 200_000
 def handle(broker: Broker, message: DescribeConfigsRequest, _request: Request) -> DescribeConfigsResponse:
     response = DescribeConfigsResponse()
     room = _MOST_CONFIGS
+    times_named = Counter((each.resource_type, each.resource_name) for each in message.resources)
+    looked_up: dict[tuple[int, str], list[ConfigEntry]] = {}  # of what is named several times
     for resource in message.resources:
         result = DescribeConfigsResult(
             resource_type=resource.resource_type, resource_name=resource.resource_name, error_message=""
@@ -58,11 +61,14 @@ def handle(broker: Broker, message: DescribeConfigsRequest, _request: Request) -
             if room <= 0:
                 text = f"one answer has room for {_MOST_CONFIGS} configs: ask for fewer resources at a time"
                 raise KafkaError(ErrorCode.INVALID_REQUEST, text)
-            entries = _entries(broker, resource.resource_type, resource.resource_name)
+            key = resource.resource_type, resource.resource_name
+            entries = looked_up.get(key) or list(_entries(broker, *key))
         except KafkaError as error:
             result.error_code, result.error_message = error.code, error.message
             continue
-        wanted = resource.configuration_keys
+        if times_named[key] > 1:
+            looked_up[key] = entries
+        wanted = set(resource.configuration_keys or ())
         result.configs = [
             _answer(entry, with_synonyms=message.include_synonyms)
             for entry in entries

@@ -18,21 +18,26 @@ from rota.broker.request import PARKED, NoAnswer, Request
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.fetch import (
     AbortedTransaction,
+    EpochEndOffset,
     FetchableTopicResponse,
     FetchPartition,
     FetchRequest,
     FetchResponse,
+    LeaderIdAndEpoch,
     PartitionData,
+    SnapshotId,
 )
 
 if TYPE_CHECKING:
     from rota.broker.broker import Broker
-    from rota.storage import Log
+    from rota.storage import FileRegion, Log
 
 __all__ = ["ParkedFetch", "handle"]
 
 _READ_COMMITTED = 1
 _NO_TOPIC_ID = bytes(16)
+# What no answer says: the same for all, so that they are not made for each partition of each.
+_NO_EPOCH, _NO_LEADER, _NO_SNAPSHOT = EpochEndOffset(), LeaderIdAndEpoch(), SnapshotId()
 
 
 def handle(broker: Broker, message: FetchRequest, request: Request) -> FetchResponse | NoAnswer:
@@ -82,6 +87,8 @@ class ParkedFetch:
             total += size
             failed = failed or data.error_code != 0
             answers.append((wanted, data))
+        if failed:
+            self._request.connection.asked_in_vain()
         enough = total >= message.min_bytes or failed or not self._wanted or message.max_wait_ms <= 0
         if not (enough or final):
             return None
@@ -153,6 +160,7 @@ def _wanted(
         session = sessions.open(uses_topic_ids=by_id)
         if session is not None:
             session.partitions = each_once
+            sessions.count(session)
         return session, named
     session = sessions.use(message.session_id, epoch, uses_topic_ids=by_id)
     for each in named:
@@ -164,6 +172,8 @@ def _wanted(
         name: str | bytes = forgotten.topic_id if by_id else forgotten.topic
         for partition_number in forgotten.partitions:
             session.partitions.pop((name, partition_number), None)
+    if named or message.forgotten_topics_data:
+        sessions.count(session)
     return session, list(session.partitions.values())
 
 
@@ -217,7 +227,7 @@ def _read(
     if 0 <= wanted.current_leader_epoch < broker.leader_epoch:
         return _failure(wanted, ErrorCode.FENCED_LEADER_EPOCH), 0
     stable = log.last_stable_offset
-    chunks: list[object] = []
+    chunks: list[FileRegion | memoryview] = []
     size = 0
     read_to = wanted.fetch_offset
     try:
@@ -227,7 +237,7 @@ def _read(
         end = stable if committed_only else log.log_end_offset
         if wanted.fetch_offset < end and (limit > 0 or first):
             piece = log.read(wanted.fetch_offset, limit, min_one_batch=first, up_to=end)
-            chunks, size, read_to = list(piece.chunks), piece.size, piece.end_offset
+            chunks, size, read_to = piece
     except KafkaError as error:
         return _failure(wanted, error.code), 0
     except OSError:
@@ -243,6 +253,9 @@ def _read(
         high_watermark=log.high_watermark,
         last_stable_offset=stable,
         log_start_offset=log.log_start_offset,
+        diverging_epoch=_NO_EPOCH,
+        current_leader=_NO_LEADER,
+        snapshot_id=_NO_SNAPSHOT,
         aborted_transactions=aborted,
         records=chunks if size else b"",
     )

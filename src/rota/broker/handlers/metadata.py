@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from rota.broker.group_names import INTERNAL
-from rota.broker.storage_errors import complain
+from rota.broker.storage_errors import complain, storing
 from rota.broker.topics import check_topic_name
 from rota.model import ErrorCode, KafkaError
 from rota.wire.messages.metadata import (
@@ -55,11 +55,16 @@ def handle(broker: Broker, message: MetadataRequest, request: Request) -> Metada
         response.topics = [_describe(broker, topic) for topic in broker.topics]
     else:
         assert message.topics is not None
-        may_create = message.allow_auto_topic_creation or request.version < 4
-        response.topics = [
-            _answer(broker, name, topic_id, request.version, may_create=may_create)
-            for name, topic_id in dict.fromkeys((each.name, each.topic_id) for each in message.topics)
-        ]
+        wanted = dict.fromkeys((each.name, each.topic_id) for each in message.topics)
+        response.topics = [_answer(broker, name, topic_id, request.version) for name, topic_id in wanted]
+        if message.allow_auto_topic_creation or request.version < 4:
+            missing = [
+                each.name
+                for each in response.topics
+                if each.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION and each.name is not None
+            ]
+            if missing and broker.settings.bool("auto.create.topics.enable"):
+                _create_all(broker, missing)
     if message.include_topic_authorized_operations:
         for described in response.topics:
             if described.error_code == 0:
@@ -67,9 +72,7 @@ def handle(broker: Broker, message: MetadataRequest, request: Request) -> Metada
     return response
 
 
-def _answer(
-    broker: Broker, name: str | None, topic_id: bytes, version: int, *, may_create: bool
-) -> MetadataResponseTopic:
+def _answer(broker: Broker, name: str | None, topic_id: bytes, version: int) -> MetadataResponseTopic:
     has_id = topic_id != _NO_ID
     if (has_id and version < _FIRST_WITH_IDS) or (name is None and not has_id):
         # Neither name nor id; or an id in a version that has the field, but no meaning for it.
@@ -90,10 +93,24 @@ def _answer(
         check_topic_name(name)
     except KafkaError as error:
         answer.error_code = error.code
-        return answer
-    if may_create and broker.settings.bool("auto.create.topics.enable"):
-        _create(broker, name)
     return answer
+
+
+def _create_all(broker: Broker, names: list[str]) -> None:
+    """Create topics because a client asked for them: no more than by CreateTopics, and written down together."""
+    most = broker.topics.MOST_OF_A_REQUEST
+    if len(names) * broker.settings.int("num.partitions") > most:
+        complain("create topics which a client asked for", f"more than {most} partitions in one request")
+    elif len(names) == 1:
+        _create(broker, names[0])
+    else:
+        try:
+            with storing("topics"), broker.directory.metadata.at_once():
+                for name in names:
+                    _create(broker, name)
+        except KafkaError:
+            for name in filter(broker.topics.__contains__, names):
+                broker.topics.take_back(name)
 
 
 def _create(broker: Broker, name: str) -> None:

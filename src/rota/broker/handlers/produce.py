@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 from rota.broker.request import SILENT, NoAnswer, Request
 from rota.broker.storage_errors import complain
 from rota.model import ErrorCode, KafkaError, TopicPartition
+from rota.storage.checks import RecordsRefusedError
 from rota.wire.messages.produce import (
+    BatchIndexAndErrorMessage,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
@@ -42,6 +44,7 @@ _REFUSED_BY_LOG = {
     ErrorCode.INVALID_TIMESTAMP,
     ErrorCode.INVALID_RECORD,
     ErrorCode.INVALID_TXN_STATE,
+    ErrorCode.UNKNOWN_SERVER_ERROR,  # what cannot be decompressed
 }
 
 
@@ -80,6 +83,7 @@ def handle(broker: Broker, message: ProduceRequest, request: Request) -> Produce
                         error_code=error.code,
                         base_offset=-1,
                         log_start_offset=_start_told(broker, topic, index, partition.records, error),
+                        record_errors=_record_errors(error),
                         error_message=error.message,
                     )
                 )
@@ -93,11 +97,22 @@ def handle(broker: Broker, message: ProduceRequest, request: Request) -> Produce
                     )
                 )
         response.responses.append(answers)
+    if failed:
+        request.connection.asked_in_vain()
     if message.acks == 0:
         if failed:
             request.connection.close("a produce with acks=0 failed, and closing is the only way to say so")
         return SILENT
     return response
+
+
+def _record_errors(error: KafkaError) -> list[BatchIndexAndErrorMessage]:
+    if not isinstance(error, RecordsRefusedError):
+        return []
+    return [
+        BatchIndexAndErrorMessage(batch_index=number, batch_index_error_message=reason)
+        for number, reason in error.records
+    ]
 
 
 def _is_one_batch(records: memoryview) -> bool:

@@ -68,8 +68,21 @@ def _alter(broker: Broker, message: AlterUserScramCredentialsRequest) -> AlterUs
         (each.name, each.mechanism, None) for each in message.deletions
     ]
     changes += [(each.name, each.mechanism, each.iterations) for each in message.upsertions]
-    times_named = Counter(name for name, _, _ in changes)
     response = AlterUserScramCredentialsResponse()
+    try:
+        with storing("credentials"), broker.directory.metadata.at_once():
+            _change_each(broker, changes, response)
+    except KafkaError as error:
+        for each in response.results:
+            if not each.error_code:
+                each.error_code, each.error_message = error.code, error.message
+    return response
+
+
+def _change_each(
+    broker: Broker, changes: list[tuple[str, int, int | None]], response: AlterUserScramCredentialsResponse
+) -> None:
+    times_named = Counter(name for name, _, _ in changes)
     for name, mechanism, iterations in {change[0]: change for change in changes}.values():
         result = AlterUserScramCredentialsResult(user=name, error_message=None)
         response.results.append(result)
@@ -79,7 +92,6 @@ def _alter(broker: Broker, message: AlterUserScramCredentialsRequest) -> AlterUs
             _change(broker, name, mechanism, iterations)
         except KafkaError as error:
             result.error_code, result.error_message = error.code, error.message
-    return response
 
 
 def _change(broker: Broker, name: str, mechanism: int, iterations: int | None) -> None:

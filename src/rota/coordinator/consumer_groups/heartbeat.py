@@ -71,16 +71,7 @@ def _beat(
     check_room(group, request.member_id, place.config.consumer_max_size)
     owned = None if request.topic_partitions is None else assigned_from(request.topic_partitions)
     member_id = request.member_id or make_id(step)
-    replaced: ConsumerMember | None = None
-    if request.instance_id is None:
-        member = group.members.get(member_id) if is_join else group.member(member_id)
-        member = member or ConsumerMember(member_id)
-        check_epoch(member, request.member_epoch, owned)
-    elif not is_join:
-        member = check_instance(group.static_member(request.instance_id), request.instance_id, member_id)
-        check_epoch(member, request.member_epoch, owned)
-    else:
-        member, replaced = _join_static(group, member_id, request.instance_id, step)
+    member, replaced = _find(group, request, member_id, owned, step)
     wanted = _updated(member, request, context)
     because = UPGRADED if classic is not None and classic.members else ""
     change = Change(group, member, wanted, replaced, because)
@@ -91,17 +82,9 @@ def _beat(
         let_go_of_classic(place, classic, step)
     if now != wanted:
         step.records.append(current_record(group.group_id, now))
-        if now.state is MemberState.UNREVOKED_PARTITIONS:
-            place.sessions.await_revocation(group.group_id, now, step)
-        else:
-            place.sessions.revoked(group.group_id, member_id, step)
     tell_held(place, group.group_id, member, now, step)
     maybe_tell_complete(place, change, now, target.epoch, step)
-    if replaced is not None:
-        place.sessions.end(group.group_id, replaced.member_id, step)
-    place.sessions.came(JOIN, group.group_id, member_id, step)
-    place.sessions.came(SYNC, group.group_id, member_id, step)
-    place.sessions.extend(group.group_id, member_id, place.session_timeout_ms(group.group_id), step)
+    _set_deadlines(place, change, now, step)
     is_full = (
         request.rebalance_timeout_ms != -1
         and owned is not None
@@ -114,6 +97,43 @@ def _beat(
         heartbeat_interval_ms=place.heartbeat_interval_ms(group.group_id),
         assignment=_assignment(now.assigned) if shown else None,
     )
+
+
+def _find(
+    group: ConsumerGroup,
+    request: ConsumerGroupHeartbeatRequest,
+    member_id: str,
+    owned: Assigned | None,
+    step: Step,
+) -> tuple[ConsumerMember, ConsumerMember | None]:
+    """Who speaks, as it was before, and the static member whose place it takes."""
+    is_join = request.member_epoch == JOIN_EPOCH
+    if request.instance_id is not None and is_join:
+        return _join_static(group, member_id, request.instance_id, step)
+    if request.instance_id is not None:
+        member = check_instance(group.static_member(request.instance_id), request.instance_id, member_id)
+    elif is_join:
+        member = group.members.get(member_id) or ConsumerMember(member_id)
+    else:
+        member = group.member(member_id)
+    check_epoch(member, request.member_epoch, owned)
+    return member, None
+
+
+def _set_deadlines(place: Place, change: Change, now: ConsumerMember, step: Step) -> None:
+    """The member was heard from, and may have partitions to give up from now on."""
+    group_id, member_id, sessions = change.group.group_id, now.member_id, place.sessions
+    if now != change.updated:
+        if now.state is MemberState.UNREVOKED_PARTITIONS:
+            sessions.await_revocation(group_id, now, step)
+        else:
+            sessions.revoked(group_id, member_id, step)
+    if change.replaced is not None:
+        sessions.end(group_id, change.replaced.member_id, step)
+    # It may have used the classic protocol until now.
+    sessions.came(JOIN, group_id, member_id, step)
+    sessions.came(SYNC, group_id, member_id, step)
+    sessions.extend(group_id, member_id, place.session_timeout_ms(group_id), step)
 
 
 def _join_static(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rota.coordinator.consumer_groups.downgrade import undo_downgrade
 from rota.coordinator.consumer_groups.leave import on_request_timer, on_revocation_timer, on_session_timer
 from rota.coordinator.consumer_groups.member import MemberState
-from rota.coordinator.consumer_groups.migration import undo_upgrade
 from rota.coordinator.consumer_groups.records import epoch_record
 from rota.coordinator.consumer_groups.sessions import JOIN, REVOCATION, SESSION, SYNC
 from rota.timeline.events import RebalanceReason, RebalanceStarted
@@ -40,6 +39,8 @@ def arm_again(place: Place, records: Sequence[LogRecord], step: Step) -> None:
         _arm_again(place, group_id, step)
     for key, value in records:
         if isinstance(key, GroupMetadataKey) and value is None and key.group in place.classic:
+            from rota.coordinator.consumer_groups.migration import undo_upgrade
+
             undo_upgrade(place.classic[key.group], step)
 
 
