@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from queue import Empty
 from random import Random
 
-from rota.consumer.client import CommitFailed, Message, Offset, Rebalance
+from rota.consumer.client import CommitError, Message, Offset, Rebalance
 from rota.consumer.work import Lane, Task
 from rota.model import TopicPartition
 
-Answer = Callable[[CommitFailed | None, Mapping[TopicPartition, str]], None]
+Answer = Callable[[CommitError | None, Mapping[TopicPartition, str]], None]
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class FakeClient:
         self.commits_fail = False
         self.closed = False
 
-    def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
+    def subscribe(self, _topics: Sequence[str], rebalance: Rebalance) -> None:
         self.rebalance = rebalance
 
-    def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
+    def consume(self, most: int, _timeout_s: float) -> Sequence[Message]:
         found: list[Message] = []
         for partition, at in self.fetch_at.items():
             if partition in self.paused:
@@ -101,7 +101,7 @@ class FakeClient:
 
     def commit(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
         if self.commits_fail:
-            raise CommitFailed("the coordinator is away")
+            raise CommitError("the coordinator is away")
         self.take(offsets)
         return {}
 
@@ -119,7 +119,7 @@ class FakeClient:
                 self.take({p: offset for p, offset in offsets.items() if p in self.fetch_at})
                 answered(None, {p: "not ours" for p in offsets if p not in self.fetch_at})
             else:
-                answered(CommitFailed("the coordinator is away"), {})
+                answered(CommitError("the coordinator is away"), {})
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         self.paused.update(partitions)
@@ -154,8 +154,8 @@ class FakeClient:
 class FakeWorkers:
     """Workers as generators: each stops wherever a real thread could lose the processor.
 
-    They do what `rota.consumer.threads` and `rota.consumer.runners.each` do, with a yield between any two reads or writes that
-    the owner could see.
+    They do what `rota.consumer.threads` and `rota.consumer.runners.each` do, with a yield between any two
+    reads or writes that the owner could see.
     """
 
     def __init__(

@@ -63,9 +63,10 @@ class Context:
 class App:
     """A consumer in the making.
 
-    ``config``: confluent-kafka's names, passed to the client as they are. ``order``: which records wait for each other: those
-    of one ``"key"``, of one ``"partition"``, or ``"none"``. ``concurrency``: handlers that run at once, whatever the number
-    of partitions. ``limits``: see `rota.consumer.Limits`. A mistake is a RotaError.
+    ``config``: confluent-kafka's names, passed to the client as they are. ``order``: which records wait for
+    each other: those of one ``"key"``, of one ``"partition"``, or ``"none"``. ``concurrency``: handlers
+    that run at once, whatever the number of partitions. ``limits``: see `rota.consumer.Limits`. A mistake
+    is a RotaError.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class App:
         return Running(self._owner())
 
     def run(self) -> None:
-        """Consume until SIGTERM or SIGINT; then finish what has begun, commit and leave. Raises RotaError if it fails."""
+        """Consume until SIGTERM or SIGINT; then finish what has begun, commit and leave. Raises RotaError
+        if it fails.
+        """
         running = self.start()
 
         def stop(number: int, _frame: FrameType | None) -> None:
@@ -142,7 +145,7 @@ class App:
             ours,
             returned,
             _monotonic_ms,
-            Random(),
+            Random(),  # noqa: S311  # spreads retries
             limits=self._limits,
             observer=self._observer,
         )

@@ -1,19 +1,19 @@
 """What the runtime asks of a Kafka client: so much of confluent-kafka's Consumer, and no more.
 
-Every call is made by the owner thread (confluent-kafka 2.16 lets one call at a time through: a callback that waits for
-another thread's call would wait for ever).
+Every call is made by the owner thread (confluent-kafka 2.16 lets one call at a time through: a callback
+that waits for another thread's call would wait for ever).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rota.model import TopicPartition
 
-__all__ = ["Client", "CommitFailed", "Message", "Offset", "Rebalance"]
+__all__ = ["Client", "CommitError", "Message", "Offset", "Rebalance"]
 
 
 class Message(Protocol):
@@ -24,7 +24,7 @@ class Message(Protocol):
     def offset(self) -> int: ...
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
-    def headers(self) -> list[tuple[str, bytes | None]] | None: ...
+    def headers(self) -> Any: ...
     def timestamp(self) -> tuple[int, int]: ...
     def error(self) -> object | None: ...
 
@@ -44,7 +44,7 @@ class Rebalance(Protocol):
     def lost(self, partitions: Sequence[TopicPartition]) -> None: ...
 
 
-class CommitFailed(Exception):
+class CommitError(Exception):
     """A commit was not taken, and why; ``fenced``: another member has this ``group.instance.id`` now."""
 
     def __init__(self, reason: str, *, fenced: bool = False) -> None:
@@ -55,9 +55,9 @@ class CommitFailed(Exception):
 class Client(Protocol):
     """One member of a group."""
 
-    def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None: ...
+    def subscribe(self, topics: Sequence[str], rebalance: Rebalance, /) -> None: ...
 
-    def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
+    def consume(self, most: int, timeout_s: float, /) -> Sequence[Message]:
         """What is at hand, up to ``most`` records; waits for the first of them. Calls back."""
         ...
 
@@ -74,13 +74,13 @@ class Client(Protocol):
         ...
 
     def commit(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
-        """Commit and wait; what was refused and why. Raises `CommitFailed` when nothing was taken."""
+        """Commit and wait; what was refused and why. Raises `CommitError` when nothing was taken."""
         ...
 
     def commit_soon(
         self,
         offsets: Mapping[TopicPartition, Offset],
-        answered: Callable[[CommitFailed | None, Mapping[TopicPartition, str]], None],
+        answered: Callable[[CommitError | None, Mapping[TopicPartition, str]], None],
     ) -> None:
         """Commit; ``answered`` is called inside a later `consume`."""
         ...

@@ -1,4 +1,6 @@
-"""When is committed, and what: at most one commit is on its way, and nothing counts as committed before the broker said so."""
+"""When is committed, and what: at most one commit is on its way, and nothing counts as committed before the
+broker said so.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from rota.consumer.client import CommitFailed, Offset
+from rota.consumer.client import CommitError, Offset
 from rota.consumer.offset_metadata import encode_done
 from rota.consumer.progress import progress
 from rota.model import TopicPartition
@@ -63,7 +65,7 @@ class Commits:
         # Those that are ours now: if they go and come back before the answer, it is not for them.
         owned = {partition: self._partitions[partition] for partition in offsets}
 
-        def answered(error: CommitFailed | None, refused: Mapping[TopicPartition, str]) -> None:
+        def answered(error: CommitError | None, refused: Mapping[TopicPartition, str]) -> None:
             self._under_way = False
             if error is not None:
                 self._next_ms = max(self._next_ms, now_ms + self._limits.commit_interval)
@@ -72,14 +74,16 @@ class Commits:
         self._client.commit_soon(offsets, answered)
 
     def now(self, partitions: Iterable[TopicPartition]) -> bool:
-        """Commit what is done of these and wait for the answer; whether it was taken, or there was nothing to commit."""
+        """Commit what is done of these and wait for the answer; whether it was taken, or there was nothing
+        to commit.
+        """
         offsets = self.due(partitions)
         if not offsets:
             return True
         owned = {partition: self._partitions[partition] for partition in offsets}
         try:
             refused = self._client.commit(offsets)
-        except CommitFailed as error:
+        except CommitError as error:
             self._note(offsets, owned, error, {})
             return False
         self._note(offsets, owned, None, refused)
@@ -113,7 +117,7 @@ class Commits:
         self,
         offsets: Mapping[TopicPartition, Offset],
         owned: Mapping[TopicPartition, Partition],
-        error: CommitFailed | None,
+        error: CommitError | None,
         refused: Mapping[TopicPartition, str],
     ) -> None:
         if error is not None:

@@ -1,7 +1,7 @@
 """The owner's side of the runtime: everything between the client and the workers.
 
-The engine is told what happens (`dispatch`, `tick`, and by the client: `assigned`, `revoked`, `lost`) and acts on client and
-workers. Whoever calls it is its only thread.
+The engine is told what happens (`dispatch`, `tick`, and by the client: `assigned`, `revoked`, `lost`) and
+acts on client and workers. Whoever calls it is its only thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rota.consumer.commits import Commits
 from rota.consumer.failures import Failures
 from rota.consumer.gates import Gates
 from rota.consumer.offset_metadata import decode_done
-from rota.consumer.policy import SkipRecord
+from rota.consumer.policy import SkipRecordError
 from rota.consumer.state import Limits, Observer, Ours, Partition, Route
 from rota.consumer.watch import Watch
 from rota.model import TopicPartition
@@ -41,7 +41,8 @@ class Returned(Protocol):
 class Engine:
     """One member of a group at work.
 
-    ``routes``: the handler of each topic. ``ours``: shared with their lanes. ``now_ms``: a clock that never goes back.
+    ``routes``: the handler of each topic. ``ours``: shared with their lanes. ``now_ms``: a clock that never
+    goes back.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class Engine:
         self._take_back(timeout_ms)
 
     def finish(self) -> bool:
-        """The end: nothing more begins; wait for what has begun, and commit. Whether all of it was committed."""
+        """The end: nothing more begins; wait for what has begun, and commit. Whether all of it was
+        committed.
+        """
         going = list(self.partitions)
         clean = self._let_go(going, self.limits.shutdown_drain)
         committed = self.commits.now(going)
@@ -203,7 +206,7 @@ class Engine:
         if entry.stale:
             route.lanes.release(entry)
         elif task.failure is not None:
-            if self._ours.owns(entry.message) or isinstance(task.failure, SkipRecord):
+            if self._ours.owns(entry.message) or isinstance(task.failure, SkipRecordError):
                 self.failures.handle(route, entry, task.failure, task.attempt, self._now_ms())
             else:  # its partition goes: whoever has it next tries it again
                 route.lanes.give_up(entry)

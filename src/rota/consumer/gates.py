@@ -1,8 +1,8 @@
 """Back-pressure: when not to fetch, and which partitions to pause.
 
-A handler that has its fill for a moment only keeps the owner from fetching: `Consumer.pause` throws away what the client has
-fetched ahead, and that is for longer than a moment. Pausing lets the owner go on polling, which it must
-(``max.poll.interval.ms``).
+A handler that has its fill for a moment only keeps the owner from fetching: `Consumer.pause` throws away
+what the client has fetched ahead, and that is for longer than a moment. Pausing lets the owner go on
+polling, which it must (``max.poll.interval.ms``).
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Gates:
         """Paused because somebody asked for it."""
 
     def room(self) -> int:
-        """How many records may be fetched now; 0 while a handler has its fill and its partitions are not paused yet."""
+        """How many records may be fetched now; 0 while a handler has its fill and its partitions are not
+        paused yet.
+        """
         room = self._limits.in_flight
         for route in self._every:
             left = self._limits.in_flight - route.in_flight

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
-from rota.consumer.client import CommitFailed, Offset
+from rota.consumer.client import CommitError, Offset
 from rota.model import TopicPartition
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class KafkaClient:
     """See `rota.consumer.client.Client`. ``config``: confluent-kafka's own names."""
 
     def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
-        self._answers: list[Callable[[CommitFailed | None, Mapping[TopicPartition, str]], None]] = []
+        self._answers: list[Callable[[CommitError | None, Mapping[TopicPartition, str]], None]] = []
         self._rebalance: Rebalance | None = None
         self._incremental = is_cooperative(config)
         self._consumer = Consumer({**config, "on_commit": self._on_commit}, logger=logger)
@@ -41,10 +41,11 @@ class KafkaClient:
         found: list[Any] = self._consumer.consume(most, 0)
         if found or not timeout_s:
             return found
-        first = self._consumer.poll(timeout_s)
+        first: Any = self._consumer.poll(timeout_s)
         if first is None:
             return ()
-        return [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
+        found = self._consumer.consume(most - 1, 0) if most > 1 else []
+        return [first, *found]
 
     def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset | None]:
         asked = [ClientPartition(*partition) for partition in partitions]
@@ -78,7 +79,7 @@ class KafkaClient:
     def commit_soon(
         self,
         offsets: Mapping[TopicPartition, Offset],
-        answered: Callable[[CommitFailed | None, Mapping[TopicPartition, str]], None],
+        answered: Callable[[CommitError | None, Mapping[TopicPartition, str]], None],
     ) -> None:
         self._answers.append(answered)
         self._consumer.commit(offsets=_wire(offsets), asynchronous=True)
@@ -134,6 +135,6 @@ def _refused(answers: Iterable[ClientPartition]) -> dict[TopicPartition, str]:
     return {_named(item): item.error.str() for item in answers if item.error is not None}
 
 
-def _failed(error: KafkaError) -> CommitFailed:
+def _failed(error: KafkaError) -> CommitError:
     fenced = error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)  # noqa: SLF001
-    return CommitFailed(error.str(), fenced=fenced)
+    return CommitError(error.str(), fenced=fenced)

@@ -22,8 +22,9 @@ __all__ = ["Blocked", "Lanes"]
 class Blocked:
     """A record that is not done, apart from the lanes, and those of its order key that wait ``behind`` it.
 
-    It is running by itself (``task``), on its way to another topic (``sending``), or waits for its next attempt. A ``stale``
-    one ran when its partition went: nothing comes of it any more, but its successors must not overtake it.
+    It is running by itself (``task``), on its way to another topic (``sending``), or waits for its next
+    attempt. A ``stale`` one ran when its partition went: nothing comes of it any more, but its successors
+    must not overtake it.
     """
 
     __slots__ = ("behind", "message", "order_key", "sending", "stale", "task")
@@ -95,9 +96,11 @@ class Lanes:
     # What workers give back.
 
     def give_back(self, task: Task) -> Blocked | None:
-        """Take back a task, and its lane. What is returned waits for a decision: its record failed, or is now done.
+        """Take back a task, and its lane. What is returned waits for a decision: its record failed, or is
+        now done.
 
-        A record that failed (`Task.failure`) blocks its order key; one that ran apart from the lanes is still blocked.
+        A record that failed (`Task.failure`) blocks its order key; one that ran apart from the lanes is
+        still blocked.
         """
         apart = self._apart.pop(task, None)
         if apart is not None:
@@ -146,7 +149,9 @@ class Lanes:
     # What takes long, and what is no longer ours.
 
     def detach(self, task: Task) -> Blocked | None:
-        """Set a running record apart, so that others of its lane go on; None if the worker has just moved on."""
+        """Set a running record apart, so that others of its lane go on; None if the worker has just moved
+        on.
+        """
         index = task.running
         if task in self._apart or task.done:
             return None
@@ -165,8 +170,8 @@ class Lanes:
     def recall(self) -> list[Task]:
         """Take back everything that has not begun, drop what is not ours, and hand out the rest anew.
 
-        Workers stop after the record that they are at. Returns the tasks that are at one and will be given back; until
-        then their lanes wait.
+        Workers stop after the record that they are at. Returns the tasks that are at one and will be given
+        back; until then their lanes wait.
         """
         old, self._lanes = self._lanes, [Lane(index) for index in range(self.ordering.lanes)]
         for lane in old:
@@ -219,7 +224,7 @@ class Lanes:
                 self.give_up(entry)
 
     def _only_owned(self, messages: Iterable[Message]) -> list[Message]:
-        kept = []
+        kept: list[Message] = []
         before = len(self.dropped)
         for message in messages:
             (kept if self._owned(message) else self.dropped).append(message)

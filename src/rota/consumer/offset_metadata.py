@@ -1,13 +1,13 @@
 """What was finished out of order, kept in the metadata of a committed offset.
 
-A commit says "everything before this offset is done". What is done beyond it would be repeated after a restart or a
-rebalance; so it is written into the text that Kafka keeps beside a committed offset.
+A commit says "everything before this offset is done". What is done beyond it would be repeated after a
+restart or a rebalance; so it is written into the text that Kafka keeps beside a committed offset.
 
-The text, version 1: ``rota1:`` and base64 (RFC 4648, without padding) of unsigned LEB128 numbers in pairs, for each range
-of done offsets, in order: how many offsets lie between the end of the range before (at first the committed offset) and
-its first offset; how many offsets it has, less one. Offsets 8, 9 and 12 beyond a committed 7: pairs (1, 1), (2, 0).
-A reader that does not know the text (another program's, a later version's, a damaged one's) begins at the offset: nothing is
-lost, some records come again.
+The text, version 1: ``rota1:`` and base64 (RFC 4648, without padding) of unsigned LEB128 numbers in pairs,
+for each range of done offsets, in order: how many offsets lie between the end of the range before (at first
+the committed offset) and its first offset; how many offsets it has, less one. Offsets 8, 9 and 12 beyond a
+committed 7: pairs (1, 1), (2, 0). A reader that does not know the text (another program's, a later
+version's, a damaged one's) begins at the offset: nothing is lost, some records come again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST", "decode_done", "encode_done"]
 
 LONGEST = 4095
-"""Bytes of metadata that a broker takes unless told otherwise (``offset.metadata.max.bytes``, 4096), less the NUL that
-librdkafka counts in."""
+"""Bytes of metadata that a broker takes unless told otherwise (``offset.metadata.max.bytes``, 4096), less
+the NUL that librdkafka counts in.
+"""
 
 _MARK = "rota1:"
 _MOST_RANGES = 4096
@@ -33,7 +34,9 @@ _LARGEST = (1 << 63) - 1
 
 
 def encode_done(offset: int, done: Sequence[Range], longest: int = LONGEST) -> str:
-    """The text for a commit of ``offset``, at most ``longest`` characters; what does not fit is left out from the end."""
+    """The text for a commit of ``offset``, at most ``longest`` characters; what does not fit is left out
+    from the end.
+    """
     room = (longest - len(_MARK)) * 3 // 4
     encoded = bytearray()
     at = offset

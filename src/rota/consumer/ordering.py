@@ -1,7 +1,8 @@
 """Which records wait for each other: those of one key, of one partition, or none.
 
-An ordering says two things of a record. Its *lane* (a number): records of one lane run one after the other. Its *order key*:
-when a record fails or takes long, only those with the same order key go on waiting for it, and the rest of the lane goes on.
+An ordering says two things of a record. Its *lane* (a number): records of one lane run one after the other.
+Its *order key*: when a record fails or takes long, only those with the same order key go on waiting for it,
+and the rest of the lane goes on.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Ordering(Protocol):
 
 
 class ByKey:
-    """One key, one record at a time. Records without a key wait for each other in their partition, or not at all."""
+    """One key, one record at a time. Records without a key wait for each other in their partition, or not
+    at all.
+    """
 
     def __init__(self, lanes: int, null_key: NullKey = "partition") -> None:
         self.lanes = 1 << max(0, lanes - 1).bit_length()

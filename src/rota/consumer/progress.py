@@ -18,7 +18,9 @@ class Range(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """``offset``: the first one that is not done, hence what may be committed. ``done``: ranges beyond it that are."""
+    """``offset``: the first one that is not done, hence what may be committed. ``done``: ranges beyond it
+    that are.
+    """
 
     offset: int
     done: tuple[Range, ...]
@@ -27,8 +29,9 @@ class Progress(NamedTuple):
 def progress(undone: Iterable[int], position: int, kept: Sequence[Range] = ()) -> Progress:
     """Of a partition that was read up to ``position``, with these offsets ``undone``, in any order.
 
-    ``kept``: ranges that were done before this process began, as far as they lie beyond ``position``. What was never
-    handed out below ``position`` (holes that compaction leaves, markers of transactions) counts as done.
+    ``kept``: ranges that were done before this process began, as far as they lie beyond ``position``. What
+    was never handed out below ``position`` (holes that compaction leaves, markers of transactions) counts
+    as done.
 
     >>> progress([5, 7], 10)
     Progress(offset=5, done=(Range(first=6, end=7), Range(first=8, end=10)))

@@ -16,7 +16,9 @@ T = TypeVar("T")
 
 
 class Record(Generic[T]):
-    """One record. ``key`` and ``headers`` are as they came; ``value`` is what the handler's annotation asks for."""
+    """One record. ``key`` and ``headers`` are as they came; ``value`` is what the handler's annotation asks
+    for.
+    """
 
     __slots__ = ("_decode", "message")
 

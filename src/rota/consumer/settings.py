@@ -1,4 +1,6 @@
-"""The client's configuration: what the runtime owns, what it sets, and what was meant by a name that does not exist."""
+"""The client's configuration: what the runtime owns, what it sets, and what was meant by a name that does
+not exist.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,10 @@ DEFAULTS: dict[str, Any] = {
     "partition.assignment.strategy": "cooperative-sticky",
     "fetch.queue.backoff.ms": 5,
 }
-"""Where Rota's defaults are not librdkafka's. A consumer that is quicker than its fetches waits `fetch.queue.backoff.ms` for
-the next one: 1,000 unless told otherwise, a sixth of the speed. A group that begins reads what is there. A rebalance takes
-only the partitions that move."""
+"""Where Rota's defaults are not librdkafka's. A consumer that is quicker than its fetches waits
+`fetch.queue.backoff.ms` for the next one: 1,000 unless told otherwise, a sixth of the speed. A group that
+begins reads what is there. A rebalance takes only the partitions that move.
+"""
 
 _OWNED = {
     "enable.auto.commit": "Rota commits what handlers have finished",
@@ -28,7 +31,9 @@ _SECRET = ("password", "secret", "key.pem", "private")
 
 
 def effective_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the client is made with. Raises RotaError for what cannot be: a missing name, or one that Rota owns."""
+    """What the client is made with. Raises RotaError for what cannot be: a missing name, or one that Rota
+    owns.
+    """
     for name, why in _OWNED.items():
         if name in config:
             raise RotaError(

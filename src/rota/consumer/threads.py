@@ -1,6 +1,7 @@
 """Worker threads: each takes a lane, goes through its tasks, and takes the next.
 
-A worker never calls the client, takes no lock and tells nobody of a success: `Task.running` says how far it is.
+A worker never calls the client, takes no lock and tells nobody of a success: `Task.running` says how far it
+is.
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ log = logging.getLogger("rota.consumer")
 
 
 class Watch:
-    """Looks at the workers four times in ``slow_ms``. No clock is read for a record: what is still there is slow."""
+    """Looks at the workers four times in ``slow_ms``. No clock is read for a record: what is still there is
+    slow.
+    """
 
     def __init__(self, routes: Sequence[Route], slow_ms: int, observer: Observer) -> None:
         self._routes = routes
