@@ -1,0 +1,19 @@
+"""The consumer that survives: handlers instead of a poll loop.
+
+from rota.consumer import App
+
+app = App({"bootstrap.servers": "127.0.0.1:9092", "group.id": "billing"}, order="key", concurrency=64)
+
+@app.handler("orders")
+def handle(record, context):
+    charge(record.key, record.value)  # returning means done, raising that it failed
+
+app.run()
+"""
+
+from rota.consumer.app import App, Context, Running
+from rota.consumer.policy import Retry, skip
+from rota.consumer.record import Record, Records
+from rota.consumer.state import Limits, Observer
+
+__all__ = ["App", "Context", "Limits", "Observer", "Record", "Records", "Retry", "Running", "skip"]

@@ -1,0 +1,90 @@
+"""What a handler is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rota.consumer.client import Message
+
+__all__ = ["Record", "Records"]
+
+T = TypeVar("T")
+
+
+class Record(Generic[T]):
+    """One record. ``key`` and ``headers`` are as they came; ``value`` is what the handler's annotation asks
+    for.
+    """
+
+    __slots__ = ("_decode", "message")
+
+    def __init__(self, message: Message, decode: Callable[[Message], T]) -> None:
+        self.message = message
+        self._decode = decode
+
+    @property
+    def topic(self) -> str:
+        return self.message.topic()
+
+    @property
+    def partition(self) -> int:
+        return self.message.partition()
+
+    @property
+    def offset(self) -> int:
+        return self.message.offset()
+
+    @property
+    def key(self) -> bytes | None:
+        return self.message.key()
+
+    @property
+    def value(self) -> T:
+        """Decoded whenever it is asked for."""
+        return self._decode(self.message)
+
+    @property
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return self.message.headers() or []
+
+    @property
+    def timestamp_ms(self) -> int:
+        """Milliseconds since 1970; -1 if the record has none."""
+        return self.message.timestamp()[1]
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition} at offset {self.offset}"
+
+    def __repr__(self) -> str:
+        return f"<Record {self}, key {self.key!r}>"
+
+
+class Records(Sequence[Record[T]]):
+    """Some records of one partition, in order; made one by one, when they are looked at."""
+
+    __slots__ = ("_decode", "messages")
+
+    def __init__(self, messages: Sequence[Message], decode: Callable[[Message], T]) -> None:
+        self.messages = messages
+        self._decode = decode
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    @overload
+    def __getitem__(self, index: int) -> Record[T]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Records[T]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return Records(self.messages[index], self._decode)
+        return Record(self.messages[index], self._decode)
+
+    @property
+    def values(self) -> list[T]:
+        decode = self._decode
+        return [decode(message) for message in self.messages]
