@@ -11,9 +11,12 @@ def handle(record, context):
 app.run()
 """
 
-from rota.consumer.app import App, Context, Running
+from rota.consumer.app import App
+from rota.consumer.context import Context
+from rota.consumer.handlers import Batch
 from rota.consumer.policy import Retry, skip
 from rota.consumer.record import Record, Records
+from rota.consumer.running import Running
 from rota.consumer.state import Limits, Observer
 
-__all__ = ["App", "Context", "Limits", "Observer", "Record", "Records", "Retry", "Running", "skip"]
+__all__ = ["App", "Batch", "Context", "Limits", "Observer", "Record", "Records", "Retry", "Running", "skip"]
