@@ -1,21 +1,26 @@
-"""Records whose handler raised: their next attempt, their way to the dead-letter topic, or the end."""
+"""Records whose handler raised: their next attempt, their way to another topic, or the end."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import logging
-from typing import TYPE_CHECKING, Protocol
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from rota.consumer.letters import exception_name, exception_text
+from rota.consumer.policy import SkipRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from random import Random
 
     from rota.consumer.client import Message
     from rota.consumer.lanes import Blocked
+    from rota.consumer.policy import DeadLetter
     from rota.consumer.state import Observer, Route
 
-__all__ = ["DeadLetters", "Failures"]
+__all__ = ["DeadLetters", "Failures", "Waiting"]
 
 log = logging.getLogger("rota.consumer")
 
@@ -30,9 +35,22 @@ class DeadLetters(Protocol):
         attempts: int,
         topic: str,
         delivered: Callable[[str | None], None],
-    ) -> None: ...
+        wait_ms: int | None = None,
+    ) -> None:
+        """``attempts`` were made where the record is now. ``wait_ms``: ``topic`` is a retry topic, in which
+        the record is due so much later.
+        """
+        ...
 
     def serve(self) -> None: ...
+
+
+class Waiting(NamedTuple):
+    """A record between two attempts; ``attempt`` is the next one, ``due_ms`` on the engine's clock."""
+
+    message: Message
+    attempt: int
+    due_ms: int
 
 
 class Failures:
@@ -51,27 +69,33 @@ class Failures:
         self._stop = stop
         self._due: list[tuple[int, int, Route, Blocked, int]] = []
         self._count = itertools.count()
-        self._in_a_row = 0
+        self._tallies: dict[Route, _Tally] = {}
 
     def handle(self, route: Route, entry: Blocked, failure: BaseException, attempt: int, now_ms: int) -> None:
         """Decide about a record that has failed for the ``attempt``-th time."""
-        decision = route.policy.decide(failure, attempt, self._random)
-        self._observer.failed(entry.message, failure, attempt, decision.action)
+        message = entry.message
+        decision = route.policy.decide(failure, attempt, self._random, message.topic())
+        self._observer.failed(message, failure, attempt, decision.action)
         if decision.action == "retry":
+            log.info("%s; again in %d ms", _told(message, failure, attempt), decision.wait_ms)
             due_ms = now_ms + decision.wait_ms
             heapq.heappush(self._due, (due_ms, next(self._count), route, entry, attempt + 1))
         elif decision.action == "skip":
-            route.lanes.settle(entry)
+            self._skip(route, entry, failure, attempt)
+        elif decision.action == "retry-topic":
+            log.info("%s; again from %s", _told(message, failure, attempt), decision.topic)
+            self._send(route, entry, failure, attempt, decision.topic, decision.wait_ms)
         elif decision.action == "dead-letter":
-            self._send(route, entry, failure, attempt)
+            self._bury(route, entry, failure, attempt)
         else:
-            self._stop(_told(entry.message, failure, attempt))
+            log.error("%s", _told(message, failure, attempt), exc_info=failure)
+            self._stop(_told(message, failure, attempt))
 
     def when_due(self, now_ms: int) -> None:
         """Begin the attempts whose time has come; hear of deliveries."""
         while self._due and self._due[0][0] <= now_ms:
             _, _, route, entry, attempt = heapq.heappop(self._due)
-            if route.lanes.blocked.get(entry.order_key) is entry and not entry.stale:
+            if _waits(route, entry):
                 route.lanes.again(entry, attempt)
         self.serve()
 
@@ -84,17 +108,46 @@ class Failures:
         """When the next attempt is due."""
         return self._due[0][0] if self._due else None
 
-    def _send(self, route: Route, entry: Blocked, failure: BaseException, attempt: int) -> None:
-        assert route.policy.dead_letter is not None
-        assert self._dead_letters is not None
-        self._in_a_row += 1
+    def waiting(self) -> Iterator[Waiting]:
+        """The records that wait for their next attempt, in no order."""
+        return (
+            Waiting(entry.message, attempt, due_ms)
+            for due_ms, _, route, entry, attempt in self._due
+            if _waits(route, entry)
+        )
+
+    def _skip(self, route: Route, entry: Blocked, failure: BaseException, attempt: int) -> None:
+        if not isinstance(failure, SkipRecordError):
+            log.warning("skipped: %s", _told(entry.message, failure, attempt), exc_info=failure)
+        elif route.policy.dead_letter is not None:
+            self._tally(route).handled()
+        route.lanes.settle(entry)
+
+    def _bury(self, route: Route, entry: Blocked, failure: BaseException, attempt: int) -> None:
         letter = route.policy.dead_letter
-        if self._in_a_row > letter.limit:
-            self._stop(
-                f"{letter.limit} records in a row went to {letter.topic}; {_told(entry.message, failure, attempt)}"
-            )
+        assert letter is not None
+        told = _told(entry.message, failure, attempt)
+        too_many = self._tally(route).count(route.workers.completed)
+        if too_many:
+            log.error("%s", told, exc_info=failure)
+            self._stop(f"{too_many}; {told}")
             return
+        log.warning("%s; it goes to %s", told, letter.topic)
+        self._send(route, entry, failure, attempt, letter.topic, None)
+
+    def _send(
+        self,
+        route: Route,
+        entry: Blocked,
+        failure: BaseException,
+        attempt: int,
+        topic: str,
+        wait_ms: int | None,
+    ) -> None:
+        """The record is done when the topic has it, and only if it is ours then."""
+        assert self._dead_letters is not None
         entry.sending = True
+        told = _told(entry.message, failure, attempt)
 
         def delivered(problem: str | None) -> None:
             entry.sending = False
@@ -105,14 +158,64 @@ class Failures:
             elif problem is None:
                 route.lanes.settle(entry)
             else:
-                self._stop(
-                    f"{letter.topic} did not take a record: {problem}; {_told(entry.message, failure, attempt)}"
-                )
+                self._stop(f"{topic} did not take a record: {problem}; {told}")
 
-        self._dead_letters.send(entry.message, failure, attempt, letter.topic, delivered)
+        self._dead_letters.send(entry.message, failure, attempt, topic, delivered, wait_ms)
+
+    def _tally(self, route: Route) -> _Tally:
+        tally = self._tallies.get(route)
+        if tally is None:
+            assert route.policy.dead_letter is not None
+            tally = self._tallies[route] = _Tally(route.policy.dead_letter)
+        return tally
+
+
+class _Tally:
+    """How many of a handler's records become dead letters. Those that it handles are not counted here one by
+    one: their workers' counters are compared from letter to letter.
+    """
+
+    def __init__(self, letter: DeadLetter) -> None:
+        self._letter = letter
+        self._in_a_row = 0
+        self._completed = 0
+        self._letters = 0
+        self._recent: deque[int] = deque()  # for each letter, how many records there had been in all
+
+    def handled(self) -> None:
+        """A record needed no work: the handler works."""
+        self._in_a_row = 0
+
+    def count(self, completed: int) -> str:
+        """One more, after ``completed`` records were handled in all; why it is too many, or nothing."""
+        letter = self._letter
+        if completed > self._completed:
+            self._completed = completed
+            self._in_a_row = 0
+        self._in_a_row += 1
+        self._letters += 1
+        if self._in_a_row > letter.limit:
+            return f"{letter.limit} records in a row went to {letter.topic} (limit)"
+        if letter.max_ratio is None:
+            return ""
+        records = completed + self._letters
+        self._recent.append(records)
+        while self._recent[0] <= records - letter.window:
+            self._recent.popleft()
+        if len(self._recent) <= letter.max_ratio * letter.window:
+            return ""
+        return (
+            f"{len(self._recent) - 1} of the last {letter.window:,} records went to {letter.topic} "
+            f"(max_ratio {letter.max_ratio:g})"
+        )
+
+
+def _waits(route: Route, entry: Blocked) -> bool:
+    return route.lanes.blocked.get(entry.order_key) is entry and not entry.stale
 
 
 def _told(message: Message, failure: BaseException, attempt: int) -> str:
     where = f"{message.topic()}-{message.partition()} at offset {message.offset()}"
-    what = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
+    name, text = exception_name(failure), exception_text(failure)
+    what = f"{name}: {text}" if text else name
     return f"the record in {where} failed {attempt} time{'s' if attempt > 1 else ''}, at last with {what}"

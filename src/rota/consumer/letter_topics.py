@@ -1,0 +1,160 @@
+"""The topics that failed records go to: looked at, and made if that is wanted, before the consumer begins.
+
+A topic that is missing would otherwise be found out with the first record that fails, perhaps at night.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rota.cluster import Cluster, TopicDescription
+    from rota.consumer.policy import Policy
+
+__all__ = ["DEFAULT_RETENTION_MS", "Facts", "Wanted", "connection_settings", "look_at", "wanted_by"]
+
+_CONNECTION = (
+    "api.version.",
+    "broker.address.",
+    "broker.version.fallback",
+    "client.",
+    "connections.max.idle.ms",
+    "debug",
+    "enable.metrics.push",
+    "enable.sasl.oauthbearer.unsecure.jwt",
+    "enable.ssl.certificate.verification",
+    "https.",
+    "log_level",
+    "metadata.",
+    "oauth",
+    "plugin.library.paths",
+    "reconnect.",
+    "retry.backoff.",
+    "sasl.",
+    "security.",
+    "socket.",
+    "ssl.",
+    "topic.metadata.",
+    "bootstrap.servers",
+)
+"""The beginnings of names that mean the connection, whatever kind of client it is for."""
+
+
+DEFAULT_RETENTION_MS = 604_800_000
+"""Kafka's, for topics whose settings nobody may tell us."""
+
+
+class Wanted(NamedTuple):
+    """A topic that failed records of the topic ``source`` go to; ``delay_ms``: 0 for dead letters."""
+
+    topic: str
+    source: str
+    delay_ms: int
+    create: bool
+
+
+class Facts(NamedTuple):
+    """What is known of a topic: its largest batch in bytes, and for how long it keeps records, in
+    milliseconds (None: not known; for ever).
+    """
+
+    max_bytes: int | None
+    keeps_ms: int | None
+
+
+def connection_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a consumer's configuration what another client needs to connect as it does."""
+    return {name: value for name, value in config.items() if name.startswith(_CONNECTION)}
+
+
+def wanted_by(policies: Iterable[tuple[Sequence[str], Policy]]) -> list[Wanted]:
+    """What handlers of these topics write to, each topic once."""
+    found: dict[str, Wanted] = {}
+    for topics, policy in policies:
+        for hop in policy.hops.values():
+            found.setdefault(hop.topic, Wanted(hop.topic, hop.source, hop.delay_ms, policy.create_hops))
+        letter = policy.dead_letter
+        if letter is not None:
+            found.setdefault(letter.topic, Wanted(letter.topic, topics[0], 0, letter.create))
+    return list(found.values())
+
+
+def look_at(cluster: Cluster, wanted: Sequence[Wanted]) -> dict[str, Facts]:
+    """What is known of these topics; those that are missing and may be are made first.
+
+    Raises:
+        RotaError: one is missing and may not be made, nobody may see it, or it would lose records.
+    """
+    from rota.cluster.client import is_missing
+
+    found = cluster.describe_topics([each.topic for each in wanted])
+    missing = [each for each in wanted if is_missing(found[each.topic])]
+    if missing:
+        _make(cluster, missing)
+        found |= cluster.describe_topics([each.topic for each in missing])
+    facts = {}
+    for each in wanted:
+        answer = found[each.topic]
+        if isinstance(answer, RotaError):
+            raise answer
+        facts[each.topic] = _checked(each, answer)
+    return facts
+
+
+def _make(cluster: Cluster, missing: Sequence[Wanted]) -> None:
+    """Those that are wanted to be made; the others are told, with the command that makes them."""
+    from rota.cluster.client import is_missing
+
+    sources = cluster.describe_topics([each.source for each in missing], configs=False)
+    counts = {
+        name: 1 if isinstance(answer, RotaError) else len(answer.partitions)
+        for name, answer in sources.items()
+    }
+    absent = [each for each in missing if not each.create]
+    if absent:
+        names = ", ".join(each.topic for each in absent)
+        commands = "; ".join(
+            f"rota topics create {each.topic} --partitions {counts[each.source]}" for each in absent
+        )
+        raise RotaError(
+            f"failed records are to go to {names}, which {'does' if len(absent) == 1 else 'do'} not exist at "
+            f"{cluster.bootstrap}: `{commands}`, or create=True in the handler's options"
+        )
+    for each in missing:
+        source = sources[each.source]
+        if is_missing(source):
+            raise RotaError(
+                f"{each.topic} is to be made like {each.source}, which does not exist at {cluster.bootstrap}"
+            )
+        # Nobody but its reader knows how long a dead letter is needed; a retry topic is read after its delay.
+        configs = {} if each.delay_ms else {"retention.ms": "-1"}
+        cluster.create_topic(each.topic, partitions=counts[each.source], configs=configs, if_not_exists=True)
+
+
+def _checked(wanted: Wanted, topic: TopicDescription) -> Facts:
+    values = {config.name: config.value for config in topic.configs}
+    if "compact" in values.get("cleanup.policy", ""):
+        raise RotaError(
+            f"{wanted.topic} is compacted (cleanup.policy): of the failed records of one key it would keep the "
+            "last only; they need a topic with cleanup.policy=delete"
+        )
+    keeps_ms = _number(values.get("retention.ms", ""))
+    keeps_ms = None if keeps_ms is not None and keeps_ms < 0 else keeps_ms
+    if keeps_ms is not None and keeps_ms < 2 * wanted.delay_ms:
+        raise RotaError(
+            f"{wanted.topic} keeps records for {keeps_ms:,} ms (retention.ms), and they wait there for "
+            f"{wanted.delay_ms:,} ms: give it twice the time at least"
+        )
+    known = bool(values)
+    return Facts(_number(values.get("max.message.bytes", "")), keeps_ms if known else DEFAULT_RETENTION_MS)
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
