@@ -3,6 +3,7 @@
 # make check  lint, format, types, import order
 # make conformance  what can be seen of a broker from outside, on Rota's and on Apache Kafka, test by test
 # make bench  Rota's broker beside Apache Kafka, figure by figure (20 minutes; ARGS=--quick for a first look)
+# make bench-consumer  the consumer runtime beside bare loops and other frameworks (20 minutes; ARGS=--quick)
 # Every target sets up .venv first, once.
 
 SHELL := /bin/bash
@@ -18,10 +19,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
 
-.PHONY: help lab test check conformance bench clean
+.PHONY: help lab test check conformance bench bench-consumer clean
 
 help:
-	@sed -n '1,6s/^# //p' Makefile
+	@sed -n '1,7s/^# //p' Makefile
 
 lab: $(STAMPS)/lab
 	@$(BIN)/rota lab
@@ -46,6 +47,9 @@ conformance: $(STAMPS)/test
 
 bench: $(STAMPS)/test
 	$(BIN)/python -m bench $(ARGS)
+
+bench-consumer: $(STAMPS)/test
+	$(BIN)/python -m bench.consumer $(ARGS)
 
 clean:
 	rm -rf $(VENV)

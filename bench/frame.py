@@ -33,13 +33,14 @@ _NOISE = 0.1
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One line of the table. ``target`` is a ratio Rota : Kafka, reached from above if ``more_is_better``, else
-    from below; None: the figure is only told, or, with ``least``, Rota's own value must reach that."""
+    from below; None: the figure is only told, or, with ``least`` or ``most``, Rota's own value must keep to that."""
 
     name: str
     unit: str
     target: float | None
     more_is_better: bool = False
     least: float | None = None
+    most: float | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +76,8 @@ class Result:
         if self.figure.least is not None:
             value = self.median("rota")
             return None if value is None else value >= self.figure.least
+        if self.figure.most is not None:  # in every sample
+            return max(self.samples["rota"]) <= self.figure.most if self.samples["rota"] else None
         target, ratio = self.figure.target, self.ratio
         if target is None or ratio is None:
             return None

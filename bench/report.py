@@ -9,10 +9,10 @@ from bench.frame import Growth, Result
 __all__ = ["as_json", "growth_table", "table"]
 
 
-def table(results: list[Result]) -> list[str]:
-    """Medians side by side, their ratio Rota : Kafka, the spread of that, and the target."""
+def table(results: list[Result], names: tuple[str, str] = ("Rota", "Kafka")) -> list[str]:
+    """Medians side by side, their ratio, the spread of that, and the target."""
     width = max((len(_label(result)) for result in results), default=0)
-    lines = [f"{'':{width}} {'Rota':>9} {'Kafka':>9} {'ratio':>8} {'spread':>15} {'target':>8}  met"]
+    lines = [f"{'':{width}} {names[0]:>9} {names[1]:>9} {'ratio':>8} {'spread':>15} {'target':>8}  met"]
     for result in results:
         spread = result.spread
         spread_text = f"{_ratio(spread[0])} – {_ratio(spread[1])}" if spread else "–"
@@ -22,6 +22,8 @@ def table(results: list[Result]) -> list[str]:
         )
         if result.figure.least is not None:
             target_text = f"≥ {result.figure.least:g}"
+        if result.figure.most is not None:
+            target_text = f"≤ {result.figure.most:g}"
         lines.append(
             f"{_label(result):{width}} {_value(result.median('rota')):>9} {_value(result.median('kafka')):>9} "
             f"{_ratio(result.ratio):>8} {spread_text:>15} {target_text:>8}  {_met(result.met)}"

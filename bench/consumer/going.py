@@ -1,0 +1,194 @@
+"""One of two members goes while 5,000 records a second come: by SIGTERM, and by kill -9.
+
+Counted: records that nobody handled, records that were handled more than once, and the longest silence of a partition.
+After kill -9 the group is asked what it has committed: only what the dead member had finished beyond that may come
+again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.consumer.contest import FOR_FRAMEWORKS, LIBRDKAFKA, Contest, Contestant
+from bench.consumer.logs import Handled, longest_silence, read_log, repeated, unhandled
+from bench.consumer.topics import PARTITIONS, fresh
+from bench.frame import Figure
+from bench.load import Client, log_end
+from confluent_kafka import Consumer, TopicPartition
+
+from rota.consumer.offset_metadata import decode_done
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RATE = 5_000
+SESSION = {"session.timeout.ms": 6_000, "heartbeat.interval.ms": 2_000}
+_BEFORE_S = 4.0
+_AFTER_S = {signal.SIGTERM: 5.0, signal.SIGKILL: 11.0}
+_LIMIT_S = 60.0
+_ROOT = Path(__file__).parents[2]
+
+_ONCE = "at least once"
+_OURS = Contestant("Rota, 64 key lanes", "Rota", "rota_consumer", "key", f"key order, {_ONCE}")
+_LOOP = Contestant("consume(500)", "Rota", "bare", "consume", f"partition order, {_ONCE}", LIBRDKAFKA)
+_PEERS = (
+    _LOOP,
+    Contestant("hand-written pool, 64 lanes", "Rota", "pool", "", f"key order, {_ONCE}", LIBRDKAFKA),
+    Contestant(
+        "aiokafka, hand-written key lanes", "aiokafka", "aiokafka_loops", "lanes", f"key order, {_ONCE}"
+    ),
+    Contestant(
+        "faststream-confluent, batch",
+        "faststream",
+        "faststream_confluent",
+        "batch",
+        f"partition order, {_ONCE}",
+        FOR_FRAMEWORKS,
+    ),
+    Contestant("quix-streams", "quix-streams", "quix", "", f"partition order, {_ONCE}", FOR_FRAMEWORKS),
+    Contestant("arroyo", "arroyo", "sentry_arroyo", "serial", f"partition order, {_ONCE}", FOR_FRAMEWORKS),
+)
+
+
+def run_term(contest: Contest) -> None:
+    _run(contest, "sigterm", signal.SIGTERM)
+    ours = contest.entry("sigterm", _OURS).samples
+    contest.compare(Figure("SIGTERM to one of two: lost", "records", None, most=0), ours["lost"])
+    contest.compare(Figure("SIGTERM to one of two: repeated", "records", None, most=0), ours["repeated"])
+    for peer in _PEERS:
+        theirs = contest.entry("sigterm", peer).samples
+        contest.compare(
+            Figure(f"SIGTERM to one of two: stall : {peer.name}", "s", 1.0), ours["stall"], theirs["stall"]
+        )
+
+
+def run_kill(contest: Contest) -> None:
+    _run(contest, "kill", signal.SIGKILL)
+    ours = contest.entry("kill", _OURS).samples
+    contest.compare(Figure("kill -9 of one of two: lost", "records", None, most=0), ours["lost"])
+    contest.compare(Figure("kill -9 of one of two: repeated", "records", None, most=250), ours["repeated"])
+    name = "kill -9 of one of two: repeated, though committed"
+    contest.compare(Figure(name, "records", None, most=0), ours["needless"])
+
+
+def _run(contest: Contest, name: str, number: signal.Signals) -> None:
+    for contestant in contest.turns([_OURS, *_PEERS], 1):
+        _turn(contest, name, contestant, number)
+    for _ in range(contest.rounds - 1):
+        for contestant in (_OURS, _LOOP):
+            _turn(contest, name, contestant, number)
+
+
+@dataclass(slots=True)
+class _Pair:
+    """Two members and their logs; ``first`` is the one that goes."""
+
+    first: subprocess.Popen[str]
+    second: subprocess.Popen[str]
+    files: tuple[Path, Path]
+
+    def handled(self) -> list[Handled]:
+        return [each for file in self.files for each in read_log(file)]
+
+
+def _turn(contest: Contest, name: str, contestant: Contestant, number: signal.Signals) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="rota-bench-") as scratch,
+        fresh(contest.bootstrap, name) as topic,
+        _traffic(contest.bootstrap, topic) as producing,
+        contextlib.ExitStack() as stack,
+    ):
+        files = (Path(scratch) / "first", Path(scratch) / "second")
+        members = [
+            stack.enter_context(
+                contest.process(contestant, topic, group=topic, client=SESSION, log=str(file))
+            )
+            for file in files
+        ]
+        pair = _Pair(members[0], members[1], files)
+        _wait_for("both members to handle records", lambda: all(map(read_log, files)))
+        time.sleep(_BEFORE_S)
+        at_s = time.monotonic()
+        pair.first.send_signal(number)
+        finished: set[tuple[int, int]] = set()
+        if number == signal.SIGKILL:
+            pair.first.wait()
+            time.sleep(0.3)  # a commit that was on its way still counts
+            finished = _not_committed(contest.bootstrap, topic, read_log(files[0]))
+        time.sleep(at_s + _AFTER_S[number] - time.monotonic())
+        producing.terminate()
+        produced: dict[str, Any] = json.loads(producing.communicate(timeout=_LIMIT_S)[0])
+        with Client(contest.bootstrap) as client:
+            ends = {partition: log_end(client, topic, partition) or 0 for partition in range(PARTITIONS)}
+        with contextlib.suppress(TimeoutError):  # what is missing then is lost
+            _wait_for("everything to be handled", lambda: not unhandled(pair.handled(), ends), 20.0)
+        _note(contest, name, contestant, pair, ends, finished, (at_s, produced["last"]))
+
+
+def _note(
+    contest: Contest,
+    name: str,
+    contestant: Contestant,
+    pair: _Pair,
+    ends: dict[int, int],
+    finished: set[tuple[int, int]],
+    span: tuple[float, float],
+) -> None:
+    handled = pair.handled()
+    again = repeated(handled)
+    entry = contest.entry(name, contestant)
+    lost, stall = unhandled(handled, ends), longest_silence(handled, PARTITIONS, *span)
+    entry.add("lost", lost)
+    entry.add("repeated", len(again))
+    entry.add("stall", stall)
+    if name == "kill":
+        entry.add("needless", len(again - finished))
+    contest.say(f"    {contestant.name}: {lost} lost, {len(again)} repeated, stall {stall:.2f} s")
+
+
+def _not_committed(bootstrap: str, topic: str, handled: list[Handled]) -> set[tuple[int, int]]:
+    """What was finished and is not covered by the group's commits, metadata included."""
+    asking = Consumer({"bootstrap.servers": bootstrap, "group.id": topic})
+    wanted = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+    committed = {each.partition: each for each in asking.committed(wanted, timeout=_LIMIT_S)}
+    asking.close()
+    done = {}
+    for partition, each in committed.items():
+        offset = max(0, each.offset)
+        done[partition] = (offset, decode_done(offset, each.metadata))
+    return {
+        (partition, offset)
+        for _, partition, offset in handled
+        if offset >= done[partition][0]
+        and not any(first <= offset < end for first, end in done[partition][1])
+    }
+
+
+@contextlib.contextmanager
+def _traffic(bootstrap: str, topic: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "bench.consumer.traffic", bootstrap, topic, str(RATE)]
+    process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _wait_for(what: str, condition: Any, limit_s: float = _LIMIT_S) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {limit_s:g} s for {what}")
+        time.sleep(0.25)
