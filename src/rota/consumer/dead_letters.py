@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from rota.consumer.letter_topics import DEFAULT_RETENTION_MS, connection_settings
+from rota.consumer.letter_topics import Facts, connection_settings, look_at, timestamp_for, wanted_by
 from rota.consumer.letters import (
     Letter,
     exception_name,
@@ -26,12 +26,12 @@ from rota.consumer.letters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from rota.consumer.client import Message
-    from rota.consumer.letter_topics import Facts
+    from rota.consumer.policy import Policy
 
-__all__ = ["KafkaLetters"]
+__all__ = ["KafkaLetters", "letters_for"]
 
 log = logging.getLogger("rota.consumer")
 
@@ -121,7 +121,7 @@ class KafkaLetters:
             trace=trace_of(failure) if wait_ms is None else "",
             due_at_ms=None if wait_ms is None else now_ms + wait_ms,
         )
-        timestamp_ms = self._timestamp_ms(origin.timestamp_ms, topic, now_ms)
+        timestamp_ms = timestamp_for(origin.timestamp_ms, self._facts.get(topic, Facts()), now_ms)
         self._waiting.append(_Sending(message, letter, topic, timestamp_ms, delivered))
         self._produce()
 
@@ -181,13 +181,6 @@ class KafkaLetters:
         else:
             sending.delivered(_in_words(error, sending.topic))
 
-    def _timestamp_ms(self, timestamp_ms: int, topic: str, now_ms: int) -> int | None:
-        """The record's own, unless the topic would soon delete it as too old; None: the time of the sending."""
-        facts = self._facts.get(topic)
-        keeps_ms = DEFAULT_RETENTION_MS if facts is None else facts.keeps_ms
-        too_old = keeps_ms is not None and timestamp_ms < now_ms - keeps_ms // 2
-        return None if timestamp_ms < 0 or too_old else timestamp_ms
-
     def _own_settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
         settings: dict[str, Any] = {
             "enable.idempotence": True,
@@ -203,6 +196,30 @@ class KafkaLetters:
         else:
             settings["batch.num.messages"] = 1
         return settings
+
+
+def letters_for(
+    config: Mapping[str, Any], policies: Sequence[tuple[Sequence[str], Policy]]
+) -> KafkaLetters | None:
+    """What writes the failed records of these handlers (topics and policy of each), once their topics were
+    looked at; None if they go nowhere.
+
+    Raises:
+        RotaError: a topic is missing or unfit, or no broker answers (see `rota.consumer.letter_topics`).
+    """
+    from rota.cluster import Cluster
+
+    wanted = wanted_by(policies)
+    if not wanted:
+        return None
+    connection = connection_settings(config)
+    cluster = Cluster(connection.pop("bootstrap.servers"), connection)
+    try:
+        facts = look_at(cluster, wanted)
+    finally:
+        cluster.close()
+    retry_topics = [each.topic for each in wanted if each.delay_ms]
+    return KafkaLetters(config, retry_topics=retry_topics, facts=facts)
 
 
 def _producer(config: dict[str, Any]) -> Producer:

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from rota.cluster import Cluster, TopicDescription
     from rota.consumer.policy import Policy
 
-__all__ = ["DEFAULT_RETENTION_MS", "Facts", "Wanted", "connection_settings", "look_at", "wanted_by"]
+__all__ = [
+    "Facts",
+    "Wanted",
+    "connection_settings",
+    "facts_of",
+    "look_at",
+    "timestamp_for",
+    "wanted_by",
+]
 
 _CONNECTION = (
     "api.version.",
@@ -44,7 +52,7 @@ _CONNECTION = (
 """The beginnings of names that mean the connection, whatever kind of client it is for."""
 
 
-DEFAULT_RETENTION_MS = 604_800_000
+_DEFAULT_RETENTION_MS = 604_800_000
 """Kafka's, for topics whose settings nobody may tell us."""
 
 
@@ -58,12 +66,12 @@ class Wanted(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of a topic: its largest batch in bytes, and for how long it keeps records, in
-    milliseconds (None: not known; for ever).
+    """What is known of a topic: its largest batch in bytes (None: not known), and for how long it keeps
+    records, in milliseconds (None: for ever).
     """
 
-    max_bytes: int | None
-    keeps_ms: int | None
+    max_bytes: int | None = None
+    keeps_ms: int | None = _DEFAULT_RETENTION_MS
 
 
 def connection_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,22 +143,37 @@ def _make(cluster: Cluster, missing: Sequence[Wanted]) -> None:
         cluster.create_topic(each.topic, partitions=counts[each.source], configs=configs, if_not_exists=True)
 
 
-def _checked(wanted: Wanted, topic: TopicDescription) -> Facts:
+def facts_of(topic: TopicDescription) -> Facts:
+    """What its settings say."""
     values = {config.name: config.value for config in topic.configs}
-    if "compact" in values.get("cleanup.policy", ""):
+    keeps_ms = _number(values.get("retention.ms", ""))
+    if keeps_ms is None:
+        return Facts(_number(values.get("max.message.bytes", "")))
+    return Facts(_number(values.get("max.message.bytes", "")), None if keeps_ms < 0 else keeps_ms)
+
+
+def timestamp_for(timestamp_ms: int, facts: Facts, now_ms: int) -> int | None:
+    """The timestamp with which a record goes to a topic: its own, unless it has none or the topic would soon
+    delete it as too old; None: the time of the sending.
+    """
+    too_old = facts.keeps_ms is not None and timestamp_ms < now_ms - facts.keeps_ms // 2
+    return None if timestamp_ms < 0 or too_old else timestamp_ms
+
+
+def _checked(wanted: Wanted, topic: TopicDescription) -> Facts:
+    policy = next((config.value for config in topic.configs if config.name == "cleanup.policy"), "")
+    if "compact" in policy:
         raise RotaError(
             f"{wanted.topic} is compacted (cleanup.policy): of the failed records of one key it would keep the "
             "last only; they need a topic with cleanup.policy=delete"
         )
-    keeps_ms = _number(values.get("retention.ms", ""))
-    keeps_ms = None if keeps_ms is not None and keeps_ms < 0 else keeps_ms
-    if keeps_ms is not None and keeps_ms < 2 * wanted.delay_ms:
+    facts = facts_of(topic)
+    if facts.keeps_ms is not None and facts.keeps_ms < 2 * wanted.delay_ms:
         raise RotaError(
-            f"{wanted.topic} keeps records for {keeps_ms:,} ms (retention.ms), and they wait there for "
+            f"{wanted.topic} keeps records for {facts.keeps_ms:,} ms (retention.ms), and they wait there for "
             f"{wanted.delay_ms:,} ms: give it twice the time at least"
         )
-    known = bool(values)
-    return Facts(_number(values.get("max.message.bytes", "")), keeps_ms if known else DEFAULT_RETENTION_MS)
+    return facts
 
 
 def _number(text: str) -> int | None:
