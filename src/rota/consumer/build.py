@@ -38,7 +38,7 @@ def build(
     limits: Limits | None = None,
     observer: Observer | None = None,
 ) -> Owner:
-    """``config``: as the client wants it. The workers are started, the owner is not."""
+    """``config``: as the client wants it. Nothing is started."""
     returned: SimpleQueue[Task] = SimpleQueue()
     ours = Ours()
     routes: dict[str, Route] = {}
@@ -63,7 +63,6 @@ def _route(spec: HandlerSpec, ours: Ours, returned: SimpleQueue[Task]) -> Route:
     work = runner(spec.function, spec.decode, lambda task: Context(ours, task))
     workers = Threads(spec.concurrency, work, returned, spec.name)
     ordering = ordering_for(spec.order, LANES_PER_WORKER * spec.concurrency, spec.null_key)
-    workers.start()
     lanes = Lanes(ordering, workers.ready, ours.owns)
     return Route(spec.name, lanes, workers, policy(spec), batch=spec.batch is not None)
 

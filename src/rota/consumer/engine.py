@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from rota.consumer.commits import Commits
 from rota.consumer.failures import Failures
 from rota.consumer.gates import Gates
+from rota.consumer.hooks import Hooked
 from rota.consumer.offset_metadata import decode_done
 from rota.consumer.policy import SkipRecordError
 from rota.consumer.state import Limits, Observer, Ours, Partition, Route
@@ -57,17 +58,21 @@ class Engine:
         limits: Limits | None = None,
         dead_letters: DeadLetters | None = None,
         observer: Observer | None = None,
+        hooks: Hooked | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.partitions: dict[TopicPartition, Partition] = {}
         self.stopping: str | None = None
         """Why the consumer must end, once it must."""
+        self.meanwhile: Callable[[], None] = _nothing
+        """Called again and again while a rebalance or the end waits for work that has begun."""
         self._client = client
         self._routes = routes
         self._every: list[Route] = list(dict.fromkeys(routes.values()))
         self._returned = returned
         self._now_ms = now_ms
         self._observer = observer or Observer()
+        self._hooks = hooks or Hooked()
         self._ours = ours
         self._withdrawn = False
         self.failures = Failures(dead_letters, random, self._observer, self._stop)
@@ -75,7 +80,36 @@ class Engine:
         self.gates = Gates(client, self.partitions, routes, self.limits)
         self.watch = Watch(self._every, self.limits.slow, self._observer)
 
+    def start(self) -> None:
+        """Before the first record."""
+        for route in self._every:
+            route.workers.start()
+
+    def close(self) -> None:
+        """After `finish`."""
+        for route in self._every:
+            route.workers.close()
+
+    def pause(self, partition: TopicPartition) -> None:
+        """Fetch no more of it until `resume`, whatever rebalances come between; what was fetched goes on."""
+        self.gates.by_user.add(partition)
+        self.gates.look_soon()
+
+    def resume(self, partition: TopicPartition) -> None:
+        """Undo `pause`."""
+        self.gates.by_user.discard(partition)
+        self.gates.look_soon()
+
     # The ordinary course.
+
+    def room(self) -> int:
+        """How many records may be fetched now; 0: none for a moment, call `wait` instead."""
+        return self.gates.room()
+
+    def patience_ms(self, most: int) -> int:
+        """For how long, up to ``most``, nothing is due."""
+        due_ms = self.failures.next_ms()
+        return most if due_ms is None else max(0, min(most, due_ms - self._now_ms()))
 
     def dispatch(self, messages: Sequence[Message]) -> None:
         """Hand out what was fetched."""
@@ -122,6 +156,7 @@ class Engine:
         clean = self._let_go(going, self.limits.shutdown_drain)
         committed = self.commits.now(going)
         self._forget(going)
+        self._stop(self._hooks.revoked(going, lost=False))
         return clean and committed
 
     # What the client tells.
@@ -138,6 +173,9 @@ class Engine:
             starts[partition] = committed.offset if committed else None
         self._client.start(starts)
         self._client.resume(partitions)  # a pause from an earlier assignment may have survived
+        why = self._hooks.assigned(partitions)
+        if why is not None:
+            self._disown(partitions, why)
         self._observer.assigned(partitions)
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
@@ -148,6 +186,7 @@ class Engine:
         self._let_go(going, self.limits.revoke_drain)
         self.commits.now(going)
         self._forget(going)
+        self._stop(self._hooks.revoked(going, lost=False))
         self._observer.revoked(going)
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -157,6 +196,7 @@ class Engine:
             return
         self._let_go(going, 0)
         self._forget(going)
+        self._stop(self._hooks.revoked(going, lost=True))
         self._observer.lost(going)
 
     # Its parts.
@@ -175,6 +215,7 @@ class Engine:
                 break
             self._take_back(min(left_ms, 50))
             self.failures.serve()
+            self.meanwhile()
         busy = any(route.lanes.busy_elsewhere() for route in self._every)
         for route in self._every:
             route.lanes.abandon()
@@ -183,7 +224,6 @@ class Engine:
     def _forget(self, gone: Iterable[TopicPartition]) -> None:
         for partition in gone:
             self.partitions.pop(partition, None)
-            self.gates.by_user.discard(partition)
 
     def _take_back(self, timeout_ms: int) -> None:
         try:
@@ -215,12 +255,23 @@ class Engine:
         else:
             route.lanes.again(entry, task.attempt)
 
-    def _stop(self, why: str) -> None:
+    def _disown(self, partitions: Iterable[TopicPartition], why: str) -> None:
+        """Partitions that have just come cannot be worked on: none of their records begins."""
+        for partition in partitions:
+            self._ours.discard(partition)
+        self._forget(partitions)
+        self._withdrawn = True
+        self._stop(why)
+
+    def _stop(self, why: str | None) -> None:
         if self.stopping is None:
             self.stopping = why
 
     def _told_of(self, message: Message) -> bool:
-        log.warning("the client says: %s", message.error())
+        words, final = self._client.problem(message)
+        log.log(logging.ERROR if final else logging.WARNING, "%s", words)
+        if final:
+            self._stop(words)
         return False
 
     def _done_before(self, message: Message) -> bool:
@@ -229,3 +280,7 @@ class Engine:
         while state.kept and state.kept[0].end <= offset:
             del state.kept[0]
         return bool(state.kept) and state.kept[0].first <= offset
+
+
+def _nothing() -> None:
+    pass

@@ -72,6 +72,10 @@ class Gates:
             self._crowded = self._crowded_now()
             self._apply(now_ms)
 
+    def look_soon(self) -> None:
+        """Something has changed: do not wait with the next look."""
+        self._next_look_ms = 0
+
     def reasons(self, now_ms: int) -> dict[TopicPartition, str]:
         """Why partitions are paused, in words."""
         full = {route for route, since in self._full_since.items() if now_ms - since >= PATIENCE_MS}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from rota.consumer.client import Message, Offset
+    from rota.consumer.client import CommitError, Message, Offset
     from rota.consumer.lanes import Lanes
     from rota.consumer.policy import Policy
     from rota.consumer.progress import Range
-    from rota.consumer.work import Task
+    from rota.consumer.work import Lane, Task
     from rota.model import TopicPartition
 
-__all__ = ["Limits", "Observer", "Ours", "Partition", "Route", "Workers"]
+__all__ = ["Committer", "Limits", "Observer", "Ours", "Outputs", "Partition", "Route", "Workers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,28 +73,93 @@ class Partition:
 
 
 class Workers(Protocol):
-    """Threads, processes or an event loop that go through lanes."""
+    """Threads, processes or an event loop that go through lanes (`rota.consumer.work`)."""
+
+    def start(self) -> None:
+        """Called once, by the owner, before it subscribes."""
+        ...
+
+    def ready(self, lane: Lane, /) -> None:
+        """A lane has tasks, and its token is taken for whoever goes through it. Called by the owner."""
+        ...
 
     @property
-    def completed(self) -> int: ...
+    def completed(self) -> int:
+        """Records that were finished, in tasks that ended."""
+        ...
+
     def current(self) -> Iterator[Task]:
         """The task of each worker that is at one."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Nothing more comes. Called by the owner at the end; returns in bounded time."""
+        ...
+
+
+class Outputs(Protocol):
+    """What exactly-once handlers want to produce, kept until the offsets of their records are committed."""
+
+    def done(self, message: Message, outputs: Sequence[Any]) -> None:
+        """Called by a worker, before `Task.running` moves past the record: a commit that covers a record
+        finds its outputs here. Of a batch: its last record. ``outputs`` replace those of an attempt before.
+        """
+        ...
+
+    def drop(self, message: Message) -> None:
+        """The handler ran on after its partition had gone: nothing comes of it. Called by the owner."""
+        ...
+
+    def forget(self, partitions: Sequence[TopicPartition]) -> None:
+        """These are not ours any more: what was not committed is somebody else's. Called by the owner."""
+        ...
+
+
+class Committer(Protocol):
+    """Where progress goes: the group's committed offsets (`Client` is one), or a transaction.
+
+    A commit covers the records before `Offset.offset` and those that `decode_done` finds in its metadata.
+    """
+
+    def commit(self, offsets: Mapping[TopicPartition, Offset], /) -> Mapping[TopicPartition, str]:
+        """Commit and wait; what was refused and why. Raises `CommitError` when nothing was taken."""
+        ...
+
+    def commit_soon(
+        self,
+        offsets: Mapping[TopicPartition, Offset],
+        answered: Callable[[CommitError | None, Mapping[TopicPartition, str]], None],
+        /,
+    ) -> None:
+        """Commit; ``answered`` is called before this returns, or by the owner's thread later on."""
+        ...
 
 
 class Route:
-    """A handler: its topics, lanes, workers and what becomes of failures."""
+    """A handler: its topics, lanes, workers and what becomes of failures.
+
+    ``due_ms``: in how many milliseconds a record may begin (retry topics); 0 or less: at once.
+    ``outputs``: of exactly-once handlers.
+    """
 
     def __init__(
-        self, name: str, lanes: Lanes, workers: Workers, policy: Policy, *, batch: bool = False
+        self,
+        name: str,
+        lanes: Lanes,
+        workers: Workers,
+        policy: Policy,
+        *,
+        batch: bool = False,
+        due_ms: Callable[[Message], int] | None = None,
+        outputs: Outputs | None = None,
     ) -> None:
         self.name = name
         self.lanes = lanes
         self.workers = workers
         self.policy = policy
         self.batch = batch
+        self.due_ms = due_ms
+        self.outputs = outputs
 
     @property
     def in_flight(self) -> int:
@@ -125,6 +190,15 @@ class Observer:
 
     def failed(self, message: Message, failure: BaseException, attempt: int, action: str) -> None:
         """A handler raised; ``action``: retry, dead-letter, skip or crash."""
+
+    def paused(self, reasons: Mapping[TopicPartition, str]) -> None:
+        """These are not fetched for the time being, and why."""
+
+    def resumed(self, partitions: Sequence[TopicPartition]) -> None:
+        """These are fetched again."""
+
+    def client_error(self, name: str, reason: str) -> None:
+        """The client reports a trouble; ``name`` as in KafkaError.name(), such as _MAX_POLL_EXCEEDED."""
 
     def slow(self, message: Message, running_ms: int, attempt: int) -> None:
         """A record has been running for long; told once for each attempt."""
