@@ -80,6 +80,11 @@ class Engine:
         self.gates = Gates(client, self.partitions, routes, self.limits)
         self.watch = Watch(self._every, self.limits.slow, self._observer)
 
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        """The handler of each topic."""
+        return self._routes
+
     def start(self) -> None:
         """Before the first record."""
         for route in self._every:
