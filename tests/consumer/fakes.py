@@ -76,6 +76,12 @@ class FakeClient:
     def subscribe(self, _topics: Sequence[str], rebalance: Rebalance) -> None:
         self.rebalance = rebalance
 
+    def problem(self, message: Message) -> tuple[str, bool]:
+        raise AssertionError(f"{message} is a record")
+
+    def group_metadata(self) -> object:
+        return "member-1"
+
     def consume(self, most: int, _timeout_s: float) -> Sequence[Message]:
         found: list[Message] = []
         for partition, at in self.fetch_at.items():

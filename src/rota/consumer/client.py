@@ -45,11 +45,18 @@ class Rebalance(Protocol):
 
 
 class CommitError(Exception):
-    """A commit was not taken, and why; ``fenced``: another member has this ``group.instance.id`` now."""
+    """A commit was not taken, and why.
 
-    def __init__(self, reason: str, *, fenced: bool = False) -> None:
+    ``fenced``: another member has this ``group.instance.id`` now. ``lost``: we are no member any more, or the
+    partitions are not ours; a rebalance will tell. ``final``: the broker will say the same again (no right to, too
+    long). None of the three: later it may be taken.
+    """
+
+    def __init__(self, reason: str, *, fenced: bool = False, lost: bool = False, final: bool = False) -> None:
         super().__init__(reason)
         self.fenced = fenced
+        self.lost = lost
+        self.final = final
 
 
 class Client(Protocol):
@@ -59,6 +66,10 @@ class Client(Protocol):
 
     def consume(self, most: int, timeout_s: float, /) -> Sequence[Message]:
         """What is at hand, up to ``most`` records; waits for the first of them. Calls back."""
+        ...
+
+    def problem(self, message: Message) -> tuple[str, bool]:
+        """What is handed out and is no record (`Message.error`), in words, and whether it is the end."""
         ...
 
     def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset | None]:
@@ -83,6 +94,10 @@ class Client(Protocol):
         answered: Callable[[CommitError | None, Mapping[TopicPartition, str]], None],
     ) -> None:
         """Commit; ``answered`` is called inside a later `consume`."""
+        ...
+
+    def group_metadata(self) -> Any:
+        """What a transaction that commits offsets must know of this member; changes with every rebalance."""
         ...
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None: ...

@@ -8,6 +8,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from rota.consumer.client import CommitError, Offset
+from rota.consumer.client_errors import Outage, commit_error, in_words, is_final, may_pass
+from rota.consumer.settings import refused
 from rota.model import TopicPartition
 
 if TYPE_CHECKING:
@@ -19,16 +21,31 @@ if TYPE_CHECKING:
 __all__ = ["KafkaClient", "is_cooperative"]
 
 _COMMITTED_TIMEOUT_S = 10.0
+_COMMITTED_ATTEMPTS = 2
 
 
 class KafkaClient:
-    """See `rota.consumer.client.Client`. ``config``: confluent-kafka's own names."""
+    """See `rota.consumer.client.Client`. ``config``: confluent-kafka's own names. Raises RotaError if the
+    client does not take it.
+
+    What a callback raises is raised again by the call that called back, whatever confluent-kafka makes of it.
+    """
 
     def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
         self._answers: list[Callable[[CommitError | None, Mapping[TopicPartition, str]], None]] = []
+        self._answered: list[Callable[[], None]] = []
         self._rebalance: Rebalance | None = None
+        self._raised: BaseException | None = None
+        self._deaf = False
         self._incremental = is_cooperative(config)
-        self._consumer = Consumer({**config, "on_commit": self._on_commit}, logger=logger)
+        self._outage = Outage(str(config.get("bootstrap.servers", "")), config.get("error_cb"))
+        ours = {"on_commit": self._on_commit, "error_cb": self._outage}
+        try:
+            self._consumer = Consumer({**config, **ours}, logger=logger)
+        except KafkaException as error:
+            raise refused(error.args[0].str()) from error
+        except (TypeError, ValueError) as error:
+            raise refused(str(error)) from error
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         self._rebalance = rebalance
@@ -39,21 +56,43 @@ class KafkaClient:
     def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
         # consume() with a timeout waits for `most` records; a single poll() returns with the first.
         found: list[Any] = self._consumer.consume(most, 0)
-        if found or not timeout_s:
-            return found
-        first: Any = self._consumer.poll(timeout_s)
-        if first is None:
-            return ()
-        found = self._consumer.consume(most - 1, 0) if most > 1 else []
-        return [first, *found]
+        if not found and timeout_s and self._raised is None:
+            first: Any = self._consumer.poll(timeout_s)
+            if first is not None:
+                found = [first]
+                if most > 1 and self._raised is None:
+                    found += self._consumer.consume(most - 1, 0)
+        if self._raised is not None:
+            self._raise()
+        while self._answered:
+            self._answered.pop(0)()
+        if found and self._outage.on:
+            self._outage.over()
+        return found
+
+    def problem(self, message: Message) -> tuple[str, bool]:
+        error: Any = message.error()
+        return in_words(error, message.topic()), is_final(error)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset | None]:
         asked = [ClientPartition(*partition) for partition in partitions]
         found: dict[TopicPartition, Offset | None] = {}
-        for answer in self._consumer.committed(asked, timeout=_COMMITTED_TIMEOUT_S):
+        for answer in self._committed(asked):
             known = answer.error is None and answer.offset >= 0
             found[_named(answer)] = Offset(answer.offset, answer.metadata or "") if known else None
         return found
+
+    def _committed(self, asked: list[ClientPartition]) -> Iterable[ClientPartition]:
+        """A coordinator that moves just now gets a second chance. After that nothing is known: the client asks
+        again by itself before it fetches, and only what was done beyond the committed offsets is repeated.
+        """
+        for _ in range(_COMMITTED_ATTEMPTS):
+            try:
+                return self._consumer.committed(asked, timeout=_COMMITTED_TIMEOUT_S)
+            except KafkaException as error:
+                if not may_pass(error.args[0]):
+                    raise
+        return ()
 
     def start(self, starts: Mapping[TopicPartition, int | None]) -> None:
         wanted = [
@@ -73,7 +112,7 @@ class KafkaClient:
         try:
             answers = self._consumer.commit(offsets=_wire(offsets), asynchronous=False)
         except KafkaException as error:
-            raise _failed(error.args[0]) from error
+            raise commit_error(error.args[0]) from error
         return _refused(answers or ())
 
     def commit_soon(
@@ -82,7 +121,15 @@ class KafkaClient:
         answered: Callable[[CommitError | None, Mapping[TopicPartition, str]], None],
     ) -> None:
         self._answers.append(answered)
-        self._consumer.commit(offsets=_wire(offsets), asynchronous=True)
+        try:
+            self._consumer.commit(offsets=_wire(offsets), asynchronous=True)
+        except KafkaException as error:  # not even sent
+            self._answers.remove(answered)
+            problem = commit_error(error.args[0])
+            self._answered.append(lambda: answered(problem, {}))
+
+    def group_metadata(self) -> Any:
+        return self._consumer.consumer_group_metadata()
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         self._consumer.pause([ClientPartition(*partition) for partition in partitions])
@@ -91,33 +138,55 @@ class KafkaClient:
         self._consumer.resume([ClientPartition(*partition) for partition in partitions])
 
     def close(self) -> None:
+        # Whoever closes has committed what could be. After an error nobody knows what was done, and a rebalance
+        # on the way out must not commit.
+        self._deaf = True
         self._consumer.close()
 
-    # Called back by librdkafka, on the owner's thread.
+    # Called back by librdkafka, inside consume, poll and close.
 
     def _on_assign(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
         assert self._rebalance is not None
-        self._rebalance.assigned([_named(partition) for partition in partitions])
+        self._outage.over()
+        self._guarded(self._rebalance.assigned, partitions)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
         assert self._rebalance is not None
-        self._rebalance.revoked([_named(partition) for partition in partitions])
+        self._guarded(self._rebalance.revoked, partitions)
 
     def _on_lost(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
         assert self._rebalance is not None
-        self._rebalance.lost([_named(partition) for partition in partitions])
+        self._guarded(self._rebalance.lost, partitions)
+
+    def _guarded(
+        self, tell: Callable[[Sequence[TopicPartition]], None], partitions: list[ClientPartition]
+    ) -> None:
+        if self._deaf:
+            return
+        try:
+            tell([_named(partition) for partition in partitions])
+        except BaseException as error:
+            self._raised = self._raised or error
 
     def _on_commit(self, error: KafkaError | None, partitions: list[ClientPartition]) -> None:
-        if not self._answers:
-            return  # the answer to a commit that was waited for
+        if self._deaf or not self._answers:
+            return  # not waited for, or the answer to one that was
         answered = self._answers.pop(0)
-        answered(None if error is None else _failed(error), _refused(partitions))
+        try:
+            answered(None if error is None else commit_error(error), _refused(partitions))
+        except BaseException as raised:
+            self._raised = self._raised or raised
+
+    def _raise(self) -> None:
+        assert self._raised is not None
+        self._deaf = True
+        raise self._raised
 
 
 def is_cooperative(config: Mapping[str, Any]) -> bool:
     """Whether partitions come and go one by one (librdkafka allows no mixture of both kinds of strategies)."""
     strategies = str(config.get("partition.assignment.strategy", ""))
-    return "cooperative" in strategies or config.get("group.protocol") == "consumer"
+    return "cooperative" in strategies or str(config.get("group.protocol", "")).lower() == "consumer"
 
 
 def _named(partition: ClientPartition) -> TopicPartition:
@@ -133,8 +202,3 @@ def _wire(offsets: Mapping[TopicPartition, Offset]) -> list[ClientPartition]:
 
 def _refused(answers: Iterable[ClientPartition]) -> dict[TopicPartition, str]:
     return {_named(item): item.error.str() for item in answers if item.error is not None}
-
-
-def _failed(error: KafkaError) -> CommitError:
-    fenced = error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)  # noqa: SLF001
-    return CommitError(error.str(), fenced=fenced)
