@@ -100,7 +100,8 @@ class Commits:
             state.kept = [item for item in state.kept if item.end > position]
             offset, done = progress(undone.get(partition, ()), position, state.kept)
             longest = self._limits.metadata_bytes
-            wish = Offset(offset, encode_done(offset, done, longest) if longest else "")
+            beyond = encode_done(offset, done, longest) if longest else ""
+            wish = Offset(offset, beyond or self._limits.note)
             if wish != state.committed:
                 found[partition] = wish
         return found

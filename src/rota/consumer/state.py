@@ -33,6 +33,8 @@ class Limits:
     """... but never sooner than so long after the commit before, whose answer must have come."""
     metadata_bytes: int = 4095
     """The longest text that a commit may carry (`rota.consumer.offset_metadata`); 0: none."""
+    note: str = ""
+    """What a commit carries when nothing is done beyond it: words for people and tools, not read by Rota."""
     slow: int = 100
     """A record that takes longer is named in the log."""
     revoke_drain: int = 10_000
