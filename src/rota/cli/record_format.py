@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-__all__ = ["console", "json_line", "pattern"]
+__all__ = ["console", "json_line", "pattern", "text_or_base64"]
 
 TIMESTAMP_NAMES = {1: "CreateTime", 2: "LogAppendTime"}
 WIDEST = 1_000
@@ -100,11 +100,11 @@ def json_line(message: Message) -> bytes:
         "offset": message.offset(),
         "timestamp": ms if kind in TIMESTAMP_NAMES else None,
         "timestampType": TIMESTAMP_NAMES.get(kind),
-        **_field("key", message.key()),
-        **_field("value", message.value()),
+        **text_or_base64("key", message.key()),
+        **text_or_base64("value", message.value()),
     }
     if headers := _headers(message):
-        document["headers"] = [{"name": name, **_field("value", value)} for name, value in headers]
+        document["headers"] = [{"name": name, **text_or_base64("value", value)} for name, value in headers]
     return json.dumps(document, ensure_ascii=False).encode() + b"\n"
 
 
@@ -113,7 +113,8 @@ def _headers(message: Message) -> list[tuple[str, Any]]:
     return list(found or [])
 
 
-def _field(name: str, content: Any) -> dict[str, str | None]:
+def text_or_base64(name: str, content: Any) -> dict[str, str | None]:
+    """``{name: text}``; bytes that are not UTF-8 as ``{nameBase64: …}``."""
     data = _bytes(content)
     if data is None:
         return {name: None}

@@ -17,6 +17,7 @@ COMMANDS = {
     "produce": ("rota.cli.produce:produce", "Write records: web events, a file, or lines typed in."),
     "consume": ("rota.cli.consume:consume", "Read records, alone or as a member of a group."),
     "groups": ("rota.cli.groups:groups", "List groups; describe their offsets, lag, members and state."),
+    "dlq": ("rota.cli.dlq:dlq", "Show dead letters, and send them back."),
     "plan": ("rota.cli.plan:plan", "Work out who would get which partition, without a cluster."),
     "lab": ("rota.cli.lab:lab", "Watch a consumer group rebalance live, and steer it."),
     "timeline": ("rota.cli.timeline:timeline", "Say from a recording why a group rebalanced."),
