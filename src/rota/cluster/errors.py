@@ -13,7 +13,7 @@ from rota.model import RotaError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ClusterError", "CoordinatorAwayError", "Local", "explain", "unreachable"]
+__all__ = ["ClusterError", "CoordinatorAwayError", "Local", "UnreachableError", "explain", "unreachable"]
 
 
 class Local(IntEnum):
@@ -59,6 +59,10 @@ class ClusterError(RotaError):
         self.code = code
 
 
+class UnreachableError(RotaError):
+    """Nobody answers there; somebody may, later."""
+
+
 class CoordinatorAwayError(ClusterError):
     """Nobody would answer about these groups for as long as a broker's successor needs."""
 
@@ -94,14 +98,16 @@ def unreachable(bootstrap: str, errors: list[ClientError]) -> RotaError:
         text = by_code.get(Local.SSL) or by_code[Local.TRANSPORT]
         return RotaError(f"no TLS connection to {bootstrap}: {_after_address(text)}")
     if Local.RESOLVE in by_code:
-        return RotaError(f"no address known for {bootstrap}: check the name given as --bootstrap-server")
+        return UnreachableError(
+            f"no address known for {bootstrap}: check the name given as --bootstrap-server"
+        )
     alone = "," not in bootstrap or Local.ALL_BROKERS_DOWN in by_code
     if alone and "refused" in by_code.get(Local.TRANSPORT, ""):
-        return RotaError(
+        return UnreachableError(
             f"no broker at {bootstrap}: the connection was refused; start one with `rota broker` "
             "or name another with --bootstrap-server"
         )
-    return RotaError(
+    return UnreachableError(
         f"no answer from a broker at {bootstrap}; check the address, the network and, "
         "if it wants TLS or a login, --command-config"
     )

@@ -12,11 +12,32 @@ app.run()
 """
 
 from rota.consumer.app import App
+from rota.consumer.class_handlers import Handler
 from rota.consumer.context import Context
 from rota.consumer.handlers import Batch
-from rota.consumer.policy import Retry, skip
+from rota.consumer.policy import DeadLetter, PayloadError, Retry, skip
 from rota.consumer.record import Record, Records
+from rota.consumer.retry_topics import RetryTopics
+from rota.consumer.runners import Done
 from rota.consumer.running import Running
+from rota.consumer.settings import static_id
 from rota.consumer.state import Limits, Observer
 
-__all__ = ["App", "Batch", "Context", "Limits", "Observer", "Record", "Records", "Retry", "Running", "skip"]
+__all__ = [
+    "App",
+    "Batch",
+    "Context",
+    "DeadLetter",
+    "Done",
+    "Handler",
+    "Limits",
+    "Observer",
+    "PayloadError",
+    "Record",
+    "Records",
+    "Retry",
+    "RetryTopics",
+    "Running",
+    "skip",
+    "static_id",
+]

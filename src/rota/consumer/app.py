@@ -1,116 +1,139 @@
-"""The way in: an `App`, its handlers, and the end of the program."""
+"""The way in: an `App` and its handlers."""
 
 from __future__ import annotations
 
 import logging
-import signal
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from rota.consumer.build import build
-from rota.consumer.handlers import HandlerSpec
-from rota.consumer.running import Running
-from rota.consumer.settings import effective_config, shown
+from rota.consumer.class_handlers import Handler, has_hooks, options_of, topics_of
+from rota.consumer.handlers import OPTIONS
+from rota.consumer.running import Running, StopSignals
+from rota.consumer.settings import check_limits, differences, effective_config, shown
+from rota.consumer.specs import Defaults, check_choice, check_count, check_known, check_topics, specify
 from rota.consumer.state import Limits, Observer
 from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import FrameType
+    from typing import Unpack
 
-    from rota.consumer.client import Message
-    from rota.consumer.context import Context
+    from rota.consumer.handlers import HandlerOptions, HandlerSpec, Hooks
     from rota.consumer.ordering import NullKey, Order
-    from rota.consumer.policy import Retry
-    from rota.consumer.record import Record
 
-__all__ = ["App"]
+__all__ = ["App", "AppOptions"]
 
 log = logging.getLogger("rota.consumer")
+
+F = TypeVar("F", bound="Callable[..., Any]")
+H = TypeVar("H", bound=Handler)
+
+
+class AppOptions(TypedDict, total=False):
+    """The options of ``App(…)``; see docs/consumer.md."""
+
+    order: Order
+    concurrency: int
+    null_key: NullKey
+    limits: Limits | None
+    observer: Observer | None
 
 
 class App:
     """A consumer in the making.
 
     ``config``: confluent-kafka's names, passed to the client as they are. ``order``: which records wait for
-    each other: those of one ``"key"``, of one ``"partition"``, or ``"none"``. ``concurrency``: handlers
-    that run at once, whatever the number of partitions. ``limits``: see `rota.consumer.Limits`. A mistake
-    is a RotaError.
+    each other: those of one ``"key"``, of one ``"partition"``, or ``"none"``. ``concurrency``: how many a
+    handler works on at once, whatever the number of partitions. ``null_key``: whether records without a
+    key wait for each other in their ``"partition"``, or not (``"none"``). ``limits``: see
+    `rota.consumer.Limits`. All of these but ``limits`` can be said again for one handler. A mistake is a
+    RotaError, at once or when the app starts.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        *,
-        order: Order = "key",
-        concurrency: int = 16,
-        null_key: NullKey = "partition",
-        limits: Limits | None = None,
-        observer: Observer | None = None,
-    ) -> None:
-        if concurrency < 1:
-            raise RotaError(f"concurrency is {concurrency}; it must be 1 or more")
-        self._config = effective_config(config)
-        self._order: Order = order
-        self._concurrency = concurrency
-        self._null_key: NullKey = null_key
-        self._limits = limits or Limits()
-        self._observer = observer
+    def __init__(self, config: Mapping[str, Any], **options: Unpack[AppOptions]) -> None:
+        check_known(options, tuple(AppOptions.__annotations__), "App")
+        self.config: dict[str, Any] = dict(config)
+        """As given. What the client gets is worked out when the app starts."""
+        self._defaults = Defaults(
+            options.get("order", "key"), options.get("concurrency", 16), options.get("null_key", "partition")
+        )
+        check_choice("App", "order", self._defaults.order)
+        check_choice("App", "null_key", self._defaults.null_key)
+        check_count("App", "concurrency", self._defaults.concurrency)
+        self._limits = options.get("limits") or Limits()
+        if not isinstance(self._limits, Limits):
+            raise RotaError(f"App: limits is {self._limits!r}; it wants Limits(…)")
+        self._observer = options.get("observer")
         self._specs: list[HandlerSpec] = []
 
-    def handler(
-        self, *topics: str, retry: Retry | None = None
-    ) -> Callable[[Callable[[Record[bytes], Context], object]], Callable[[Record[bytes], Context], object]]:
-        """Let a function handle the records of these topics: returning means done, raising that it failed."""
-        if not topics:
-            raise RotaError("a handler wants the name of a topic: @app.handler('orders')")
-        for topic in topics:
-            if any(topic in spec.topics for spec in self._specs):
-                raise RotaError(f"the topic {topic} has two handlers: a record is handled once")
+    @property
+    def handlers(self) -> tuple[HandlerSpec, ...]:
+        """What was registered, in that order."""
+        return tuple(self._specs)
 
-        def register(
-            function: Callable[[Record[bytes], Context], object],
-        ) -> Callable[[Record[bytes], Context], object]:
-            self._specs.append(
-                HandlerSpec(
-                    name=getattr(function, "__name__", "handler"),
-                    topics=topics,
-                    function=function,
-                    source=function,
-                    order=self._order,
-                    concurrency=self._concurrency,
-                    null_key=self._null_key,
-                    retry=retry,
-                    decode=_value,
-                )
-            )
+    def handler(self, *topics: str, **options: Unpack[HandlerOptions]) -> Callable[[F], F]:
+        """Let a function handle the records of these topics: returning means done, raising that it failed.
+
+        It takes (record) or (record, context), or Records if there is a ``batch``, and may be ``async``.
+        A topic that begins with ^ is a regular expression. The options are in docs/consumer.md.
+        """
+        if len(topics) == 1 and callable(topics[0]):
+            raise RotaError("a handler wants the name of a topic: @app.handler('orders')")
+
+        def register(function: F) -> F:
+            name = getattr(function, "__name__", type(function).__name__)
+            self._register(name, function, topics, options, None, sys._getframe(1).f_locals)  # noqa: SLF001
             return function
 
+        check_known(options, OPTIONS, "@app.handler")
         return register
+
+    def add(self, handler: H) -> H:
+        """Let an object handle records: see `rota.consumer.Handler`."""
+        if not isinstance(handler, Handler):
+            raise RotaError(f"app.add wants an object of a class below Handler, not {handler!r}")
+        name = type(handler).__name__
+        process = getattr(handler, "process", None)
+        if process is None:
+            raise RotaError(f"{name} has no method process(self, record, context)")
+        topics = topics_of(handler)
+        if not topics:
+            raise RotaError(f"{name} has no topics: topics = 'orders' in the class")
+        hooks = handler if has_hooks(handler) else None
+        self._register(name, process, topics, options_of(handler), hooks, sys._getframe(1).f_locals)  # noqa: SLF001
+        return handler
 
     def start(self) -> Running:
         """Begin in a thread of its own."""
         if not self._specs:
             raise RotaError("the app has no handler: decorate a function with @app.handler('topic')")
-        log.info("the client's configuration: %s", shown(self._config))
-        return Running(build(self._config, self._specs, limits=self._limits, observer=self._observer))
+        config = effective_config(self.config)
+        check_limits(self._limits, config)
+        log.info("the client's configuration: %s", shown(config))
+        for line in differences(config):
+            log.info("set by Rota: %s", line)
+        built = build(config, self._specs, limits=self._limits, observer=self._observer)
+        return Running(built.owner, drain_ms=self._limits.shutdown_drain, closers=built.closers)
 
     def run(self) -> None:
-        """Consume until SIGTERM or SIGINT; then finish what has begun, commit and leave. Raises RotaError
-        if it fails.
+        """Consume until SIGTERM or SIGINT; then finish what has begun, commit and leave. A second signal ends
+        at once. Raises RotaError if the consumer ends by itself.
         """
-        running = self.start()
+        with StopSignals() as signals:
+            signals.wait(self.start())
 
-        def stop(number: int, _frame: FrameType | None) -> None:
-            log.info("%s: finishing what has begun", signal.Signals(number).name)
-            running.stop_soon()
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            running.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _value(message: Message) -> Any:
-    return message.value()
+    def _register(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        topics: tuple[str, ...],
+        options: HandlerOptions,
+        hooks: Hooks | None,
+        names: Mapping[str, Any],
+    ) -> None:
+        checked = check_topics(name, topics, self._specs)
+        taken = sum(spec.name.partition("-")[0] == name for spec in self._specs)
+        unique = f"{name}-{taken + 1}" if taken else name
+        spec = specify(unique, function, checked, dict(options), self._defaults, names=names, hooks=hooks)
+        self._specs.append(spec)

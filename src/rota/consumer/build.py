@@ -6,71 +6,166 @@ import logging
 import time
 from queue import SimpleQueue
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rota.cluster import Cluster
+from rota.cluster.errors import UnreachableError
 from rota.consumer.context import Context
+from rota.consumer.dead_letters import KafkaLetters
 from rota.consumer.engine import Engine
+from rota.consumer.hooks import Hooked
 from rota.consumer.kafka import KafkaClient
 from rota.consumer.lanes import Lanes
+from rota.consumer.letter_topics import connection_settings, look_at, wanted_by
 from rota.consumer.ordering import ordering_for
 from rota.consumer.owner import Owner
-from rota.consumer.policy import Policy, Retry
+from rota.consumer.patterns import ByTopic
+from rota.consumer.policy import policy_of
+from rota.consumer.retry_topics import wait_ms
 from rota.consumer.runners import each, in_batches
-from rota.consumer.state import Limits, Observer, Ours, Route
+from rota.consumer.state import Ours, Route
 from rota.consumer.threads import Threads
+from rota.model import RotaError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rota.consumer.handlers import HandlerSpec
+    from rota.consumer.letter_topics import Facts, Wanted
+    from rota.consumer.loop_thread import LoopThread
+    from rota.consumer.policy import Policy
+    from rota.consumer.state import Limits, Observer, Workers
     from rota.consumer.work import Task
 
-__all__ = ["build"]
+__all__ = ["Built", "build"]
+
+log = logging.getLogger("rota.consumer")
 
 LANES_PER_WORKER = 4
 """So many lanes for a worker that few of them are idle while another has two waiting."""
+
+_RETRY_S = 1.0
+
+
+class Built(NamedTuple):
+    """Ready to run. ``closers``: to be called when the owner has ended."""
+
+    owner: Owner
+    closers: tuple[Callable[[], object], ...]
 
 
 def build(
     config: Mapping[str, Any],
     specs: Sequence[HandlerSpec],
     *,
-    limits: Limits | None = None,
+    limits: Limits,
     observer: Observer | None = None,
-) -> Owner:
-    """``config``: as the client wants it. Nothing is started."""
-    returned: SimpleQueue[Task] = SimpleQueue()
-    ours = Ours()
-    routes: dict[str, Route] = {}
-    for spec in specs:
-        routes.update(dict.fromkeys(spec.topics, _route(spec, ours, returned)))
+) -> Built:
+    """``config``: as the client wants it. Nothing runs yet. Raises RotaError for what cannot work; waits for a
+    broker if failed records are to go to other topics, to see whether these are there.
+    """
     client = KafkaClient(config, logging.getLogger("rota.consumer.client"))
+    policies = [policy_of(spec, str(config["group.id"])) for spec in specs]
+    letters = _letters(config, specs, policies)
+    parts = _Parts()
+    routes: dict[str, Route] = {}
+    hooks: dict[Route, Any] = {}
+    for spec, policy in zip(specs, policies, strict=True):
+        route = parts.route(spec, policy)
+        hooks[route] = spec.hooks
+        for topic in (*spec.topics, *policy.retry_topics):
+            if topic in routes:
+                raise RotaError(f"{topic} is read by two handlers, {routes[topic].name} and {spec.name}")
+            routes[topic] = route
+    by_topic = ByTopic(routes)
     engine = Engine(
         client,
-        routes,
-        ours,
-        returned,
+        by_topic,
+        parts.ours,
+        parts.returned,
         _monotonic_ms,
         Random(),  # noqa: S311  # spreads retries
         limits=limits,
+        dead_letters=letters,
         observer=observer,
+        hooks=Hooked(lambda topic: hooks[by_topic[topic]]),
     )
-    return Owner(client, engine, list(routes))
+    return Built(Owner(client, engine, list(routes)), () if letters is None else (letters.close,))
 
 
-def _route(spec: HandlerSpec, ours: Ours, returned: SimpleQueue[Task]) -> Route:
-    runner = in_batches if spec.batch is not None else each
-    work = runner(spec.function, spec.decode, lambda task: Context(ours, task))
-    workers = Threads(spec.concurrency, work, returned, spec.name)
-    ordering = ordering_for(spec.order, LANES_PER_WORKER * spec.concurrency, spec.null_key)
-    lanes = Lanes(ordering, workers.ready, ours.owns)
-    return Route(spec.name, lanes, workers, policy(spec), batch=spec.batch is not None)
+class _Parts:
+    """What routes share: the queue of what comes back, what is ours, the event loop."""
+
+    def __init__(self) -> None:
+        self.returned: SimpleQueue[Task] = SimpleQueue()
+        self.ours = Ours()
+        self._loop: LoopThread | None = None
+
+    def route(self, spec: HandlerSpec, policy: Policy) -> Route:
+        ordering = ordering_for(spec.order, LANES_PER_WORKER * spec.concurrency, spec.null_key)
+        workers = self._workers(spec)
+        delays_ms = policy.delays_ms
+        return Route(
+            spec.name,
+            Lanes(ordering, workers.ready, self.ours.owns),
+            workers,
+            policy,
+            batch=spec.batch is not None,
+            due_ms=(lambda message: wait_ms(message, delays_ms, _wall_ms())) if delays_ms else None,
+        )
+
+    def _workers(self, spec: HandlerSpec) -> Workers:
+        if spec.workers == "loop":
+            return self._on_the_loop(spec)
+        if spec.workers == "processes":
+            raise RotaError(f"the handler {spec.name}: workers='processes' is not there yet")
+        work = (each if spec.batch is None else in_batches)(spec.function, spec.decode, self._context)
+        return Threads(spec.concurrency, work, self.returned, spec.name)
+
+    def _on_the_loop(self, spec: HandlerSpec) -> Workers:
+        from rota.consumer.aio import LoopWorkers
+        from rota.consumer.async_runners import each_async, in_batches_async
+        from rota.consumer.loop_thread import LoopThread
+
+        self._loop = self._loop or LoopThread()
+        runner = each_async if spec.batch is None else in_batches_async
+        work = runner(spec.function, spec.decode, self._context)
+        return LoopWorkers(spec.concurrency, work, self.returned, spec.name, self._loop)
+
+    def _context(self, task: Task) -> Context:
+        return Context(self.ours, task)
 
 
-def policy(spec: HandlerSpec) -> Policy:
-    """What becomes of records that the handler cannot handle."""
-    return Policy(spec.retry or Retry(attempts=1), spec.dead_letter, spec.on_failure == "skip")
+def _letters(
+    config: Mapping[str, Any], specs: Sequence[HandlerSpec], policies: Sequence[Policy]
+) -> KafkaLetters | None:
+    """Who writes what failed to other topics, if anybody wants that."""
+    wanted = wanted_by((spec.topics, policy) for spec, policy in zip(specs, policies, strict=True))
+    if not wanted:
+        return None
+    retry_topics = {topic for policy in policies for topic in policy.retry_topics}
+    return KafkaLetters(config, retry_topics=retry_topics, facts=_facts(config, wanted))
+
+
+def _facts(config: Mapping[str, Any], wanted: Sequence[Wanted]) -> dict[str, Facts]:
+    bootstrap = str(config["bootstrap.servers"])
+    told = False
+    while True:
+        cluster = Cluster(bootstrap, connection_settings(config))
+        try:
+            return look_at(cluster, wanted)
+        except UnreachableError as error:
+            if not told:
+                log.warning("waiting: %s; going on as soon as one answers", error)
+            told = True
+            time.sleep(_RETRY_S)
+        finally:
+            cluster.close()
 
 
 def _monotonic_ms() -> int:
     return int(time.monotonic() * 1000)
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

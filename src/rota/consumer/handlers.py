@@ -1,9 +1,9 @@
-"""What the application registers: a handler with its options, checked."""
+"""What the application registers: handlers and their options, as data. `specs.py` checks them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from rota.model import RotaError
 
@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from rota.consumer.client import Message
     from rota.consumer.ordering import NullKey, Order
     from rota.consumer.policy import DeadLetter, Retry
+    from rota.consumer.retry_topics import RetryTopics
     from rota.model import TopicPartition
 
-__all__ = ["Batch", "HandlerSpec", "Hooks"]
+__all__ = ["OPTIONS", "Batch", "HandlerOptions", "HandlerSpec", "Hooks"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Call the handler with up to ``most`` records at once, which have waited for ``wait_ms`` milliseconds
-    at the longest.
+    """Call the handler with up to ``most`` records at once, the first of which has waited for ``wait_ms``
+    milliseconds at the longest.
     """
 
     most: int = 500
@@ -32,6 +33,29 @@ class Batch:
             raise RotaError(f"Batch(most={self.most}): it must be 1 or more")
         if self.wait_ms < 0:
             raise RotaError(f"Batch(wait_ms={self.wait_ms}): it must be 0 or more milliseconds")
+
+
+class HandlerOptions(TypedDict, total=False):
+    """The options of ``@app.handler(…)``, and class attributes of a `rota.consumer.Handler`; see
+    docs/consumer.md.
+    """
+
+    order: Order | None
+    concurrency: int | None
+    null_key: NullKey | None
+    workers: Literal["auto", "threads", "processes"]
+    batch: Batch | None
+    retry: Retry | None
+    retry_topics: RetryTopics | None
+    dead_letter: DeadLetter | None
+    on_failure: Literal["stop", "skip"]
+    rate: float | None
+    value: Callable[..., Any] | None
+    key: Callable[..., Any] | None
+    exactly_once: bool
+
+
+OPTIONS = tuple(HandlerOptions.__annotations__)
 
 
 class Hooks(Protocol):
@@ -48,10 +72,10 @@ class Hooks(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerSpec:
-    """One handler, all its options decided. ``build.py`` makes a `Route` of it.
+    """One handler, all its options decided. `build.py` makes a `Route` of it.
 
     ``function`` takes (record or records, context), whatever ``source``, the function as the application wrote
-    it, takes. ``decode``: what a message's value becomes; what it raises is a failure of the record.
+    it, takes, and decodes before it calls that. ``decode``: what a message's value becomes.
     """
 
     name: str
@@ -65,8 +89,7 @@ class HandlerSpec:
     null_key: NullKey = "partition"
     batch: Batch | None = None
     retry: Retry | None = None
-    retry_topics: Any = None
-    """`rota.consumer.retry_topics.RetryTopics`, or None."""
+    retry_topics: RetryTopics | None = None
     dead_letter: DeadLetter | None = None
     on_failure: Literal["stop", "skip"] = "stop"
     rate: float | None = None
@@ -74,3 +97,8 @@ class HandlerSpec:
     decode: Callable[[Message], Any]
     exactly_once: bool = False
     hooks: Hooks | None = None
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Those of its topics that are regular expressions."""
+        return tuple(topic for topic in self.topics if topic.startswith("^"))

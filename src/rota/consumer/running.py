@@ -2,46 +2,89 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
-from rota.model import RotaError
+from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Callable, Sequence
+    from types import FrameType, TracebackType
 
     from rota.consumer.owner import Owner
 
-__all__ = ["Running"]
+__all__ = ["Running", "StopSignals"]
+
+log = logging.getLogger("rota.consumer")
+
+GOODBYE_S = 20.0
+"""The last commit and the goodbye to the group may take so long, besides what handlers are given."""
 
 
 class Running:
-    """A consumer at work; a context manager that stops it at the end."""
+    """A consumer at work; a context manager that stops it at the end.
 
-    def __init__(self, owner: Owner) -> None:
+    ``closers`` are called on the owner's thread when it has ended. ``drain_ms``: what `Limits.shutdown_drain`
+    gives to handlers.
+    """
+
+    def __init__(
+        self, owner: Owner, *, drain_ms: int = 25_000, closers: Sequence[Callable[[], object]] = ()
+    ) -> None:
         self.owner = owner
+        self._closers = closers
+        self._patience_s = drain_ms / 1000 + GOODBYE_S
+        self._give_up_at: float | None = None
         self._why: str | None = None
         self._broken: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="rota-owner", daemon=True)
         self._thread.start()
 
     def stop_soon(self) -> None:
-        """Ask it to stop; returns at once."""
+        """Ask it to stop; returns at once. From any thread, and from a signal handler."""
+        if self._give_up_at is None:
+            self._give_up_at = time.monotonic() + self._patience_s
         self.owner.stop()
 
     def stop(self) -> None:
-        """Stop, and wait until what had begun is finished and committed."""
-        self.owner.stop()
+        """Stop, and wait until what had begun is finished and committed. Raises as `wait` does."""
+        self.stop_soon()
         self.wait()
 
-    def wait(self) -> None:
-        """Until it has ended. Raises RotaError if it did so by itself."""
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Until it has ended, or for so long; whether it has. Raises RotaError if it ended by itself, or does
+        not end though it was told to.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         while self._thread.is_alive():
-            self._thread.join(0.2)  # in pieces, so that signals are handled
+            now = time.monotonic()
+            if until is not None and now >= until:
+                return False
+            if self._give_up_at is not None and now >= self._give_up_at:
+                raise RotaError(
+                    f"the consumer did not end within {self._patience_s:g} s; it is left behind, and what it has "
+                    "not committed comes again"
+                )
+            # In pieces, so that signals are handled.
+            self._thread.join(0.2 if until is None else min(0.2, until - now))
         if self._broken is not None:
             raise self._broken
         if self._why is not None:
             raise RotaError(self._why)
+        return True
+
+    def pause(self, topic: str, partition: int) -> None:
+        """Fetch no more of a partition until `resume`, whatever rebalances come between; what was fetched is
+        still handled.
+        """
+        self.owner.ask(lambda engine: engine.pause(TopicPartition(topic, partition))).result()
+
+    def resume(self, topic: str, partition: int) -> None:
+        """Undo `pause`."""
+        self.owner.ask(lambda engine: engine.resume(TopicPartition(topic, partition))).result()
 
     def __enter__(self) -> Self:
         return self
@@ -49,10 +92,66 @@ class Running:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        if error is None:
+            self.stop()
+            return
+        self.stop_soon()  # what the block raised is what its caller wants to see
+        try:
+            self.wait()
+        except Exception as other:
+            log.error("the consumer ended as well: %s", other)
 
     def _run(self) -> None:
         try:
             self._why = self.owner.run()
         except BaseException as broken:  # raised again for whoever waits
             self._broken = broken
+        for close in self._closers:
+            try:
+                close()
+            except Exception:
+                log.exception("at the end of the consumer")
+
+
+class StopSignals:
+    """Within it the first SIGTERM or SIGINT is an order to stop, and the second does what it did before: it
+    ends the program. Outside of the main thread, where nobody can listen to signals, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.running: Running | None = None
+        self._asked: int | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._heed)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+
+    def wait(self, running: Running) -> None:
+        """As `Running.wait` does, and in words what the signal asked for."""
+        self.running = running
+        told = False
+        while not running.wait(0.2):
+            if self._asked is not None and not told:
+                told = True
+                running.stop_soon()
+                name = signal.Signals(self._asked).name
+                log.info("%s: finishing what has begun; a second one ends at once", name)
+
+    def _heed(self, number: int, _frame: FrameType | None) -> None:
+        self._asked = number
+        self._restore()
+        if self.running is not None:
+            self.running.stop_soon()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given to us
+        self._before.clear()

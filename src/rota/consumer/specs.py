@@ -1,0 +1,215 @@
+"""From a function and its options to a `HandlerSpec`. Every mistake is a RotaError that names the option."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rota.consumer.adapters import adapted
+from rota.consumer.handlers import OPTIONS, Batch, HandlerSpec
+from rota.consumer.payloads import annotated, custom, raw_value
+from rota.consumer.policy import DeadLetter, Retry
+from rota.consumer.retry_topics import RetryTopics
+from rota.consumer.signatures import signature
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from rota.consumer.handlers import Hooks
+    from rota.consumer.ordering import NullKey, Order
+    from rota.consumer.signatures import Signature
+
+__all__ = ["Defaults", "check_choice", "check_count", "check_known", "check_topics", "specify"]
+
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_KINDS = {"batch": Batch, "retry": Retry, "retry_topics": RetryTopics, "dead_letter": DeadLetter}
+CHOICES = {
+    "order": ("key", "partition", "none"),
+    "null_key": ("partition", "none"),
+    "workers": ("auto", "threads", "processes"),
+    "on_failure": ("stop", "skip"),
+}
+
+
+class Defaults(NamedTuple):
+    """What the App says for all its handlers."""
+
+    order: Order = "key"
+    concurrency: int = 16
+    null_key: NullKey = "partition"
+
+
+def specify(
+    name: str,
+    function: Callable[..., Any],
+    topics: tuple[str, ...],
+    options: Mapping[str, Any],
+    defaults: Defaults,
+    *,
+    names: Mapping[str, Any],
+    hooks: Hooks | None = None,
+) -> HandlerSpec:
+    """``names``: what annotations may name besides the function's globals. The topics are checked already."""
+    check_known(options, OPTIONS, f"the handler {name}")
+    given = {option: value for option, value in options.items() if value is not None}
+    _check_values(name, given)
+    says = signature(function, names)
+    batch = given.get("batch")
+    _check_batch(name, says, batch)
+    decode, function_for_us = _decoding(function, says, given)
+    spec = HandlerSpec(
+        name=name,
+        topics=topics,
+        function=function_for_us,
+        source=function,
+        kind="async" if says.is_async else "sync",
+        workers=_workers(name, says, given.get("workers", "auto")),
+        order=given.get("order", defaults.order),
+        concurrency=given.get("concurrency", defaults.concurrency),
+        null_key=given.get("null_key", defaults.null_key),
+        batch=batch,
+        retry=given.get("retry"),
+        retry_topics=given.get("retry_topics"),
+        dead_letter=given.get("dead_letter"),
+        on_failure=given.get("on_failure", "stop"),
+        rate=given.get("rate"),
+        decode=decode,
+        exactly_once=given.get("exactly_once", False),
+        hooks=hooks,
+    )
+    _check_together(spec)
+    return spec
+
+
+def check_known(options: Iterable[str], known: Sequence[str], where: str) -> None:
+    """Refuse an option that there is not, and name the nearest one that there is."""
+    for option in options:
+        if option not in known:
+            close = difflib.get_close_matches(option, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "there are " + ", ".join(known)
+            raise RotaError(f"{where} has no option {option}: {hint}")
+
+
+def check_choice(where: str, option: str, value: object) -> None:
+    """One of a few words."""
+    if value not in CHOICES[option]:
+        words = ", ".join(map(repr, CHOICES[option]))
+        raise RotaError(f"{where}: {option} is {value!r}; it is one of {words}")
+
+
+def check_count(where: str, option: str, value: object) -> None:
+    """A whole number, 1 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise RotaError(f"{where}: {option} is {value!r}; it must be a whole number, 1 or more")
+
+
+def check_topics(name: str, topics: Sequence[object], others: Iterable[HandlerSpec]) -> tuple[str, ...]:
+    """Names and patterns (``^…``) that no other handler has."""
+    checked = tuple(_topic(name, topic) for topic in topics)
+    if not checked:
+        raise RotaError("a handler wants the name of a topic: @app.handler('orders')")
+    for topic in {topic for topic in checked if checked.count(topic) > 1}:
+        raise RotaError(f"the handler {name} names the topic {topic} twice")
+    for other in others:
+        for mine, theirs in ((mine, theirs) for mine in checked for theirs in other.topics):
+            if _meet(mine, theirs):
+                both = mine if mine == theirs else f"{mine} and {theirs}"
+                raise RotaError(
+                    f"{both}: {other.name} and {name} would both handle its records; a record is handled once"
+                )
+    return checked
+
+
+def _topic(name: str, topic: object) -> str:
+    if callable(topic):
+        raise RotaError(f"{name}: write @app.handler('topic') above it, with the topic's name")
+    if not isinstance(topic, str):
+        raise RotaError(f"the handler {name}: a topic is a string, not {topic!r}")
+    if topic.startswith("^"):
+        try:
+            re.compile(topic)
+        except re.error as error:
+            raise RotaError(f"the handler {name}: the pattern {topic} cannot be read: {error}") from error
+    elif not _TOPIC.fullmatch(topic):
+        raise RotaError(
+            f"the handler {name}: {topic!r} cannot be a topic's name (1 to 249 of a-z A-Z 0-9 . _ -); "
+            "a pattern begins with ^"
+        )
+    return topic
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether both name the same topic, as far as one can tell without a cluster."""
+    if one.startswith("^") == other.startswith("^"):
+        return one == other
+    pattern, name = (one, other) if one.startswith("^") else (other, one)
+    return re.match(pattern, name) is not None
+
+
+def _check_values(name: str, given: Mapping[str, Any]) -> None:
+    where = f"the handler {name}"
+    for option, kind in _KINDS.items():
+        if option in given and not isinstance(given[option], kind):
+            raise RotaError(f"{where}: {option} is {given[option]!r}; it wants a {kind.__name__}(…)")
+    for option in CHOICES:
+        if option in given:
+            check_choice(where, option, given[option])
+    if "concurrency" in given:
+        check_count(where, "concurrency", given["concurrency"])
+    rate = given.get("rate", 1)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
+        raise RotaError(f"{where}: rate is {rate!r}; it must be a number of records per second, above 0")
+    if not isinstance(given.get("exactly_once", False), bool):
+        raise RotaError(f"{where}: exactly_once is {given['exactly_once']!r}; it is True or False")
+
+
+def _check_batch(name: str, says: Signature, batch: Batch | None) -> None:
+    if says.many and batch is None:
+        raise RotaError(f"the handler {name} takes Records: give it batch=Batch(…), or let it take a Record")
+    if says.many is False and batch is not None:
+        raise RotaError(f"the handler {name} has a batch, and takes a Record: let it take Records")
+
+
+def _decoding(
+    function: Callable[..., Any], says: Signature, given: Mapping[str, Any]
+) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
+    value = custom(given["value"], "value") if "value" in given else annotated(says.payload)
+    key = custom(given["key"], "key") if "key" in given else None
+    call = adapted(
+        function,
+        is_async=says.is_async,
+        takes_context=says.takes_context,
+        many="batch" in given,
+        value=value,
+        key=key,
+    )
+    return value or raw_value, call
+
+
+def _workers(name: str, says: Signature, asked: str) -> Any:
+    if says.is_async:
+        if asked != "auto":
+            raise RotaError(
+                f"the handler {name} is async and runs on an event loop: workers={asked!r} is for functions "
+                "that are not"
+            )
+        return "loop"
+    return "threads" if asked == "auto" else asked
+
+
+def _check_together(spec: HandlerSpec) -> None:
+    where = f"the handler {spec.name}"
+    if spec.retry_topics is not None and spec.patterns:
+        raise RotaError(
+            f"{where}: retry_topics are named after topics, and {spec.patterns[0]} is a pattern; name the topics"
+        )
+    if spec.dead_letter is not None:
+        for topic in spec.topics:
+            if _meet(topic, spec.dead_letter.topic):
+                raise RotaError(
+                    f"{where}: its dead-letter topic {spec.dead_letter.topic} is among its own topics ({topic}): "
+                    "what fails would come back for ever"
+                )
