@@ -1,0 +1,55 @@
+"""`examples/orders`: the naive loop repeats orders when it is scaled up, `rota.consumer` does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from examples.orders.account import FIRST_NEW
+from examples.orders.scene import Settings, play
+from tests.kafka.ports import PATIENCE_S
+
+if TYPE_CHECKING:
+    import pytest
+    from tests.brokers import BrokerUnderTest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def quick(bootstrap: str) -> Settings:
+    """As quick as `max.poll.interval.ms` can be, which is no shorter than the session timeout."""
+    return Settings(bootstrap=bootstrap, order_s=0.4, new_orders=12, max_poll_s=6, session_s=6)
+
+
+def test_the_naive_loop_repeats_what_was_finished_and_not_committed(
+    broker: BrokerUnderTest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = play("naive", quick(broker.bootstrap_servers))
+    repeats = account.repeats()
+    assert {repeat.order[1] for repeat in repeats} >= {FIRST_NEW, FIRST_NEW + 1}
+    assert any(f"the group's last commit was still {FIRST_NEW}" in repeat.reason for repeat in repeats)
+    assert account.lost() == []
+    told = capsys.readouterr().out
+    assert "SCALE UP: B is started. Finished and not committed at this moment: 100 of partition" in told
+    assert "AGAIN: A had finished it at" in told
+    assert "\x1b" not in told, "no colours without a terminal"
+
+
+def test_on_rotas_runtime_nothing_is_lost_and_nothing_repeated(broker: BrokerUnderTest) -> None:
+    account = play("rota", quick(broker.bootstrap_servers))
+    assert account.repeats() == []
+    assert account.lost() == []
+    assert {work.order for work in account.finished} == account.orders
+    assert {work.who for work in account.finished} == {"A", "B"}, "both had work"
+
+
+def test_one_command_runs_it() -> None:
+    command = [sys.executable, "-m", "examples.orders", "--only", "rota", "--order", "0.2", "--orders", "10"]
+    done = subprocess.run(
+        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Processed twice: none of 20 orders." in done.stdout
+    assert "Lost: none." in done.stdout
