@@ -53,7 +53,7 @@ def main() -> None:
     failed = []
     with _broker(options.broker) as bootstrap:
         rounds = max(1, options.rounds or (1 if options.quick else 3))
-        contest = Contest(bootstrap, rounds=rounds, quick=options.quick)
+        contest = Contest(bootstrap, rounds=rounds, quick=options.quick, bare=options.bare)
         for name in chosen:
             contest.say(f"{name}: {CONTESTS[name][0]}")
             try:
@@ -71,6 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", metavar="NAME[,NAME]", help="these contests")
     parser.add_argument("--rounds", type=int, help="default 3, with --quick 1")
     parser.add_argument("--quick", action="store_true", help="fewer records: a first look")
+    parser.add_argument("--bare", action="store_true", help="Rota and bare loops: nothing is installed")
     parser.add_argument("--list", action="store_true", help="name the contests and end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     parser.add_argument(

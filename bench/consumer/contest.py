@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.consumer.contestants.meter import Orders
-from bench.consumer.environments import python_for
+from bench.consumer.environments import REQUIREMENTS, python_for
 from bench.frame import Figure, Result
 
 from rota.consumer.settings import DEFAULTS
@@ -72,12 +72,13 @@ class Entry:
 
 
 class Contest:
-    """A run. ``bootstrap``: where the broker is that all share."""
+    """A run. ``bootstrap``: where the broker is that all share; ``bare``: only what needs no environment of its own."""
 
-    def __init__(self, bootstrap: str, *, rounds: int, quick: bool) -> None:
+    def __init__(self, bootstrap: str, *, rounds: int, quick: bool, bare: bool = False) -> None:
         self.bootstrap = bootstrap
         self.rounds = rounds
         self.quick = quick
+        self.bare = bare
         self.entries: dict[tuple[str, str], Entry] = {}
         self.results: list[Result] = []
         self.versions: dict[str, dict[str, str]] = {}
@@ -94,6 +95,8 @@ class Contest:
 
     def turns(self, contestants: Sequence[Contestant], rounds: int | None = None) -> Iterator[Contestant]:
         """Everybody's turn, round by round, every second round backwards: what drifts hits all alike."""
+        if self.bare:
+            contestants = [each for each in contestants if each.peer not in REQUIREMENTS]
         for number in range(rounds or self.rounds):
             self.say(f"  round {number + 1} of {rounds or self.rounds}")
             yield from contestants if number % 2 == 0 else reversed(contestants)
@@ -159,8 +162,17 @@ class Contest:
         )
         return said
 
-    def compare(self, figure: Figure, ours: Sequence[float], theirs: Sequence[float] = ()) -> None:
+    def compare(
+        self, figure: Figure, metric: str, contest: str, ours: Contestant, theirs: Contestant | None = None
+    ) -> None:
         """A line of the table."""
+        mine = self.entry(contest, ours).samples.get(metric, [])
+        others = [] if theirs is None else self.entry(contest, theirs).samples.get(metric, [])
+        if theirs is None or others:
+            self.add(figure, mine, others)
+
+    def add(self, figure: Figure, ours: Sequence[float], theirs: Sequence[float] = ()) -> None:
+        """Likewise, of numbers."""
         result = Result(figure)
         result.samples["rota"] += ours
         result.samples["kafka"] += theirs

@@ -61,23 +61,23 @@ _PEERS = (
 
 def run_term(contest: Contest) -> None:
     _run(contest, "sigterm", signal.SIGTERM)
-    ours = contest.entry("sigterm", _OURS).samples
-    contest.compare(Figure("SIGTERM to one of two: lost", "records", None, most=0), ours["lost"])
-    contest.compare(Figure("SIGTERM to one of two: repeated", "records", None, most=0), ours["repeated"])
+    for metric in ("lost", "repeated"):
+        figure = Figure(f"SIGTERM to one of two: {metric}", "records", None, most=0)
+        contest.compare(figure, metric, "sigterm", _OURS)
     for peer in _PEERS:
-        theirs = contest.entry("sigterm", peer).samples
-        contest.compare(
-            Figure(f"SIGTERM to one of two: stall : {peer.name}", "s", 1.0), ours["stall"], theirs["stall"]
-        )
+        figure = Figure(f"SIGTERM to one of two: stall : {peer.name}", "s", 1.0)
+        contest.compare(figure, "stall", "sigterm", _OURS, peer)
 
 
 def run_kill(contest: Contest) -> None:
     _run(contest, "kill", signal.SIGKILL)
-    ours = contest.entry("kill", _OURS).samples
-    contest.compare(Figure("kill -9 of one of two: lost", "records", None, most=0), ours["lost"])
-    contest.compare(Figure("kill -9 of one of two: repeated", "records", None, most=250), ours["repeated"])
-    name = "kill -9 of one of two: repeated, though committed"
-    contest.compare(Figure(name, "records", None, most=0), ours["needless"])
+    for metric, words, most in (
+        ("lost", "lost", 0),
+        ("repeated", "repeated", 250),
+        ("needless", "repeated, though committed", 0),
+    ):
+        figure = Figure(f"kill -9 of one of two: {words}", "records", None, most=most)
+        contest.compare(figure, metric, "kill", _OURS)
 
 
 def _run(contest: Contest, name: str, number: signal.Signals) -> None:

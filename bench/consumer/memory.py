@@ -25,7 +25,7 @@ def run_ten_million(contest: Contest) -> None:
     with filled(contest.bootstrap, "ten-million", contest.count(10_000_000, 1_000_000)) as (topic, count):
         _, grown = _watched(contest, "ten-million", topic, count=count)
     name = "10 million records: memory grows from the first fifth to the last tenth"
-    contest.compare(Figure(name, "MiB", None, most=_FLAT_MIB), [grown])
+    contest.add(Figure(name, "MiB", None, most=_FLAT_MIB), [grown])
 
 
 def run_stuck(contest: Contest) -> None:
@@ -34,12 +34,12 @@ def run_stuck(contest: Contest) -> None:
         others = count - occurrences(_STUCK_KEY, count)
         free, _ = _watched(contest, "stuck: nothing", topic, count=others)
         beside, grown = _watched(contest, "stuck: one record", topic, count=others, stuck=stuck)
-    contest.compare(
+    contest.add(
         Figure("one record stuck: the others' rate : without it", "1/s", 0.9, more_is_better=True),
         [beside],
         [free],
     )
-    contest.compare(Figure("one record stuck: memory grows", "MiB", None, most=_FLAT_MIB), [grown])
+    contest.add(Figure("one record stuck: memory grows", "MiB", None, most=_FLAT_MIB), [grown])
 
 
 def _watched(contest: Contest, name: str, topic: str, **orders: Any) -> tuple[float, float]:

@@ -84,12 +84,9 @@ def run(contest: Contest) -> None:
         for contestant in contest.turns(list(_COUNTS)):
             contest.measure("nothing", contestant, topic, count=contest.count(*_COUNTS[contestant]))
     for name, ours, theirs, target in _PAIRS:
-        mine, other = contest.entry("nothing", ours).samples, contest.entry("nothing", theirs).samples
-        contest.compare(
-            Figure(f"{name}: rate", "1/s", target, more_is_better=True), mine["per_s"], other["per_s"]
-        )
+        rate = Figure(f"{name}: rate", "1/s", target, more_is_better=True)
+        contest.compare(rate, "per_s", "nothing", ours, theirs)
         if theirs in _SAME_SETTINGS:
             assert target is not None
-            contest.compare(
-                Figure(f"{name}: CPU per 100,000", "s", round(1 / target, 3)), mine["cpu"], other["cpu"]
-            )
+            cpu = Figure(f"{name}: CPU per 100,000", "s", round(1 / target, 3))
+            contest.compare(cpu, "cpu", "nothing", ours, theirs)
