@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from rota.consumer.letter_topics import Facts, connection_settings, look_at, timestamp_for, wanted_by
+from rota.consumer.letter_topics import Facts, connection_settings, timestamp_for
 from rota.consumer.letters import (
     Letter,
     exception_name,
@@ -26,12 +26,11 @@ from rota.consumer.letters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
 
     from rota.consumer.client import Message
-    from rota.consumer.policy import Policy
 
-__all__ = ["KafkaLetters", "letters_for"]
+__all__ = ["KafkaLetters"]
 
 log = logging.getLogger("rota.consumer")
 
@@ -196,30 +195,6 @@ class KafkaLetters:
         else:
             settings["batch.num.messages"] = 1
         return settings
-
-
-def letters_for(
-    config: Mapping[str, Any], policies: Sequence[tuple[Sequence[str], Policy]]
-) -> KafkaLetters | None:
-    """What writes the failed records of these handlers (topics and policy of each), once their topics were
-    looked at; None if they go nowhere.
-
-    Raises:
-        RotaError: a topic is missing or unfit, or no broker answers (see `rota.consumer.letter_topics`).
-    """
-    from rota.cluster import Cluster
-
-    wanted = wanted_by(policies)
-    if not wanted:
-        return None
-    connection = connection_settings(config)
-    cluster = Cluster(connection.pop("bootstrap.servers"), connection)
-    try:
-        facts = look_at(cluster, wanted)
-    finally:
-        cluster.close()
-    retry_topics = [each.topic for each in wanted if each.delay_ms]
-    return KafkaLetters(config, retry_topics=retry_topics, facts=facts)
 
 
 def _producer(config: dict[str, Any]) -> Producer:

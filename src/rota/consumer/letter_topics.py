@@ -115,32 +115,27 @@ def look_at(cluster: Cluster, wanted: Sequence[Wanted]) -> dict[str, Facts]:
 
 def _make(cluster: Cluster, missing: Sequence[Wanted]) -> None:
     """Those that are wanted to be made; the others are told, with the command that makes them."""
-    from rota.cluster.client import is_missing
-
     sources = cluster.describe_topics([each.source for each in missing], configs=False)
     counts = {
-        name: 1 if isinstance(answer, RotaError) else len(answer.partitions)
-        for name, answer in sources.items()
+        name: len(answer.partitions) for name, answer in sources.items() if not isinstance(answer, RotaError)
     }
     absent = [each for each in missing if not each.create]
     if absent:
         names = ", ".join(each.topic for each in absent)
-        commands = "; ".join(
-            f"rota topics create {each.topic} --partitions {counts[each.source]}" for each in absent
-        )
+        commands = "; ".join(_command(each.topic, counts.get(each.source)) for each in absent)
         raise RotaError(
             f"failed records are to go to {names}, which {'does' if len(absent) == 1 else 'do'} not exist at "
-            f"{cluster.bootstrap}: `{commands}`, or create=True in the handler's options"
+            f"{cluster.bootstrap}: `{commands}`, or create=True where the handler names them"
         )
     for each in missing:
-        source = sources[each.source]
-        if is_missing(source):
-            raise RotaError(
-                f"{each.topic} is to be made like {each.source}, which does not exist at {cluster.bootstrap}"
-            )
         # Nobody but its reader knows how long a dead letter is needed; a retry topic is read after its delay.
         configs = {} if each.delay_ms else {"retention.ms": "-1"}
-        cluster.create_topic(each.topic, partitions=counts[each.source], configs=configs, if_not_exists=True)
+        partitions = counts.get(each.source, -1)  # of a pattern nobody knows: the broker's default
+        cluster.create_topic(each.topic, partitions=partitions, configs=configs, if_not_exists=True)
+
+
+def _command(topic: str, partitions: int | None) -> str:
+    return f"rota topics create {topic}" + (f" --partitions {partitions}" if partitions else "")
 
 
 def facts_of(topic: TopicDescription) -> Facts:

@@ -7,18 +7,17 @@ handler subscribes to its retry topics itself; what waits there survives restart
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from rota.consumer.letters import due_at_ms
 from rota.model import RotaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rota.consumer.client import Message
 
-__all__ = ["Hop", "RetryTopics", "due_in", "hops_of", "wait_ms"]
+__all__ = ["Hop", "RetryTopics", "hops_of", "wait_ms"]
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DELAY = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
@@ -93,14 +92,6 @@ def wait_ms(message: Message, delays_ms: Mapping[str, int], wall_ms: int) -> int
         return 0
     due_ms = due_at_ms(message.headers())
     return 0 if due_ms is None else max(0, min(due_ms - wall_ms, delay_ms))
-
-
-def due_in(delays_ms: Mapping[str, int]) -> Callable[[Message], int] | None:
-    """`wait_ms` by this machine's clock (`rota.consumer.state.Route.due_ms`); None without retry topics."""
-    if not delays_ms:
-        return None
-    delays = dict(delays_ms)
-    return lambda message: wait_ms(message, delays, time.time_ns() // 1_000_000)
 
 
 def _milliseconds(delay: str) -> int:
