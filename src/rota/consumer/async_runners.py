@@ -1,0 +1,143 @@
+"""How a worker on the event loop does the records of a task: see `rota.consumer.runners` for the other kind.
+
+Records that follow each other in a lane are awaited in one asyncio task; making one for each of them would
+cost more than all the rest. What a task has of its own is therefore looked at after every record: if the
+handler has changed a context variable, or left a cancellation behind, the rest of the lane goes on in a new
+asyncio task, and the next record finds neither.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError, current_task, sleep
+from contextvars import copy_context
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from rota.consumer.record import Record, Records
+from rota.consumer.runners import Done
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+
+    from rota.consumer.client import Message
+    from rota.consumer.work import Task
+
+__all__ = ["AsyncWork", "Turn", "each_async", "in_batches_async"]
+
+SLICE_S = 0.001
+"""A worker whose handler never waits gives way to the others after so long."""
+
+
+class Turn:
+    """Whose turn it is on a loop: shared by the workers that run there.
+
+    A worker looks at the clock after each record; beyond ``until`` it calls `give`. ``over``: the loop ends
+    and what handlers return no longer counts.
+    """
+
+    __slots__ = ("last", "over", "until")
+
+    def __init__(self) -> None:
+        self.last: Task | None = None
+        self.until = 0.0
+        self.over = False
+
+    async def give(self, task: Task) -> None:
+        """Let others have the loop, if this worker was the last to ask (others have had it since, if not)."""
+        if self.last is task:
+            try:
+                await sleep(0)
+            except (
+                CancelledError
+            ):  # meant for a record that is done; the runner goes on in another asyncio task
+                if self.over:
+                    raise
+        self.last = task
+        self.until = monotonic() + SLICE_S
+
+    def end(self) -> None:
+        """From now on whoever looks at the clock finds out."""
+        self.over = True
+        self.until = 0.0
+
+
+if TYPE_CHECKING:
+    AsyncWork = Callable[[Task, Turn], Awaitable[bool]]
+    """Advances `Task.running` and stops at `Task.end`, as threads' work does. True: call it again, in
+    another asyncio task.
+    """
+
+
+def each_async(
+    handle: Callable[[Record[Any], Any], Awaitable[object]],
+    decode: Callable[[Message], Any],
+    context: Callable[[Task], Any],
+) -> AsyncWork:
+    """Every record is a call."""
+
+    async def work(task: Task, turn: Turn) -> bool:
+        # The hot loop of the event loop. `running` is written before `end` is read: see `rota.consumer.work`.
+        messages = task.messages
+        mine = context(task)
+        this = current_task()
+        assert this is not None
+        before = copy_context()
+        index = task.running
+        while True:
+            task.running = index
+            if index >= task.end:
+                return False
+            await handle(Record(messages[index], decode), mine)
+            if monotonic() > turn.until:
+                if turn.over:
+                    return False
+                task.running = index + 1
+                await turn.give(task)
+            index += 1
+            if this.cancelling() or _changed(before):
+                task.running = index
+                return True
+
+    return work
+
+
+def in_batches_async(
+    handle: Callable[[Records[Any], Any], Awaitable[object]],
+    decode: Callable[[Message], Any],
+    context: Callable[[Task], Any],
+) -> AsyncWork:
+    """A task is one call."""
+
+    async def work(task: Task, turn: Turn) -> bool:
+        messages = task.messages
+        if task.done:
+            return False
+        task.begun = True  # before the end is read
+        if task.end < len(messages):
+            return False  # the owner has taken it back
+        this = current_task()
+        assert this is not None
+        before = copy_context()
+        answer = await handle(Records(messages, decode), context(task))
+        if turn.over:
+            return False
+        if isinstance(answer, Done):
+            upto = answer.record.offset
+            task.running = sum(message.offset() <= upto for message in messages)
+            assert task.running, "a batch handler finishes a record, or raises"
+        else:
+            task.running = len(messages)
+        if monotonic() > turn.until:
+            await turn.give(task)
+        return task.done and (this.cancelling() > 0 or _changed(before))
+
+    return work
+
+
+def _changed(before: Context) -> bool:
+    """Whether a context variable has another value than ``before``."""
+    try:
+        return copy_context() != before
+    except Exception:  # values whose comparison raises
+        return True
