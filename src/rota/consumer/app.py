@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from rota.consumer.build import build
 from rota.consumer.class_handlers import Handler, has_hooks, options_of, topics_of
 from rota.consumer.handlers import OPTIONS
+from rota.consumer.operations import Operations, Wishes
 from rota.consumer.running import Running, StopSignals
 from rota.consumer.settings import check_limits, differences, effective_config, shown
 from rota.consumer.specs import Defaults, check_choice, check_count, check_known, check_topics, specify
@@ -17,10 +18,13 @@ from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from typing import Unpack
 
     from rota.consumer.handlers import HandlerOptions, HandlerSpec, Hooks
+    from rota.consumer.health import Health
     from rota.consumer.ordering import NullKey, Order
+    from rota.consumer.otel import OpenTelemetry
 
 __all__ = ["App", "AppOptions"]
 
@@ -38,6 +42,12 @@ class AppOptions(TypedDict, total=False):
     null_key: NullKey
     limits: Limits | None
     observer: Observer | None
+    port: int | None
+    host: str
+    health: Health | None
+    metrics: bool | None
+    otel: OpenTelemetry | None
+    timeline: Path | str | None
 
 
 class App:
@@ -65,6 +75,14 @@ class App:
         if not isinstance(self._limits, Limits):
             raise RotaError(f"App: limits is {self._limits!r}; it wants Limits(…)")
         self._observer = options.get("observer")
+        self._wishes = Wishes(
+            port=options.get("port"),
+            host=options.get("host", "127.0.0.1"),
+            health=options.get("health"),
+            metrics=options.get("metrics"),
+            otel=options.get("otel"),
+            timeline=options.get("timeline"),
+        )
         self._specs: list[HandlerSpec] = []
 
     @property
@@ -113,8 +131,19 @@ class App:
         log.info("the client's configuration: %s", shown(config))
         for line in differences(config):
             log.info("set by Rota: %s", line)
-        built = build(config, self._specs, limits=self._limits, observer=self._observer)
-        return Running(built.owner, drain_ms=self._limits.shutdown_drain, closers=built.closers)
+        operations = Operations(config, self._specs, self._wishes, self._observer)
+        try:
+            built = build(
+                config,
+                operations.specs,
+                limits=self._limits,
+                observer=operations.observer,
+                watch=operations.client,
+            )
+        except BaseException as error:
+            operations.close(str(error))
+            raise
+        return Running(built.owner, operations, drain_ms=self._limits.shutdown_drain, closers=built.closers)
 
     def run(self) -> None:
         """Consume until SIGTERM or SIGINT; then finish what has begun, commit and leave. A second signal ends

@@ -60,11 +60,14 @@ def build(
     *,
     limits: Limits,
     observer: Observer | None = None,
+    watch: Callable[[KafkaClient], KafkaClient] = lambda client: client,
 ) -> Built:
-    """``config``: as the client wants it. Nothing runs yet. Raises RotaError for what cannot work; waits for a
+    """``config``: as the client wants it. ``watch``: what is made of the client.
+
+    Nothing runs yet. Raises RotaError for what cannot work; waits for a
     broker if failed records are to go to other topics, to see whether these are there.
     """
-    client = KafkaClient(config, logging.getLogger("rota.consumer.client"))
+    client = watch(KafkaClient(config, logging.getLogger("rota.consumer.client")))
     policies = [policy_of(spec, str(config["group.id"])) for spec in specs]
     letters = _letters(config, specs, policies)
     parts = _Parts()

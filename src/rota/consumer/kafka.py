@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from rota.consumer.client import CommitError, Offset
@@ -107,6 +107,26 @@ class KafkaClient:
     def positions(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         found = self._consumer.position([ClientPartition(*partition) for partition in partitions])
         return {_named(item): item.offset for item in found if item.offset >= 0}
+
+    def ends(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The offsets behind the last records, as the last answers to fetches said; asks nobody."""
+        found = {}
+        for partition in partitions:
+            known = self._consumer.get_watermark_offsets(ClientPartition(*partition), cached=True)
+            if known is not None and known[1] >= 0:
+                found[partition] = known[1]
+        return found
+
+    def ask_ends(
+        self, partitions: Sequence[TopicPartition], timeout_s: float
+    ) -> Mapping[TopicPartition, int]:
+        """The same as the brokers say now, of those that answer in time. Waits for them."""
+        wanted = [ClientPartition(*partition, OFFSET_END) for partition in partitions]
+        try:
+            answers = self._consumer.offsets_for_times(wanted, timeout=timeout_s)
+        except KafkaException:
+            return {}
+        return {_named(item): item.offset for item in answers if item.error is None and item.offset >= 0}
 
     def commit(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
         try:

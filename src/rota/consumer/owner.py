@@ -45,6 +45,15 @@ class Owner:
         """
         engine.meanwhile = self._turn
 
+    @property
+    def ending(self) -> str | None:
+        """Why nothing new begins any more, once that is so."""
+        if self._engine.stopping is not None:
+            return self._engine.stopping
+        if self._told_to_stop:
+            return "it was asked to stop"
+        return "it has ended" if self._ended else None
+
     def stop(self) -> None:
         """From a signal handler too: finish what has begun, commit, leave."""
         self._told_to_stop = True

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType, TracebackType
 
+    from rota.consumer.operations import Operations
     from rota.consumer.owner import Owner
+    from rota.consumer.snapshot import State
 
 __all__ = ["Running", "StopSignals"]
 
@@ -28,19 +30,26 @@ class Running:
     """A consumer at work; a context manager that stops it at the end.
 
     ``closers`` are called on the owner's thread when it has ended. ``drain_ms``: what `Limits.shutdown_drain`
-    gives to handlers.
+    gives to handlers. ``operations``: what can be asked of it.
     """
 
     def __init__(
-        self, owner: Owner, *, drain_ms: int = 25_000, closers: Sequence[Callable[[], object]] = ()
+        self,
+        owner: Owner,
+        operations: Operations,
+        *,
+        drain_ms: int = 25_000,
+        closers: Sequence[Callable[[], object]] = (),
     ) -> None:
         self.owner = owner
+        self.operations = operations
         self._closers = closers
         self._patience_s = drain_ms / 1000 + GOODBYE_S
         self._give_up_at: float | None = None
         self._why: str | None = None
         self._broken: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="rota-owner", daemon=True)
+        operations.started(owner)
         self._thread.start()
 
     def stop_soon(self) -> None:
@@ -86,6 +95,11 @@ class Running:
         """Undo `pause`."""
         self.owner.ask(lambda engine: engine.resume(TopicPartition(topic, partition))).result()
 
+    @property
+    def state(self) -> State | None:
+        """Each partition, and which record it waits for; None if the consumer does not answer."""
+        return self.operations.state()
+
     def __enter__(self) -> Self:
         return self
 
@@ -106,7 +120,8 @@ class Running:
             self._why = self.owner.run()
         except BaseException as broken:  # raised again for whoever waits
             self._broken = broken
-        for close in self._closers:
+        how = self._why or (str(self._broken) if self._broken is not None else "asked to stop")
+        for close in (*self._closers, lambda: self.operations.close(how)):
             try:
                 close()
             except Exception:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from rota.consumer.state import Limits
 
-__all__ = ["DEFAULTS", "check_limits", "differences", "effective_config", "refused", "shown", "static_id"]
+__all__ = [
+    "DEFAULTS",
+    "check_limits",
+    "differences",
+    "effective_config",
+    "refused",
+    "shown",
+    "static_id",
+    "visible",
+]
 
 DEFAULTS: dict[str, tuple[Any, str, str]] = {
     "auto.offset.reset": ("earliest", "latest", "a group that begins reads what is there"),
@@ -150,11 +159,16 @@ def differences(config: Mapping[str, Any]) -> list[str]:
 
 def shown(config: Mapping[str, Any]) -> str:
     """The configuration for a log line, without secrets."""
-    return " ".join(
-        f"{name}={'***' if _SECRET.search(name) else value}"
+    return " ".join(f"{name}={value}" for name, value in visible(config).items())
+
+
+def visible(config: Mapping[str, Any]) -> dict[str, str]:
+    """The configuration for people, without secrets, by name."""
+    return {
+        name: "***" if _SECRET.search(name) else str(value)
         for name, value in sorted(config.items())
         if not callable(value)
-    )
+    }
 
 
 def static_id(prefix: str = "") -> str:

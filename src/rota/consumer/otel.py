@@ -1,0 +1,325 @@
+"""OpenTelemetry: metrics and spans with the names of its semantic conventions for messaging and Kafka (1.38).
+
+Needs opentelemetry-api (the extra ``otel``), which is imported only here; where things go is the application's
+choice, by the providers that it sets up. What the conventions have no name for begins with ``rota.consumer``,
+but for the lag: that is called as the OpenTelemetry collector's receiver for Kafka calls it.
+
+A span is made for every call of a handler. Of a single record, its parent is the span that the record came
+from, which it is linked to as well; a batch is linked to those of all its records.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.context import Context as Surroundings
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode
+
+from rota.consumer import tracing
+from rota.consumer.policy import SkipRecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
+    from rota.consumer.client import Message
+    from rota.consumer.counts import Counts
+    from rota.consumer.snapshot import PartitionState, State
+
+__all__ = ["BOUNDARIES", "OpenTelemetry", "Telemetry"]
+
+_SCOPE = "rota.consumer"
+_SCHEMA = "https://opentelemetry.io/schemas/1.38.0"
+
+BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Seconds, as the conventions advise."""
+
+_NUMBER_OF_PARTITION = "messaging.destination.partition.id"
+_TOPIC = "messaging.destination.name"
+_GROUP = "messaging.consumer.group.name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTelemetry:
+    """What an application asks for; a provider of None is the one that is set globally."""
+
+    metrics: bool = True
+    traces: bool = True
+    meter_provider: MeterProvider | None = None
+    tracer_provider: TracerProvider | None = None
+
+
+class Telemetry:
+    """The instruments of one consumer."""
+
+    def __init__(self, options: OpenTelemetry, group: str, client_id: str) -> None:
+        self._common: dict[str, Any] = {"messaging.system": "kafka", _GROUP: group}
+        self._client_id = client_id
+        self._group = group
+        self._tracer = (
+            trace.get_tracer(_SCOPE, None, options.tracer_provider, _SCHEMA) if options.traces else None
+        )
+        self._meter = (
+            metrics.get_meter(_SCOPE, "", options.meter_provider, _SCHEMA) if options.metrics else None
+        )
+        self._closed = False
+        if self._meter is not None:
+            self._durations = self._meter.create_histogram(
+                "messaging.process.duration",
+                "s",
+                "Duration of processing operation.",
+                explicit_bucket_boundaries_advisory=BOUNDARIES,
+            )
+            self._operations = self._meter.create_histogram(
+                "messaging.client.operation.duration",
+                "s",
+                "Duration of messaging operation initiated by a producer or consumer client.",
+                explicit_bucket_boundaries_advisory=BOUNDARIES,
+            )
+
+    def close(self) -> None:
+        """Nothing is reported any more."""
+        self._closed = True
+
+    # Calls of handlers.
+
+    @contextmanager
+    def process(self, messages: Sequence[Message], attempt: int, *, batch: bool) -> Iterator[None]:
+        """Around the call of a handler."""
+        began = perf_counter()
+        error: str | None = None
+        try:
+            with self._span(messages, attempt, batch=batch) if self._tracer is not None else nullcontext():
+                yield
+        except SkipRecordError:
+            raise
+        except BaseException as failure:
+            error = _error_type(failure)
+            raise
+        finally:
+            if self._meter is not None:
+                attributes = {**self._common, **_where(messages), "messaging.operation.name": "process"}
+                if error is not None:
+                    attributes["error.type"] = error
+                self._durations.record(perf_counter() - began, attributes)
+
+    @contextmanager
+    def _span(self, messages: Sequence[Message], attempt: int, *, batch: bool) -> Iterator[None]:
+        assert self._tracer is not None
+        origins = [propagate.extract(_carrier(message), Surroundings(), _GETTER) for message in messages]
+        contexts = [trace.get_current_span(origin).get_span_context() for origin in origins]
+        where = _where(messages)
+        with self._tracer.start_as_current_span(
+            f"process {where[_TOPIC]}" if _TOPIC in where else "process",
+            context=None if batch else origins[0],
+            kind=SpanKind.CONSUMER,
+            attributes={
+                **self._common,
+                **where,
+                **(_of_batch(messages) if batch else _of_record(messages[0])),
+                "messaging.operation.name": "process",
+                "messaging.operation.type": "process",
+                "messaging.client.id": self._client_id,
+                "rota.attempt": attempt,
+            },
+            links=[Link(context) for context in contexts if context.is_valid],
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            before = tracing.now.set(_told(span))
+            try:
+                yield
+            except SkipRecordError:
+                span.add_event("rota.skipped")
+                raise
+            except BaseException as failure:
+                span.record_exception(failure)
+                span.set_attribute("error.type", _error_type(failure))
+                span.set_status(Status(StatusCode.ERROR, str(failure) or None))
+                raise
+            finally:
+                tracing.now.reset(before)
+
+    def committed(self, seconds: float, problem: str | None) -> None:
+        """A commit was answered."""
+        if self._meter is not None and not self._closed:
+            attributes = {
+                **self._common,
+                "messaging.operation.name": "commit",
+                "messaging.operation.type": "settle",
+            }
+            if problem is not None:
+                attributes["error.type"] = "_OTHER"
+            self._operations.record(seconds, attributes)
+
+    # What is read when somebody collects.
+
+    def observe(self, look: Callable[[], State | None], counts: Counts) -> None:
+        """Let collections ask: ``look`` takes a snapshot."""
+        meter = self._meter
+        if meter is None:
+            return
+
+        def per_topic(numbers: Callable[[], Iterable[tuple[str, int]]], **more: str) -> Any:
+            def observe(_options: CallbackOptions) -> list[Observation]:
+                return self._unless_closed(
+                    lambda: [
+                        Observation(number, {**self._common, **more, _TOPIC: topic})
+                        for topic, number in numbers()
+                    ]
+                )
+
+            return observe
+
+        meter.create_observable_counter(
+            "messaging.client.consumed.messages",
+            [per_topic(lambda: list(counts.fetched_of.items()), **{"messaging.operation.name": "poll"})],
+            "{message}",
+            "Number of messages that were delivered to the application.",
+        )
+        meter.create_observable_counter(
+            "rota.consumer.failures",
+            [self._failures(counts)],
+            "{attempt}",
+            "Attempts that failed, by what became of the record.",
+        )
+        meter.create_observable_counter(
+            "rota.consumer.rebalances",
+            [self._rebalances(counts)],
+            "{rebalance}",
+            "Times that partitions came, went, or were lost.",
+        )
+        told: list[tuple[str, str, str, Callable[[PartitionState], float | None]]] = [
+            ("kafka.consumer_group.lag", "1", "Records behind what the group has committed.", _lag),
+            ("rota.consumer.in_flight", "{record}", "Records fetched and not done.", lambda p: p.in_flight),
+            ("rota.consumer.paused", "1", "1: nothing is fetched for now.", lambda p: int(bool(p.paused))),
+            (
+                "rota.consumer.blocking_record.age",
+                "s",
+                "How long the first record that is not done has held the partition.",
+                lambda p: p.blocking.age_ms / 1000 if p.blocking else 0.0,
+            ),
+        ]
+        for name, unit, words, value in told:
+            meter.create_observable_gauge(name, [self._per_partition(look, value, name)], unit, words)
+
+    def _failures(self, counts: Counts) -> Any:
+        def observe(_options: CallbackOptions) -> list[Observation]:
+            return self._unless_closed(
+                lambda: [
+                    Observation(number, {**self._common, _TOPIC: topic, "rota.action": action})
+                    for (topic, action), number in list(counts.failed_as.items())
+                ]
+            )
+
+        return observe
+
+    def _rebalances(self, counts: Counts) -> Any:
+        def observe(_options: CallbackOptions) -> list[Observation]:
+            return self._unless_closed(
+                lambda: [
+                    Observation(number, {**self._common, "rota.kind": kind})
+                    for kind, number in list(counts.rebalances.items())
+                ]
+            )
+
+        return observe
+
+    def _per_partition(
+        self, look: Callable[[], State | None], value: Callable[[PartitionState], float | None], name: str
+    ) -> Any:
+        collector_names = name.startswith("kafka.")
+
+        def labels(partition: PartitionState) -> dict[str, Any]:
+            if collector_names:
+                return {"group": self._group, "topic": partition.topic, "partition": partition.partition}
+            number = str(partition.partition)
+            return {**self._common, _TOPIC: partition.topic, _NUMBER_OF_PARTITION: number}
+
+        def observe(_options: CallbackOptions) -> list[Observation]:
+            state = None if self._closed else look()
+            found = [] if state is None else [(value(each), each) for each in state.partitions]
+            return [Observation(number, labels(each)) for number, each in found if number is not None]
+
+        return observe
+
+    def _unless_closed(self, read: Callable[[], list[Observation]]) -> list[Observation]:
+        return [] if self._closed else read()
+
+
+class _Headers(Getter[dict[str, list[str]]]):
+    """How the propagators that the application has chosen read a record's headers."""
+
+    def get(self, carrier: dict[str, list[str]], key: str) -> list[str] | None:
+        return carrier.get(key.lower())
+
+    def keys(self, carrier: dict[str, list[str]]) -> list[str]:
+        return list(carrier)
+
+
+_GETTER = _Headers()
+
+
+def _carrier(message: Message) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in message.headers() or ():
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if text is not None:
+            found[name.lower()] = [text]  # of several the last counts
+    return found
+
+
+def _where(messages: Sequence[Message]) -> dict[str, Any]:
+    """The topic, where it is one."""
+    topic = messages[0].topic()
+    return {_TOPIC: topic} if all(message.topic() == topic for message in messages) else {}
+
+
+def _of_record(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        _NUMBER_OF_PARTITION: str(message.partition()),
+        "messaging.kafka.offset": message.offset(),
+    }
+    key = message.key()
+    if key is not None:
+        with suppress(UnicodeDecodeError):  # then it has no form as a string that everybody would agree on
+            found["messaging.kafka.message.key"] = key.decode()
+    if message.value() is None:
+        found["messaging.kafka.message.tombstone"] = True
+    return found
+
+
+def _of_batch(messages: Sequence[Message]) -> dict[str, Any]:
+    found: dict[str, Any] = {"messaging.batch.message_count": len(messages)}
+    if len({(message.topic(), message.partition()) for message in messages}) == 1:
+        found[_NUMBER_OF_PARTITION] = str(messages[0].partition())
+    return found
+
+
+def _told(span: Span) -> tracing.TraceContext | None:
+    context = span.get_span_context()
+    if not context.is_valid:
+        return None
+    return tracing.TraceContext(
+        trace.format_trace_id(context.trace_id),
+        trace.format_span_id(context.span_id),
+        int(context.trace_flags),
+        context.trace_state.to_header(),
+    )
+
+
+def _error_type(failure: BaseException) -> str:
+    kind = type(failure)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _lag(partition: PartitionState) -> float | None:
+    return partition.lag

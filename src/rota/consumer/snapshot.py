@@ -1,0 +1,387 @@
+"""The state of a consumer as data: each partition, and which record it waits for.
+
+`take` reads the engine, so it runs on the owner's thread (`Owner.ask`); what it returns belongs to nobody and
+can be shown by any. It looks at every record that is under way once: some milliseconds at 10,000 of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rota.model import TopicPartition, count_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rota.consumer.client import Message
+    from rota.consumer.counts import Counts, Failure
+    from rota.consumer.engine import Engine
+    from rota.consumer.lanes import Blocked
+    from rota.consumer.state import Route
+    from rota.consumer.work import Task
+
+__all__ = [
+    "About",
+    "Ages",
+    "BlockingRecord",
+    "HandlerState",
+    "PartitionState",
+    "State",
+    "key_preview",
+    "take",
+    "to_json",
+]
+
+LONGEST_KEY = 60
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingRecord:
+    """The first record of a partition that is not done: nothing beyond it can be committed as an offset."""
+
+    offset: int
+    key: str | None
+    """The beginning of it, for people."""
+    timestamp_ms: int
+    """The record's own, in milliseconds since 1970; -1: it has none."""
+    state: str
+    """running, retry (waits for its next attempt), sending (to a dead-letter or retry topic), behind (another
+    record of its order), queued (for a worker).
+    """
+    age_ms: int
+    """How long the partition has waited for it, as far as was seen."""
+    attempts: int
+    """Attempts that have begun."""
+    running_ms: int | None
+    """How long it has been running, as far as was seen."""
+    failing_ms: int | None
+    """How long ago it failed for the first time."""
+    failure: str | None
+    """How it failed last."""
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionState:
+    """One partition that is ours. Offsets are of the next record to read, to commit, to be written."""
+
+    topic: str
+    partition: int
+    handler: str
+    assigned_since_ms: int | None
+    position: int | None
+    committed: int | None
+    end: int | None
+    """As the last answer to a fetch said."""
+    lag: int | None
+    """From what is committed (or done, where nothing was committed yet) to the end."""
+    in_flight: int
+    paused: str | None
+    """Why it is not fetched, in words."""
+    blocking: BlockingRecord | None
+
+    @property
+    def name(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
+
+    @property
+    def done_to(self) -> int | None:
+        """The first offset that is not done."""
+        return self.position if self.blocking is None else self.blocking.offset
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerState:
+    """One handler."""
+
+    name: str
+    topics: tuple[str, ...]
+    concurrency: int
+    busy: int
+    """How many of its workers are at a task."""
+    in_flight: int
+    done: int
+    """Records that its workers have finished since the start."""
+    longest_ms: int
+    """How long the one of its records has been running that has been for longest, as far as was seen."""
+    longest: str | None
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything, at one moment: ``at_ms`` is milliseconds since 1970."""
+
+    at_ms: int
+    group: str
+    client_id: str
+    stopping: str | None
+    joined: bool
+    partitions: tuple[PartitionState, ...]
+    handlers: tuple[HandlerState, ...]
+    in_flight_limit: int
+    commits: int
+    commits_failed: int
+    last_commit_ms: int | None
+    last_commit_problem: str | None
+    rebalances: Mapping[str, int]
+    last_rebalance_ms: int | None
+
+    def of(self, partition: TopicPartition) -> PartitionState | None:
+        """One partition, if it is ours."""
+        return next((state for state in self.partitions if state.name == partition), None)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What does not change while a consumer runs. ``concurrency``: by the handler's name."""
+
+    group: str
+    client_id: str
+    concurrency: Mapping[str, int]
+
+
+def take(
+    engine: Engine,
+    counts: Counts,
+    about: About,
+    ages: Ages,
+    positions: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+    now_ms: int,
+    wall_ms: int,
+) -> State:
+    """What is, by the engine's clock ``now_ms``.
+
+    ``positions``: what the client says. ``ends``: the offset behind the last record, where it is known.
+    """
+    ages.keep(engine.partitions)
+    view = _View(engine, counts, ages, now_ms)
+    paused = engine.gates.reasons(now_ms)
+    partitions = tuple(
+        view.partition(partition, positions.get(partition), ends.get(partition), paused.get(partition))
+        for partition in sorted(engine.partitions)
+    )
+    return State(
+        at_ms=wall_ms,
+        group=about.group,
+        client_id=about.client_id,
+        stopping=engine.stopping,
+        joined=counts.joined,
+        partitions=partitions,
+        handlers=tuple(view.handler(route, about) for route in view.routes),
+        in_flight_limit=engine.limits.in_flight,
+        commits=counts.commits,
+        commits_failed=counts.commits_failed,
+        last_commit_ms=counts.last_commit_ms,
+        last_commit_problem=counts.last_commit_problem,
+        rebalances=dict(counts.rebalances),
+        last_rebalance_ms=counts.last_rebalance[1] if counts.last_rebalance else None,
+    )
+
+
+def to_json(state: State) -> dict[str, Any]:
+    """For ``json.dumps``."""
+    return asdict(state)
+
+
+def key_preview(key: bytes | None) -> str | None:
+    """A key for people: text where it is text, else as Python writes bytes, and never long."""
+    if key is None:
+        return None
+    cut = key[:LONGEST_KEY]
+    try:
+        text = cut.decode()
+    except UnicodeDecodeError:
+        text = repr(cut)[2:-1]
+    if not text.isprintable():
+        text = repr(cut)[2:-1]
+    return text if len(key) <= LONGEST_KEY else text + "…"
+
+
+class Ages:
+    """Since when partitions have waited for the records they wait for, as far as snapshots were taken."""
+
+    def __init__(self) -> None:
+        self._seen: dict[TopicPartition, tuple[int, int]] = {}
+
+    def first_seen(self, partition: TopicPartition, offset: int, now_ms: int) -> int:
+        before = self._seen.get(partition)
+        if before is None or before[0] != offset:
+            before = self._seen[partition] = offset, now_ms
+        return before[1]
+
+    def keep(self, partitions: Iterable[TopicPartition]) -> None:
+        """Forget all others."""
+        self._seen = {name: seen for name in partitions if (seen := self._seen.get(name)) is not None}
+
+
+class _First(NamedTuple):
+    """The first record of a partition that is not done, and where it is."""
+
+    message: Message
+    offset: int
+    task: Task | None = None
+    """It is in this task of a lane ..."""
+    entry: Blocked | None = None
+    """... or it is this blocked record, or waits behind it."""
+
+
+class _View:
+    """The records that are under way, each looked at once."""
+
+    def __init__(self, engine: Engine, counts: Counts, ages: Ages, now_ms: int) -> None:
+        self.routes: list[Route] = list(dict.fromkeys(engine.routes.values()))
+        self._by_topic = engine.routes
+        self._partitions = engine.partitions
+        self._counts = counts
+        self._ages = ages
+        self._now_ms = now_ms
+        self._waiting = {id(each.message): each for each in engine.failures.waiting()}
+        self._running_now = engine.watch.running()
+        self._since = {id(message): since for message, since, _ in self._running_now}
+        self._at = {task for route in self.routes for task in route.workers.current()}
+        self._first: dict[tuple[str, int], _First] = {}
+        self._under_way: Counter[tuple[str, int]] = Counter()
+        for route in self.routes:
+            self._look(route)
+
+    def partition(
+        self, name: TopicPartition, position: int | None, end: int | None, paused: str | None
+    ) -> PartitionState:
+        state = self._partitions[name]
+        committed = state.committed.offset if state.committed is not None else None
+        first = self._first.get(name)
+        reached = position if position is not None else committed
+        done_to = first.offset if first is not None else reached
+        base = committed if committed is not None else done_to
+        return PartitionState(
+            topic=name.topic,
+            partition=name.partition,
+            handler=self._by_topic[name.topic].name,
+            assigned_since_ms=self._counts.assigned_since.get(name),
+            position=reached,
+            committed=committed,
+            end=end,
+            lag=max(0, end - base) if end is not None and base is not None else None,
+            in_flight=self._under_way[name],
+            paused=paused,
+            blocking=self._blocking(name, first) if first is not None else None,
+        )
+
+    def handler(self, route: Route, about: About) -> HandlerState:
+        running = [
+            (since, message) for message, since, _ in self._running_now if self._routed(message) is route
+        ]
+        since_ms, longest = min(running, key=itemgetter(0), default=(self._now_ms, None))
+        return HandlerState(
+            name=route.name,
+            topics=tuple(topic for topic, found in self._by_topic.items() if found is route),
+            concurrency=about.concurrency.get(route.name, 0),
+            busy=sum(1 for _ in route.workers.current()),
+            in_flight=route.in_flight,
+            done=route.workers.completed,
+            longest_ms=self._now_ms - since_ms,
+            longest=_name(longest) if longest is not None else None,
+        )
+
+    def _routed(self, message: Message) -> Route | None:
+        return self._by_topic.get(message.topic())
+
+    def _look(self, route: Route) -> None:
+        apart = set()
+        for entry in route.lanes.blocked.values():
+            apart.add(entry.task)
+            if not entry.stale:
+                self._note((entry.message,), entry=entry)
+            self._note(entry.behind, entry=entry)
+        for task in route.lanes.running():
+            if task not in apart:
+                self._note(task.messages[task.running :], task=task)
+
+    def _note(
+        self, messages: Iterable[Message], task: Task | None = None, entry: Blocked | None = None
+    ) -> None:
+        for message in messages:
+            where = (message.topic(), message.partition())
+            self._under_way[where] += 1
+            first = self._first.get(where)
+            if first is None or message.offset() < first.offset:
+                self._first[where] = _First(message, message.offset(), task, entry)
+
+    def _blocking(self, name: TopicPartition, first: _First) -> BlockingRecord:
+        message = first.message
+        failure = self._counts.failures.get(name, {}).get(first.offset)
+        found = self._where(first, failure)
+        failing_ms = self._now_ms - failure.since_ms if failure is not None else None
+        seen_ms = self._ages.first_seen(name, first.offset, self._now_ms)
+        return BlockingRecord(
+            offset=first.offset,
+            key=key_preview(message.key()),
+            timestamp_ms=message.timestamp()[1],
+            state=found.state,
+            age_ms=max(self._now_ms - seen_ms, found.running_ms or 0, failing_ms or 0),
+            attempts=found.attempts,
+            running_ms=found.running_ms,
+            failing_ms=failing_ms,
+            failure=failure.words if failure is not None else None,
+            words=found.words + (f"; it failed at last with {failure.words}" if failure is not None else ""),
+        )
+
+    def _where(self, first: _First, failure: Failure | None) -> _Found:
+        if first.entry is not None:
+            if first.entry.message is first.message:
+                return self._apart(first.entry, failure)
+            return _Found("behind", 0, f"waits behind {_name(first.entry.message)}, which is not done")
+        assert first.task is not None, "a record is in a lane or apart from them"
+        return self._in_lane(first.task, first.message)
+
+    def _apart(self, entry: Blocked, failure: Failure | None) -> _Found:
+        attempts = failure.attempt if failure is not None else 1
+        if entry.task is not None and entry.task in self._at:
+            return self._running(entry.message, entry.task)
+        if entry.task is not None:
+            return _Found("queued", attempts, f"waits for a worker for attempt {entry.task.attempt}")
+        if entry.sending:
+            times = count_of(attempts, "attempt")
+            return _Found("sending", attempts, f"is on its way to another topic after {times}")
+        waiting = self._waiting.get(id(entry.message))
+        if waiting is None:
+            return _Found("retry", attempts, "waits for its time")
+        due = _seconds(waiting.due_ms - self._now_ms)
+        return _Found("retry", waiting.attempt - 1, f"waits for attempt {waiting.attempt}, due in {due}")
+
+    def _in_lane(self, task: Task, message: Message) -> _Found:
+        if task not in self._at:
+            return _Found("queued", 0, "waits for a worker")
+        at = task.running
+        ahead = task.messages[at] if at < len(task.messages) else message
+        if ahead is message or ahead.offset() > message.offset():
+            return self._running(message, task)
+        return _Found("behind", 0, f"waits in its lane behind {_name(ahead)}, which is running")
+
+    def _running(self, message: Message, task: Task) -> _Found:
+        since_ms = self._since.get(id(message))
+        ran_ms = max(0, self._now_ms - since_ms) if since_ms is not None else 0
+        words = f"is running for {_seconds(ran_ms)}, attempt {task.attempt}"
+        return _Found("running", task.attempt, words, ran_ms)
+
+
+class _Found(NamedTuple):
+    """What a blocking record is at, and in words."""
+
+    state: str
+    attempts: int
+    words: str
+    running_ms: int | None = None
+
+
+def _name(message: Message) -> str:
+    return f"{message.topic()}-{message.partition()} at offset {message.offset()}"
+
+
+def _seconds(ms: int) -> str:
+    return f"{max(0, ms) / 1000:.1f} s"

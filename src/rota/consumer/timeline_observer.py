@@ -1,0 +1,99 @@
+"""A consumer's own timeline: what it was given, read, finished and committed, as `rota timeline` reads it.
+
+Every finished record is a line that is written before the next one begins: the file is right whenever the
+process dies, and costs a system call a record. So it is for rehearsals, tests and the search for a cause.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+from rota.consumer.state import Observer
+from rota.model import RotaError, TopicPartition
+from rota.recording import EventLog, clock_ms
+from rota.timeline.events import (
+    Assigned,
+    Committed,
+    ConsumerStarted,
+    ConsumerStopped,
+    Delivered,
+    Fault,
+    FaultKind,
+    Lost,
+    Processed,
+    Revoked,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from rota.consumer.client import Message, Offset
+
+__all__ = ["TimelineObserver", "spans"]
+
+K = TypeVar("K", Delivered, Processed)
+
+
+class TimelineObserver(Observer):
+    """``consumer``: its name in the timeline; its ``client.id``, where members of the group are to be known by it.
+
+    Raises RotaError if the file cannot be written.
+    """
+
+    def __init__(self, path: Path | str, consumer: str) -> None:
+        try:
+            self._log = EventLog(path)
+        except OSError as error:
+            raise RotaError(f"cannot write the timeline {path}: {error.strerror}") from None
+        self._consumer = consumer
+        self._log.write(ConsumerStarted(clock_ms(), consumer, os.getpid()))
+
+    def processed(self, messages: Sequence[Message]) -> None:
+        """From any thread: the work on these is done."""
+        self._log.write(*self._spans(Processed, messages))
+
+    def stopped(self, how: str) -> None:
+        """The end."""
+        self._log.write(ConsumerStopped(clock_ms(), self._consumer, how))
+        self._log.close()
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        self._log.write(Assigned(clock_ms(), self._consumer, tuple(partitions)))
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        self._log.write(Revoked(clock_ms(), self._consumer, tuple(partitions)))
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self._log.write(Lost(clock_ms(), self._consumer, tuple(partitions)))
+
+    def fetched(self, messages: Sequence[Message]) -> None:
+        self._log.write(*self._spans(Delivered, messages))
+
+    def committed(self, partition: TopicPartition, offset: Offset) -> None:
+        self._log.write(Committed(clock_ms(), self._consumer, *partition, offset.offset))
+
+    def commit_failed(self, reason: str) -> None:
+        self._log.write(Fault(clock_ms(), self._consumer, FaultKind.COMMIT_REFUSED, reason))
+
+    def failed(self, message: Message, failure: BaseException, attempt: int, action: str) -> None:  # noqa: ARG002
+        if action not in {"retry", "crash"}:  # skipped, or in another topic: it is settled here
+            self.processed((message,))
+
+    def _spans(self, kind: type[K], messages: Iterable[Message]) -> list[K]:
+        now_ms = clock_ms()
+        return [kind(now_ms, self._consumer, *partition, *span) for partition, span in spans(messages)]
+
+
+def spans(messages: Iterable[Message]) -> Iterator[tuple[TopicPartition, tuple[int, int]]]:
+    """Records in as few spans as can be: the first and the last offset of those that follow each other."""
+    begun: dict[TopicPartition, tuple[int, int]] = {}
+    for message in messages:
+        partition, offset = TopicPartition(message.topic(), message.partition()), message.offset()
+        first, last = begun.get(partition, (offset, offset - 1))
+        if offset != last + 1:
+            yield partition, (first, last)
+            first = offset
+        begun[partition] = first, offset
+    yield from begun.items()
