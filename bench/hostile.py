@@ -1,14 +1,16 @@
 """What one client's misbehaviour costs the others: a producer and a consumer beside it, with it and without it.
 
-The pair keeps five requests of 1 kB under way and reads what it wrote; its throughput beside each misbehaving client
-(`bench.attackers`) is told as a share of what it was just before and just after. The misbehaving client runs at the
-lowest priority, so that on a machine with few processors it takes the broker's time but not the pair's.
+The pair keeps five requests of 1 kB under way and reads what it wrote. Each misbehaving client (`bench.attackers`) is
+stopped and let go on in turns of less than a second, since what a machine does by itself changes from second to second
+by more than what is to be measured; the pair's throughput beside it is told as a share of that in the turns between. It
+runs at the lowest priority, so that on a machine with few processors it takes the broker's time but not the pair's.
 """
 
 from __future__ import annotations
 
 import itertools
 import select
+import signal
 import socket
 import statistics
 import struct
@@ -33,6 +35,7 @@ FIGURES = {
 
 _ROOT = Path(__file__).parents[1]
 _BATCH = 1000
+_SETTLE_S, _SLICE_S = 0.1, 0.8
 _IN_FLIGHT = 5
 _PIECE = 1024 * 1024
 _OFFSET = struct.Struct(">q")
@@ -43,7 +46,7 @@ _numbers = itertools.count()
 
 
 def run(run: Run) -> None:
-    seconds = run.choose(1.5, 0.7)
+    slices = run.choose(4, 2)
     for kind in KINDS:
         run.say(f"  warming up {kind}")
         with _Pair(run.pair[kind].bootstrap_servers) as pair:
@@ -52,28 +55,32 @@ def run(run: Run) -> None:
         run.say(f"  {name}")
         for kind in run.turns():
             address = run.pair[kind].bootstrap_servers
-            with _Pair(address) as pair:
-                before = pair.measure(seconds)
-                with _attacked(name, address):
-                    beside = pair.measure(seconds)
-                after = pair.measure(seconds)
-            run.add(FIGURES[name], kind, beside / statistics.mean((before, after)))
+            beside, without = [], []
+            with _Pair(address) as pair, _attacker(name, address) as attacker:
+                for _ in range(int(slices)):
+                    attacker.send_signal(signal.SIGCONT)
+                    time.sleep(_SETTLE_S)
+                    beside.append(pair.measure(_SLICE_S))
+                    attacker.send_signal(signal.SIGSTOP)
+                    time.sleep(_SETTLE_S)
+                    without.append(pair.measure(_SLICE_S))
+                assert attacker.poll() is None, f"{name} has ended by itself"
+            run.add(FIGURES[name], kind, statistics.mean(beside) / statistics.mean(without))
             run.say(
-                f"    {kind}: {before:,.0f} records/s, beside {name} {beside:,.0f}, after it {after:,.0f}"
+                f"    {kind}: {statistics.mean(without):,.0f} records/s, "
+                f"beside {name} {statistics.mean(beside):,.0f}"
             )
     run.close_pair()  # whoever comes next gets brokers that nothing happened to
 
 
 @contextmanager
-def _attacked(name: str, address: str) -> Iterator[None]:
+def _attacker(name: str, address: str) -> Iterator[subprocess.Popen[bytes]]:
     command = ending_with_parent([sys.executable, "-m", "bench.attackers", name, address])
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n", f"{name} could not begin"
-            time.sleep(0.3)
-            yield
-            assert process.poll() is None, f"{name} has ended by itself"
+            yield process
         finally:
             process.kill()
     time.sleep(0.5)  # what it left behind is taken away

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rota.wire.apis import APIS
-from rota.wire.frames import read_request_header
+from rota.wire.frames import read_client_id, skip_tags
 
 __all__ = ["CORPUS", "Sample", "load", "save"]
 
 CORPUS = Path(__file__).with_name("corpus.txt")
 _START = struct.Struct(">hh")
+_CLIENT_ID_AT = 8  # behind API key, version and correlation id
+_CLIENT_ID_AT = 8  # behind API key, version and correlation id
 
 
 class Sample(NamedTuple):
@@ -38,7 +40,9 @@ class Sample(NamedTuple):
     @property
     def body_at(self) -> int:
         """Where the header ends."""
-        return read_request_header(APIS[self.key], memoryview(self.frame))[1]
+        _, position = read_client_id(self.frame, _CLIENT_ID_AT)
+        is_flexible = APIS[self.key].request_header_version(self.version) >= 2
+        return skip_tags(self.frame, position) if is_flexible else position
 
 
 @cache

@@ -91,10 +91,9 @@ class Connection:
         self.peer = f"{address[0]}:{address[1]}"
         self.client_host = f"/{address[0]}"
         self.last_active = server.loop.time()
-        self.on_ahead: Callable[[], None] | None = (
-            None  # called when the client sends ahead of a parked request
-        )
-        self.on_gone: Callable[[], None] | None = None  # called when the client of a parked request is gone
+        # Called when the client of a parked request sends ahead of it, and when it is gone.
+        self.on_ahead: Callable[[], None] | None = None
+        self.on_gone: Callable[[], None] | None = None
         self.state: dict[str, object] = {}  # what handlers remember of this client (its software's name)
         self._buffer = bytearray()  # bytes received but not yet served; used only when a frame is incomplete
         self._filled = 0
@@ -136,11 +135,7 @@ class Connection:
                     used = self._serve_frames(shared, count)
                     if used < count and not self._closed:
                         self._keep(shared[used:count])
-                if self._out:
-                    self.server.broker.fetch_waits.hurry()
-                    self._flush()
-                if self._asked or self._has_more:
-                    self._let_others_in()
+                self._end_turn()
         except BlockingIOError:
             return
         except OSError as error:
@@ -201,6 +196,9 @@ class Connection:
                 self._mute(_MEMORY_WAIT_S)
                 return
             self._grow(size)
+        self._end_turn()
+
+    def _end_turn(self) -> None:
         if self._out:
             self.server.broker.fetch_waits.hurry()
             self._flush()
@@ -366,29 +364,31 @@ class Connection:
 
     def reply_later(self, request: Request, response: Message) -> None:
         """Send the answer to a parked request, then go on with what the client sent meanwhile."""
-        if self._closed:
-            return
-        if self._parked is request:
-            self._parked = None
-            self.on_ahead = self.on_gone = None
-        self._answer(request.route, request.correlation_id, response, is_last=True)
-        if self._out:
-            self._flush()
-        if self._filled or not self._reading:
-            self._plan_resume()
+        if self._unpark(request):
+            self._answer(request.route, request.correlation_id, response, is_last=True)
+            self._go_on()
 
     def reply_whole(self, request: Request, answer: bytes) -> None:
         """``reply_later`` with an answer whose bytes are made already."""
-        if self._closed:
+        if not self._unpark(request):
             return
-        if self._parked is request:
-            self._parked = None
-            self.on_ahead = self.on_gone = None
         if self._out:
             self._out.append(answer)
             self._out_bytes += len(answer)
         else:
             self._send(answer)
+        self._go_on()
+
+    def _unpark(self, request: Request) -> bool:
+        """The answer to a request is here; whether anybody is left to hear it."""
+        if self._closed:
+            return False
+        if self._parked is request:
+            self._parked = None
+            self.on_ahead = self.on_gone = None
+        return True
+
+    def _go_on(self) -> None:
         if self._out:
             self._flush()
         if self._filled or not self._reading:

@@ -29,9 +29,8 @@ class Timers:
         self._now_ms = now_ms
         self._deadlines: dict[Hashable, tuple[int, Callable[[], None]]] = {}
         self._heap: list[tuple[int, int, Hashable]] = []
-        self._queued: dict[
-            Hashable, int
-        ] = {}  # the entry of a key that counts, the earliest, by its deadline
+        # The deadline of the entry that counts for a key: its earliest.
+        self._queued: dict[Hashable, int] = {}
         self._sequence = 0
         self._handle: TimerHandle | None = None
         self._handle_ms = 0

@@ -7,36 +7,19 @@ adds tagged fields; response header v0 is the correlation id; v1 adds tagged fie
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import Any
 
 from rota.wire.apis import Api
 from rota.wire.codec import encoder
 from rota.wire.errors import WireError
 from rota.wire.schema import Message
 
-__all__ = [
-    "RequestHeader",
-    "frame_head",
-    "read_client_id",
-    "read_request_header",
-    "request_frame",
-    "response_frame",
-    "skip_tags",
-]
+__all__ = ["frame_head", "read_client_id", "request_frame", "skip_tags"]
 
 _REQUEST_START = struct.Struct(">hhi")
 _HEAD = struct.Struct(">ii")
 _FLEXIBLE_HEAD = struct.Struct(">iix")
 _CLIENT_ID_LENGTH = struct.Struct(">h")
-
-
-class RequestHeader(NamedTuple):
-    """The beginning of a request."""
-
-    api_key: int
-    api_version: int
-    correlation_id: int
-    client_id: str | None
 
 
 def read_client_id(frame: bytes | memoryview, position: int) -> tuple[str | None, int]:
@@ -83,17 +66,6 @@ def _uvarint(frame: bytes | memoryview, position: int) -> tuple[int, int]:
     raise WireError("the header's tagged fields are cut short")
 
 
-def read_request_header(api: Api, frame: memoryview) -> tuple[RequestHeader, int]:
-    """The header of a request to ``api``, and where its body begins. Raises ``WireError``."""
-    if len(frame) < _REQUEST_START.size:
-        raise WireError("the request header is cut short")
-    key, version, correlation_id = _REQUEST_START.unpack_from(frame)
-    client_id, position = read_client_id(frame, _REQUEST_START.size)
-    if api.request_header_version(version) >= 2:
-        position = skip_tags(frame, position)
-    return RequestHeader(key, version, correlation_id, client_id), position
-
-
 def request_frame(
     api: Api, version: int, correlation_id: int, client_id: str | None, request: Message
 ) -> list[Any]:
@@ -110,14 +82,6 @@ def request_frame(
     encoder(type(request), version)(request, body)
     size = len(header) + sum(map(len, body))
     return [struct.pack(">i", size) + header, *body]
-
-
-def response_frame(api: Api, version: int, correlation_id: int, response: Message) -> list[Any]:
-    """A whole response, length first, as chunks whose record bytes are not copied."""
-    body: list[Any] = []
-    encoder(type(response), version)(response, body)
-    head = frame_head(flexible=api.response_header_version(version) >= 1)
-    return [head.pack(head.size - 4 + sum(map(len, body)), correlation_id), *body]
 
 
 def frame_head(*, flexible: bool) -> struct.Struct:
