@@ -16,6 +16,7 @@ COMMANDS = {
     "topics": ("rota.cli.topics:topics", "Create, list, describe and delete topics."),
     "produce": ("rota.cli.produce:produce", "Write records: web events, a file, or lines typed in."),
     "consume": ("rota.cli.consume:consume", "Read records, alone or as a member of a group."),
+    "run": ("rota.cli.run_app:run_app", "Run the handlers of a Python module."),
     "groups": ("rota.cli.groups:groups", "List groups; describe their offsets, lag, members and state."),
     "dlq": ("rota.cli.dlq:dlq", "Show dead letters, and send them back."),
     "plan": ("rota.cli.plan:plan", "Work out who would get which partition, without a cluster."),
@@ -49,8 +50,8 @@ class Root(LazyGroup):
 def root() -> None:
     """Run, watch and rehearse Kafka consumer groups.
 
-    Every command but `broker`, `plan`, `timeline` and `completion` talks to the cluster at --bootstrap-server (or
-    ROTA_BOOTSTRAP_SERVER; 127.0.0.1:9092 if neither is given): Rota's own broker or any other Kafka.
+    Every command but `broker`, `run`, `plan`, `timeline` and `completion` talks to the cluster at --bootstrap-server
+    (or ROTA_BOOTSTRAP_SERVER; 127.0.0.1:9092 if neither is given): Rota's own broker or any other Kafka.
 
     \b
     A first tour, each line in its own terminal:
@@ -60,6 +61,6 @@ def root() -> None:
       rota produce web-events-partitioned --events --rate 5
       rota groups describe tour --watch 2
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage; 130 ended by Ctrl+C, 143 by SIGTERM (`broker` and `lab` then
-    end with 0 as well).
+    Exit codes: 0 done, 1 failed, 2 wrong usage; 130 ended by Ctrl+C, 143 by SIGTERM (`broker`, `lab` and
+    `run` then end with 0 as well).
     """

@@ -149,11 +149,13 @@ class StopSignals:
     ) -> None:
         self._restore()
 
-    def wait(self, running: Running) -> None:
-        """As `Running.wait` does, and in words what the signal asked for."""
+    def wait(self, running: Running, orphaned: Callable[[], bool] = lambda: False) -> None:
+        """As `Running.wait` does, and in words what the signal asked for; ``orphaned``: time to stop as well."""
         self.running = running
         told = False
         while not running.wait(0.2):
+            if orphaned():
+                running.stop_soon()
             if self._asked is not None and not told:
                 told = True
                 running.stop_soon()
