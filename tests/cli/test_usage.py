@@ -68,6 +68,7 @@ USAGE = {
     "consume t --commit manual": "give --group too",
     "consume t --commit never": "'never' is not one of 'auto', 'manual'",
     "consume t --group=": "--group wants a name, not ''",
+    "consume t --group g --property group.id=h": "the group is said by --group h, not by --property",
     "consume ^t": "a pattern (^…) needs --group",
     "groups list --state sleepy": "no state sleepy: the states are PreparingRebalance",
     "groups list --type share": "no type share: the types are Classic, Consumer",

@@ -118,10 +118,18 @@ class Peer:
         while self._asked:
             asked = self._asked.popleft()
             if asked.correlation_id == correlation_id:
-                return _decoded(asked, frame)
-            if asked.key != _PRODUCE:  # which may be one with acks=0
+                try:
+                    return _decoded(asked, frame)
+                except BadAnswerError:
+                    # An answer to a later request with the same id, if this one was not to be answered.
+                    if asked.key != _PRODUCE or not self._is_awaited(correlation_id):
+                        raise
+            elif asked.key != _PRODUCE:  # which may be one with acks=0
                 raise BadAnswerError(f"{asked} was not answered before {correlation_id}")
         raise BadAnswerError(f"an answer to {correlation_id}, which was not asked")
+
+    def _is_awaited(self, correlation_id: int) -> bool:
+        return any(asked.correlation_id == correlation_id for asked in self._asked)
 
 
 def _decoded(asked: Asked, frame: bytes) -> Message:

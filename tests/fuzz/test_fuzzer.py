@@ -14,11 +14,14 @@ import pytest
 from tests.broker.raw import RawClient
 from tests.fuzz.findings import CASES, Findings, read_case
 from tests.fuzz.fuzzer import Fuzzer
+from tests.fuzz.inputs import Asked, Input
 from tests.fuzz.peer import BadAnswerError, Peer
 from tests.fuzz.target import Target
 from tests.kafka.ports import PATIENCE_S
 
+from rota.wire.codec import encode
 from rota.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from rota.wire.messages.heartbeat import HeartbeatResponse
 
 _INPUTS = 4000
 
@@ -98,4 +101,18 @@ def test_an_answer_that_is_none_is_found(answer: bytes, why: str) -> None:
             select.select([peer.socket], [], [], PATIENCE_S)
             with pytest.raises(BadAnswerError, match=why):
                 peer.receive()
+        peer.close(reset=False)
+
+
+def test_the_answer_behind_a_produce_that_wanted_none_is_known_by_its_number_and_form() -> None:
+    answer = b"\0\0\0\x05" + encode(HeartbeatResponse(error_code=27), 3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        peer = Peer(server.getsockname(), random.Random(1), 2)
+        accepted, _ = server.accept()
+        with accepted:
+            peer.send(Input("produce", b"p", Asked(0, 8, 5)))
+            peer.send(Input("heartbeat", b"h", Asked(12, 3, 5)))
+            accepted.sendall(struct.pack(">i", len(answer)) + answer)
+            select.select([peer.socket], [], [], PATIENCE_S)
+            assert peer.receive() == [HeartbeatResponse(error_code=27)]
         peer.close(reset=False)

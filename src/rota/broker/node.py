@@ -26,6 +26,14 @@ __all__ = ["Node", "run"]
 
 log = logging.getLogger(__name__)
 
+# A file of Kafka's settings may have them all the same.
+_SAID_BY_OPTIONS = {
+    "listeners": "--host and --port",
+    "advertised.listeners": "--advertised",
+    "log.dir": "--data",
+    "log.dirs": "--data",
+}
+
 
 class Node:
     """Open the data directory, load what it remembers, and listen. Raises ``RotaError``."""
@@ -43,6 +51,9 @@ class Node:
         without_effect = settings.without_effect()
         if without_effect:
             log.info("configs that mean nothing on one node: %s", ", ".join(without_effect))
+        for name, option in _SAID_BY_OPTIONS.items():
+            if name in options.configs:
+                log.warning("config %s has no effect: %s says it", name, option)
         directory = LogDirectory.open(options.data_dir, node_id=settings.int("node.id"))
         try:
             self.broker = Broker(

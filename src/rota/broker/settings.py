@@ -40,7 +40,7 @@ class Settings:
         found = BROKER.get(name)
         if found is None:
             near = nearest(name)
-            hint = f"; did you mean {near}?" if near else ""
+            hint = f"; did you mean {near}?" if near else "; Kafka's documentation lists those there are"
             raise RotaError(f"unknown broker config {name!r}{hint}", exit_code=2)
         return found
 

@@ -158,7 +158,10 @@ def consume(
         delay_s=delay_ms / 1000,
     )
     config = _consumer_config(settings, client_id, instance_id, auto_commit_interval_ms)
-    return _read(cluster, settings, {**config, **key_values(properties, "--property")}, render)
+    given = key_values(properties, "--property")
+    if "group.id" in given:
+        raise RotaError(f"the group is said by --group {given['group.id']}, not by --property", exit_code=2)
+    return _read(cluster, settings, {**config, **given}, render)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,13 @@ __all__ = ["handle"]
 
 
 def handle(broker: Broker, message: DescribeProducersRequest, _request: Request) -> DescribeProducersResponse:
+    wanted: dict[str, dict[int, None]] = {}  # whoever names a partition twice is told once
+    for topic in message.topics:
+        wanted.setdefault(topic.name, {}).update(dict.fromkeys(topic.partition_indexes))
     return DescribeProducersResponse(
         topics=[
-            TopicResponse(
-                name=topic.name,
-                partitions=[_describe(broker, topic.name, index) for index in topic.partition_indexes],
-            )
-            for topic in message.topics
+            TopicResponse(name=name, partitions=[_describe(broker, name, index) for index in indexes])
+            for name, indexes in wanted.items()
         ]
     )
 
