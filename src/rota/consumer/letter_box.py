@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from rota.consumer.client import Offset
-from rota.consumer.letters import REPLAYED, Headers, origin_headers, read_letter, without_ours
+from rota.consumer.letters import DUE_AT, REPLAYED, Headers, origin_headers, read_letter, without_ours
 from rota.consumer.offset_metadata import decode_done, encode_done
 from rota.consumer.progress import Range, join_ranges
 
@@ -158,12 +158,12 @@ class Position:
 
 
 def replay_headers(found: Found, topic: str) -> Headers:
-    """The record's own headers, and one that says which letter it was; where it was first as well, unless
-    that is where it goes.
+    """The record's own headers, and one that says which letter it was; where it was first as well, as in a
+    retry topic in which it is due, unless that is where it goes.
     """
     message, letter = found
     where = f"{message.topic()}-{message.partition()}@{message.offset()}".encode()
     kept: Iterable[tuple[str, bytes | None]] = ()
     if letter is not None and letter.origin.topic != topic:
-        kept = origin_headers(letter.origin)
+        kept = [*origin_headers(letter.origin), (DUE_AT, b"0")]
     return [*without_ours(message.headers()), *kept, (REPLAYED, where)]

@@ -26,6 +26,7 @@ __all__ = [
     "exception_text",
     "here",
     "origin_headers",
+    "origin_of",
     "read_letter",
     "trace_of",
     "without_ours",
@@ -168,6 +169,12 @@ def here(message: Message) -> Origin:
     """A record that is where it was first."""
     kind, timestamp_ms = message.timestamp()
     return Origin(message.topic(), message.partition(), message.offset(), timestamp_ms if kind else -1)
+
+
+def origin_of(message: Message) -> Origin:
+    """Where a record was first: where it is, unless it comes from a retry topic."""
+    letter = read_letter(message.headers())
+    return here(message) if letter is None or letter.due_at_ms is None else letter.origin
 
 
 def _ours(headers: Any) -> dict[str, bytes]:

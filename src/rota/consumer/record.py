@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from rota.consumer.letters import origin_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rota.consumer.client import Message
+    from rota.consumer.letters import Origin
 
 __all__ = ["Record", "Records"]
 
@@ -55,6 +58,11 @@ class Record(Generic[T]):
     def timestamp_ms(self) -> int:
         """Milliseconds since 1970; -1 if the record has none."""
         return self.message.timestamp()[1]
+
+    @property
+    def origin(self) -> Origin:
+        """Where it was first: of a record from a retry topic not where it is now (`rota.consumer.letters`)."""
+        return origin_of(self.message)
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition} at offset {self.offset}"
