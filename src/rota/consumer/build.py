@@ -108,14 +108,15 @@ class _Parts:
         ordering = ordering_for(spec.order, LANES_PER_WORKER * spec.concurrency, spec.null_key)
         workers = self._workers(spec)
         delays_ms = policy.delays_ms
-        return Route(
-            spec.name,
-            Lanes(ordering, workers.ready, self.ours.owns),
-            workers,
-            policy,
-            batch=spec.batch is not None,
+        lanes = Lanes(
+            ordering,
+            workers.ready,
+            self.ours.owns,
+            batch=spec.batch,
+            rate=spec.rate,
             due_ms=(lambda message: wait_ms(message, delays_ms, _wall_ms())) if delays_ms else None,
         )
+        return Route(spec.name, lanes, workers, policy)
 
     def _workers(self, spec: HandlerSpec) -> Workers:
         if spec.workers == "loop":

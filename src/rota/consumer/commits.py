@@ -1,5 +1,10 @@
 """When is committed, and what: at most one commit is on its way, and nothing counts as committed before the
 broker said so.
+
+What is done is found by looking at what is not (`rota.consumer.lanes.Lanes.undone`): a record that is done
+costs nothing. With thousands of records under way that look takes milliseconds, so it is taken less often
+then: the quick one, for the first record of each partition that is not done, and seldomer still the full one,
+for all that is done beyond it.
 """
 
 from __future__ import annotations
@@ -10,98 +15,137 @@ from typing import TYPE_CHECKING
 
 from rota.consumer.client import CommitError, Offset
 from rota.consumer.offset_metadata import encode_done
-from rota.consumer.progress import progress
+from rota.consumer.progress import beyond, progress
 from rota.model import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rota.consumer.client import Client, Message
-    from rota.consumer.state import Limits, Observer, Partition, Route
+    from rota.consumer.progress import Progress
+    from rota.consumer.state import Committer, Limits, Observer, Partition, Route
 
 __all__ = ["Commits"]
 
 log = logging.getLogger("rota.consumer")
 
+_FEW = 50
+"""So few records are walked through to learn how far was read; for more the client is asked."""
+_QUICK_LOOK = 250
+_FULL_LOOK = 50
+"""Records under way for each millisecond between two looks: 0.1 and 0.4 us for each of them, so that looking
+takes no more than a fortieth of the time.
+"""
+_UNANSWERED_MS = 60_000
+_AGAIN_MS = 100
+
 
 class Commits:
-    """``partitions`` are those that are ours; it is the engine's, and changes."""
+    """``partitions`` are those that are ours; it is the engine's, and changes. ``committer``: who takes
+    commits.
+    """
 
     def __init__(
         self,
         client: Client,
+        committer: Committer,
         partitions: Mapping[TopicPartition, Partition],
         routes: Sequence[Route],
         limits: Limits,
         observer: Observer,
     ) -> None:
         self._client = client
+        self._committer = committer
         self._partitions = partitions
         self._routes = routes
         self._limits = limits
         self._observer = observer
-        self._under_way = False
+        self._positions: dict[TopicPartition, int] = {}
+        self._metadata_bytes = limits.metadata_bytes
+        self._under_way = 0  # the number of the commit that has no answer yet
+        self._count = 0
+        self._sent_ms = 0
         self._next_ms = 0
+        self._next_full_ms = 0
         self._last_ms = 0
         self._finished = 0
         self.fenced: str | None = None
         """Another member has our ``group.instance.id``: why nothing more can be committed."""
 
+    def handed_out(self, messages: Sequence[Message]) -> None:
+        """These came from the client, and are given to the lanes at once.
+
+        A partition may be revoked while the client hands out records of it. Its position is then beyond what
+        the lanes know of: what counts is how far it was when everything had been given to them.
+        """
+        if len(messages) > _FEW:
+            self.look(self._partitions)
+            return
+        for message in messages:
+            self._positions[TopicPartition(message.topic(), message.partition())] = message.offset() + 1
+
+    def look(self, partitions: Iterable[TopicPartition]) -> None:
+        """How far was read. Not inside a callback."""
+        self._positions.update(self._client.positions(partitions))
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """These are not ours any more."""
+        for partition in partitions:
+            self._positions.pop(partition, None)
+
     def when_due(self, now_ms: int) -> None:
         """Commit in the background what is done, if it is time."""
-        if self._under_way or now_ms < self._next_ms:
+        if now_ms < self._next_ms or (self._under_way and now_ms < self._sent_ms + _UNANSWERED_MS):
             return
         finished = sum(route.workers.completed for route in self._routes)
         many = finished - self._finished >= self._limits.commit_every
         if not many and now_ms < self._last_ms + self._limits.commit_interval:
             return
-        self._next_ms = now_ms + self._limits.commit_spacing
+        for route in self._routes:
+            route.lanes.prune()
+        in_flight = sum(route.in_flight for route in self._routes)
+        full = now_ms >= self._next_full_ms or not many
+        if full:
+            self._next_full_ms = now_ms + in_flight // _FULL_LOOK
+        self._next_ms = now_ms + max(self._limits.commit_spacing, in_flight // _QUICK_LOOK)
         self._last_ms = now_ms
         self._finished = finished
-        offsets = self.due(self._partitions)
-        if not offsets:
-            return
-        self._under_way = True
-        # Those that are ours now: if they go and come back before the answer, it is not for them.
-        owned = {partition: self._partitions[partition] for partition in offsets}
+        self.look(self._partitions)
+        offsets = self.due(self._partitions, full=full)
+        if offsets:
+            self._send(offsets, now_ms)
 
-        def answered(error: CommitError | None, refused: Mapping[TopicPartition, str]) -> None:
-            self._under_way = False
-            if error is not None:
-                self._next_ms = max(self._next_ms, now_ms + self._limits.commit_interval)
-            self._note(offsets, owned, error, refused)
-
-        self._client.commit_soon(offsets, answered)
-
-    def now(self, partitions: Iterable[TopicPartition]) -> bool:
-        """Commit what is done of these and wait for the answer; whether it was taken, or there was nothing
-        to commit.
+    def now(self, partitions: Iterable[TopicPartition]) -> bool | None:
+        """Commit what is done of these and wait for the answer: whether it was taken, or there was nothing
+        to commit; None if it may be later.
         """
-        offsets = self.due(partitions)
+        offsets = self.due(partitions, full=True)
         if not offsets:
             return True
         owned = {partition: self._partitions[partition] for partition in offsets}
         try:
-            refused = self._client.commit(offsets)
+            refused = self._committer.commit(offsets)
         except CommitError as error:
             self._note(offsets, owned, error, {})
-            return False
+            too_long = self._without_metadata(str(error), offsets)
+            return None if too_long or not (error.fenced or error.lost or error.final) else False
         self._note(offsets, owned, None, refused)
-        return not refused
+        too_long = [reason for reason in refused.values() if self._without_metadata(reason, offsets)]
+        return None if too_long else not refused
 
-    def due(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Offset]:
-        """What can be committed of these partitions and has not been."""
-        wanted = [partition for partition in partitions if partition in self._partitions]
-        positions = self._client.positions(wanted)
-        undone = self.undone()
+    def due(self, partitions: Iterable[TopicPartition], *, full: bool) -> dict[TopicPartition, Offset]:
+        """What can be committed of these partitions and has not been; ``full``: with all that is done beyond
+        it, else with what is known of that.
+        """
         found = {}
-        for partition, position in positions.items():
+        wanted = set(partitions)
+        for partition, (offset, done) in (self._all() if full else self._first()).items():
+            if partition not in wanted:
+                continue
             state = self._partitions[partition]
-            state.kept = [item for item in state.kept if item.end > position]
-            offset, done = progress(undone.get(partition, ()), position, state.kept)
-            longest = self._limits.metadata_bytes
-            beyond = encode_done(offset, done, longest) if longest else ""
-            wish = Offset(offset, beyond or self._limits.note)
+            state.done = done
+            text = encode_done(offset, done, self._metadata_bytes) if self._metadata_bytes else ""
+            wish = Offset(offset, text or self._limits.note)
             if wish != state.committed:
                 found[partition] = wish
         return found
@@ -109,10 +153,88 @@ class Commits:
     def undone(self) -> dict[TopicPartition, list[int]]:
         """The offsets that were fetched and are not done."""
         found: dict[tuple[str, int], list[int]] = defaultdict(list)
-        for route in self._routes:
-            _collect(route.lanes.undone(), found)
-            _collect(route.lanes.dropped, found)
+        for messages, _ in self._pieces():
+            kind = type(messages[0])
+            wheres = zip(map(kind.topic, messages), map(kind.partition, messages), strict=True)
+            for where, offset in zip(wheres, map(kind.offset, messages), strict=True):
+                found[where].append(offset)
         return {TopicPartition(*where): offsets for where, offsets in found.items()}
+
+    def _all(self) -> dict[TopicPartition, Progress]:
+        undone = self.undone()
+        found = {}
+        for partition, state in self._partitions.items():
+            position = self._positions.get(partition)
+            if position is not None:
+                state.kept = [item for item in state.kept if item.end > position]
+                found[partition] = progress(undone.get(partition, ()), position, state.kept)
+        return found
+
+    def _first(self) -> dict[TopicPartition, Progress]:
+        first = self._first_undone()
+        return {
+            partition: beyond(first.get(partition, position), state.done, position, state.kept)
+            for partition, state in self._partitions.items()
+            if (position := self._positions.get(partition)) is not None
+        }
+
+    def _first_undone(self) -> dict[tuple[str, int], int]:
+        first: dict[tuple[str, int], int] = {}
+        one_topic = len({topic for topic, _ in self._partitions}) == 1
+        for messages, in_order in self._pieces():
+            kind = type(messages[0])
+            offsets = list(map(kind.offset, messages))
+            partitions = list(map(kind.partition, messages))
+            topics = [messages[0].topic()] * len(messages) if one_topic else list(map(kind.topic, messages))
+            if in_order:  # of each partition the first one counts: the last that is written from the end
+                here = dict(
+                    zip(
+                        zip(reversed(topics), reversed(partitions), strict=True),
+                        reversed(offsets),
+                        strict=True,
+                    )
+                )
+                for where, offset in here.items():
+                    if offset < first.get(where, offset + 1):
+                        first[where] = offset
+                continue
+            for where, offset in zip(zip(topics, partitions, strict=True), offsets, strict=True):
+                if offset < first.get(where, offset + 1):
+                    first[where] = offset
+        return first
+
+    def _pieces(self) -> Iterator[tuple[Sequence[Message], bool]]:
+        for route in self._routes:
+            for messages, in_order in route.lanes.undone():
+                if messages:
+                    yield messages, in_order
+            if route.lanes.dropped:
+                yield route.lanes.dropped, False
+
+    def _send(self, offsets: Mapping[TopicPartition, Offset], now_ms: int) -> None:
+        self._count += 1
+        number = self._under_way = self._count
+        self._sent_ms = now_ms
+        # Those that are ours now: if they go and come back before the answer, it is not for them.
+        owned = {partition: self._partitions[partition] for partition in offsets}
+
+        def answered(error: CommitError | None, refused: Mapping[TopicPartition, str]) -> None:
+            if number != self._under_way:
+                return  # so late that another was sent
+            self._under_way = 0
+            if error is not None:
+                passing = not (error.fenced or error.lost or error.final)
+                wait_ms = _AGAIN_MS if passing else self._limits.commit_interval
+                self._next_ms = max(self._next_ms, now_ms + wait_ms)
+                self._finished = 0
+            self._note(offsets, owned, error, refused)
+            for reason in [str(error)] if error is not None else refused.values():
+                self._without_metadata(reason, offsets)
+
+        try:
+            self._committer.commit_soon(offsets, answered)
+        except CommitError as error:
+            answered(error, {})
 
     def _note(
         self,
@@ -135,7 +257,15 @@ class Commits:
                 owned[partition].committed = offset
                 self._observer.committed(partition, offset)
 
-
-def _collect(messages: Iterable[Message], found: dict[tuple[str, int], list[int]]) -> None:
-    for message in messages:
-        found[message.topic(), message.partition()].append(message.offset())
+    def _without_metadata(self, reason: str, offsets: Mapping[TopicPartition, Offset]) -> bool:
+        """Commit offsets alone from now on if the broker takes no text so long; whether that was it."""
+        if "metadata" not in reason.lower() or not self._metadata_bytes:
+            return False
+        longest = max(len(offset.metadata) for offset in offsets.values())
+        self._metadata_bytes = longest // 2 if longest > 64 else 0
+        log.warning(
+            "the broker takes no %d bytes with an offset (offset.metadata.max.bytes); from now on at most %d",
+            longest,
+            self._metadata_bytes,
+        )
+        return True

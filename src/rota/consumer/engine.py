@@ -10,6 +10,7 @@ import logging
 from queue import Empty
 from typing import TYPE_CHECKING, Protocol
 
+from rota.consumer.batches import BatchError
 from rota.consumer.commits import Commits
 from rota.consumer.failures import Failures
 from rota.consumer.gates import Gates
@@ -24,13 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from random import Random
 
+    from rota.consumer.blocked import Blocked
     from rota.consumer.client import Client, Message
     from rota.consumer.failures import DeadLetters
+    from rota.consumer.state import Committer
     from rota.consumer.work import Task
 
 __all__ = ["Engine", "Returned"]
 
 log = logging.getLogger("rota.consumer")
+
+_COMMIT_PATIENCE_MS = 5_000
+"""How long a rebalance, or the end, tries to commit what is done, after it has waited for it."""
+_AGAIN_MS = 100
+_SAME_WORDS_MS = 60_000
+"""The client's complaints are repeated so often at most."""
 
 
 class Returned(Protocol):
@@ -43,7 +52,7 @@ class Engine:
     """One member of a group at work.
 
     ``routes``: the handler of each topic. ``ours``: shared with their lanes. ``now_ms``: a clock that never
-    goes back.
+    goes back. ``committer``: None for the client itself.
     """
 
     def __init__(
@@ -59,6 +68,7 @@ class Engine:
         dead_letters: DeadLetters | None = None,
         observer: Observer | None = None,
         hooks: Hooked | None = None,
+        committer: Committer | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.partitions: dict[TopicPartition, Partition] = {}
@@ -74,10 +84,15 @@ class Engine:
         self._observer = observer or Observer()
         self._hooks = hooks or Hooked()
         self._ours = ours
+        self._route_of = {route.lanes: route for route in self._every}
+        self._random = random
         self._withdrawn = False
+        self._said: dict[str, int] = {}
         self.failures = Failures(dead_letters, random, self._observer, self._stop)
-        self.commits = Commits(client, self.partitions, self._every, self.limits, self._observer)
-        self.gates = Gates(client, self.partitions, routes, self.limits)
+        self.commits = Commits(
+            client, committer or client, self.partitions, self._every, self.limits, self._observer
+        )
+        self.gates = Gates(client, self.partitions, routes, self.limits, self._observer)
         self.watch = Watch(self._every, self.limits.slow, self._observer)
 
     @property
@@ -113,41 +128,47 @@ class Engine:
 
     def patience_ms(self, most: int) -> int:
         """For how long, up to ``most``, nothing is due."""
-        due_ms = self.failures.next_ms()
-        return most if due_ms is None else max(0, min(most, due_ms - self._now_ms()))
+        now_ms = self._now_ms()
+        due = [route.lanes.next_ms(now_ms) for route in self._every]
+        soonest = min((at_ms for at_ms in (*due, self.failures.next_ms()) if at_ms is not None), default=None)
+        return most if soonest is None else max(0, min(most, soonest - now_ms))
 
     def dispatch(self, messages: Sequence[Message]) -> None:
         """Hand out what was fetched."""
+        if messages and any(map(type(messages[0]).error, messages)):
+            messages = [message for message in messages if message.error() is None or self._told_of(message)]
         if self._withdrawn:  # partitions went while these were on their way to us
             self._withdrawn = False
             messages = [message for message in messages if self._ours.owns(message)]
-        messages = [message for message in messages if message.error() is None or self._told_of(message)]
-        if any(state.kept for state in self.partitions.values()):
-            messages = [message for message in messages if not self._done_before(message)]
         if not messages:
             return
+        self.commits.handed_out(messages)
+        if any(state.kept for state in self.partitions.values()):
+            messages = [message for message in messages if not self._done_before(message)]
+            if not messages:
+                return
         self._observer.fetched(messages)
+        self.gates.fetched(len(messages))
+        now_ms = self._now_ms()
         if len(self._every) == 1:
-            self._every[0].lanes.dispatch(messages)
+            self._every[0].lanes.dispatch(messages, now_ms)
             return
         by_route: dict[Route, list[Message]] = {}
         for message in messages:
             by_route.setdefault(self._routes[message.topic()], []).append(message)
         for route, chosen in by_route.items():
-            route.lanes.dispatch(chosen)
+            route.lanes.dispatch(chosen, now_ms)
 
     def tick(self) -> None:
         """Everything that is due; call it after every poll."""
         self._take_back(0)
         now_ms = self._now_ms()
-        self.failures.when_due(now_ms)
+        self._begin_due(now_ms)
         self.watch.look(now_ms)
         self.gates.look(now_ms)
         self.commits.when_due(now_ms)
-        if self.commits.fenced and self.stopping is None:
+        if self.commits.fenced:
             self._stop(self.commits.fenced)
-        for route in self._every:
-            route.lanes.dropped.clear()
 
     def wait(self, timeout_ms: int) -> None:
         """Wait for a worker to give something back, at most so long."""
@@ -158,10 +179,12 @@ class Engine:
         committed.
         """
         going = list(self.partitions)
+        self.commits.look(going)
         clean = self._let_go(going, self.limits.shutdown_drain)
-        committed = self.commits.now(going)
+        committed = self._commit(going)
         self._forget(going)
         self._stop(self._hooks.revoked(going, lost=False))
+        self._observer.revoked(going)
         return clean and committed
 
     # What the client tells.
@@ -178,6 +201,7 @@ class Engine:
             starts[partition] = committed.offset if committed else None
         self._client.start(starts)
         self._client.resume(partitions)  # a pause from an earlier assignment may have survived
+        self.gates.apply(self._now_ms())
         why = self._hooks.assigned(partitions)
         if why is not None:
             self._disown(partitions, why)
@@ -189,7 +213,7 @@ class Engine:
         if not going:
             return
         self._let_go(going, self.limits.revoke_drain)
-        self.commits.now(going)
+        self._commit(going)
         self._forget(going)
         self._stop(self._hooks.revoked(going, lost=False))
         self._observer.revoked(going)
@@ -219,16 +243,41 @@ class Engine:
             if left_ms <= 0:
                 break
             self._take_back(min(left_ms, 50))
-            self.failures.serve()
+            self._begin_due(self._now_ms())  # of partitions that stay
             self.meanwhile()
         busy = any(route.lanes.busy_elsewhere() for route in self._every)
         for route in self._every:
             route.lanes.abandon()
         return not busy
 
-    def _forget(self, gone: Iterable[TopicPartition]) -> None:
+    def _commit(self, going: Sequence[TopicPartition]) -> bool:
+        """Commit what is done of partitions that go; again, if the broker cannot take it just now."""
+        until_ms = self._now_ms() + _COMMIT_PATIENCE_MS
+        while True:
+            committed = self.commits.now(going)
+            if committed is not None:
+                return committed
+            left_ms = until_ms - self._now_ms()
+            if left_ms <= 0:
+                return False
+            again_ms = self._now_ms() + min(left_ms, _AGAIN_MS)
+            while (wait_ms := again_ms - self._now_ms()) > 0:
+                self._take_back(wait_ms)
+                self.meanwhile()
+
+    def _forget(self, gone: Sequence[TopicPartition]) -> None:
         for partition in gone:
             self.partitions.pop(partition, None)
+        self.commits.forget(gone)
+        for route in self._every:
+            route.lanes.dropped.clear()
+            if route.outputs is not None:
+                route.outputs.forget(gone)
+
+    def _begin_due(self, now_ms: int) -> None:
+        self.failures.when_due(now_ms)
+        for route in self._every:
+            route.lanes.when_due(now_ms)
 
     def _take_back(self, timeout_ms: int) -> None:
         try:
@@ -244,23 +293,39 @@ class Engine:
             return
 
     def _decide(self, task: Task) -> None:
-        route = self._routes[task.messages[0].topic()]
+        assert task.lane.of is not None
+        route = self._route_of[task.lane.of]
         entry = route.lanes.give_back(task)
         if entry is None:
             return
         if entry.stale:
+            if route.outputs is not None:
+                for message in task.messages:
+                    route.outputs.drop(message)
             route.lanes.release(entry)
         elif task.failure is not None:
-            if self._ours.owns(entry.message) or isinstance(task.failure, SkipRecordError):
-                self.failures.handle(route, entry, task.failure, task.attempt, self._now_ms())
-            else:  # its partition goes: whoever has it next tries it again
-                route.lanes.give_up(entry)
+            self._failed(route, entry, task.failure, task.attempt)
         elif task.done:
             route.lanes.release(entry)
         else:
             route.lanes.again(entry, task.attempt)
 
-    def _disown(self, partitions: Iterable[TopicPartition], why: str) -> None:
+    def _failed(self, route: Route, entry: Blocked, failure: BaseException, attempt: int) -> None:
+        skipped = isinstance(failure, SkipRecordError)
+        if not skipped and not self._ours.owns(entry.message):
+            route.lanes.give_up(entry)  # its partition goes: whoever has it next tries it again
+            return
+        if isinstance(failure, BatchError) and failure.__cause__ is not None:
+            failure = failure.__cause__
+        if len(entry.records) > 1 and not skipped:
+            decision = route.policy.decide(failure, attempt, self._random, entry.message.topic())
+            if decision.action not in ("retry", "later"):
+                entry.single_out()  # the others of the batch are not to suffer for one
+                route.lanes.again(entry, attempt)
+                return
+        self.failures.handle(route, entry, failure, attempt, self._now_ms())
+
+    def _disown(self, partitions: Sequence[TopicPartition], why: str) -> None:
         """Partitions that have just come cannot be worked on: none of their records begins."""
         for partition in partitions:
             self._ours.discard(partition)
@@ -274,7 +339,12 @@ class Engine:
 
     def _told_of(self, message: Message) -> bool:
         words, final = self._client.problem(message)
-        log.log(logging.ERROR if final else logging.WARNING, "%s", words)
+        now_ms = self._now_ms()
+        if now_ms - self._said.get(words, -_SAME_WORDS_MS) >= _SAME_WORDS_MS:
+            self._said = {said: at for said, at in self._said.items() if now_ms - at < _SAME_WORDS_MS}
+            self._said[words] = now_ms
+            log.log(logging.ERROR if final else logging.WARNING, "%s", words)
+        self._observer.client_error(words, final=final)
         if final:
             self._stop(words)
         return False

@@ -3,6 +3,9 @@
 A handler that has its fill for a moment only keeps the owner from fetching: `Consumer.pause` throws away
 what the client has fetched ahead, and that is for longer than a moment. Pausing lets the owner go on
 polling, which it must (``max.poll.interval.ms``).
+
+No limit is ever exceeded: as many records are fetched as there is room for, and what counts is counted with
+those that wait for another attempt, for their time, or for a topic to take them.
 """
 
 from __future__ import annotations
@@ -16,14 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rota.consumer.client import Client
-    from rota.consumer.state import Limits, Partition, Route
+    from rota.consumer.state import Limits, Observer, Partition, Route
 
 __all__ = ["PATIENCE_MS", "Gates"]
 
 PATIENCE_MS = 500
-"""A handler is full for so long before its partitions are paused, and the owner polls at least as often."""
+"""A handler is full for so long before its partitions are paused."""
 
 _LOOK_MS = 100
+_COUNT_MS = 10
 
 
 class Gates:
@@ -35,46 +39,74 @@ class Gates:
         partitions: Mapping[TopicPartition, Partition],
         routes: Mapping[str, Route],
         limits: Limits,
+        observer: Observer,
     ) -> None:
         self._client = client
         self._partitions = partitions
         self._routes = routes
         self._every = list(dict.fromkeys(routes.values()))
         self._limits = limits
+        self._observer = observer
         self._full_since: dict[Route, int] = {}
-        self._crowded: set[TopicPartition] = set()
+        self._crowded_since: dict[TopicPartition, int] = {}
+        self._counts = limits.in_flight_per_partition < limits.in_flight
+        self._spare = limits.in_flight_per_partition
+        self._next_count_ms = 0
         self._next_look_ms = 0
         self.by_user: set[TopicPartition] = set()
-        """Paused because somebody asked for it."""
+        """Paused because somebody asked for it, whether ours or not."""
 
     def room(self) -> int:
         """How many records may be fetched now; 0 while a handler has its fill and its partitions are not
         paused yet.
         """
-        room = self._limits.in_flight
+        most = self._limits.in_flight
+        room = most
         for route in self._every:
-            left = self._limits.in_flight - route.in_flight
+            left = most - route.in_flight
+            if 2 * left < most:
+                left = most - route.in_flight_now
             if left <= 0 and not self._shut(route):
                 return 0
             if left > 0:
                 room = min(room, left)
-        return room
+        return max(0, min(room, self._spare)) if self._counts else room
+
+    def fetched(self, count: int) -> None:
+        """So many came, of whatever partitions."""
+        self._spare -= count
 
     def look(self, now_ms: int) -> None:
         """Pause and resume what must be."""
         for route in self._every:
-            if route.in_flight >= self._limits.in_flight:
+            if route.in_flight < self._limits.in_flight:
+                if route in self._full_since and 2 * route.in_flight <= self._limits.in_flight:
+                    del self._full_since[route]
+            elif route.in_flight_now >= self._limits.in_flight:
                 self._full_since.setdefault(route, now_ms)
-            elif route in self._full_since and 2 * route.in_flight <= self._limits.in_flight:
-                del self._full_since[route]
+        if self._counts and now_ms >= self._next_count_ms:
+            self._count(now_ms)
         if now_ms >= self._next_look_ms:
-            self._next_look_ms = now_ms + _LOOK_MS
-            self._crowded = self._crowded_now()
-            self._apply(now_ms)
+            self.apply(now_ms)
 
     def look_soon(self) -> None:
         """Something has changed: do not wait with the next look."""
         self._next_look_ms = 0
+
+    def apply(self, now_ms: int) -> None:
+        """Pause and resume at once."""
+        self._next_look_ms = now_ms + _LOOK_MS
+        wanted = self.reasons(now_ms)
+        shut = [p for p, state in self._partitions.items() if not state.paused and p in wanted]
+        opened = [p for p, state in self._partitions.items() if state.paused and p not in wanted]
+        if shut:
+            self._switch(shut, paused=True)
+            self._observer.paused({partition: wanted[partition] for partition in shut})
+        if opened:
+            self._switch(opened, paused=False)
+            self._observer.resumed(opened)
+        if shut or opened:
+            self._next_count_ms = 0
 
     def reasons(self, now_ms: int) -> dict[TopicPartition, str]:
         """Why partitions are paused, in words."""
@@ -85,40 +117,37 @@ class Gates:
                 found[partition] = "paused by the application"
             elif self._routes[partition.topic] in full:
                 found[partition] = f"{self._limits.in_flight:,} records are under way (in_flight)"
-            elif partition in self._crowded:
+            elif now_ms - self._crowded_since.get(partition, now_ms) >= _LOOK_MS:
                 most = self._limits.in_flight_per_partition
                 found[partition] = f"{most:,} of its records are under way (in_flight_per_partition)"
         return found
 
     def _shut(self, route: Route) -> bool:
-        topics = [partition for partition in self._partitions if self._routes[partition.topic] is route]
-        return all(self._partitions[partition].paused for partition in topics)
+        return all(state.paused for at, state in self._partitions.items() if self._routes[at.topic] is route)
 
-    def _crowded_now(self) -> set[TopicPartition]:
+    def _count(self, now_ms: int) -> None:
+        """How many records each partition has under way, and hence how many may be fetched before they are
+        counted again.
+        """
         most = self._limits.in_flight_per_partition
-        found: set[TopicPartition] = set()
+        if 2 * self._spare > most and not self._crowded_since:
+            return
+        self._next_count_ms = now_ms + _COUNT_MS
+        counts: Counter[tuple[str, int]] = Counter()
         for route in self._every:
-            if 2 * route.in_flight < most:
-                continue
-            counts = Counter((message.topic(), message.partition()) for message in route.lanes.undone())
-            for where, count in counts.items():
-                partition = TopicPartition(*where)
-                if count >= most or (partition in self._crowded and 2 * count > most):
-                    found.add(partition)
-        return found
-
-    def _apply(self, now_ms: int) -> None:
-        wanted = self.reasons(now_ms)
-        self._switch(
-            [p for p, state in self._partitions.items() if not state.paused and p in wanted], paused=True
-        )
-        self._switch(
-            [p for p, state in self._partitions.items() if state.paused and p not in wanted], paused=False
-        )
+            for messages, _ in route.lanes.undone():
+                counts.update((message.topic(), message.partition()) for message in messages)
+        crowded = {
+            partition: self._crowded_since.get(partition, now_ms)
+            for partition in self._partitions
+            if counts[partition] >= most
+            or (partition in self._crowded_since and 2 * counts[partition] > most)
+        }
+        self._crowded_since = crowded
+        unpaused = [counts[at] for at, state in self._partitions.items() if not state.paused]
+        self._spare = most - max(unpaused, default=0)
 
     def _switch(self, partitions: Sequence[TopicPartition], *, paused: bool) -> None:
-        if not partitions:
-            return
         (self._client.pause if paused else self._client.resume)(partitions)
         for partition in partitions:
             self._partitions[partition].paused = paused

@@ -1,6 +1,10 @@
 """The lanes of one handler: what waits, what runs, and what waits behind a record that cannot go on.
 
 All methods are for the owner thread. Workers see lanes and tasks only (`rota.consumer.work`).
+
+A record's way: it is held until it is due, and until the rate allows it (`rota.consumer.held`); waits behind
+the record that blocks its order key, if there is one; waits for others to make a batch
+(`rota.consumer.batches`); waits in its lane. On each stretch of the way records stay in their order.
 """
 
 from __future__ import annotations
@@ -8,48 +12,45 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from rota.consumer.batches import BatchError, Gathering, by_partition
+from rota.consumer.blocked import Blocked
+from rota.consumer.held import Held, Rate
+from rota.consumer.ordering import InBatches
 from rota.consumer.work import Lane, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from rota.consumer.client import Message
+    from rota.consumer.handlers import Batch
     from rota.consumer.ordering import Ordering
 
 __all__ = ["Blocked", "Lanes"]
 
-
-class Blocked:
-    """A record that is not done, apart from the lanes, and those of its order key that wait ``behind`` it.
-
-    It is running by itself (``task``), on its way to another topic (``sending``), or waits for its next
-    attempt. A ``stale`` one ran when its partition went: nothing comes of it any more, but its successors
-    must not overtake it.
-    """
-
-    __slots__ = ("behind", "message", "order_key", "sending", "stale", "task")
-
-    def __init__(self, message: Message, order_key: Hashable, task: Task | None = None) -> None:
-        self.message = message
-        self.order_key = order_key
-        self.task = task
-        self.sending = False
-        self.behind: deque[Message] = deque()
-        self.stale = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is being done that has begun, and will end by itself."""
-        return self.task is not None or self.sending
+_MOST_BEFORE_WORKERS = 64
+"""Of a handler with a rate limit no more wait for workers, or they would begin all at once."""
 
 
 class Lanes:
-    """``ready`` gives a lane to the workers. ``owned`` says whether a record's partition is (still) ours."""
+    """``ready`` gives a lane to the workers. ``owned`` says whether a record's partition is (still) ours.
+
+    ``batch``: tasks are batches. ``rate``: records per second. ``due_ms``: in how many milliseconds a record
+    may begin. ``task``: what the workers want to be given.
+    """
 
     def __init__(
-        self, ordering: Ordering, ready: Callable[[Lane], None], owned: Callable[[Message], bool]
+        self,
+        ordering: Ordering,
+        ready: Callable[[Lane], None],
+        owned: Callable[[Message], bool],
+        *,
+        batch: Batch | None = None,
+        rate: float | None = None,
+        due_ms: Callable[[Message], int] | None = None,
+        task: type[Task] = Task,
     ) -> None:
-        self.ordering = ordering
+        self.ordering = ordering if batch is None else InBatches(ordering)
+        self.batch = batch
         self.blocked: dict[Hashable, Blocked] = {}
         self.taken = 0
         """Records that were dispatched, less those that were dropped or settled without a worker."""
@@ -57,31 +58,61 @@ class Lanes:
         """Records that were dropped because their partition is not ours any more; they are not done."""
         self._ready = ready
         self._owned = owned
-        self._lanes = [Lane(index) for index in range(ordering.lanes)]
+        self._new_task = task
+        self._gathering = Gathering(batch.most, batch.wait_ms) if batch is not None else None
+        self._rate = Rate(rate) if rate is not None else None
+        self._held = Held(self.ordering.order_key, due_ms) if due_ms is not None else None
+        self._lanes: list[Lane] = []
         self._open: list[Task] = []
         self._apart: dict[Task, Blocked] = {}
         self._holders: dict[int, Task] = {}  # recalled tasks that their lanes wait for
         self._prune_at = 64
 
-    def dispatch(self, messages: Sequence[Message]) -> None:
+    # The ordinary course.
+
+    def dispatch(self, messages: Sequence[Message], now_ms: int = 0) -> None:
         """Hand out records that were just fetched, behind those that came before them."""
         self.taken += len(messages)
-        if self.blocked:
-            messages = self._park(messages)
-        for index, chosen in enumerate(self.ordering.split(messages)):
-            if chosen:
-                self._enqueue(index, chosen)
-        if len(self._open) > self._prune_at:
-            self.prune()
+        if self._held is not None:
+            messages = self._held.sift(messages, now_ms)
+        self._admit(messages, now_ms)
 
-    def undone(self) -> Iterator[Message]:
-        """Every record that was dispatched and is not done."""
+    def when_due(self, now_ms: int) -> None:
+        """Hand out those that have waited long enough."""
+        if self._held is not None and (due := self._held.due(now_ms)):
+            self._admit(due, now_ms)
+        elif self._rate is not None:
+            self._admit((), now_ms)
+        if self._gathering is not None:
+            for index, messages in self._gathering.due(now_ms):
+                self._enqueue(index, messages)
+
+    def next_ms(self, now_ms: int) -> int | None:
+        """When `when_due` has something to do."""
+        found = (
+            self._held.next_ms() if self._held is not None else None,
+            self._rate.next_ms(now_ms) if self._rate is not None else None,
+            self._gathering.next_ms() if self._gathering is not None else None,
+        )
+        return min((at_ms for at_ms in found if at_ms is not None), default=None)
+
+    def undone(self) -> Iterator[tuple[Sequence[Message], bool]]:
+        """Every record that was dispatched and is not done, in pieces; whether those of each partition are in
+        the order of their offsets there.
+        """
         for task in self._open:
-            yield from task.messages[task.running :]
+            running = task.running
+            yield (task.messages[running:] if running else task.messages), task.in_order
         for entry in self.blocked.values():
             if not entry.stale:
-                yield entry.message
-            yield from entry.behind
+                yield entry.records, True
+            yield entry.behind, False
+        for room in (self._held, self._gathering):
+            if room is not None:
+                for messages in room:
+                    yield messages, False
+        if self._rate is not None:
+            yield self._rate.waiting, False
 
     def running(self) -> list[Task]:
         """Tasks that workers are at, or will come to; those apart from the lanes too."""
@@ -100,38 +131,40 @@ class Lanes:
         now done.
 
         A record that failed (`Task.failure`) blocks its order key; one that ran apart from the lanes is
-        still blocked.
+        still blocked. So is a batch; if its handler said which record failed, that one alone.
         """
-        apart = self._apart.pop(task, None)
-        if apart is not None:
-            apart.task = None
-            if apart.stale and task.done:
-                self.taken += 1  # the worker has counted it, and so had we when it was dropped
-            return apart
+        left = list(task.messages[task.running :])
+        entry = self._apart.pop(task, None)
+        if entry is not None:
+            entry.come_back(left, together=_together(task))
+            return entry
         index = task.lane.index
         if self._lanes[index] is not task.lane and self._holders.get(index) is not task:
             assert task.done, "a task that is not done holds its lane"
             return None  # it was done when the lanes were recalled
-        left = list(task.messages[task.running :])
         task.close()
-        entry = None
         if task.failure is not None:
-            entry = self._block(left.pop(0), None)
-        self._reopen(index, left)
+            count = len(left) if self.batch is not None and _together(task) else 1
+            entry = self._block(left[:count], None)
+            left = left[count:]
+        self._reopen(index, left, entry)
         return entry
 
     def again(self, entry: Blocked, attempt: int) -> None:
         """Let a worker have a blocked record once more."""
-        lane = Lane(-1, taken=True)
-        task = Task((entry.message,), lane, attempt=attempt, watched=True)
+        if self._rate is not None:
+            self._rate.owe(len(entry.records))
+        lane = Lane(-1, self, taken=True)
+        task = self._new_task(entry.records, lane, attempt=attempt, watched=True)
         entry.task = task
+        entry.attempt = attempt
         self._apart[task] = entry
         lane.tasks.append(task)
         self._ready(lane)
 
     def settle(self, entry: Blocked) -> None:
         """A blocked record is settled without a worker: skipped, or safe somewhere else."""
-        self.taken -= 1
+        self.taken -= len(entry.records)
         self.release(entry)
 
     def give_up(self, entry: Blocked) -> None:
@@ -142,57 +175,67 @@ class Lanes:
     def release(self, entry: Blocked) -> None:
         """A blocked record is done: those behind it may go on."""
         del self.blocked[entry.order_key]
+        if entry.stale:
+            self.taken -= entry.owed
         waiting = self._only_owned(entry.behind)
-        if waiting:
-            self._enqueue(self.ordering.lane(waiting[0]), waiting)
+        if not waiting:
+            return
+        if entry.alone:
+            follower = self._block(waiting[:1], None)
+            follower.behind.extend(waiting[1:])
+            follower.alone = entry.alone - 1
+            self.again(follower, entry.attempt)
+            return
+        self._enqueue(self.ordering.lane(waiting[0]), waiting)
 
     # What takes long, and what is no longer ours.
 
     def detach(self, task: Task) -> Blocked | None:
         """Set a running record apart, so that others of its lane go on; None if the worker has just moved
-        on.
+        on. (A batch takes all of its records with it.)
         """
         index = task.running
         if task in self._apart or task.done:
             return None
         task.watched = True
-        task.end = index + 1
-        if task.running != index:
-            return None  # it goes on to the end, and is given back there
-        left = list(task.messages[index + 1 :])
-        task.messages = task.messages[: index + 1]
+        left: Sequence[Message] = ()
+        if self.batch is None:
+            task.end = min(task.end, index + 1)
+            if task.running != index:
+                return None  # it stops at the new end, and is given back there
+            left = task.messages[index + 1 :]
+            task.messages = task.messages[: index + 1]
         self._open.remove(task)
-        entry = self._block(task.messages[index], task)
+        entry = self._block(task.messages[index:], task)
         self._apart[task] = entry
-        self._reopen(task.lane.index, left)
+        self._reopen(task.lane.index, left, entry)
         return entry
 
-    def recall(self) -> list[Task]:
+    def recall(self) -> None:
         """Take back everything that has not begun, drop what is not ours, and hand out the rest anew.
 
-        Workers stop after the record that they are at. Returns the tasks that are at one and will be given
-        back; until then their lanes wait.
+        Workers stop after the record that they are at, and until they have given that back their lanes wait.
+        Then nothing that is not ours is left but what may have begun (`busy_elsewhere`).
         """
-        old, self._lanes = self._lanes, [Lane(index) for index in range(self.ordering.lanes)]
+        old, self._lanes = self._lanes, [Lane(index, self) for index in range(len(self._lanes))]
         for lane in old:
             lane.recalled = True
         waiting = [_drain(lane) for lane in old]
-        held = []
+        self._holders = {}
         for task in self._open:
             task.watched = True
-            if not task.done:
-                task.end = min(task.end, task.running + 1)
-                held.append(task)
-        self._open = held
-        self._holders = {task.lane.index: task for task in held}
-        for index in self._holders:
-            self._lanes[index] = Lane(index, taken=True)
-        self._drop_blocked()
+            if task.done:
+                continue
+            index = task.lane.index
+            waiting[index][:0] = task.cut() if self.batch is None else task.cut_batch()
+            if task.messages:
+                self._holders[index] = task
+                self._lanes[index] = Lane(index, self, taken=True)
+        self._open = list(self._holders.values())
+        self._drop_what_waits()
         for index, messages in enumerate(waiting):
-            kept = self._park(self._only_owned(messages)) if messages else messages
-            if kept:
+            if messages and (kept := self._park(self._only_owned(messages))):
                 self._enqueue(index, kept)
-        return held
 
     def busy_elsewhere(self) -> bool:
         """Whether work that has begun on records that are not ours (any more) is still under way."""
@@ -201,27 +244,32 @@ class Lanes:
     def abandon(self) -> None:
         """Give up records that are not ours and still run; those that come after them wait until they end."""
         for task in list(self._holders.values()):
-            if not task.done and not self._owned(task.messages[task.running]):
-                self.detach(task)
+            while any(not self._owned(message) for message in task.messages[task.running :][:1]):
+                if self.detach(task) is not None:
+                    break
         for entry in self.blocked.values():
             if not entry.stale and not self._owned(entry.message):
                 self._disown(entry)
 
     def _started(self) -> Iterator[Message]:
         for task in self._holders.values():
-            yield from task.messages[task.running : task.running + 1]
+            yield from task.messages[task.running :][:1]
         yield from (entry.message for entry in self.blocked.values() if entry.busy and not entry.stale)
 
     def _disown(self, entry: Blocked) -> None:
-        entry.stale = True
-        self.taken -= 1
-        self.dropped.append(entry.message)
+        self.dropped += entry.records
+        entry.disown()
 
-    def _drop_blocked(self) -> None:
+    def _drop_what_waits(self) -> None:
+        for room in (self._held, self._rate, self._gathering):
+            if room is not None:
+                room.keep(self._only_owned)
         for entry in list(self.blocked.values()):
             entry.behind = deque(self._only_owned(entry.behind))
-            if not (entry.busy or entry.stale or self._owned(entry.message)):
-                self.give_up(entry)
+            if not entry.stale and not self._owned(entry.message):
+                entry.alone = 0
+                if not entry.busy:
+                    self.give_up(entry)
 
     def _only_owned(self, messages: Iterable[Message]) -> list[Message]:
         kept: list[Message] = []
@@ -231,10 +279,55 @@ class Lanes:
         self.taken -= len(self.dropped) - before
         return kept
 
-    def _block(self, message: Message, task: Task | None) -> Blocked:
-        order_key = self.ordering.order_key(message)
+    # Into the lanes.
+
+    def _admit(self, messages: Sequence[Message], now_ms: int) -> None:
+        if self._rate is not None:
+            self._rate.waiting.extend(messages)
+            self.prune()
+            before_workers = sum(len(task.messages) - task.running for task in self._open)
+            most = max(_MOST_BEFORE_WORKERS, int(self._rate.burst)) - before_workers
+            messages = self._rate.take(most, now_ms)
+        if self.blocked:
+            messages = self._park(messages)
+        if not messages:
+            return
+        for index, chosen in self.ordering.split(messages):
+            if self._gathering is None:
+                self._append(index, chosen, in_order=True)
+                continue
+            for full in self._gathering.add(index, chosen, now_ms):
+                self._append(index, full, in_order=True)
+        if len(self._open) > self._prune_at:
+            self.prune()
+
+    def _enqueue(self, index: int, messages: Sequence[Message]) -> None:
+        """Into a lane with what comes from several places, or has waited."""
+        if self.batch is None:
+            self._append(index, messages)
+            return
+        for _, group in by_partition(messages):
+            for at in range(0, len(group), self.batch.most):
+                self._append(index, group[at : at + self.batch.most])
+
+    def _append(self, index: int, messages: Sequence[Message], *, in_order: bool = False) -> None:
+        while index >= len(self._lanes):
+            self._lanes.append(Lane(len(self._lanes), self))
+        lane = self._lanes[index]
+        task = self._new_task(messages, lane)
+        task.in_order = in_order
+        self._open.append(task)
+        lane.tasks.append(task)
+        try:
+            lane.token.pop()
+        except IndexError:
+            return  # somebody is at it
+        self._ready(lane)
+
+    def _block(self, records: Sequence[Message], task: Task | None) -> Blocked:
+        order_key = self.ordering.order_key(records[0])
         assert order_key not in self.blocked, "one record of an order key at a time"
-        entry = self.blocked[order_key] = Blocked(message, order_key, task)
+        entry = self.blocked[order_key] = Blocked(records, order_key, task)
         return entry
 
     def _park(self, messages: Iterable[Message]) -> list[Message]:
@@ -249,26 +342,24 @@ class Lanes:
                 entry.behind.append(message)
         return free
 
-    def _reopen(self, index: int, first: list[Message]) -> None:
-        """Begin a lane anew whose worker has let go of it, with ``first`` before what waits in it."""
+    def _reopen(self, index: int, first: Sequence[Message], entry: Blocked | None) -> None:
+        """Begin a lane anew whose worker has let go of it, with ``first`` before what waits in it. ``entry``: of
+        a record of the lane that was just blocked.
+        """
         old = self._lanes[index]
         old.recalled = True
         self._holders.pop(index, None)
-        self._lanes[index] = Lane(index)
+        self._lanes[index] = Lane(index, self)
         messages = self._park(self._only_owned([*first, *_drain(old)]))
         if messages:
             self._enqueue(index, messages)
+        if entry is not None and self._gathering is not None and self.ordering.in_order:
+            entry.behind.extend(self._gathering.take(index, entry.message))
 
-    def _enqueue(self, index: int, messages: Sequence[Message]) -> None:
-        lane = self._lanes[index]
-        task = Task(messages, lane)
-        self._open.append(task)
-        lane.tasks.append(task)
-        try:
-            lane.token.pop()
-        except IndexError:
-            return  # somebody is at it
-        self._ready(lane)
+
+def _together(task: Task) -> bool:
+    """Whether the records of a task that failed or ended early come again together."""
+    return not isinstance(task.failure, BatchError)
 
 
 def _drain(lane: Lane) -> list[Message]:
@@ -278,5 +369,4 @@ def _drain(lane: Lane) -> list[Message]:
             task = lane.tasks.popleft()
         except IndexError:
             return found
-        found += task.messages
-        task.close()
+        found += task.close()

@@ -1,6 +1,6 @@
 """Which records wait for each other: those of one key, of one partition, or none.
 
-An ordering says two things of a record. Its *lane* (a number): records of one lane run one after the other.
+An ordering says two things of a record. Its *lane* (a small number): records of one lane run one after the other.
 Its *order key*: when a record fails or takes long, only those with the same order key go on waiting for it,
 and the rest of the lane goes on.
 """
@@ -9,28 +9,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from rota.consumer.batches import by_partition
 from rota.model import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from rota.consumer.client import Message
 
-__all__ = ["ByKey", "ByPartition", "NullKey", "Order", "Ordering", "Unordered", "ordering_for"]
+__all__ = ["ByKey", "ByPartition", "InBatches", "NullKey", "Order", "Ordering", "Unordered", "ordering_for"]
 
 Order = Literal["key", "partition", "none"]
 NullKey = Literal["partition", "none"]
 
 
 class Ordering(Protocol):
-    """See the module."""
+    """See the module. ``in_order``: whether the records of a lane must be done in their order."""
 
-    lanes: int
+    @property
+    def in_order(self) -> bool: ...
+    @property
+    def one_partition(self) -> bool:
+        """Whether a lane has records of one partition only."""
+        ...
 
     def lane(self, message: Message) -> int: ...
     def order_key(self, message: Message) -> Hashable: ...
-    def split(self, messages: Sequence[Message]) -> list[list[Message]]:
-        """The messages of each lane, in their order."""
+    def split(self, messages: Sequence[Message]) -> Iterable[tuple[int, list[Message]]]:
+        """The lanes that get some of the messages, which there must be, and those, in their order."""
         ...
 
 
@@ -39,9 +45,12 @@ class ByKey:
     at all.
     """
 
+    in_order = True
+    one_partition = False
+
     def __init__(self, lanes: int, null_key: NullKey = "partition") -> None:
-        self.lanes = 1 << max(0, lanes - 1).bit_length()
-        self._mask = self.lanes - 1
+        self._lanes = 1 << max(0, lanes - 1).bit_length()
+        self._mask = self._lanes - 1
         self._null_in_order = null_key == "partition"
 
     def lane(self, message: Message) -> int:
@@ -54,63 +63,74 @@ class ByKey:
             return message.topic(), message.partition(), key or None
         return message.topic(), message.partition(), message.offset()
 
-    def split(self, messages: Sequence[Message]) -> list[list[Message]]:
+    def split(self, messages: Sequence[Message]) -> Iterable[tuple[int, list[Message]]]:
         # The hot loop of `order="key"`: two calls, a hash and an append a record.
         mask = self._mask
-        lists: list[list[Message]] = [[] for _ in range(self.lanes)]
+        lists: list[list[Message]] = [[] for _ in range(self._lanes)]
         if self._null_in_order:
             for message in messages:
                 lists[hash(message.key() or message.partition()) & mask].append(message)
         else:
             for message in messages:
                 lists[hash(message.key() or message.offset()) & mask].append(message)
-        return lists
+        return [(lane, chosen) for lane, chosen in enumerate(lists) if chosen]
 
 
 class ByPartition:
-    """One partition, one record at a time."""
+    """One partition, one record at a time. Each partition has a lane for as long as the process lives."""
 
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
+    in_order = True
+    one_partition = True
+
+    def __init__(self) -> None:
         self._lane_of: dict[tuple[str, int], int] = {}
 
     def lane(self, message: Message) -> int:
-        where = (message.topic(), message.partition())
-        lane = self._lane_of.get(where)
-        if lane is None:  # partitions are dealt out in turn, for as long as the process lives
-            lane = self._lane_of[where] = len(self._lane_of) % self.lanes
-        return lane
+        return self._lane_of.setdefault((message.topic(), message.partition()), len(self._lane_of))
 
     def order_key(self, message: Message) -> Hashable:
         return TopicPartition(message.topic(), message.partition())
 
-    def split(self, messages: Sequence[Message]) -> list[list[Message]]:
-        lists: list[list[Message]] = [[] for _ in range(self.lanes)]
-        partition, topic, chosen = -1, "", lists[0]
-        for message in messages:  # a fetch brings many of one partition behind each other
-            if message.partition() != partition or message.topic() != topic:
-                partition, topic = message.partition(), message.topic()
-                chosen = lists[self.lane(message)]
-            chosen.append(message)
-        return lists
+    def split(self, messages: Sequence[Message]) -> Iterable[tuple[int, list[Message]]]:
+        return [(self.lane(chosen[0]), chosen) for _, chosen in by_partition(messages)]
 
 
 class Unordered:
     """Every record by itself."""
 
+    in_order = False
+    one_partition = False
+
     def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
+        self._lanes = lanes
         self._next = 0
 
     def lane(self, message: Message) -> int:
-        return message.offset() % self.lanes
+        return message.offset() % self._lanes
 
     def order_key(self, message: Message) -> Hashable:
         return message.topic(), message.partition(), message.offset()
 
-    def split(self, messages: Sequence[Message]) -> list[list[Message]]:
-        first, self._next = self._next, (self._next + len(messages)) % self.lanes
-        return [list(messages[(lane - first) % self.lanes :: self.lanes]) for lane in range(self.lanes)]
+    def split(self, messages: Sequence[Message]) -> Iterable[tuple[int, list[Message]]]:
+        lanes = self._lanes
+        first, self._next = self._next, (self._next + len(messages)) % lanes
+        return [((first + at) % lanes, list(messages[at::lanes])) for at in range(min(lanes, len(messages)))]
+
+
+class InBatches:
+    """Another ordering, for handlers of batches: what a batch waits for is the lane, not each of its keys."""
+
+    def __init__(self, inner: Ordering) -> None:
+        self.in_order = inner.in_order
+        self.one_partition = inner.one_partition
+        self.lane = inner.lane
+        self.split = inner.split
+        self._inner = inner
+
+    def order_key(self, message: Message) -> Hashable:
+        if not self.in_order:
+            return self._inner.order_key(message)
+        return message.topic(), message.partition(), self.lane(message)
 
 
 def ordering_for(order: Order, lanes: int, null_key: NullKey) -> Ordering:
@@ -118,5 +138,5 @@ def ordering_for(order: Order, lanes: int, null_key: NullKey) -> Ordering:
     if order == "key":
         return ByKey(lanes, null_key)
     if order == "partition":
-        return ByPartition(lanes)
+        return ByPartition()
     return Unordered(lanes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Progress", "Range", "join_ranges", "progress"]
+__all__ = ["Progress", "Range", "beyond", "join_ranges", "progress"]
 
 
 class Range(NamedTuple):
@@ -45,6 +45,19 @@ def progress(undone: Iterable[int], position: int, kept: Sequence[Range] = ()) -
     ends = [*missing[1:], position]
     done = [Range(first + 1, end) for first, end in zip(missing, ends, strict=True) if first + 1 < end]
     return Progress(missing[0], join_ranges([*done, *later]))
+
+
+def beyond(offset: int, done: Sequence[Range], position: int, kept: Sequence[Range]) -> Progress:
+    """The same where only the first offset is known that is not done (or ``position``, if all are).
+
+    ``done``: what was done when all was looked at; what was done since then beyond ``offset`` is left out.
+
+    >>> beyond(5, [Range(3, 4), Range(6, 7)], 10, [])
+    Progress(offset=5, done=(Range(first=6, end=7),))
+    """
+    if offset == position:
+        return progress((), position, kept)
+    return Progress(offset, tuple(item for item in done if item.first > offset))
 
 
 def join_ranges(ranges: Iterable[Range]) -> tuple[Range, ...]:

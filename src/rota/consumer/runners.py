@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rota.consumer.batches import BatchError, Done
 from rota.consumer.record import Record, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rota.consumer.client import Message
+    from rota.consumer.state import Outputs
     from rota.consumer.work import Task
 
-__all__ = ["Done", "each", "in_batches"]
-
-
-class Done:
-    """What a batch handler may return: everything up to this record is done, the rest comes again."""
-
-    __slots__ = ("record",)
-
-    def __init__(self, record: Record[Any]) -> None:
-        self.record = record
+__all__ = ["BatchError", "Done", "begin_batch", "each", "end_batch", "in_batches", "position_in"]
 
 
 def each(
     handle: Callable[[Record[Any], Any], object],
     decode: Callable[[Message], Any],
     context: Callable[[Task], Any],
+    outputs: Outputs | None = None,
 ) -> Callable[[Task], None]:
-    """Every record is a call."""
+    """Every record is a call. ``outputs``: who gets what the context has to be written after each."""
 
     def work(task: Task) -> None:
         # The hot loop of a worker. `running` is written before `end` is read: see `rota.consumer.work`.
@@ -43,25 +37,68 @@ def each(
             handle(Record(messages[index], decode), mine)
             index += 1
 
-    return work
+    def work_with_outputs(task: Task) -> None:
+        assert outputs is not None
+        messages = task.messages
+        mine = context(task)
+        index = 0
+        while True:
+            task.running = index
+            if index >= task.end:
+                return
+            handle(Record(messages[index], decode), mine)
+            outputs.done(messages[index], mine.take_outputs())
+            index += 1
+
+    return work if outputs is None else work_with_outputs
 
 
 def in_batches(
     handle: Callable[[Records[Any], Any], object],
     decode: Callable[[Message], Any],
     context: Callable[[Task], Any],
+    outputs: Outputs | None = None,
 ) -> Callable[[Task], None]:
-    """A task is one call."""
+    """A task is one call, and what it produced belongs to the last record that it has done."""
 
     def work(task: Task) -> None:
-        if task.end < len(task.messages):
-            return  # it is being recalled, and has not begun
-        answer = handle(Records(task.messages, decode), context(task))
-        if isinstance(answer, Done):
-            upto = answer.record.offset
-            task.running = sum(message.offset() <= upto for message in task.messages)
-            assert task.running, "a batch handler finishes a record, or raises"
-        else:
-            task.running = len(task.messages)
+        messages = begin_batch(task)
+        if not messages:
+            return
+        mine = context(task)
+        try:
+            answer = handle(Records(messages, decode), mine)
+        except BatchError as error:
+            done = position_in(messages, error.record.message)
+            if outputs is not None and done:
+                outputs.done(messages[done - 1], mine.take_outputs())
+            task.running = done
+            raise
+        done = end_batch(messages, answer)
+        if outputs is not None:
+            outputs.done(messages[done - 1], mine.take_outputs())
+        task.running = done
 
     return work
+
+
+def begin_batch(task: Task) -> Sequence[Message]:
+    """The records of a batch that a worker begins with; none if it was recalled before that."""
+    messages = task.messages
+    task.begun = True  # before `end` is read: see `rota.consumer.work`
+    return messages if task.end >= len(messages) else ()
+
+
+def end_batch(messages: Sequence[Message], answer: object) -> int:
+    """How many of a batch are done, by what its handler returned."""
+    if not isinstance(answer, Done):
+        return len(messages)
+    return position_in(messages, answer.record.message) + 1
+
+
+def position_in(messages: Sequence[Message], message: Message) -> int:
+    """Where in its batch a record is that a handler named."""
+    for index, other in enumerate(messages):
+        if other is message:
+            return index
+    raise ValueError(f"the record at offset {message.offset()} is not of this batch")

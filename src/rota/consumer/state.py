@@ -64,13 +64,15 @@ class Ours:
 class Partition:
     """One partition while it is ours."""
 
-    __slots__ = ("committed", "kept", "paused")
+    __slots__ = ("committed", "done", "kept", "paused")
 
     def __init__(self, committed: Offset | None, kept: Sequence[Range]) -> None:
         self.committed = committed
         """What the broker has confirmed."""
         self.kept = list(kept)
         """Offsets that were done before it came to us and have not been fetched since."""
+        self.done: Sequence[Range] = tuple(kept)
+        """What was done beyond the first record that was not, when all was looked at."""
         self.paused = False
 
 
@@ -138,11 +140,7 @@ class Committer(Protocol):
 
 
 class Route:
-    """A handler: its topics, lanes, workers and what becomes of failures.
-
-    ``due_ms``: in how many milliseconds a record may begin (retry topics); 0 or less: at once.
-    ``outputs``: of exactly-once handlers.
-    """
+    """A handler: its topics, lanes, workers and what becomes of failures. ``outputs``: of exactly-once handlers."""
 
     def __init__(
         self,
@@ -151,22 +149,26 @@ class Route:
         workers: Workers,
         policy: Policy,
         *,
-        batch: bool = False,
-        due_ms: Callable[[Message], int] | None = None,
         outputs: Outputs | None = None,
     ) -> None:
         self.name = name
         self.lanes = lanes
         self.workers = workers
         self.policy = policy
-        self.batch = batch
-        self.due_ms = due_ms
         self.outputs = outputs
 
     @property
     def in_flight(self) -> int:
-        """Records dispatched and not done, as far as workers have told."""
+        """Records dispatched and not done, as far as is known without looking: those in tasks that have not
+        ended all count.
+        """
         return self.lanes.taken - self.workers.completed
+
+    @property
+    def in_flight_now(self) -> int:
+        """The same less what is done of tasks that workers are at; never too few."""
+        ended = self.workers.completed  # read first: a task that ends meanwhile is in neither
+        return self.lanes.taken - ended - sum(task.running for task in self.workers.current())
 
 
 class Observer:
@@ -199,8 +201,10 @@ class Observer:
     def resumed(self, partitions: Sequence[TopicPartition]) -> None:
         """These are fetched again."""
 
-    def client_error(self, name: str, reason: str) -> None:
-        """The client reports a trouble; ``name`` as in KafkaError.name(), such as _MAX_POLL_EXCEEDED."""
+    def client_error(self, words: str, *, final: bool) -> None:
+        """The client reports a trouble: max.poll.interval.ms exceeded, a topic that does not exist, ...
+        ``final``: the consumer ends.
+        """
 
     def slow(self, message: Message, running_ms: int, attempt: int) -> None:
         """A record has been running for long; told once for each attempt."""

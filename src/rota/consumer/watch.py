@@ -16,6 +16,8 @@ __all__ = ["Watch"]
 
 log = logging.getLogger("rota.consumer")
 
+_LONGEST_KEY = 60
+
 
 class Watch:
     """Looks at the workers four times in ``slow_ms``. No clock is read for a record: what is still there is
@@ -59,11 +61,19 @@ class Watch:
         ]
 
     def _tell(self, route: Route, task: Task, message: Message, ms: int) -> bool:
+        many = f" with {len(task.messages) - 1} more" if route.lanes.batch is not None else ""
         log.warning(
-            "slow: %s-%d at offset %d has been running for %d ms (attempt %d)",
-            message.topic(), message.partition(), message.offset(), ms, task.attempt,
+            "slow: %s-%d at offset %d%s (key %s) has been running for %d ms (attempt %d)",
+            message.topic(), message.partition(), message.offset(), many, _key(message), ms, task.attempt,
         )  # fmt: skip
         self._observer.slow(message, ms, task.attempt)
-        if not route.batch:
+        if route.lanes.batch is None:
             route.lanes.detach(task)
         return True
+
+
+def _key(message: Message) -> str:
+    key = message.key()
+    if key is None:
+        return "none"
+    return repr(key) if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]!r}..."

@@ -13,6 +13,9 @@ and writes:
   `Task.running`. If it still sees the record that it saw before, the worker cannot go past the new end;
 - *the watch.* A worker writes `Task.running`, then reads `Task.watched`; the owner writes `Task.watched`,
   then reads `Task.running`. If the task is not done by then, the worker will give it back.
+
+A worker that does all records of a task at once, a batch, writes `Task.begun` before it reads `Task.end`,
+and does nothing if the end is not behind the last record; ``running`` moves when the handler has returned.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rota.consumer.client import Message
+    from rota.consumer.lanes import Lanes
 
 __all__ = ["Lane", "Task"]
 
@@ -36,7 +40,7 @@ class Task:
     (``failure``, or ``end`` was moved), or if it is ``watched``.
     """
 
-    __slots__ = ("attempt", "end", "failure", "lane", "messages", "running", "watched")
+    __slots__ = ("attempt", "begun", "end", "failure", "in_order", "lane", "messages", "running", "watched")
 
     def __init__(
         self, messages: Sequence[Message], lane: Lane, *, attempt: int = 1, watched: bool = False
@@ -47,6 +51,9 @@ class Task:
         self.end = len(messages)
         self.attempt = attempt
         self.watched = watched
+        self.begun = False
+        self.in_order = False
+        """Whether those of each partition are in the order of their offsets."""
         self.failure: BaseException | None = None
 
     @property
@@ -54,9 +61,28 @@ class Task:
         """Whether every record is done."""
         return self.running >= len(self.messages)
 
-    def close(self) -> None:
+    def cut(self) -> Sequence[Message]:
+        """Keep a worker that may be at the task from going further; the records that it will not come to,
+        which are no longer the task's.
+        """
+        at = self.running
+        self.end = min(self.end, at + 1)
+        # By now the worker may be one further, on a look at the old end, but not two.
+        at = self.running
+        left = self.messages[at + 1 :]
+        if left:
+            self.messages = self.messages[: at + 1]
+        return left
+
+    def cut_batch(self) -> Sequence[Message]:
+        """The same for a batch: all of it, or nothing once it has begun."""
+        self.end = -1
+        return () if self.begun else self.close()
+
+    def close(self) -> Sequence[Message]:
         """Its records are elsewhere now."""
-        self.messages = ()
+        left, self.messages = self.messages, ()
+        return left
 
     def __repr__(self) -> str:
         return f"Task({self.running} of {len(self.messages)}, lane {self.lane.index}, attempt {self.attempt})"
@@ -64,13 +90,14 @@ class Task:
 
 class Lane:
     """Tasks that run one after the other. Whoever claims a task of a ``recalled`` lane gives it back at
-    once.
+    once. ``of``: the lanes that it is one of.
     """
 
-    __slots__ = ("index", "recalled", "tasks", "token")
+    __slots__ = ("index", "of", "recalled", "tasks", "token")
 
-    def __init__(self, index: int, *, taken: bool = False) -> None:
+    def __init__(self, index: int, of: Lanes | None = None, *, taken: bool = False) -> None:
         self.index = index
+        self.of = of
         self.tasks: deque[Task] = deque()
         self.token: deque[None] = deque(() if taken else (None,))
         self.recalled = False
