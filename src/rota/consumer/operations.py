@@ -47,7 +47,6 @@ ANSWER_S = 1.0
 """How long somebody who asks waits for the owner thread."""
 ASK_BROKER_S = 1.0
 FRESH_MS = 200
-"""A state that is no older is shown again: a scrape, or a collection, asks several times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +122,7 @@ class Operations:
         """The consumer has begun."""
         self._owner = owner
         if self._telemetry is not None:
-            self._telemetry.observe(self.state, self.counts)
+            self._telemetry.observe(self.recent, self.counts)
         if self._server is not None:
             self._server.start()
 
@@ -140,14 +139,16 @@ class Operations:
 
     def state(self) -> State | None:
         """The state now; None if the owner does not answer, because it is stuck, or has ended."""
-        now_ms = _monotonic_ms()
-        last = self._last
-        if last is not None and now_ms - last[0] < FRESH_MS:
-            return last[1]
         state = self._ask(self._take)
         if state is not None:
-            self._last = now_ms, state
+            self._last = _monotonic_ms(), state
         return state
+
+    def recent(self) -> State | None:
+        """The same, or one that is hardly older: a collection asks for every metric."""
+        last = self._last
+        fresh = last is not None and _monotonic_ms() - last[0] < FRESH_MS
+        return last[1] if last is not None and fresh else self.state()
 
     def silent_ms(self) -> int:
         """Since the owner last turned."""

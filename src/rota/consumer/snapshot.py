@@ -192,14 +192,15 @@ def key_preview(key: bytes | None) -> str | None:
     """A key for people: text where it is text, else as Python writes bytes, and never long."""
     if key is None:
         return None
-    cut = key[:LONGEST_KEY]
+    cut = key[: 4 * LONGEST_KEY + 4]
     try:
         text = cut.decode()
-    except UnicodeDecodeError:
-        text = repr(cut)[2:-1]
+    except UnicodeDecodeError as error:
+        within = error.start < len(cut) - 3 or len(cut) == len(key)
+        text = "\0" if within else cut[: error.start].decode()
     if not text.isprintable():
         text = repr(cut)[2:-1]
-    return text if len(key) <= LONGEST_KEY else text + "…"
+    return text if len(text) <= LONGEST_KEY else text[:LONGEST_KEY] + "…"
 
 
 class Ages:

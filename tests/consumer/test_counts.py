@@ -1,0 +1,101 @@
+"""What is counted, from any thread, and what is forgotten."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.consumer.fakes import FakeMessage
+
+from rota.consumer.client import Offset
+from rota.consumer.counts import BOUNDS, Counts, Durations
+from rota.consumer.observers import Observers
+from rota.consumer.policy import skip
+from rota.consumer.state import Observer
+from rota.model import TopicPartition
+
+P0 = TopicPartition("orders", 0)
+P1 = TopicPartition("orders", 1)
+
+
+def counts() -> Counts:
+    return Counts(lambda: 1_000, lambda: 5_000)
+
+
+def test_a_duration_falls_into_the_first_bucket_that_is_large_enough() -> None:
+    durations = Durations()
+    for seconds in (0.0, BOUNDS[0], BOUNDS[0] * 1.01, 10.0, 11.0):
+        durations.add(seconds)
+    read = durations.read()
+    assert read.counts[0] == 2
+    assert read.counts[1] == 1
+    assert read.counts[-2:] == (1, 1)
+    assert read.count == 5
+    assert abs(read.total - 21.000201) < 1e-9
+
+
+def test_threads_that_count_at_once_lose_nothing() -> None:
+    durations = Durations()
+
+    def work() -> None:
+        for _ in range(20_000):
+            durations.add(0.001)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert durations.read().count == 160_000
+
+
+def test_nothing_measured_reads_as_nothing() -> None:
+    assert Durations().read().count == 0
+    assert Durations().read().total == 0
+
+
+def test_failures_are_counted_by_topic_and_outcome_and_skips_apart() -> None:
+    found = counts()
+    message = FakeMessage(P0, 7, b"k")
+    found.failed(message, OSError("down"), 1, "retry")
+    found.failed(message, OSError("down again"), 2, "dead-letter")
+    found.failed(FakeMessage(P0, 8, b"k"), skip("not for us"), 1, "skip")
+    assert dict(found.failed_as) == {("orders", "retry"): 1, ("orders", "dead-letter"): 1}
+    assert dict(found.skipped_of) == {"orders": 1}
+    kept = found.failures[P0][7]
+    assert (kept.attempt, kept.words, kept.since_ms) == (2, "OSError: down again", 1_000)
+
+
+def test_a_failed_record_is_forgotten_when_its_offset_is_committed_or_its_partition_goes() -> None:
+    found = counts()
+    for partition in (P0, P1):
+        for offset in (3, 4):
+            found.failed(FakeMessage(partition, offset, None), OSError(), 1, "retry")
+    found.committed(P0, Offset(4))
+    assert set(found.failures[P0]) == {4}
+    found.committed(P0, Offset(5))
+    assert not found.failures[P0]
+    found.revoked([P1])
+    assert P1 not in found.failures
+
+
+def test_rebalances_are_counted_by_kind_with_their_time() -> None:
+    times = iter([1_000, 1_250])
+    found = Counts(lambda: next(times), lambda: 0)
+    found.rebalance_begins("revoked")
+    assert found.rebalance_now == ("revoked", 1_000)
+    found.rebalance_ends()
+    assert found.rebalance_now is None
+    assert found.rebalances["revoked"] == 1
+    assert found.rebalance_s["revoked"].read().total == 0.25
+
+
+class Broken(Observer):
+    def commit_failed(self, reason: str) -> None:
+        raise ValueError(reason)
+
+
+def test_an_observer_that_raises_does_not_keep_the_news_from_the_others() -> None:
+    found = counts()
+    Observers([Broken(), found]).commit_failed("the coordinator is away")
+    assert found.commits_failed == 1
+    assert found.last_commit_problem == "the coordinator is away"

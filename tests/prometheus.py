@@ -1,0 +1,94 @@
+"""A real Prometheus server (Debian's package ``prometheus``) that scrapes what a test tells it to."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.kafka.ports import free_ports, listening, wait_until
+
+_CONFIG = """\
+global:
+  scrape_interval: 250ms
+  scrape_timeout: 250ms
+scrape_configs:
+  - job_name: consumer
+    static_configs:
+      - targets: ["127.0.0.1:{port}"]
+"""
+
+
+class PrometheusMissingError(Exception):
+    """There is no Prometheus here; the message says what to install."""
+
+
+class Prometheus:
+    """Its HTTP API."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}"
+
+    def query(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """The present value of each series, by its labels without name, instance and job."""
+        found = self._get("/api/v1/query", query=expression)
+        return {
+            tuple(sorted(_own(series["metric"]).items())): float(series["value"][1])
+            for series in found["result"]
+        }
+
+    def value(self, expression: str) -> float | None:
+        """Of the only series there is."""
+        values = list(self.query(expression).values())
+        return values[0] if len(values) == 1 else None
+
+    def targets(self) -> list[dict[str, Any]]:
+        """What it scrapes, and how that goes."""
+        targets: list[dict[str, Any]] = self._get("/api/v1/targets")["activeTargets"]
+        return targets
+
+    def _get(self, path: str, **query: str) -> Any:
+        url = f"{self._url}{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=60) as response:
+            return json.load(response)["data"]
+
+
+@contextmanager
+def scraping(port: int, directory: Path) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes this port of this machine, four times a second."""
+    program = shutil.which("prometheus")
+    if program is None:
+        raise PrometheusMissingError("no `prometheus` found: install Debian's package of that name")
+    config = directory / "prometheus.yml"
+    config.write_text(_CONFIG.format(port=port))
+    (listen,) = free_ports(1)
+    log = (directory / "prometheus.log").open("w")
+    server = subprocess.Popen(
+        [
+            program,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={directory / 'data'}",
+            f"--web.listen-address=127.0.0.1:{listen}",
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        wait_until("Prometheus listens", lambda: listening(listen) or server.poll() is not None)
+        assert server.poll() is None, (directory / "prometheus.log").read_text()
+        yield Prometheus(listen)
+    finally:
+        server.terminate()
+        server.wait(60)
+        log.close()
+
+
+def _own(labels: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name not in {"__name__", "instance", "job"}}
