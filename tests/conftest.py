@@ -1,8 +1,8 @@
 """Fixtures for tests that need a broker: the same test on Rota's and on real Apache Kafka 4.1.
 
 `pytest --broker=rota` or `--broker=kafka` runs one side only. Without Java or Maven the Kafka side is
-skipped, and without Go what franz-go does, except where CI=true: there they fail, so that nobody mistakes half
-a conformance suite for a whole one.
+skipped, without Go what franz-go does, and without PostgreSQL what needs a database, except where CI=true: there
+they fail, so that nobody mistakes half a conformance suite for a whole one.
 """
 
 import os
@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from uuid import uuid4
 
 import pytest
 
@@ -86,6 +87,31 @@ def franz_go() -> Path:
         return program()
     except GoMissingError as missing:
         skip_or_fail(missing)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[str]":
+    """The address of a PostgreSQL server of the tests' own; without one skipped (failed where CI=true)."""
+    from tests.postgres import Postgres, PostgresMissingError
+
+    try:
+        server = Postgres()
+    except PostgresMissingError as missing:
+        skip_or_fail(missing)
+    with server:
+        yield server.address
+
+
+@pytest.fixture
+def postgres_database(postgres: str) -> "Iterator[str]":
+    """The address of an empty database on that server."""
+    import psycopg
+
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield postgres.removesuffix("postgres") + name
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from rota.consumer.app import App
 from rota.consumer.class_handlers import Handler
 from rota.consumer.context import Context
 from rota.consumer.handlers import Batch
+from rota.consumer.later import later
 from rota.consumer.policy import DeadLetter, PayloadError, Retry, skip
 from rota.consumer.record import Record, Records
 from rota.consumer.retry_topics import RetryTopics
@@ -38,6 +39,7 @@ __all__ = [
     "Retry",
     "RetryTopics",
     "Running",
+    "later",
     "skip",
     "static_id",
 ]

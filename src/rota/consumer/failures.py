@@ -75,6 +75,13 @@ class Failures:
         """Decide about a record that has failed for the ``attempt``-th time."""
         message = entry.message
         decision = route.policy.decide(failure, attempt, self._random, message.topic())
+        if decision.action == "later":
+            log.info(
+                "%s-%d at offset %d waits for %d ms: %s",
+                message.topic(), message.partition(), message.offset(), decision.wait_ms, failure,
+            )  # fmt: skip
+            heapq.heappush(self._due, (now_ms + decision.wait_ms, next(self._count), route, entry, attempt))
+            return
         self._observer.failed(message, failure, attempt, decision.action)
         if decision.action == "retry":
             log.info("%s; again in %d ms", _told(message, failure, attempt), decision.wait_ms)

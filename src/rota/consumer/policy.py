@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from rota.consumer.later import RetryLaterError
 from rota.consumer.retry_topics import hops_of
 from rota.model import RotaError
 
@@ -121,8 +122,8 @@ class DeadLetter:
 
 
 class Decision(NamedTuple):
-    """``action``: retry, retry-topic, dead-letter, skip or crash. ``wait_ms``: for how long the next attempt
-    waits; ``topic``: where to.
+    """``action``: retry, later (the same attempt again), retry-topic, dead-letter, skip or crash. ``wait_ms``:
+    for how long the next attempt waits; ``topic``: where to.
     """
 
     action: str
@@ -161,6 +162,8 @@ class Policy:
         """What to do after the ``attempt``-th failure of a record of ``topic``."""
         if isinstance(failure, SkipRecordError):
             return Skip
+        if isinstance(failure, RetryLaterError):
+            return Decision("later", max(1, int(1000 * failure.wait_s)))
         if isinstance(failure, _THE_PROGRAM):
             return Crash
         if self.retry.may_cure(failure):
