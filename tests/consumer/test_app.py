@@ -1,0 +1,532 @@
+"""Apps as applications write them, on a real broker through the real client."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from confluent_kafka import Consumer
+from tests.consumer.kafka_tools import app_for, committed, create, produce, total_committed
+from tests.kafka.ports import PATIENCE_S, free_ports, wait_until
+
+from rota.consumer import App, Batch, DeadLetter, Handler, Limits, Record, Records, Retry
+from rota.model import RotaError, TopicPartition
+from rota.testing import Broker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rota.consumer import Context
+
+
+@dataclass
+class Order:
+    id: int
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with Broker({"auto.create.topics.enable": False}) as broker:
+        yield broker
+
+
+def orders(broker: Broker, count: int = 100, partitions: int = 2) -> None:
+    create(broker, "orders", partitions)
+    produce(broker, "orders", (b'{"id": %d}' % index for index in range(count)))
+
+
+def test_records_are_handled_and_committed(broker: Broker) -> None:
+    orders(broker)
+    app = app_for(broker)
+    seen: list[int] = []
+
+    @app.handler("orders")
+    def handle(record: Record[Order], context: Context) -> None:
+        assert context.attempt == 1
+        seen.append(record.value.id)
+
+    with app.start():
+        wait_until("all records", lambda: len(seen) >= 100)
+    assert sorted(seen) == list(range(100))
+    assert total_committed(broker, "orders", 2) == 100
+
+
+def test_async_handlers_run_many_at_once(broker: Broker) -> None:
+    orders(broker, 64)
+    app = app_for(broker, order="none", concurrency=64)
+    at_once = most = 0
+    seen: list[int] = []
+
+    @app.handler("orders")
+    async def handle(record: Record[Order]) -> None:
+        import asyncio
+
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.05)
+        at_once -= 1
+        seen.append(record.value.id)
+
+    with app.start():
+        wait_until("all records", lambda: len(seen) >= 64)
+    assert sorted(seen) == list(range(64))
+    assert most > 8
+    assert total_committed(broker, "orders", 2) == 64
+
+
+def test_batches_are_handled_whole(broker: Broker) -> None:
+    orders(broker, 500, partitions=1)
+    app = app_for(broker, order="partition")
+    sizes: list[int] = []
+    seen: list[int] = []
+
+    @app.handler("orders", batch=Batch(most=100, wait_ms=50))
+    def handle(records: Records[Order]) -> None:
+        sizes.append(len(records))
+        seen.extend(order.id for order in records.values)
+
+    with app.start():
+        wait_until("all records", lambda: len(seen) >= 500)
+    assert seen == list(range(500))
+    assert max(sizes) <= 100
+    assert len(sizes) < 100
+    assert committed(broker, "orders") == 500
+
+
+class Loader(Handler):
+    """Notes what it is told, and what the group has committed when its partitions go."""
+
+    topics = "orders"
+    order = "partition"
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.events: list[str] = []
+        self.handled = 0
+        self.committed_at_the_end = 0
+        self.threads: set[str] = set()
+
+    def on_assigned(self, partitions: Sequence[TopicPartition], /) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.events.append(f"assigned {sorted(partition.partition for partition in partitions)}")
+
+    def process(self, record: Record[Order]) -> None:
+        assert self.events, "told of the partition before its first record"
+        assert record.value.id >= 0
+        self.handled += 1
+
+    def on_revoked(self, partitions: Sequence[TopicPartition], lost: bool, /) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.committed_at_the_end = total_committed(self.broker, "orders", 2)
+        self.events.append(f"revoked {sorted(partition.partition for partition in partitions)} {lost}")
+
+
+def test_hooks_are_called_before_the_first_record_and_after_the_commit(broker: Broker) -> None:
+    orders(broker)
+    app = app_for(broker)
+    loader = app.add(Loader(broker))
+    with app.start():
+        wait_until("all records", lambda: loader.handled >= 100)
+    assert loader.events == ["assigned [0, 1]", "revoked [0, 1] False"]
+    assert loader.committed_at_the_end == 100
+    assert loader.threads == {"rota-owner"}
+
+
+def test_a_hook_hears_of_lost_partitions(broker: Broker) -> None:
+    orders(broker)
+    app = app_for(broker, {"session.timeout.ms": 6000})
+    loader = app.add(Loader(broker))
+    with app.start() as running:
+        wait_until("all records", lambda: loader.handled >= 100)
+        (member,) = _members(broker)
+        broker.expire_session("g", member)
+        wait_until("a second assignment", lambda: len(loader.events) >= 3)
+        assert loader.events[:3] == ["assigned [0, 1]", "revoked [0, 1] True", "assigned [0, 1]"]
+        produce(broker, "orders", [b'{"id": 1}'] * 10)
+        wait_until("more records", lambda: loader.handled >= 110)
+        running.stop()
+
+
+def _members(broker: Broker) -> list[str]:
+    from rota.cluster import Cluster
+
+    cluster = Cluster(broker.bootstrap_servers)
+    answer = cluster.describe_groups(["g"])["g"]
+    assert not isinstance(answer, RotaError)
+    return [member.member_id for member in answer.members]
+
+
+@pytest.mark.parametrize("hook", ["on_assigned", "on_revoked"])
+def test_an_exception_in_a_hook_stops_the_consumer_in_order(broker: Broker, hook: str) -> None:
+    orders(broker)
+    app = app_for(broker)
+    seen: list[int] = []
+
+    def fail(*_: object) -> None:
+        raise ValueError("no room")
+
+    def process(_self: object, record: Record[Order]) -> None:
+        seen.append(record.value.id)
+
+    loader = type("Loader", (Handler,), {"topics": "orders", hook: fail, "process": process})
+    app.add(loader())
+    running = app.start()
+    if hook == "on_revoked":
+        wait_until("all records", lambda: len(seen) >= 100)
+        running.stop_soon()
+    with pytest.raises(RotaError, match=rf"{hook} of Loader raised ValueError: no room"):
+        running.wait(PATIENCE_S)
+    assert sorted(seen) == ([] if hook == "on_assigned" else list(range(100)))
+    assert total_committed(broker, "orders", 2) == len(seen)
+    wait_until("its leaving of the group", lambda: not _members(broker))
+
+
+GROUPS: list[Any] = [
+    pytest.param({"partition.assignment.strategy": "range"}, id="range"),
+    pytest.param({"partition.assignment.strategy": "roundrobin"}, id="roundrobin"),
+    pytest.param({"partition.assignment.strategy": "cooperative-sticky"}, id="cooperative-sticky"),
+    pytest.param({"group.instance.id": "a"}, id="static"),
+    pytest.param({"group.protocol": "consumer"}, id="consumer"),
+    pytest.param(
+        {"group.protocol": "consumer", "group.remote.assignor": "range", "group.instance.id": "a"},
+        id="consumer-static",
+    ),
+]
+
+
+@pytest.mark.parametrize("config", GROUPS)
+def test_a_second_member_takes_over_without_loss_or_repetition(
+    broker: Broker, config: dict[str, Any]
+) -> None:
+    create(broker, "orders", 4)
+    seen: list[tuple[str, int]] = []
+
+    def member(name: str) -> App:
+        own = {**config, "group.instance.id": name} if "group.instance.id" in config else config
+        app = app_for(broker, own)
+
+        @app.handler("orders")
+        def handle(record: Record[Order]) -> None:
+            time.sleep(0.001)
+            seen.append((name, record.value.id))
+
+        return app
+
+    produced = 0
+
+    def works(name: str) -> bool:
+        nonlocal produced
+        produce(broker, "orders", (b'{"id": %d}' % (produced + index) for index in range(50)))
+        produced += 50
+        return any(who == name for who, _ in seen)
+
+    with member("first").start():
+        wait_until("the first at work", lambda: works("first"))
+        with member("second").start():
+            wait_until("the second at work", lambda: works("second"))
+        with member("second").start():  # a static member's partitions wait for its return
+            wait_until("all records", lambda: len({number for _, number in seen}) >= produced)
+    assert Counter(number for _, number in seen) == Counter(range(produced))
+    assert total_committed(broker, "orders", 4) == produced
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_pattern_is_many_topics(broker: Broker, protocol: str) -> None:
+    for name in ("orders-eu", "orders-us", "other"):
+        create(broker, name)
+        produce(broker, name, [b"1"] * 10)
+    app = app_for(broker, {"group.protocol": protocol})
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+
+    @app.handler("^orders-.*", "other")
+    def handle(record: Record[bytes]) -> None:
+        seen["first"][record.topic] += 1
+
+    with app.start():
+        wait_until("all records", lambda: sum(seen["first"].values()) >= 30)
+    assert seen["first"] == Counter({"orders-eu": 10, "orders-us": 10, "other": 10})
+    assert committed(broker, "orders-us") == 10
+
+
+def test_a_topic_that_two_patterns_match_stops_the_consumer(broker: Broker) -> None:
+    create(broker, "orders-eu")
+    produce(broker, "orders-eu", [b"1"] * 10)
+    app = app_for(broker)
+    seen: list[object] = []
+    app.handler("^orders-.*")(seen.append)
+    app.handler("^.*-eu")(seen.append)
+    with pytest.raises(
+        RotaError, match=r"the topic orders-eu matches \^orders-\.\* and \^\.\*-eu: which handler"
+    ):
+        app.start().wait(PATIENCE_S)
+    assert seen == []
+    assert committed(broker, "orders-eu") is None
+
+
+def test_an_exception_inside_a_rebalance_is_not_lost(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders(broker)
+    app = app_for(broker)
+    seen: list[object] = []
+    app.handler("orders")(seen.append)
+
+    def broken(*_: object) -> None:
+        raise AssertionError("a bug in the engine")
+
+    monkeypatch.setattr("rota.consumer.engine.Engine.assigned", broken)
+    with pytest.raises(AssertionError, match="a bug in the engine"):
+        app.start().wait(PATIENCE_S)
+    assert seen == []
+    wait_until("its leaving of the group", lambda: not _members(broker))
+
+
+def test_an_exception_with_records_under_way_commits_nothing_that_was_not_handed_out(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders(broker)
+    app = app_for(broker)
+    app.handler("orders")(lambda _: None)
+
+    def broken(*_: object) -> None:
+        raise AssertionError("a bug in the engine")
+
+    monkeypatch.setattr("rota.consumer.engine.Engine.dispatch", broken)
+    with pytest.raises(AssertionError, match="a bug in the engine"):
+        app.start().wait(PATIENCE_S)
+    assert total_committed(broker, "orders", 2) == 0
+
+
+def test_a_payload_that_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nobody(broker: Broker) -> None:
+    create(broker, "orders")
+    create(broker, "orders.dlq")
+    produce(broker, "orders", [b'{"id": 1}', b"{", b'{"id": 2}', None, b'{"id": 3}'], key="same")
+    app = app_for(broker)
+    seen: list[int] = []
+
+    @app.handler("orders", dead_letter=DeadLetter("orders.dlq"), retry=Retry(attempts=5, backoff=(60, 60)))
+    def handle(record: Record[Order]) -> None:
+        seen.append(record.value.id)
+
+    with app.start():
+        wait_until("the readable records", lambda: len(seen) >= 3)
+        letters = _read(broker, "orders.dlq", 2)
+    assert seen == [1, 2, 3]
+    assert committed(broker, "orders") == 5
+    assert [letter.value() for letter in letters] == [b"{", None]
+    headers = dict(letters[0].headers())
+    assert headers["rota-attempts"] == b"1"
+    assert headers["rota-exception-message"].startswith(
+        b"the value of orders-0 at offset 1 cannot be decoded"
+    )
+
+
+def _read(broker: Broker, topic: str, count: int) -> list[Any]:
+    from confluent_kafka import TopicPartition as ClientPartition
+
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "reader"})
+    found: list[Any] = []
+    try:
+        consumer.assign([ClientPartition(topic, 0, 0)])
+        wait_until(
+            f"{count} records in {topic}",
+            lambda: len(found) >= count or found.extend(consumer.consume(count, 0.2)) or len(found) >= count,
+        )
+    finally:
+        consumer.close()
+    return found
+
+
+def test_without_dead_letters_it_stops_the_consumer_and_is_not_committed(broker: Broker) -> None:
+    create(broker, "orders")
+    produce(broker, "orders", [b'{"id": 1}', b"{", b'{"id": 2}'], key="same")
+    app = app_for(broker)
+    seen: list[int] = []
+
+    @app.handler("orders")
+    def handle(record: Record[Order]) -> None:
+        seen.append(record.value.id)
+
+    with pytest.raises(RotaError, match="PayloadError: the value of orders-0 at offset 1 cannot be decoded"):
+        app.start().wait(PATIENCE_S)
+    assert seen == [1]
+    assert committed(broker, "orders") == 1
+
+
+def test_a_topic_that_does_not_exist_is_told_and_read_when_it_does(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = app_for(broker, {"topic.metadata.refresh.interval.ms": 500})
+    seen: list[object] = []
+    app.handler("orders")(seen.append)
+    with app.start():
+        wait_until("the warning", lambda: "the topic orders does not exist" in caplog.text)
+        create(broker, "orders")
+        produce(broker, "orders", [b"1"])
+        wait_until("the record", lambda: seen)
+
+
+def test_a_broker_that_is_away_is_told_within_seconds_and_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "rota.consumer")
+    (port,) = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    app = App({"bootstrap.servers": address, "group.id": "g", "reconnect.backoff.max.ms": 500})
+    seen: list[object] = []
+    app.handler("orders")(seen.append)
+    with app.start():
+        began = time.monotonic()
+        wait_until("the warning", lambda: f"waiting: no broker of {address} answers (" in caplog.text)
+        assert time.monotonic() - began < 30
+        with Broker(port=port) as broker:
+            orders(broker, 5)
+            wait_until("the records", lambda: len(seen) >= 5)
+            assert f"going on: {address} answers again" in caplog.text
+            wait_until("the commit", lambda: total_committed(broker, "orders", 2) == 5)
+
+
+def test_who_cannot_reach_a_broker_still_stops(caplog: pytest.LogCaptureFixture) -> None:
+    (port,) = free_ports(1)
+    app = App({"bootstrap.servers": f"127.0.0.1:{port}", "group.id": "g"})
+    app.handler("orders")(lambda _: None)
+    with app.start():
+        wait_until("the warning", lambda: "waiting: no broker" in caplog.text)
+        began = time.monotonic()
+    assert time.monotonic() - began < 20
+
+
+def test_a_member_whose_static_id_is_taken_ends_with_that_error(broker: Broker) -> None:
+    orders(broker)
+    seen: list[str] = []
+
+    def member(name: str) -> App:
+        app = app_for(broker, {"group.instance.id": "billing-0"})
+
+        @app.handler("orders")
+        def handle(record: Record[bytes]) -> None:
+            seen.append(name)
+
+        return app
+
+    first = member("first").start()
+    wait_until("the first at work", lambda: "first" in seen)
+    with member("second").start():
+        produce(broker, "orders", [b"{}"] * 10)
+        wait_until("the second at work", lambda: "second" in seen)
+        with pytest.raises(RotaError, match=r"group\.instance\.id|instance"):
+            first.wait(PATIENCE_S)
+
+
+def test_a_wrong_property_is_told_at_start(broker: Broker) -> None:
+    app = app_for(broker, {"sesion.timeout.ms": 6000})
+    app.handler("orders")(lambda _: None)
+    with pytest.raises(
+        RotaError, match=r"no configuration property sesion\.timeout\.ms: did you mean session\.timeout\.ms"
+    ):
+        app.start()
+
+
+def test_the_configuration_is_told_once_without_secrets(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rota.consumer")
+    orders(broker, 1)
+    app = app_for(broker, {"sasl.password": "hunter2"})
+    app.handler("orders")(lambda _: None)
+    with app.start():
+        pass
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum(line.startswith("the client's configuration: ") for line in lines) == 1
+    assert any("fetch.queue.backoff.ms=5 (librdkafka: 1000" in line for line in lines)
+    assert "hunter2" not in caplog.text
+
+
+def test_a_partition_can_be_paused(broker: Broker) -> None:
+    create(broker, "orders", 2)
+    app = app_for(broker)
+    seen: Counter[int] = Counter()
+
+    @app.handler("orders")
+    def handle(record: Record[bytes]) -> None:
+        seen[record.partition] += 1
+
+    with app.start() as running:
+        produce(broker, "orders", [b"1"] * 10, partition=0)
+        wait_until("the first ten", lambda: seen[0] >= 10)
+        running.pause("orders", 0)
+        wait_until("the pause", lambda: running.owner.ask(_paused).result() == {TopicPartition("orders", 0)})
+        produce(broker, "orders", [b"1"] * 10, partition=0)
+        produce(broker, "orders", [b"1"] * 10, partition=1)
+        wait_until("the others", lambda: seen[1] >= 10)
+        assert seen[0] == 10
+        running.resume("orders", 0)
+        wait_until("the rest", lambda: seen[0] >= 20)
+
+
+def _paused(engine: Any) -> set[TopicPartition]:
+    return {partition for partition, state in engine.partitions.items() if state.paused}
+
+
+def test_the_end_does_not_wait_for_ever_for_a_handler(broker: Broker) -> None:
+    create(broker, "orders")
+    produce(broker, "orders", [b"1"])
+    app = app_for(broker, limits=Limits(shutdown_drain=300))
+    begun, gate = threading.Event(), threading.Event()
+
+    @app.handler("orders")
+    def handle(record: Record[bytes]) -> None:
+        begun.set()
+        gate.wait(PATIENCE_S)
+
+    try:
+        running = app.start()
+        assert begun.wait(PATIENCE_S)
+        running.stop()
+        assert not gate.is_set()
+    finally:
+        gate.set()
+    assert committed(broker, "orders") in (None, 0)
+
+
+def test_what_the_block_raises_is_not_hidden_by_the_consumers_end(broker: Broker) -> None:
+    create(broker, "orders")
+    produce(broker, "orders", [b"1"])
+    app = app_for(broker)
+    failed = threading.Event()
+
+    @app.handler("orders")
+    def handle(record: Record[bytes]) -> None:
+        failed.set()
+        raise OSError("no disk")
+
+    with pytest.raises(KeyError, match="mine"), app.start():  # noqa: PT012  # what is in it matters
+        assert failed.wait(PATIENCE_S)
+        raise KeyError("mine")
+
+
+def test_run_works_outside_of_the_main_thread(broker: Broker) -> None:
+    create(broker, "orders")
+    produce(broker, "orders", [b"1"])
+    app = app_for(broker)
+    raised: list[BaseException] = []
+
+    @app.handler("orders")
+    def handle(record: Record[bytes]) -> None:
+        raise OSError("no disk")
+
+    def run() -> None:
+        try:
+            app.run()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(PATIENCE_S)
+    assert isinstance(raised[0], RotaError)
+    assert "the record in orders-0 at offset 0 failed 1 time, at last with OSError: no disk" in str(raised[0])
