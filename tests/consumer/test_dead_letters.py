@@ -156,7 +156,7 @@ def test_a_record_that_is_too_large_goes_without_its_trace() -> None:
 def test_one_that_is_too_large_even_so_is_a_failure_in_words(by: str) -> None:
     desk = Desk()
     refusals = desk.producer.errors if by == "the broker" else desk.producer.raises
-    refusals.extend([KafkaError.MSG_SIZE_TOO_LARGE] * 2)  # type: ignore[arg-type]
+    refusals.extend([KafkaError.MSG_SIZE_TOO_LARGE] * 2)
     desk.send(StoredMessage())
     for _ in range(3):
         desk.letters.serve()

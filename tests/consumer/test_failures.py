@@ -54,7 +54,7 @@ class FakeLetters:
 class Desk:
     """One consumer with two workers, and what its handler did: (offset, attempt) in the order of the ends."""
 
-    def __init__(self, policy: Policy, handler: Handler, **limits: int) -> None:
+    def __init__(self, policy: Policy, handler: Handler, in_flight: int = 10_000) -> None:
         self.kafka = FakeKafka()
         self.clock = FakeClock()
         self.client = FakeClient(self.kafka)
@@ -73,7 +73,7 @@ class Desk:
             returned,
             self.clock,
             random,
-            limits=Limits(commit_interval=20, commit_spacing=1, **limits),
+            limits=Limits(commit_interval=20, commit_spacing=1, in_flight=in_flight),
             dead_letters=self.letters,
         )
         self.client.subscribe(["orders"], self.engine)

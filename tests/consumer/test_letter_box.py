@@ -103,9 +103,9 @@ def test_over_any_runs_a_letter_is_sent_once_and_none_is_forgotten(
 
 def test_what_is_too_scattered_to_be_remembered_is_told() -> None:
     position = Position()
-    for offset in range(0, 20_000, 2):
-        position.passed(offset, sent=True)
-        position.passed(offset + 1, sent=False)
+    for at in range(0, 20_000, 2):
+        position.passed(at, sent=True)
+        position.passed(at + 1, sent=False)
     offset, whole = position.offset()
     assert not whole
     assert len(offset.metadata) <= 4_095

@@ -110,7 +110,7 @@ class Run:
         self.sent: Counter[str] = Counter()
         """By topic."""
         self.before = 0
-        """That are meant and were sent by an earlier run."""
+        """That were named with --offset and sent by an earlier run."""
         self.homeless = 0
         """That do not say where they come from."""
 
@@ -171,7 +171,6 @@ class Run:
                     "executed": executed,
                     "letters": self.sent.total(),
                     "to": dict(sorted(self.sent.items())),
-                    "sentBefore": self.before,
                     "withoutOrigin": self.homeless,
                 }
             )
@@ -183,9 +182,7 @@ class Run:
         what = count_of(self.sent.total(), "letter")
         emit(f"{what} sent." if executed else f"{what} would be sent; --execute sends them.")
         if self.before:
-            note(
-                f"{count_of(self.before, 'letter')} of those meant were sent before (--again sends them again)."
-            )
+            note(f"{count_of(self.before, 'letter')} sent before already (--again sends them again).")
         if self._stop.code:
             note("Stopped: the same command goes on from here.")
 
@@ -250,7 +247,7 @@ class Run:
         if not self._chosen.takes(found):
             return False
         if position.sent_before(found.message.offset()) and not self._again:
-            self.before += 1
+            self.before += bool(self._chosen.offsets)
             return False
         if found.letter is None and self._target is None:
             self.homeless += 1
@@ -337,7 +334,7 @@ class Outbox:
         more: dict[str, Any] = {} if partition is None else {"partition": partition}
         if timestamp_ms is not None:
             more["timestamp"] = timestamp_ms
-        headers = replay_headers(found, topic)
+        headers: Any = replay_headers(found, topic)
         while True:
             try:
                 self._producer.produce(
