@@ -43,6 +43,7 @@ def modules(directory: Path) -> list[str]:
     for package in directory.glob("*/__init__.py"):
         found.append(package.parent.name)
         found += [f"{package.parent.name}.{path.stem}" for path in package.parent.glob("*.py")]
+    found = [name for name in found if "__" not in name]
     return sorted(name for name in found if all(part.isidentifier() for part in name.split(".")))
 
 

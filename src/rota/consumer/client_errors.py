@@ -145,7 +145,7 @@ class Outage:
                 )
             self.on = True
         elif code in (_TRANSPORT, _RESOLVE):
-            self._last = f" ({_after_address(text)})"
+            self._last = f" ({_after_address(text).rpartition(' failed: ')[2]})"
         elif code not in self._told:
             self._told.add(code)
             refused = code in (_AUTHENTICATION, _SSL)

@@ -136,6 +136,7 @@ class StopSignals:
     def __init__(self) -> None:
         self.running: Running | None = None
         self._asked: int | None = None
+        self._told = False
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -152,15 +153,21 @@ class StopSignals:
     def wait(self, running: Running, orphaned: Callable[[], bool] = lambda: False) -> None:
         """As `Running.wait` does, and in words what the signal asked for; ``orphaned``: time to stop as well."""
         self.running = running
-        told = False
-        while not running.wait(0.2):
-            if orphaned():
-                running.stop_soon()
-            if self._asked is not None and not told:
-                told = True
-                running.stop_soon()
-                name = signal.Signals(self._asked).name
-                log.info("%s: finishing what has begun; a second one ends at once", name)
+        if self._asked is not None:
+            running.stop_soon()
+        try:
+            while not running.wait(0.2):
+                if orphaned():
+                    running.stop_soon()
+                self._tell()
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._asked is not None and not self._told:
+            self._told = True
+            name = signal.Signals(self._asked).name
+            log.info("%s: finishing what has begun; a second one ends at once", name)
 
     def _heed(self, number: int, _frame: FrameType | None) -> None:
         self._asked = number

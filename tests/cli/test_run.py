@@ -1,0 +1,304 @@
+"""`rota run`: from a module to handlers at work, and to an end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from tests.cli.command import LIMIT_S, Said
+from tests.consumer.kafka_tools import create, produce, total_committed
+from tests.kafka.ports import free_ports, wait_until
+
+from rota.consumer.reload import changed, files
+from rota.testing import Broker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SHOP = """
+import os, signal, time
+from rota.consumer import App
+
+app = App({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"})
+
+@app.handler("orders")
+def handle(record):
+    print(f"handled {record.value.decode()}\\n", end="", flush=True)
+    if record.value == b"hang":
+        time.sleep(600)
+    if record.value == b"fail":
+        raise OSError("no disk")
+"""
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with Broker({"auto.create.topics.enable": False}) as broker:
+        create(broker, "orders", 2)
+        yield broker
+
+
+class Run:
+    """`rota run` in a directory; what it says is read as it comes."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "rota", "run", *arguments],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUTF8": "1"},
+        )
+        self.out: list[str] = []
+        self.err: list[str] = []
+        self._readers = [
+            threading.Thread(target=lines.extend, args=(pipe,), daemon=True)
+            for lines, pipe in ((self.out, self.process.stdout), (self.err, self.process.stderr))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.ended()
+
+    def says(self, words: str) -> None:
+        """Wait for it."""
+        wait_until(words, lambda: any(words in line for line in [*self.out, *self.err]) or self._over(words))
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def ended(self) -> Said:
+        code = self.process.wait(LIMIT_S)
+        for reader in self._readers:
+            reader.join(LIMIT_S)
+        return Said(code, "".join(self.out), "".join(self.err))
+
+    def _over(self, words: str) -> bool:
+        if self.process.poll() is not None:
+            said = self.ended()
+            assert words in said.out + said.err, said
+        return False
+
+
+def at(broker: Broker) -> tuple[str, str]:
+    return ("--set", f"bootstrap.servers={broker.bootstrap_servers}")
+
+
+def run(directory: Path, *arguments: str) -> Said:
+    with Run(directory, *arguments) as running:
+        return running.ended()
+
+
+def write(directory: Path, name: str, text: str) -> None:
+    path = directory / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_finishes_commits_and_ends_with_0(
+    tmp_path: Path, broker: Broker, number: signal.Signals
+) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    produce(broker, "orders", [b"%d" % index for index in range(50)])
+    with Run(tmp_path, "shop:app", *at(broker)) as running:
+        wait_until("all records", lambda: len(running.out) >= 50 or running.process.poll() is not None)
+        running.signal(number)
+        said = running.ended()
+    assert said.code == 0, said
+    assert f"{number.name}: finishing what has begun; a second one ends at once" in said.err
+    assert sorted(said.lines) == sorted(f"handled {index}" for index in range(50))
+    assert total_committed(broker, "orders", 2) == 50
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)])
+def test_a_second_signal_ends_at_once(
+    tmp_path: Path, broker: Broker, number: signal.Signals, code: int
+) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    produce(broker, "orders", [b"hang"])
+    with Run(tmp_path, "shop:app", *at(broker)) as running:
+        running.says("handled hang")
+        running.signal(number)
+        running.says("finishing what has begun")
+        running.signal(number)
+        said = running.ended()
+    assert said.code == code, said
+    assert "Traceback" not in said.err
+
+
+def test_a_failure_is_one_line_and_1(tmp_path: Path, broker: Broker) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    produce(broker, "orders", [b"fail"], partition=1)
+    said = run(tmp_path, "shop:app", *at(broker), "--log-level", "error")
+    assert said.code == 1
+    assert said.err.splitlines()[-1] == (
+        "error: the record in orders-1 at offset 0 failed 1 time, at last with OSError: no disk"
+    )
+
+
+def test_the_module_alone_is_enough_if_there_is_one_app(tmp_path: Path, broker: Broker) -> None:
+    write(tmp_path, "shop/__init__.py", "")
+    write(tmp_path, "shop/billing.py", SHOP)
+    produce(broker, "orders", [b"1"])
+    with Run(tmp_path, "shop.billing", *at(broker)) as running:
+        running.says("handled 1")
+
+
+def test_what_is_said_of_a_broker_that_is_away(tmp_path: Path) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    (port,) = free_ports(1)
+    with Run(tmp_path, "shop:app", "--set", f"bootstrap.servers=127.0.0.1:{port}") as running:
+        running.says(f"waiting: no broker of 127.0.0.1:{port} answers (Connection refused); going on")
+        running.signal(signal.SIGTERM)
+        said = running.ended()
+    assert said.code == 0, said
+    assert "rdkafka#" not in said.err
+
+
+def test_what_is_said_of_a_topic_that_does_not_exist(tmp_path: Path, broker: Broker) -> None:
+    write(tmp_path, "shop.py", SHOP.replace('"orders"', '"odrers"'))
+    with Run(tmp_path, "shop:app", *at(broker)) as running:
+        running.says("the topic odrers does not exist")
+
+
+MISTAKES: list[Any] = [
+    pytest.param("shp:app", "there is no module shp in {directory}: did you mean shop?", id="module"),
+    pytest.param("shop.py:app", "shop.py is a file: name the module, shop:app", id="file"),
+    pytest.param("shop app", "expected MODULE:APP, such as shop.orders:app, not 'shop app'", id="words"),
+    pytest.param("shop:ap", "shop has no ap: did you mean app? there is shop:app", id="attribute"),
+    pytest.param("shop:handle", "shop:handle is no App but a function; there is shop:app", id="kind"),
+    pytest.param("empty:app", "empty has no app: there is no App in empty", id="none"),
+    pytest.param("two", "two alone does not say which App: there is two:one and two:other", id="two"),
+]
+
+
+@pytest.mark.parametrize(("target", "words"), MISTAKES)
+def test_a_wrong_target_is_wrong_usage(tmp_path: Path, target: str, words: str) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    write(tmp_path, "empty.py", "")
+    write(tmp_path, "two.py", "from rota.consumer import App\none = App({})\nother = App({})\n")
+    said = run(tmp_path, target)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"error: {words.format(directory=tmp_path)}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nowhere\n", "error: shop.py line 1: there is no module nowhere; is it installed?"),
+        ("def (\n", "error: shop.py line 1: invalid syntax"),
+        (
+            "from rota.consumer import App\napp = App({})\n\n@app.handler('a', concurency=3)\ndef f(record): ...\n",
+            "error: shop.py line 4: @app.handler has no option concurency: did you mean concurrency?",
+        ),
+        ("def f():\n    return 1 / 0\nf()\n", "error: shop.py line 2: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_says_where(tmp_path: Path, text: str, words: str) -> None:
+    write(tmp_path, "shop.py", text)
+    said = run(tmp_path, "shop:app")
+    assert said.code == 1
+    assert said.err.splitlines()[-1] == words
+    assert "importlib" not in said.err
+
+
+def test_what_cannot_work_is_told_when_it_starts(tmp_path: Path) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    said = run(tmp_path, "shop:app", "--set", "sesion.timeout.ms=6000")
+    assert said.code == 1
+    words = (
+        "error: the client has no configuration property sesion.timeout.ms: did you mean session.timeout.ms?"
+    )
+    assert said.err.splitlines()[-1] == words
+    assert run(tmp_path, "shop:app", "--set", "x").code == 2
+
+
+def test_reload_restarts_after_a_change_and_survives_a_mistake(tmp_path: Path, broker: Broker) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    produce(broker, "orders", [b"1"])
+    with Run(tmp_path, "shop:app", *at(broker), "--reload") as running:
+        running.says("handled 1")
+        write(tmp_path, "shop.py", "def (")
+        running.says("shop.py changed: restarting")
+        running.says("error: shop.py line 1: invalid syntax")
+        running.says("it ended with 1; waiting for a change")
+        write(tmp_path, "shop.py", SHOP.replace("handled", "seen"))
+        produce(broker, "orders", [b"2"])
+        running.says("seen 2")
+        running.signal(signal.SIGINT)
+        said = running.ended()
+    assert said.code == 0, said
+    assert "handled 2" not in said.out
+    assert total_committed(broker, "orders", 2) == 2
+
+
+def test_a_reloaded_program_ends_with_whoever_watches_it(tmp_path: Path, broker: Broker) -> None:
+    write(
+        tmp_path,
+        "shop.py",
+        SHOP.replace("import os", "import os; print('pid', os.getpid(), flush=True); import os"),
+    )
+    produce(broker, "orders", [b"1"])
+    with Run(tmp_path, "shop:app", *at(broker), "--reload") as running:
+        running.says("handled 1")
+        (pid,) = (int(line.split()[1]) for line in running.out if line.startswith("pid"))
+        running.process.kill()
+        wait_until("the end of the program", lambda: not _alive(pid))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:  # noqa: PTH123
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
+
+
+def test_files_are_looked_at_by_time_and_size(tmp_path: Path) -> None:
+    write(tmp_path, "shop.py", "1")
+    write(tmp_path, "notes.txt", "1")
+    write(tmp_path, ".hidden/a.py", "1")
+    write(tmp_path, "venv/pyvenv.cfg", "")
+    write(tmp_path, "venv/lib/b.py", "1")
+    write(tmp_path, "deep/er/c.py", "1")
+    before = files(tmp_path)
+    assert sorted(path.name for path in before) == ["c.py", "shop.py"]
+    assert changed(before, files(tmp_path)) == []
+    write(tmp_path, "shop.py", "12")
+    write(tmp_path, "new.py", "1")
+    (tmp_path / "deep/er/c.py").unlink()
+    assert [path.name for path in changed(before, files(tmp_path))] == ["c.py", "new.py", "shop.py"]
+
+
+def test_completion_knows_the_modules_here(tmp_path: Path) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    write(tmp_path, "shop2/__init__.py", "")
+    write(tmp_path, "shop2/orders.py", "")
+    environment = {
+        **os.environ, "_ROTA_COMPLETE": "bash_complete", "COMP_WORDS": "rota run sh", "COMP_CWORD": "2"
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", "from rota.cli import main; main()"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+    names = [line.partition(",")[2] for line in done.stdout.splitlines()]
+    assert names == ["shop", "shop2", "shop2.orders"], done
