@@ -330,12 +330,14 @@ def _read(broker: Broker, topic: str, count: int) -> list[Any]:
 
     consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "reader"})
     found: list[Any] = []
+
+    def read(consumer: Consumer) -> int:
+        found.extend(consumer.consume(count, 0.2))
+        return len(found)
+
     try:
         consumer.assign([ClientPartition(topic, 0, 0)])
-        wait_until(
-            f"{count} records in {topic}",
-            lambda: len(found) >= count or found.extend(consumer.consume(count, 0.2)) or len(found) >= count,
-        )
+        wait_until(f"{count} records in {topic}", lambda: read(consumer) >= count)
     finally:
         consumer.close()
     return found

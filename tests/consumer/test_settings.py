@@ -21,6 +21,10 @@ from rota.model import RotaError
 CONFIG: dict[str, Any] = {"bootstrap.servers": "127.0.0.1:9", "group.id": "g"}
 
 
+def limits(**values: Any) -> Limits:
+    return Limits(**values)
+
+
 def test_what_the_runtime_sets_is_what_it_says() -> None:
     config = effective_config(CONFIG)
     assert {name: config[name] for name in DEFAULTS} == {
@@ -137,14 +141,14 @@ def test_secrets_are_not_shown() -> None:
 @pytest.mark.parametrize("name", ["in_flight", "in_flight_per_partition", "commit_every", "slow"])
 def test_limits_that_nothing_fits_into_are_refused(name: str) -> None:
     with pytest.raises(RotaError, match=f"Limits: {name} is 0"):
-        check_limits(Limits(**{name: 0}), CONFIG)
+        check_limits(limits(**{name: 0}), CONFIG)
 
 
 @pytest.mark.parametrize("name", ["commit_interval", "commit_spacing", "metadata_bytes", "shutdown_drain"])
 def test_negative_limits_are_refused(name: str) -> None:
     with pytest.raises(RotaError, match=f"Limits: {name} is -1"):
-        check_limits(Limits(**{name: -1}), CONFIG)
-    check_limits(Limits(**{name: 0}), CONFIG)
+        check_limits(limits(**{name: -1}), CONFIG)
+    check_limits(limits(**{name: 0}), CONFIG)
 
 
 def test_the_drain_leaves_the_group_half_of_its_patience() -> None:

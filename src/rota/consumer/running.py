@@ -121,7 +121,8 @@ class Running:
         except BaseException as broken:  # raised again for whoever waits
             self._broken = broken
         how = self._why or (str(self._broken) if self._broken is not None else "asked to stop")
-        for close in (*self._closers, lambda: self.operations.close(how)):
+        closers: list[Callable[[], object]] = [*self._closers, lambda: self.operations.close(how)]
+        for close in closers:
             try:
                 close()
             except Exception:
