@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from examples.orders.account import Account, by_reason
+from examples.orders.account import Account, by_reason, listed
 from examples.orders.scene import Kind, Settings, play
 from examples.paper import paint
 
-from rota.model import number_runs
 from rota.testing import Broker
 
 TITLES: dict[Kind, str] = {
@@ -78,10 +77,8 @@ def _tell(account: Account) -> None:
         )
     else:
         print(paint(f"Processed twice: none of {len(account.orders)} orders.", "green"))
-    for (_, _, reason), found in by_reason(repeats).items():
-        for partition in sorted({repeat.order[0] for repeat in found}):
-            numbers = sorted({repeat.order[1] for repeat in found if repeat.order[0] == partition})
-            print(f"  {', '.join(number_runs(numbers))} of partition {partition}: {reason}.")
+    for reason, orders in by_reason(repeats).items():
+        print(f"  {listed(orders)}: {reason}.")
     lost = account.lost()
     print(f"Lost: {len(lost) or 'none'}.")
     print()

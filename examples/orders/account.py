@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 from examples.orders.group_log import Commit, Generation
 
+from rota.model import number_runs
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FIRST_NEW", "Account", "Order", "Repeat", "Work"]
+__all__ = ["FIRST_NEW", "Account", "Order", "Repeat", "Work", "by_reason", "listed"]
 
 FIRST_NEW = 100
 """The orders before it were done and committed long ago."""
+
+_ZOMBIE = "held it from its last poll, and finished it when the partition was not its own any more"
 
 Order = tuple[int, int]
 """Partition and offset."""
@@ -102,22 +106,31 @@ class Account:
 
     def _reason(self, first: Work, again: Work) -> str:
         partition = first.order[0]
-        reader = self.reader(partition, again.finished_ms or 0)
         assert first.finished_ms is not None
-        if first.finished_ms <= again.began_ms:
-            commit = self.committed(partition, again.began_ms)
-            return (
-                f"{first.who} had finished it, but the group's last commit was still {commit.offset}, "
-                f"so {again.who} began there"
-            )
-        if reader == first.who:
-            return f"{again.who} held it from an earlier poll and went on with it"
-        return f"both worked on it: {first.who} held it from an earlier poll, {again.who} began at the last commit"
+        assert again.finished_ms is not None
+        if self.reader(partition, first.finished_ms) != first.who:
+            return f"{first.who} {_ZOMBIE}"
+        if self.reader(partition, again.finished_ms) != again.who:
+            return f"{again.who} {_ZOMBIE}"
+        commit = self.committed(partition, again.began_ms)
+        what = f"{first.who} had finished it, and not committed it"
+        return f"{what}: the last commit was {commit.offset}, so {again.who} began there"
 
 
-def by_reason(repeats: Iterable[Repeat]) -> dict[tuple[str, str, str], list[Repeat]]:
-    """Who, again who, and why: the repeated orders."""
-    found: dict[tuple[str, str, str], list[Repeat]] = {}
+def listed(orders: Iterable[Order]) -> str:
+    """``100-103 of partition 0, 100 of partition 1``."""
+    by_partition: dict[int, set[int]] = {}
+    for partition, offset in orders:
+        by_partition.setdefault(partition, set()).add(offset)
+    return ", ".join(
+        f"{', '.join(number_runs(offsets, least=3))} of partition {partition}"
+        for partition, offsets in sorted(by_partition.items())
+    )
+
+
+def by_reason(repeats: Iterable[Repeat]) -> dict[str, list[Order]]:
+    """Why, and which orders."""
+    found: dict[str, list[Order]] = {}
     for repeat in repeats:
-        found.setdefault((repeat.first.who, repeat.again.who, repeat.reason), []).append(repeat)
+        found.setdefault(repeat.reason, []).append(repeat.order)
     return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from examples.orders.work import arguments, process
 
-from rota.consumer import App
+from rota.consumer import App, Limits
 
 if TYPE_CHECKING:
     from rota.consumer import Context, Record
@@ -32,6 +32,7 @@ def main() -> None:
         },
         order="partition",
         concurrency=1,
+        limits=Limits(revoke_drain=options.max_poll_ms // 2),  # only because max.poll.interval.ms is so short
     )
 
     @app.handler(options.topic)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as ClientPartition
 from examples.children import Child, now_ms
-from examples.orders.account import FIRST_NEW, Account, Order
+from examples.orders.account import FIRST_NEW, Account, Order, listed
 from examples.orders.group_log import Commit, Generation, GroupLog
 from examples.paper import Paper
 
@@ -34,7 +34,7 @@ MODULES: dict[Kind, str] = {"naive": "examples.orders.naive", "rota": "examples.
 COLOURS: Mapping[str, Colour] = {"A": "cyan", "B": "magenta"}
 PARTITIONS = (0, 1)
 SCALE_UP_AFTER = 2
-"""A has finished so many orders, and they are not committed, when B is started."""
+"""A has finished so many orders when B is started; with the naive loop they are not committed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,8 @@ class _Scene:
         self._heard: SimpleQueue[tuple[str, dict[str, Any]] | Commit | Generation] = SimpleQueue()
         self._children: list[Child] = []
         self._began: set[tuple[str, int]] = set()
+        self._asked: dict[str, int] = {}
+        """When each member was handed its orders; a naive one has not asked for more since."""
         new = range(FIRST_NEW, FIRST_NEW + settings.new_orders)
         self.account = Account(frozenset((partition, offset) for partition in PARTITIONS for offset in new))
         self._paper = Paper(now_ms())
@@ -101,9 +103,12 @@ class _Scene:
         """The course of events."""
         account = self.account
         self._start("A", "A is started: it is alone")
-        self._until("A works", lambda: len(account.uncommitted()) >= SCALE_UP_AFTER)
-        waiting = ", ".join(_named(order) for order in account.uncommitted())
-        self._start("B", f"SCALE UP: B is started. Finished and not committed at this moment: {waiting}")
+        self._until("A works", lambda: len(account.finished) >= SCALE_UP_AFTER)
+        waiting = listed(account.uncommitted())
+        assert waiting or self._kind == "rota", "the naive loop has committed what it has finished"
+        self._start(
+            "B", f"SCALE UP: B is started. Finished and not committed at this moment: {waiting or 'none'}"
+        )
         self._until("all orders are finished", lambda: self._all_finished() and self._shown())
         if self._kind == "rota":
             for child in self._children:
@@ -115,7 +120,11 @@ class _Scene:
             self._until(
                 "all is committed", lambda: all(account.committed(p).offset == end for p in PARTITIONS)
             )
-        self._paper.note(now_ms(), "The end: every order has been finished at least once.", "bold")
+        commits = " and ".join(str(account.committed(partition).offset) for partition in PARTITIONS)
+        words = (
+            f"The end: every order has been finished. The last commits of partitions 0 and 1 are {commits}"
+        )
+        self._paper.note(now_ms(), words, "bold")
         self._paper.show()
 
     def close(self) -> None:
@@ -197,11 +206,14 @@ class _Scene:
 
     def _take_begin(self, who: str, order: Order, at_ms: int) -> None:
         before = self.account.done_before(order)
+        generations = self.account.generations
+        if not generations or who in generations[-1].reads:
+            self._asked.setdefault(who, at_ms)
         if (who, order[0]) not in self._began:
             self._began.add((who, order[0]))
             again = "" if before is None else " AGAIN"
             commit = self.account.committed(order[0]).offset
-            words = f"{who} begins at order {_named(order)}{again}: the last commit of partition {order[0]} is {commit}"
+            words = f"{who} begins with order {_named(order)}{again}: the last commit is {commit}"
             self._paper.note(at_ms, words, COLOURS[who] if before is None else "red")
         self.account.begins(who, order, at_ms)
 
@@ -224,14 +236,30 @@ class _Scene:
 
     def _take_generation(self, generation: Generation) -> None:
         self.account.generations.append(generation)
+        if generation.reads and not any(generation.reads.values()):
+            return  # on its way: members, and nothing assigned yet
         reads = [
             f"{who} reads partition{'s' if len(held) > 1 else ''} {' and '.join(number_runs(held))}"
             if held
             else f"{who} reads nothing"
             for who, held in sorted(generation.reads.items())
         ]
-        words = f"rebalance, generation {generation.number}: {'; '.join(reads) or 'the group is empty'}"
+        words = f"rebalance, generation {generation.number}: {'; '.join(reads) or 'nobody is in the group'}"
         self._paper.note(generation.at_ms, words, "yellow")
+        gone = [who for who in self._asked if who not in generation.reads]
+        for who in gone:
+            self._tell_of_absence(who, self._asked.pop(who), generation.at_ms)
+        waiting = listed(self.account.uncommitted())
+        if gone and waiting:
+            self._paper.note(generation.at_ms, f"finished and not committed: {waiting}", "yellow")
+
+    def _tell_of_absence(self, who: str, asked_ms: int, at_ms: int) -> None:
+        """Somebody is not in the group any more: for too long without a poll, if it was that."""
+        if self._kind == "naive" and at_ms - asked_ms >= 950 * self._settings.max_poll_s:
+            since = self._paper.seconds(asked_ms)
+            limit = f"max.poll.interval.ms, {self._settings.max_poll_s:g} s"
+            words = f"{who} is out: it has asked for no more orders since {since} ({limit})"
+            self._paper.note(at_ms, words, "yellow")
 
 
 def _named(order: Order) -> str:

@@ -32,7 +32,7 @@ def test_the_naive_loop_repeats_what_was_finished_and_not_committed(
     assert any(f"the group's last commit was still {FIRST_NEW}" in repeat.reason for repeat in repeats)
     assert account.lost() == []
     told = capsys.readouterr().out
-    assert "SCALE UP: B is started. Finished and not committed at this moment: 100 of partition" in told
+    assert "SCALE UP: B is started. Finished and not committed at this moment: 100, 101 of partition" in told
     assert "AGAIN: A had finished it at" in told
     assert "\x1b" not in told, "no colours without a terminal"
 
