@@ -47,7 +47,8 @@ class LoopWorkers:
     """``count`` records at once, done by ``work`` (see `AsyncWork`); tasks that are given back go into
     ``returned``. What ``work`` raises, a CancelledError too, becomes `Task.failure`.
 
-    ``loop``: shared with others, or None: one of its own.
+    ``loop``: shared with others, or None: one of its own. Handlers find the context variables as they are when
+    this is made.
     """
 
     def __init__(
@@ -72,8 +73,6 @@ class LoopWorkers:
         self._open = False
 
     def start(self) -> None:
-        """Handlers find the context variables as they are now."""
-        self._context = contextvars.copy_context()
         self._open = True
         self._thread.start()
 

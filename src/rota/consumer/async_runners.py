@@ -14,13 +14,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rota.consumer.record import Record, Records
-from rota.consumer.runners import Done
+from rota.consumer.runners import BatchError, begin_batch, end_batch, position_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextvars import Context
 
     from rota.consumer.client import Message
+    from rota.consumer.state import Outputs
     from rota.consumer.work import Task
 
 __all__ = ["AsyncWork", "Turn", "each_async", "in_batches_async"]
@@ -73,8 +74,9 @@ def each_async(
     handle: Callable[[Record[Any], Any], Awaitable[object]],
     decode: Callable[[Message], Any],
     context: Callable[[Task], Any],
+    outputs: Outputs | None = None,
 ) -> AsyncWork:
-    """Every record is a call."""
+    """Every record is a call. ``outputs``: who gets what the context has to be written after each."""
 
     async def work(task: Task, turn: Turn) -> bool:
         # The hot loop of the event loop. `running` is written before `end` is read: see `rota.consumer.work`.
@@ -89,6 +91,8 @@ def each_async(
             if index >= task.end:
                 return False
             await handle(Record(messages[index], decode), mine)
+            if outputs is not None and not turn.over:
+                outputs.done(messages[index], mine.take_outputs())
             if monotonic() > turn.until:
                 if turn.over:
                     return False
@@ -106,28 +110,30 @@ def in_batches_async(
     handle: Callable[[Records[Any], Any], Awaitable[object]],
     decode: Callable[[Message], Any],
     context: Callable[[Task], Any],
+    outputs: Outputs | None = None,
 ) -> AsyncWork:
-    """A task is one call."""
+    """A task is one call, and what it produced belongs to the last record that it has done."""
 
     async def work(task: Task, turn: Turn) -> bool:
-        messages = task.messages
-        if task.done:
+        messages = () if task.done else begin_batch(task)
+        if not messages:
             return False
-        task.begun = True  # before the end is read
-        if task.end < len(messages):
-            return False  # the owner has taken it back
         this = current_task()
         assert this is not None
         before = copy_context()
-        answer = await handle(Records(messages, decode), context(task))
+        mine = context(task)
+        failure = None
+        try:
+            done = end_batch(messages, await handle(Records(messages, decode), mine))
+        except BatchError as error:
+            done, failure = position_in(messages, error.record.message), error
         if turn.over:
             return False
-        if isinstance(answer, Done):
-            upto = answer.record.offset
-            task.running = sum(message.offset() <= upto for message in messages)
-            assert task.running, "a batch handler finishes a record, or raises"
-        else:
-            task.running = len(messages)
+        if outputs is not None and done:
+            outputs.done(messages[done - 1], mine.take_outputs())
+        task.running = done
+        if failure is not None:
+            raise failure
         if monotonic() > turn.until:
             await turn.give(task)
         return task.done and (this.cancelling() > 0 or _changed(before))

@@ -21,7 +21,10 @@ log = logging.getLogger("rota.consumer")
 
 CLOSE_S = 2.0
 """What still runs at the end has so long to end when it is cancelled."""
-_BLOCKED_S = 0.1
+_BLOCKED_S = 0.02
+"""A loop that has not turned for so long is blocked, not busy ..."""
+_TELL_S = 0.1
+"""... and what blocks it so long is named in the log."""
 
 T = TypeVar("T")
 
@@ -74,25 +77,24 @@ class LoopThread:
             log.error("the event loop does not end%s; leaving without it", self.where())
 
     def blocked(self) -> bool:
-        """Whether it has not turned since the last question: whatever it does now keeps it from all else.
+        """Whether it has not turned for some time: whatever it does now keeps it from all else.
 
         Somebody should ask several times a second; what blocks for longer than 100 ms is logged, once.
         """
+        now_s = time.monotonic()
         if self._turned:
-            self._turned = False
-            self._told = False
-            self._asked_s = time.monotonic()
+            self._turned = self._told = False
+            self._asked_s = now_s
             self.soon(self._turn)
             return False
-        blocked_s = time.monotonic() - self._asked_s
-        if blocked_s > _BLOCKED_S and not self._told:
+        if now_s - self._asked_s > _TELL_S and not self._told:
             self._told = True
             log.warning(
                 "the event loop has been blocked for %d ms%s: no other asynchronous handler goes on; await what "
                 "takes long, or give it to a thread (asyncio.to_thread)",
-                1000 * blocked_s, self.where(),
+                1000 * (now_s - self._asked_s), self.where(),
             )  # fmt: skip
-        return True
+        return now_s - self._asked_s > _BLOCKED_S
 
     def where(self) -> str:
         """The place in the code where the loop's thread is, for a sentence; empty if it is nowhere."""
@@ -129,12 +131,7 @@ class LoopThread:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
+    return asyncio.new_event_loop()
 
 
 def _told_of(frame: FrameType) -> str:

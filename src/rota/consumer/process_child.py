@@ -19,6 +19,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rota.consumer.batches import BatchError
 from rota.consumer.process_wire import MAIN, pack_failure, receive, send, unpack_records
 from rota.consumer.work import Lane, Task
 from rota.model import RotaError
@@ -113,7 +114,7 @@ class _EachTask(Task):
         super().__init__(messages, Lane(-1), attempt=attempt)
 
     @property
-    def end(self) -> int:  # type: ignore[override]
+    def end(self) -> int:
         at = self.running
         return at + 1 if at < len(self.messages) and _permitted(self.permits) else at
 
@@ -128,7 +129,7 @@ class _BatchTask(_EachTask):
     __slots__ = ()
 
     @property
-    def end(self) -> int:  # type: ignore[override]
+    def end(self) -> int:
         return len(self.messages) if _permitted(self.permits) else 0
 
     @end.setter
@@ -172,9 +173,11 @@ def main() -> None:
 def _do(work: Callable[[Task], None], task: Task) -> bytes:
     try:
         work(task)
+    except BatchError as failure:
+        return marshal.dumps((task.running, pack_failure(failure.__cause__ or failure), True))
     except BaseException as failure:  # whatever a handler raises belongs to its record
-        return marshal.dumps((task.running, pack_failure(failure)))
-    return marshal.dumps((task.running, None))
+        return marshal.dumps((task.running, pack_failure(failure), False))
+    return marshal.dumps((task.running, None, False))
 
 
 def _load(setup: Setup) -> Callable[[Asking], Callable[[Task], None]]:

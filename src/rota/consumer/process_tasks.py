@@ -93,7 +93,7 @@ class ProcessTask(Task):
         super().__init__(messages, lane, attempt=attempt, watched=watched)
 
     @property
-    def running(self) -> int:  # type: ignore[override]
+    def running(self) -> int:
         handed = self._handed
         if handed is not None:
             at = handed.first + max(0, handed.begun - 1)
@@ -106,7 +106,7 @@ class ProcessTask(Task):
         self._running = at
 
     @property
-    def end(self) -> int:  # type: ignore[override]
+    def end(self) -> int:
         return self._end
 
     @end.setter

@@ -107,7 +107,7 @@ class SentMessage:
 
 def pack_records(messages: Sequence[Message], most_bytes: int) -> list[tuple[Any, ...]]:
     """As many of the first as fit, but one at least."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     room = most_bytes
     for message in messages:
         key, value = message.key(), message.value()

@@ -22,7 +22,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from rota.consumer.batches import BatchError
 from rota.consumer.importable import how_to_load_main
+from rota.consumer.payloads import raw_value
 from rota.consumer.process_child import Asking, Pipes, Setup
 from rota.consumer.process_tasks import MOST, Permits, ProcessTask
 from rota.consumer.process_wire import (
@@ -33,6 +35,7 @@ from rota.consumer.process_wire import (
     send,
     unpack_failure,
 )
+from rota.consumer.record import Record
 from rota.consumer.threads import Threads
 from rota.model import RotaError
 
@@ -96,8 +99,10 @@ class _Child:
         self.pid = self._process.pid
         self._send(b"S", setup)
 
-    def do(self, attempt: int, rows: list[tuple[Any, ...]]) -> tuple[int, PackedFailure | None]:
-        """Have it do these records; how many it did, and why it did not do the next."""
+    def do(self, attempt: int, rows: list[tuple[Any, ...]]) -> tuple[int, PackedFailure | None, bool]:
+        """Have it do these records; how many it did, why it did not do the next, and whether it is only that
+        one of a batch.
+        """
         self._send(b"R", marshal.dumps((attempt, rows)))
         while True:
             kind, body = self._receive()
@@ -199,7 +204,7 @@ class ProcessWorkers(Threads):
             self._bury()
 
     def _child(self) -> _Child:
-        index = self._mine.index
+        index: int = self._mine.index
         child = self._children[index]
         if child is None:
             child = self._children[index] = _Child(self._setup, self._owns, f"{self._name}-{index + 1}")
@@ -225,7 +230,7 @@ class ProcessWorkers(Threads):
             if count <= 0:
                 return
             try:
-                done, failure = child.do(task.attempt, rows if self._batch else rows[:count])
+                done, failure, alone = child.do(task.attempt, rows if self._batch else rows[:count])
             except _ChildEndError:
                 self._died(task, child)
                 continue
@@ -235,6 +240,8 @@ class ProcessWorkers(Threads):
                 raise
             task.take(done)
             self._mine.deaths = 0
+            if failure is not None and alone:
+                raise BatchError(Record(task.messages[task.running], raw_value)) from unpack_failure(failure)
             if failure is not None:
                 raise unpack_failure(failure)
             if self._batch:
