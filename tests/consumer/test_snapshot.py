@@ -14,7 +14,7 @@ from rota.consumer.engine import Engine
 from rota.consumer.lanes import Lanes
 from rota.consumer.ordering import ordering_for
 from rota.consumer.policy import Policy, Retry
-from rota.consumer.snapshot import About, Ages, PartitionState, State, key_preview, take, to_json
+from rota.consumer.snapshot import About, Memory, PartitionState, State, key_preview, take, to_json
 from rota.consumer.state import Limits, Ours, Route
 from rota.consumer.work import Task
 from rota.model import TopicPartition
@@ -50,7 +50,7 @@ class Bench:
             observer=self.counts,
         )
         self.client.subscribe(["orders"], self.engine)
-        self.ages = Ages()
+        self.memory = Memory()
 
     def _handle(self, message: Message, _task: Task) -> Iterator[None]:
         while message.offset() in self.held:
@@ -81,7 +81,7 @@ class Bench:
             self.engine,
             self.counts,
             About("billing", "billing-1", {"handle": 2}),
-            self.ages,
+            self.memory,
             self.client.positions(self.engine.partitions),
             ends,
             self.clock.now,
@@ -196,12 +196,12 @@ def test_a_paused_partition_says_why() -> None:
 
 
 def test_the_age_of_a_blocking_record_grows_from_when_it_was_first_seen() -> None:
-    ages = Ages()
-    assert ages.first_seen(P0, 7, 100) == 100
-    assert ages.first_seen(P0, 7, 900) == 100
-    assert ages.first_seen(P0, 8, 900) == 900
-    ages.keep([P1])
-    assert ages.first_seen(P0, 8, 1_000) == 1_000
+    memory = Memory()
+    assert memory.first_seen(P0, 7, 100) == 100
+    assert memory.first_seen(P0, 7, 900) == 100
+    assert memory.first_seen(P0, 8, 900) == 900
+    memory.keep([P1])
+    assert memory.first_seen(P0, 8, 1_000) == 1_000
 
 
 def test_the_state_can_be_written_as_json() -> None:

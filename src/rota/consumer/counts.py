@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rota.consumer.policy import SkipRecordError
 from rota.consumer.state import Observer
@@ -32,7 +32,8 @@ handlers.
 _topic: Callable[[Any], str] = methodcaller("topic")
 
 
-class Histogram(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Histogram:
     """``counts``: how many lay in each of `BOUNDS` and, last, beyond; ``total``: their sum in seconds."""
 
     counts: tuple[int, ...]

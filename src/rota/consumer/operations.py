@@ -15,7 +15,7 @@ import time
 from concurrent.futures import TimeoutError as NotInTimeError
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rota.consumer.counts import Counts, Durations
 from rota.consumer.health import Health, Movement, Verdict, live, ready
@@ -24,12 +24,12 @@ from rota.consumer.instrument import instrument
 from rota.consumer.observed import observed
 from rota.consumer.observers import Observers
 from rota.consumer.settings import visible
-from rota.consumer.snapshot import About, Ages, State, take, to_json
+from rota.consumer.snapshot import About, Memory, State, take, to_json
 from rota.model import RotaError
 from rota.recording import clock_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rota.consumer.engine import Engine
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from rota.model import TopicPartition
 
 __all__ = ["Operations", "Wishes"]
+
+T = TypeVar("T")
 
 ANSWER_S = 1.0
 """How long somebody who asks waits for the owner thread."""
@@ -99,7 +101,7 @@ class Operations:
         ]
         told = (self.counts, self._timeline, observer)
         self.observer: Observer = Observers([each for each in told if each is not None])
-        self._ages = Ages()
+        self._memory = Memory()
         self._movement = Movement(self._health.partition_stuck)
         self._judging = threading.Lock()
         self._asked_ends: tuple[int, Mapping[TopicPartition, int]] = (0, {})
@@ -183,7 +185,7 @@ class Operations:
             engine,
             self.counts,
             self.about,
-            self._ages,
+            self._memory,
             self._client.positions(partitions),
             self._client.ends(partitions),
             _monotonic_ms(),
@@ -197,7 +199,7 @@ class Operations:
         assert self._owner is not None, "the consumer has begun"
         return self._owner
 
-    def _ask(self, question: Any) -> Any:
+    def _ask(self, question: Callable[[Engine], T]) -> T | None:
         future = self._running_owner.ask(question)
         try:
             return future.result(ANSWER_S)

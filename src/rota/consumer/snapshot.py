@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rota.model import TopicPartition, count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from rota.consumer.client import Message
     from rota.consumer.counts import Counts, Failure
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "About",
-    "Ages",
     "BlockingRecord",
     "HandlerState",
+    "Memory",
     "PartitionState",
     "State",
     "key_preview",
@@ -148,7 +148,7 @@ def take(
     engine: Engine,
     counts: Counts,
     about: About,
-    ages: Ages,
+    memory: Memory,
     positions: Mapping[TopicPartition, int],
     ends: Mapping[TopicPartition, int],
     now_ms: int,
@@ -158,8 +158,8 @@ def take(
 
     ``positions``: what the client says. ``ends``: the offset behind the last record, where it is known.
     """
-    ages.keep(engine.partitions)
-    view = _View(engine, counts, ages, now_ms)
+    memory.keep(engine.partitions)
+    view = _View(engine, counts, memory, now_ms)
     paused = engine.gates.reasons(now_ms)
     partitions = tuple(
         view.partition(partition, positions.get(partition), ends.get(partition), paused.get(partition))
@@ -203,17 +203,30 @@ def key_preview(key: bytes | None) -> str | None:
     return text if len(text) <= LONGEST_KEY else text[:LONGEST_KEY] + "…"
 
 
-class Ages:
-    """Since when partitions have waited for the records they wait for, as far as snapshots were taken."""
+class Memory:
+    """What one snapshot remembers of those before: since when partitions have waited for the records they wait
+    for, and how many records handlers have done.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[TopicPartition, tuple[int, int]] = {}
+        self._done: dict[Route, int] = {}
 
     def first_seen(self, partition: TopicPartition, offset: int, now_ms: int) -> int:
         before = self._seen.get(partition)
         if before is None or before[0] != offset:
             before = self._seen[partition] = offset, now_ms
         return before[1]
+
+    def done(self, route: Route) -> int:
+        """With those of tasks that are still being worked at; never less than before, for counters only grow.
+
+        A task that ends between the two looks is left out this time, so nothing is counted twice.
+        """
+        ended = route.workers.completed
+        found = ended + sum(task.running for task in route.workers.current())
+        self._done[route] = max(found, self._done.get(route, 0))
+        return self._done[route]
 
     def keep(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget all others."""
@@ -234,12 +247,12 @@ class _First(NamedTuple):
 class _View:
     """The records that are under way, each looked at once."""
 
-    def __init__(self, engine: Engine, counts: Counts, ages: Ages, now_ms: int) -> None:
+    def __init__(self, engine: Engine, counts: Counts, memory: Memory, now_ms: int) -> None:
         self.routes: list[Route] = list(dict.fromkeys(engine.routes.values()))
         self._by_topic = engine.routes
         self._partitions = engine.partitions
         self._counts = counts
-        self._ages = ages
+        self._memory = memory
         self._now_ms = now_ms
         self._waiting = {id(each.message): each for each in engine.failures.waiting()}
         self._running_now = engine.watch.running()
@@ -247,6 +260,7 @@ class _View:
         self._at = {task for route in self.routes for task in route.workers.current()}
         self._first: dict[tuple[str, int], _First] = {}
         self._under_way: Counter[tuple[str, int]] = Counter()
+        self._in_flight: Counter[Route] = Counter()
         for route in self.routes:
             self._look(route)
 
@@ -283,8 +297,8 @@ class _View:
             topics=tuple(topic for topic, found in self._by_topic.items() if found is route),
             concurrency=about.concurrency.get(route.name, 0),
             busy=sum(1 for _ in route.workers.current()),
-            in_flight=route.in_flight,
-            done=route.workers.completed,
+            in_flight=self._in_flight[route],
+            done=self._memory.done(route),
             longest_ms=self._now_ms - since_ms,
             longest=_name(longest) if longest is not None else None,
         )
@@ -297,15 +311,20 @@ class _View:
         for entry in route.lanes.blocked.values():
             apart.add(entry.task)
             if not entry.stale:
-                self._note((entry.message,), entry=entry)
-            self._note(entry.behind, entry=entry)
+                self._note(route, (entry.message,), entry=entry)
+            self._note(route, entry.behind, entry=entry)
         for task in route.lanes.running():
             if task not in apart:
-                self._note(task.messages[task.running :], task=task)
+                self._note(route, task.messages[task.running :], task=task)
 
     def _note(
-        self, messages: Iterable[Message], task: Task | None = None, entry: Blocked | None = None
+        self,
+        route: Route,
+        messages: Collection[Message],
+        task: Task | None = None,
+        entry: Blocked | None = None,
     ) -> None:
+        self._in_flight[route] += len(messages)
         for message in messages:
             where = (message.topic(), message.partition())
             self._under_way[where] += 1
@@ -318,7 +337,7 @@ class _View:
         failure = self._counts.failures.get(name, {}).get(first.offset)
         found = self._where(first, failure)
         failing_ms = self._now_ms - failure.since_ms if failure is not None else None
-        seen_ms = self._ages.first_seen(name, first.offset, self._now_ms)
+        seen_ms = self._memory.first_seen(name, first.offset, self._now_ms)
         return BlockingRecord(
             offset=first.offset,
             key=key_preview(message.key()),

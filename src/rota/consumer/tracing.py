@@ -8,11 +8,12 @@ is written is 00; of a later one as much is read as its readers are promised (se
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 __all__ = ["TRACEPARENT", "TRACESTATE", "TraceContext", "carry_on", "current", "of_headers", "parse"]
 
@@ -98,8 +99,7 @@ def carry_on(
 
     ``came_with``: the headers of the record that is being handled.
     """
-    pairs = given.items() if hasattr(given, "items") else given or ()
-    made = list(pairs)
+    made: list[Header] = list(given.items() if isinstance(given, Mapping) else given or ())
     if any(name.lower() == TRACEPARENT for name, _ in made):
         return made
     context = current(came_with)

@@ -1,0 +1,110 @@
+"""A consumer's own timeline, read by the same analysis as the lab's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.consumer.fakes import FakeMessage
+from tests.consumer.running_app import broker_with, config, produce
+from tests.kafka.ports import wait_until
+
+from rota.consumer import App, Record, Records, Retry
+from rota.consumer.handlers import Batch
+from rota.consumer.timeline_observer import spans
+from rota.model import TopicPartition
+from rota.timeline import Timeline
+from rota.timeline.events import (
+    Assigned,
+    Committed,
+    ConsumerStarted,
+    ConsumerStopped,
+    Delivered,
+    Event,
+    Processed,
+    Revoked,
+    read_events,
+)
+
+P0 = TopicPartition("orders", 0)
+P1 = TopicPartition("orders", 1)
+
+
+def test_records_become_spans_of_offsets_that_follow_each_other() -> None:
+    messages = [FakeMessage(P0, at, None) for at in (3, 4, 6)]
+    messages.insert(1, FakeMessage(P1, 9, None))
+    assert sorted(spans(messages)) == [(P0, (3, 4)), (P0, (6, 6)), (P1, (9, 9))]
+    assert list(spans([])) == []
+
+
+def events(path: Path) -> list[Event]:
+    return list(read_events(path.read_text().splitlines(keepends=True)))
+
+
+def offsets(found: list[Event], kind: type[Delivered | Processed]) -> list[int]:
+    return sorted(
+        offset
+        for event in found
+        if isinstance(event, kind)
+        for offset in range(event.first_offset, event.last_offset + 1)
+    )
+
+
+def test_a_run_is_recorded_and_read_by_the_analysis(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    with broker_with(orders=1) as broker:
+        app = App(config(broker, **{"client.id": "billing-1"}), timeline=path)
+        done = []
+
+        @app.handler("orders", retry=Retry(attempts=2, backoff=(0.01, 0.01)), on_failure="skip")
+        def handle(record: Record[bytes]) -> None:
+            if record.offset == 4:
+                raise OSError("down")
+            done.append(record.offset)
+
+        with app.start():
+            produce(broker, "orders", 10)
+            wait_until("the records are done", lambda: len(done) == 9)
+            wait_until("the failed one is skipped", lambda: 4 in offsets(events(path), Processed))
+        found = events(path)
+    assert isinstance(found[0], ConsumerStarted)
+    assert isinstance(found[-1], ConsumerStopped)
+    assert found[-1].how == "asked to stop"
+    assert any(isinstance(event, Assigned) and event.partitions == (P0,) for event in found)
+    assert offsets(found, Delivered) == list(range(10))
+    assert offsets(found, Processed) == list(range(10))
+    commits = [event for event in found if isinstance(event, Committed)]
+    assert commits[-1].offset == 10
+    summary = Timeline.of(found).summary()
+    (shown,) = summary.partitions
+    assert shown.partition == P0
+    assert not summary.duplicates
+    assert {event.consumer for event in found if isinstance(event, Processed)} == {"billing-1"}
+
+
+def test_what_was_finished_is_written_when_it_is_finished(tmp_path: Path) -> None:
+    """Async handlers and batches too; and a revocation, with what came before it."""
+    path = tmp_path / "app.jsonl"
+    with broker_with(one=1, many=1) as broker:
+        app = App(config(broker), timeline=path)
+        seen = []
+
+        @app.handler("one")
+        async def handle_one(record: Record[bytes]) -> None:
+            seen.append(record.offset)
+
+        @app.handler("many", batch=Batch(most=5))
+        def handle_many(records: Records[bytes]) -> None:
+            seen.extend(record.offset for record in records)
+
+        with app.start():
+            produce(broker, "one", 5)
+            produce(broker, "many", 7)
+            wait_until("they are done", lambda: len(seen) == 12)
+            wait_until("they are written", lambda: len(offsets(events(path), Processed)) == 12)
+            broker.force_rebalance("billing")
+            wait_until(
+                "partitions go or come",
+                lambda: sum(isinstance(event, Assigned | Revoked) for event in events(path)) >= 1,
+            )
+    found = events(path)
+    assert sorted(offsets(found, Processed)) == sorted([*range(5), *range(7)])
