@@ -20,6 +20,8 @@ from rota.consumer.state import Limits, Ours, Route
 from rota.consumer.work import Task
 from rota.model import TopicPartition
 
+RETRY = TopicPartition("orders.g.retry.10s", 0)
+HOPS = hops_of(RetryTopics("10s"), ["orders"], "g")
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
 Handler = Callable[[Message, int], None]
 
@@ -54,7 +56,13 @@ class FakeLetters:
 class Desk:
     """One consumer with two workers, and what its handler did: (offset, attempt) in the order of the ends."""
 
-    def __init__(self, policy: Policy, handler: Handler, in_flight: int = 10_000) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        handler: Handler,
+        in_flight: int = 10_000,
+        due_ms: Callable[[Message], int] | None = None,
+    ) -> None:
         self.kafka = FakeKafka()
         self.clock = FakeClock()
         self.client = FakeClient(self.kafka)
@@ -65,10 +73,11 @@ class Desk:
         returned = FakeReturned(random, self.clock)
         ours = Ours()
         self.workers = FakeWorkers(2, returned, self.handle)
-        self.lanes = Lanes(ordering_for("key", 4, "partition"), self.workers.ready, ours.owns)
+        self.lanes = Lanes(ordering_for("key", 4, "partition"), self.workers.ready, ours.owns, due_ms=due_ms)
+        route = Route("handler", self.lanes, self.workers, policy)
         self.engine = Engine(
             self.client,
-            {"orders": Route("handler", self.lanes, self.workers, policy)},
+            dict.fromkeys(["orders", *policy.retry_topics], route),
             ours,
             returned,
             self.clock,
@@ -105,6 +114,11 @@ class Desk:
     def committed(self, partition: TopicPartition = P0) -> int:
         found = self.kafka.committed.get(partition)
         return 0 if found is None else found.offset
+
+
+def waiting(delay_ms: int) -> Callable[[Message], int]:
+    """Records of the retry topic wait, whatever anybody's clock says."""
+    return lambda message: 0 if message.topic() == "orders" else delay_ms
 
 
 def failing(*offsets: int, times: int = 1_000_000) -> Handler:
@@ -316,3 +330,55 @@ def test_a_record_that_needs_no_work_is_no_failure(caplog: pytest.LogCaptureFixt
     desk.go(100)
     assert desk.committed() == 1
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_record_of_a_retry_topic_waits_for_the_delay_and_no_longer() -> None:
+    """Also where the clock that wrote when it is due goes wrong: it is asked once."""
+    desk = Desk(Policy(hops=HOPS), failing(), due_ms=waiting(300))
+    desk.client.assign([RETRY])
+    desk.produce(b"a", b"a", partition=RETRY)
+    desk.go(290)
+    assert desk.ran == []
+    assert desk.committed(RETRY) == 0
+    desk.go(60)
+    assert desk.ran == [(0, 1), (1, 1)]
+    assert desk.committed(RETRY) == 2
+
+
+def test_what_is_not_due_keeps_nobody_from_being_fetched() -> None:
+    desk = Desk(Policy(hops=HOPS), failing(), in_flight=50, due_ms=waiting(600_000))
+    desk.client.assign([RETRY])
+    desk.produce(*(b"%d" % n for n in range(500)), partition=RETRY)
+    desk.go(100)
+    assert RETRY in desk.client.paused
+    assert desk.engine.gates.reasons(desk.clock.now)[RETRY] == "its records are not due yet (retry topic)"
+    assert desk.lanes.not_due(*RETRY) <= 100, "as many as one fetch brings, and no more"
+    desk.produce(*(b"%d" % n for n in range(300)))
+    desk.go(500)
+    assert desk.committed() == 300
+    assert desk.engine.room() == 50
+
+
+def test_a_partition_is_fetched_again_when_its_records_are_due() -> None:
+    desk = Desk(Policy(hops=HOPS), failing(), in_flight=50, due_ms=waiting(200))
+    desk.client.assign([RETRY])
+    desk.produce(*(b"%d" % n for n in range(500)), partition=RETRY)
+    desk.go(5_000)
+    assert desk.committed(RETRY) == 500
+    assert RETRY not in desk.client.paused
+
+
+def test_what_waits_for_its_time_goes_with_its_partition() -> None:
+    desk = Desk(Policy(hops=HOPS), failing(), due_ms=waiting(200))
+    desk.client.assign([RETRY])
+    desk.produce(b"a", b"b", b"a", partition=RETRY)
+    desk.go(50)
+    desk.client.withdraw([RETRY], lost=False)
+    desk.go(500)
+    assert desk.ran == []
+    assert desk.lanes.not_due(*RETRY) == 0
+    assert desk.engine.room() == 10_000
+    desk.client.assign([RETRY])
+    desk.go(500)
+    assert sorted(desk.ran) == [(0, 1), (1, 1), (2, 1)]
+    assert desk.committed(RETRY) == 3

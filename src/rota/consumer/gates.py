@@ -5,7 +5,9 @@ what the client has fetched ahead, and that is for longer than a moment. Pausing
 polling, which it must (``max.poll.interval.ms``).
 
 No limit is ever exceeded: as many records are fetched as there is room for, and what counts is counted with
-those that wait for another attempt, for their time, or for a topic to take them.
+those that wait for another attempt, or for a topic to take them. Those of a retry topic that are not due yet
+are not counted with them, or they would keep others from being fetched for as long: their own partition is
+paused.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ __all__ = ["PATIENCE_MS", "Gates"]
 
 PATIENCE_MS = 500
 """A handler is full for so long before its partitions are paused."""
+
+NOT_DUE = 1_000
+"""A partition that has brought so many records before their time is paused until half of them are due."""
 
 _LOOK_MS = 100
 _COUNT_MS = 10
@@ -51,6 +56,7 @@ class Gates:
         self._crowded_since: dict[TopicPartition, int] = {}
         self._counts = limits.in_flight_per_partition < limits.in_flight
         self._spare = limits.in_flight_per_partition
+        self._delays = any(route.policy.hops for route in self._every)
         self._next_count_ms = 0
         self._next_look_ms = 0
         self.by_user: set[TopicPartition] = set()
@@ -75,6 +81,8 @@ class Gates:
     def fetched(self, count: int) -> None:
         """So many came, of whatever partitions."""
         self._spare -= count
+        if self._delays:
+            self.look_soon()
 
     def look(self, now_ms: int) -> None:
         """Pause and resume what must be."""
@@ -120,7 +128,14 @@ class Gates:
             elif now_ms - self._crowded_since.get(partition, now_ms) >= _LOOK_MS:
                 most = self._limits.in_flight_per_partition
                 found[partition] = f"{most:,} of its records are under way (in_flight_per_partition)"
+            elif self._has_too_many_not_due(partition):
+                found[partition] = "its records are not due yet (retry topic)"
         return found
+
+    def _has_too_many_not_due(self, partition: TopicPartition) -> bool:
+        most = min(NOT_DUE, self._limits.in_flight)
+        count = self._routes[partition.topic].lanes.not_due(*partition)
+        return count >= most or (self._partitions[partition].paused and 2 * count > most)
 
     def _shut(self, route: Route) -> bool:
         return all(state.paused for at, state in self._partitions.items() if self._routes[at.topic] is route)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,15 +20,18 @@ __all__ = ["Held", "Rate"]
 class Held:
     """Records that are not due, and those of their order key that came after them.
 
-    ``order_key`` as in `rota.consumer.ordering`; ``due_ms``: in how many milliseconds a record may begin.
+    ``order_key`` as in `rota.consumer.ordering`; ``due_ms``: in how many milliseconds a record may begin. It is
+    asked once, when a record comes: whatever clocks say later, none waits longer.
     """
 
     def __init__(self, order_key: Callable[[Message], Hashable], due_ms: Callable[[Message], int]) -> None:
         self._order_key = order_key
         self._due_ms = due_ms
-        self._queues: dict[Hashable, deque[Message]] = {}
+        self._queues: dict[Hashable, deque[tuple[int, Message]]] = {}
         self._heap: list[tuple[int, int, Hashable]] = []
         self._count = itertools.count()
+        self.of: Counter[tuple[str, int]] = Counter()
+        """How many of each partition are here."""
 
     def sift(self, messages: Iterable[Message], now_ms: int) -> list[Message]:
         """Those that may begin; the others stay here."""
@@ -36,12 +39,15 @@ class Held:
         for message in messages:
             order_key = self._order_key(message)
             queue = self._queues.get(order_key)
-            if queue is not None:
-                queue.append(message)
-            elif (wait_ms := self._due_ms(message)) <= 0:
+            wait_ms = self._due_ms(message)
+            if queue is None and wait_ms <= 0:
                 free.append(message)
+                continue
+            self.of[message.topic(), message.partition()] += 1
+            if queue is not None:
+                queue.append((now_ms + wait_ms, message))
             else:
-                self._hold(order_key, deque([message]), now_ms + wait_ms)
+                self._hold(order_key, deque([(now_ms + wait_ms, message)]))
         return free
 
     def due(self, now_ms: int) -> list[Message]:
@@ -50,12 +56,11 @@ class Held:
         while self._heap and self._heap[0][0] <= now_ms:
             _, _, order_key = heapq.heappop(self._heap)
             queue = self._queues.pop(order_key, None)
-            while queue:
-                wait_ms = self._due_ms(queue[0])
-                if wait_ms > 0:
-                    self._hold(order_key, queue, now_ms + wait_ms)
-                    break
-                free.append(queue.popleft())
+            while queue and queue[0][0] <= now_ms:
+                free.append(queue.popleft()[1])
+            if queue:
+                self._hold(order_key, queue)
+        self.of.subtract((message.topic(), message.partition()) for message in free)
         return free
 
     def next_ms(self) -> int | None:
@@ -64,15 +69,21 @@ class Held:
 
     def keep(self, owned: Callable[[Iterable[Message]], list[Message]]) -> None:
         """Only what ``owned`` lets through."""
-        kept = {order_key: deque(owned(queue)) for order_key, queue in self._queues.items()}
-        self._queues = {order_key: queue for order_key, queue in kept.items() if queue}
+        queues, self._queues, self._heap = self._queues, {}, []
+        self.of.clear()
+        for order_key, queue in queues.items():
+            due = {id(message): at_ms for at_ms, message in queue}
+            kept = owned(message for _, message in queue)
+            if kept:
+                self._hold(order_key, deque((due[id(message)], message) for message in kept))
+                self.of.update((message.topic(), message.partition()) for message in kept)
 
     def __iter__(self) -> Iterator[Sequence[Message]]:
-        return iter(self._queues.values())
+        return ([message for _, message in queue] for queue in self._queues.values())
 
-    def _hold(self, order_key: Hashable, queue: deque[Message], due_ms: int) -> None:
+    def _hold(self, order_key: Hashable, queue: deque[tuple[int, Message]]) -> None:
         self._queues[order_key] = queue
-        heapq.heappush(self._heap, (due_ms, next(self._count), order_key))
+        heapq.heappush(self._heap, (queue[0][0], next(self._count), order_key))
 
 
 class Rate:

@@ -53,7 +53,7 @@ class Lanes:
         self.batch = batch
         self.blocked: dict[Hashable, Blocked] = {}
         self.taken = 0
-        """Records that were dispatched, less those that were dropped or settled without a worker."""
+        """Records that were dispatched and are due, less those that were dropped or settled without a worker."""
         self.dropped: list[Message] = []
         """Records that were dropped because their partition is not ours any more; they are not done."""
         self._ready = ready
@@ -72,20 +72,25 @@ class Lanes:
 
     def dispatch(self, messages: Sequence[Message], now_ms: int = 0) -> None:
         """Hand out records that were just fetched, behind those that came before them."""
-        self.taken += len(messages)
         if self._held is not None:
             messages = self._held.sift(messages, now_ms)
+        self.taken += len(messages)
         self._admit(messages, now_ms)
 
     def when_due(self, now_ms: int) -> None:
         """Hand out those that have waited long enough."""
         if self._held is not None and (due := self._held.due(now_ms)):
+            self.taken += len(due)
             self._admit(due, now_ms)
         elif self._rate is not None:
             self._admit((), now_ms)
         if self._gathering is not None:
             for index, messages in self._gathering.due(now_ms):
                 self._enqueue(index, messages)
+
+    def not_due(self, topic: str, partition: int) -> int:
+        """How many records of a partition wait for their time; they are not in flight (`taken`)."""
+        return self._held.of[topic, partition] if self._held is not None else 0
 
     def next_ms(self, now_ms: int) -> int | None:
         """When `when_due` has something to do."""
@@ -261,7 +266,11 @@ class Lanes:
         entry.disown()
 
     def _drop_what_waits(self) -> None:
-        for room in (self._held, self._rate, self._gathering):
+        if self._held is not None:
+            taken = self.taken
+            self._held.keep(self._only_owned)
+            self.taken = taken
+        for room in (self._rate, self._gathering):
             if room is not None:
                 room.keep(self._only_owned)
         for entry in list(self.blocked.values()):
