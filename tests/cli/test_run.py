@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -226,6 +227,25 @@ def test_what_cannot_work_is_told_when_it_starts(tmp_path: Path) -> None:
     )
     assert said.err.splitlines()[-1] == words
     assert run(tmp_path, "shop:app", "--set", "x").code == 2
+
+
+def test_the_port_answers_whether_it_is_well(tmp_path: Path, broker: Broker) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    produce(broker, "orders", [b"1"])
+    (port,) = free_ports(1)
+    with Run(tmp_path, "shop:app", *at(broker), "--port", str(port)) as running:
+        running.says("handled 1")
+        wait_until("it is ready", lambda: b"ready" in _get(f"http://127.0.0.1:{port}/health/ready"))
+        assert b'"group": "g"' in _get(f"http://127.0.0.1:{port}/state")
+
+
+def _get(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
+            found: bytes = answer.read()
+    except OSError:
+        return b""
+    return found
 
 
 def test_reload_restarts_after_a_change_and_survives_a_mistake(tmp_path: Path, broker: Broker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import Counter, defaultdict
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Consumer
+from tests.consumer import process_app
 from tests.consumer.kafka_tools import app_for, committed, create, produce, total_committed
 from tests.kafka.ports import PATIENCE_S, free_ports, wait_until
 
@@ -20,6 +22,7 @@ from rota.testing import Broker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from rota.consumer import Context
 
@@ -97,6 +100,33 @@ def test_batches_are_handled_whole(broker: Broker) -> None:
     assert max(sizes) <= 100
     assert len(sizes) < 100
     assert committed(broker, "orders") == 500
+
+
+@pytest.mark.parametrize("batch", [None, Batch(most=20, wait_ms=20)], ids=["records", "batches"])
+def test_handlers_run_in_processes(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: Batch | None
+) -> None:
+    journal = tmp_path / "journal"
+    journal.touch()
+    monkeypatch.setenv(process_app.JOURNAL, str(journal))
+    orders(broker)
+    app = app_for(broker, concurrency=2)
+    function = process_app.handle if batch is None else process_app.handle_many
+    app.handler("orders", workers="processes", key=bytes.decode, batch=batch)(function)
+    with app.start():
+        wait_until("all records", lambda: len(journal.read_text().splitlines()) >= 100)
+    rows = [line.split() for line in journal.read_text().splitlines()]
+    assert sorted(int(number) for _, _, number, _ in rows) == list(range(100))
+    assert str(os.getpid()) not in {pid for pid, _, _, _ in rows}
+    assert {key[0] for _, key, _, _ in rows} == {"k" if batch is None else "-"}
+    assert total_committed(broker, "orders", 2) == 100
+
+
+def test_a_handler_that_no_process_can_import_is_refused(broker: Broker) -> None:
+    app = app_for(broker)
+    app.handler("orders", workers="processes")(lambda _: None)
+    with pytest.raises(RotaError, match="is a lambda, and a process imports its handler by name"):
+        app.start()
 
 
 class Loader(Handler):

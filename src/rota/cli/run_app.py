@@ -40,13 +40,26 @@ def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
     help="A client property that wins over the app's own; may be repeated.",
 )
 @click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Answer /health/live, /health/ready, /metrics and /state here; 0: any free port.",
+)
+@click.option(
+    "--host",
+    metavar="HOST",
+    help="The address for --port.  [default: the app's, or 127.0.0.1]",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
     help="debug: what the Kafka client says too.",
 )
-def run_app(target: str, reload: bool, settings: Sequence[str], log_level: str) -> int:
+def run_app(
+    target: str, reload: bool, settings: Sequence[str], port: int | None, host: str | None, log_level: str
+) -> int:
     """Run the handlers of an App until Ctrl+C or SIGTERM.
 
     MODULE:APP is the variable APP in a module that is found from this directory; without :APP, the only App
@@ -66,6 +79,7 @@ def run_app(target: str, reload: bool, settings: Sequence[str], log_level: str) 
     Examples:
       rota run shop:app
       rota run shop:app --reload --log-level debug
+      rota run shop:app --port 8080
       rota run shop --set bootstrap.servers=kafka:9092 --set group.id=billing-test
 
     Exit codes: 0 after a signal, 1 if the consumer ended by itself, 2 wrong usage.
@@ -76,11 +90,12 @@ def run_app(target: str, reload: bool, settings: Sequence[str], log_level: str) 
         from rota.consumer.reload import Reloader
 
         _log_to_stderr(log_level)
-        return Reloader(_without_reload(target, settings, log_level), directory).run()
+        command = _command(target, settings, port=port, host=host, log_level=log_level)
+        return Reloader(command, directory).run()
     from rota.cli.app_module import load_app
 
     app = load_app(target, directory)
-    app.config.update(overrides)
+    app.override(overrides, port=port, host=host)
     _log_to_stderr(log_level)
     return _run(app)
 
@@ -127,8 +142,11 @@ def _log_to_stderr(level: str) -> None:
         logging.getLogger("rota.consumer.client").setLevel(logging.CRITICAL)
 
 
-def _without_reload(target: str, settings: Sequence[str], log_level: str) -> list[str]:
-    words = [sys.executable, "-m", "rota", "run", target, "--log-level", log_level]
+def _command(target: str, settings: Sequence[str], **options: object) -> list[str]:
+    """The same again, without --reload."""
+    words = [sys.executable, "-m", "rota", "run", target]
     for setting in settings:
         words += ["--set", setting]
+    for name, value in options.items():
+        words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
     return words

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from rota.consumer.build import build
 from rota.consumer.class_handlers import Handler, has_hooks, options_of, topics_of
 from rota.consumer.handlers import OPTIONS
 from rota.consumer.operations import Operations, Wishes
+from rota.consumer.process_child import refuse_in_child
 from rota.consumer.running import Running, StopSignals
 from rota.consumer.settings import check_limits, differences, effective_config, shown
 from rota.consumer.specs import Defaults, check_choice, check_count, check_known, check_topics, specify
@@ -122,8 +124,19 @@ class App:
         self._register(name, process, topics, options_of(handler), hooks, sys._getframe(1).f_locals)  # noqa: SLF001
         return handler
 
+    def override(
+        self, config: Mapping[str, Any], *, port: int | None = None, host: str | None = None
+    ) -> None:
+        """What a command line says, which wins over the program."""
+        self.config.update(config)
+        if port is not None:
+            self._wishes = replace(self._wishes, port=port)
+        if host is not None:
+            self._wishes = replace(self._wishes, host=host)
+
     def start(self) -> Running:
         """Begin in a thread of its own."""
+        refuse_in_child()
         if not self._specs:
             raise RotaError("the app has no handler: decorate a function with @app.handler('topic')")
         config = effective_config(self.config)

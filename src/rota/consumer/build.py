@@ -25,6 +25,7 @@ from rota.consumer.retry_topics import wait_ms
 from rota.consumer.runners import each, in_batches
 from rota.consumer.state import Ours, Route
 from rota.consumer.threads import Threads
+from rota.consumer.work import Task
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from rota.consumer.loop_thread import LoopThread
     from rota.consumer.policy import Policy
     from rota.consumer.state import Limits, Observer, Workers
-    from rota.consumer.work import Task
 
 __all__ = ["Built", "build"]
 
@@ -70,7 +70,7 @@ def build(
     client = watch(KafkaClient(config, logging.getLogger("rota.consumer.client")))
     policies = [policy_of(spec, str(config["group.id"])) for spec in specs]
     letters = _letters(config, specs, policies)
-    parts = _Parts()
+    parts = _Parts(str(config["group.id"]))
     routes: dict[str, Route] = {}
     hooks: dict[Route, Any] = {}
     for spec, policy in zip(specs, policies, strict=True):
@@ -99,7 +99,8 @@ def build(
 class _Parts:
     """What routes share: the queue of what comes back, what is ours, the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, group: str) -> None:
+        self._group = group
         self.returned: SimpleQueue[Task] = SimpleQueue()
         self.ours = Ours()
         self._loop: LoopThread | None = None
@@ -115,6 +116,7 @@ class _Parts:
             batch=spec.batch,
             rate=spec.rate,
             due_ms=(lambda message: wait_ms(message, delays_ms, _wall_ms())) if delays_ms else None,
+            task=_task_type(spec),
         )
         return Route(spec.name, lanes, workers, policy)
 
@@ -122,7 +124,7 @@ class _Parts:
         if spec.workers == "loop":
             return self._on_the_loop(spec)
         if spec.workers == "processes":
-            raise RotaError(f"the handler {spec.name}: workers='processes' is not there yet")
+            return self._in_processes(spec)
         work = (each if spec.batch is None else in_batches)(spec.function, spec.decode, self._context)
         return Threads(spec.concurrency, work, self.returned, spec.name)
 
@@ -136,8 +138,29 @@ class _Parts:
         work = runner(spec.function, spec.decode, self._context)
         return LoopWorkers(spec.concurrency, work, self.returned, spec.name, self._loop)
 
+    def _in_processes(self, spec: HandlerSpec) -> Workers:
+        from rota.consumer.processes import ProcessWorkers
+        from rota.consumer.recipes import recipe_of
+
+        return ProcessWorkers(
+            spec.concurrency,
+            recipe_of(spec, self._group),
+            self.ours.owns,
+            self.returned,
+            spec.name,
+            batch=spec.batch is not None,
+        )
+
     def _context(self, task: Task) -> Context:
         return Context(self.ours, task)
+
+
+def _task_type(spec: HandlerSpec) -> type[Task]:
+    if spec.workers != "processes":
+        return Task
+    from rota.consumer.process_tasks import ProcessTask
+
+    return ProcessTask
 
 
 def _letters(

@@ -95,6 +95,9 @@ class HandlerSpec:
     rate: float | None = None
     """Records per second."""
     decode: Callable[[Message], Any]
+    value: Any = None
+    key: Any = None
+    """The options of these names: for whoever must make ``function`` anew."""
     exactly_once: bool = False
     hooks: Hooks | None = None
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rota.consumer.ordering import NullKey, Order
     from rota.consumer.signatures import Signature
 
-__all__ = ["Defaults", "check_choice", "check_count", "check_known", "check_topics", "specify"]
+__all__ = ["Defaults", "check_choice", "check_count", "check_known", "check_topics", "decoding", "specify"]
 
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _KINDS = {"batch": Batch, "retry": Retry, "retry_topics": RetryTopics, "dead_letter": DeadLetter}
@@ -59,11 +59,12 @@ def specify(
     says = signature(function, names)
     batch = given.get("batch")
     _check_batch(name, says, batch)
-    decode, function_for_us = _decoding(function, says, given)
+    value, key = given.get("value"), given.get("key")
+    decode, call = decoding(function, names, value=value, key=key, many=batch is not None)
     spec = HandlerSpec(
         name=name,
         topics=topics,
-        function=function_for_us,
+        function=call,
         source=function,
         kind="async" if says.is_async else "sync",
         workers=_workers(name, says, given.get("workers", "auto")),
@@ -77,6 +78,8 @@ def specify(
         on_failure=given.get("on_failure", "stop"),
         rate=given.get("rate"),
         decode=decode,
+        value=value,
+        key=key,
         exactly_once=given.get("exactly_once", False),
         hooks=hooks,
     )
@@ -173,20 +176,23 @@ def _check_batch(name: str, says: Signature, batch: Batch | None) -> None:
         raise RotaError(f"the handler {name} has a batch, and takes a Record: let it take Records")
 
 
-def _decoding(
-    function: Callable[..., Any], says: Signature, given: Mapping[str, Any]
+def decoding(
+    function: Callable[..., Any], names: Mapping[str, Any], *, value: Any, key: Any, many: bool
 ) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
-    value = custom(given["value"], "value") if "value" in given else annotated(says.payload)
-    key = custom(given["key"], "key") if "key" in given else None
+    """What a message's value becomes, and what to call with (record or records, context); ``value`` and ``key``
+    are the options of these names.
+    """
+    says = signature(function, names)
+    decode = custom(value, "value") if value is not None else annotated(says.payload)
     call = adapted(
         function,
         is_async=says.is_async,
         takes_context=says.takes_context,
-        many="batch" in given,
-        value=value,
-        key=key,
+        many=many,
+        value=decode,
+        key=custom(key, "key") if key is not None else None,
     )
-    return value or raw_value, call
+    return decode or raw_value, call
 
 
 def _workers(name: str, says: Signature, asked: str) -> Any:
@@ -202,6 +208,11 @@ def _workers(name: str, says: Signature, asked: str) -> Any:
 
 def _check_together(spec: HandlerSpec) -> None:
     where = f"the handler {spec.name}"
+    if spec.exactly_once and spec.workers == "processes":
+        raise RotaError(
+            f"{where}: exactly_once does not go with workers='processes': what they produce cannot join the "
+            "transaction; use threads"
+        )
     if spec.retry_topics is not None and spec.patterns:
         raise RotaError(
             f"{where}: retry_topics are named after topics, and {spec.patterns[0]} is a pattern; name the topics"
