@@ -1,0 +1,81 @@
+"""A process that applies records to a database, one after the other, and may be killed between any two steps.
+
+`python -m tests.consumer.sql_process DATABASE COMMITTED CHANCE SEED UPTO STOP_AT`: begins at the offset in the file
+COMMITTED and writes there how far it is. At every step it kills itself with this CHANCE. Ends before the offset UPTO.
+Stops itself (SIGSTOP) before the record at STOP_AT, when it has it in hand.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.consumer.messages import SomeMessage, context_of
+
+from rota.consumer import sql
+from rota.consumer.databases import Answer, Dialect, Statement, ask
+from rota.consumer.policy import SkipRecordError
+
+
+class Life:
+    def __init__(self, database: Any, committed: Path, chance: float, seed: int) -> None:
+        self.database = database
+        self.committed = committed
+        self.chance = chance
+        self.random = Random(seed)
+        self.add = f"INSERT INTO bookings VALUES ({'?' if isinstance(database, str) else '%s'})"
+
+    def step(self) -> None:
+        if self.random.random() < self.chance:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def handle(self, at: int, known: int) -> None:
+        try:
+            with context_of([SomeMessage(at)], committed=known).sql(self.database) as tx:
+                self.step()
+                tx.execute(self.add, (at,))
+                self.step()
+        except SkipRecordError:
+            pass
+        self.step()
+
+    def commit(self, offset: int) -> None:
+        part = self.committed.with_suffix(f".{os.getpid()}")
+        part.write_text(str(offset))
+        part.rename(self.committed)
+
+    def run(self, upto: int, stop_at: int) -> None:
+        known = at = int(self.committed.read_text())
+        while at < upto:
+            if at == stop_at:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            self.handle(at, known)
+            at += 1
+            if self.random.random() < 0.2:
+                self.commit(at)
+                known = at
+
+
+def main(address: str, committed: Path, chance: float, seed: int, upto: int, stop_at: int) -> None:
+    sql._PRUNE_EVERY = 3
+    database: Any = address
+    if address.startswith("postgresql"):
+        from psycopg_pool import ConnectionPool
+
+        database = ConnectionPool(address, min_size=1, max_size=1, open=True)
+    life = Life(database, committed, chance, seed)
+
+    def dying(connection: Any, statement: Statement, dialect: Dialect) -> Answer:
+        life.step()
+        return ask(connection, statement, dialect)
+
+    vars(sql)["ask"] = dying
+    life.run(upto, stop_at)
+
+
+if __name__ == "__main__":
+    _, given_address, given_path, given_chance, *numbers = sys.argv
+    given_seed, given_upto, given_stop_at = map(int, numbers)
+    main(given_address, Path(given_path), float(given_chance), given_seed, given_upto, given_stop_at)
