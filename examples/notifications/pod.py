@@ -102,6 +102,7 @@ def main() -> None:
             "client.id": options.name,
             "group.id": options.topic,
             "session.timeout.ms": options.session_ms,
+            "heartbeat.interval.ms": options.session_ms // 3,
         },
         order="key",
         concurrency=AT_ONCE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,10 +30,12 @@ def test_the_naive_loop_repeats_what_was_finished_and_not_committed(
     account = play("naive", quick(broker.bootstrap_servers))
     repeats = account.repeats()
     assert {repeat.order[1] for repeat in repeats} >= {FIRST_NEW, FIRST_NEW + 1}
-    assert any(f"the group's last commit was still {FIRST_NEW}" in repeat.reason for repeat in repeats)
+    assert any(f"not committed it: the last commit was {FIRST_NEW}, " in repeat.reason for repeat in repeats)
     assert account.lost() == []
     told = capsys.readouterr().out
-    assert "SCALE UP: B is started. Finished and not committed at this moment: 100, 101 of partition" in told
+    assert re.search(
+        r"SCALE UP: B is started\. Finished and not committed at this moment: 10.* of partition", told
+    )
     assert "AGAIN: A had finished it at" in told
     assert "\x1b" not in told, "no colours without a terminal"
 
