@@ -99,7 +99,11 @@ def each_async(
                 task.running = index + 1
                 await turn.give(task)
             index += 1
-            if this.cancelling() or _changed(before):
+            try:
+                left_something = copy_context() != before or this.cancelling()
+            except Exception:  # values whose comparison raises
+                left_something = True
+            if left_something:
                 task.running = index
                 return True
 
