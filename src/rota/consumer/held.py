@@ -50,13 +50,13 @@ class Held:
                 self._hold(order_key, deque([(now_ms + wait_ms, message)]))
         return free
 
-    def due(self, now_ms: int) -> list[Message]:
-        """Those whose time has come."""
+    def due(self, now_ms: int, most: int) -> list[Message]:
+        """Those whose time has come, up to ``most``."""
         free: list[Message] = []
-        while self._heap and self._heap[0][0] <= now_ms:
+        while self._heap and self._heap[0][0] <= now_ms and len(free) < most:
             _, _, order_key = heapq.heappop(self._heap)
             queue = self._queues.pop(order_key, None)
-            while queue and queue[0][0] <= now_ms:
+            while queue and queue[0][0] <= now_ms and len(free) < most:
                 free.append(queue.popleft()[1])
             if queue:
                 self._hold(order_key, queue)

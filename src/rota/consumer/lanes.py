@@ -77,9 +77,11 @@ class Lanes:
         self.taken += len(messages)
         self._admit(messages, now_ms)
 
-    def when_due(self, now_ms: int) -> None:
-        """Hand out those that have waited long enough."""
-        if self._held is not None and (due := self._held.due(now_ms)):
+    def when_due(self, now_ms: int, room: int) -> None:
+        """Hand out those that have waited long enough; of those that wait for their time, and are not counted
+        yet, as many as there is ``room`` for.
+        """
+        if self._held is not None and room > 0 and (due := self._held.due(now_ms, room)):
             self.taken += len(due)
             self._admit(due, now_ms)
         elif self._rate is not None:

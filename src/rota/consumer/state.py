@@ -110,6 +110,11 @@ class Outputs(Protocol):
         """
         ...
 
+    @property
+    def waiting(self) -> int:
+        """Records whose outputs were not committed yet: they count as under way."""
+        ...
+
     def drop(self, message: Message) -> None:
         """The handler ran on after its partition had gone: nothing comes of it. Called by the owner."""
         ...
@@ -160,15 +165,20 @@ class Route:
     @property
     def in_flight(self) -> int:
         """Records dispatched and not done, as far as is known without looking: those in tasks that have not
-        ended all count.
+        ended all count. So do those whose outputs wait to be committed.
         """
-        return self.lanes.taken - self.workers.completed
+        return self.lanes.taken - self.workers.completed + self._not_written
 
     @property
     def in_flight_now(self) -> int:
         """The same less what is done of tasks that workers are at; never too few."""
         ended = self.workers.completed  # read first: a task that ends meanwhile is in neither
-        return self.lanes.taken - ended - sum(task.running for task in self.workers.current())
+        running = sum(task.running for task in self.workers.current())
+        return self.lanes.taken - ended - running + self._not_written
+
+    @property
+    def _not_written(self) -> int:
+        return 0 if self.outputs is None else self.outputs.waiting
 
 
 class Observer:
