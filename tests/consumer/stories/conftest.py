@@ -19,8 +19,11 @@ CONFIG = {
     "group.consumer.heartbeat.interval.ms": "300",
     "group.consumer.min.session.timeout.ms": "1000",
     "offsets.topic.num.partitions": "4",
+    "offset.metadata.max.bytes": "512",
 }
-"""Members of consumer groups hear of a rebalance soon; a restart has little to load."""
+"""Members of consumer groups hear of a rebalance soon; a restart has little to load; less fits beside a committed
+offset than a client thinks.
+"""
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ class Orders:
     order: str = "key"
     concurrency: int = 8
     wait_ms: float = 2.0
-    limits: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
     retry: dict[str, Any] = field(default_factory=dict)
     dead_letter: str = ""
     obeys: bool = False

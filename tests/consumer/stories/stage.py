@@ -104,6 +104,10 @@ class Member:
     # What is seen of it
 
     @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    @property
     def said(self) -> str:
         return self._said.read_text(errors="replace")
 
@@ -126,7 +130,7 @@ class Member:
         """Wait, but not for a process that has ended."""
 
         def met() -> bool:
-            assert self._process.poll() is None, f"{self.name} has ended:\n{self.said[-4000:]}"
+            assert self.runs, f"{self.name} has ended:\n{self.said[-4000:]}"
             return bool(condition())
 
         try:
@@ -141,10 +145,10 @@ class Member:
 
 
 class Traffic:
-    """Records at a steady pace in a thread; keys in turn, each always in the same partition."""
+    """Records at a steady pace, in a thread; keys in turn, each always in the same partition."""
 
     def __init__(self, stage: Stage, rate: float, keys: int = 40) -> None:
-        self._stage = stage
+        self._sending = Sending(stage)
         self._rate = rate
         self._keys = keys
         self._stop = threading.Event()
@@ -163,15 +167,41 @@ class Traffic:
         """Send no more; returns when everything is acknowledged."""
         self._stop.set()
         self._thread.join(PATIENCE_S)
-        self._stage.flush()
+        self._sending.flush()
 
     def _run(self) -> None:
         number = 0
         while not self._stop.wait(0.02):
             for _ in range(max(1, int(self._rate * 0.02))):
                 key = number % self._keys
-                self._stage.send(f"key-{key}", b"x", key % PARTITIONS)
+                self._sending.send(f"key-{key}", b"x", key % PARTITIONS)
                 number += 1
+
+
+class Sending:
+    """A producer, and in the stage's ``ends`` what was acknowledged to it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        config = {"bootstrap.servers": stage.bootstrap, "linger.ms": 2, "enable.idempotence": True}
+        self._producer = Producer(config)
+        self._unsent: list[str] = []
+
+    def send(self, key: str, value: bytes, partition: int) -> None:
+        topic = self._stage.topic
+        self._producer.produce(topic, value, key.encode(), partition=partition, on_delivery=self._delivered)
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        assert self._producer.flush(PATIENCE_S) == 0
+        assert not self._unsent, self._unsent
+
+    def _delivered(self, error: object | None, message: Any) -> None:
+        if error is not None:
+            self._unsent.append(str(error))
+            return
+        partition, ends = message.partition(), self._stage.ends
+        ends[partition] = max(ends.get(partition, 0), message.offset() + 1)
 
 
 class Stage:
@@ -184,11 +214,9 @@ class Stage:
         self.group = f"story-{uuid.uuid4().hex[:8]}"
         self.topic = self.group
         self.members: list[Member] = []
-        self._producer = Producer(
-            {"bootstrap.servers": bootstrap, "linger.ms": 2, "enable.idempotence": True}
-        )
-        self._acknowledged: dict[int, int] = {}
-        self._unsent: list[str] = []
+        self.ends: dict[int, int] = {}
+        """The offset behind the last record acknowledged, by partition."""
+        self._sending = Sending(self)
 
     def __enter__(self) -> Self:
         return self
@@ -209,30 +237,20 @@ class Stage:
 
     def send(self, key: str, value: bytes, partition: int) -> None:
         """One record, acknowledged by the next `flush`."""
-        self._producer.produce(
-            self.topic, value, key.encode(), partition=partition, on_delivery=self._delivered
-        )
-        self._producer.poll(0)
+        self._sending.send(key, value, partition)
 
     def flush(self) -> None:
-        assert self._producer.flush(PATIENCE_S) == 0
-        assert not self._unsent, self._unsent
-
-    @property
-    def ends(self) -> dict[int, int]:
-        """The offset behind the last record acknowledged, by partition."""
-        return dict(self._acknowledged)
+        """Return when everything that was sent is acknowledged."""
+        self._sending.flush()
 
     # Members
 
     def start(self, name: str, **orders: Any) -> Member:
-        """A member; ``config`` is added to what it needs. A name is used once."""
+        """A member, which hears of rebalances soon; ``config`` is added to what it needs. A name is used once."""
         assert all(member.name != name for member in self.members)
-        config = {
-            "bootstrap.servers": self.bootstrap,
-            "group.id": self.group,
-            **orders.pop("config", {}),
-        }
+        given = orders.pop("config", {})
+        soon = {} if "group.protocol" in given else {"heartbeat.interval.ms": 500}
+        config = {"bootstrap.servers": self.bootstrap, "group.id": self.group, **soon, **given}
         member = Member(
             Orders(name=name, directory=str(self.directory), topic=self.topic, config=config, **orders)
         )
@@ -251,8 +269,14 @@ class Stage:
     def wait_finished(self, but: Iterable[Place] = ()) -> None:
         """Wait until every record that was acknowledged is finished, but for these."""
         left_out = set(but)
+
+        def is_finished() -> bool:
+            finished = not self.account().missing(self.ends) - left_out
+            assert finished or any(member.runs for member in self.members), self.members[-1].said[-4000:]
+            return finished
+
         try:
-            wait_until("everything is finished", lambda: not self.account().missing(self.ends) - left_out)
+            wait_until("everything is finished", is_finished)
         except TimeoutError as error:
             missing = sorted(self.account().missing(self.ends) - left_out)
             said = "\n".join(f"{member.name}: {member.said[-2000:]}" for member in self.members)
@@ -291,13 +315,6 @@ class Stage:
             **dict.fromkeys(range(PARTITIONS), 0),
             **self.ends,
         }
-
-    def _delivered(self, error: object | None, message: Any) -> None:
-        if error is not None:
-            self._unsent.append(str(error))
-            return
-        partition = message.partition()
-        self._acknowledged[partition] = max(self._acknowledged.get(partition, 0), message.offset() + 1)
 
     def _leads(self, admin: AdminClient, name: str, partitions: int) -> bool:
         topic = admin.list_topics(name, timeout=PATIENCE_S).topics.get(name)

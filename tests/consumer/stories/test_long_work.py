@@ -16,7 +16,9 @@ def test_handlers_longer_than_max_poll_interval_keep_their_membership(stage: Sta
     for number in range(400):
         stage.send(f"key-{number % 40}", b"x", number % 4)
     stage.flush()
-    member = stage.start("busy", concurrency=8, config=config, limits={"in_flight": 40})
+    member = stage.start(
+        "busy", concurrency=8, config=config, limits={"in_flight": 40, "revoke_drain": 2_000}
+    )
     stage.wait_finished()
     assert member.events("revoked", "lost") == []
     assert len(member.events("assigned")) == 1

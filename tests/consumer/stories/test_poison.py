@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer
 from tests.kafka.ports import PATIENCE_S
@@ -52,7 +52,7 @@ def _offset_of(number: int) -> int:
     return sum(1 for earlier in range(number) if earlier % 10 % 4 == number % 10 % 4)
 
 
-def _letters(stage: Stage, topic: str) -> list[dict[str, object]]:
+def _letters(stage: Stage, topic: str) -> list[dict[str, Any]]:
     """What is in the dead-letter topic: one record, and nothing behind it."""
     consumer = Consumer(
         {
@@ -63,18 +63,18 @@ def _letters(stage: Stage, topic: str) -> list[dict[str, object]]:
         }
     )
     consumer.subscribe([topic])
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     try:
         while True:
             message = consumer.poll(PATIENCE_S)
             assert message is not None, "the dead-letter topic does not answer"
             if message.error() is not None:
                 return found
-            value, headers = message.value() or b"", dict(message.headers() or [])
+            headers: Any = message.headers() or []
             found.append(
                 {
-                    "value": value.decode(),
-                    "headers": {name: (each or b"").decode() for name, each in headers.items()},
+                    "value": (message.value() or b"").decode(),
+                    "headers": {name: (value or b"").decode() for name, value in headers},
                 }
             )
     finally:
