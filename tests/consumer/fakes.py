@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty
 from random import Random
+from typing import Any
+
+from tests.consumer.stepwise import stepwise
 
 from rota.consumer.client import CommitError, Message, Offset, Rebalance
+from rota.consumer.runners import each, in_batches
+from rota.consumer.threads import Threads
 from rota.consumer.work import Lane, Task
 from rota.model import TopicPartition
 
 Answer = Callable[[CommitError | None, Mapping[TopicPartition, str]], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FakeMessage:
+    """``due_ms``: by the test's clock; ``problem``: it is no record, and why."""
+
     where: TopicPartition
     at: int
     its_key: bytes | None
+    due_ms: int = 0
+    problem: str | None = None
 
     def topic(self) -> str:
         return self.where.topic
@@ -43,7 +52,7 @@ class FakeMessage:
         return 0, 0
 
     def error(self) -> object | None:
-        return None
+        return self.problem
 
 
 @dataclass
@@ -52,12 +61,22 @@ class FakeKafka:
 
     records: dict[TopicPartition, list[FakeMessage]] = field(default_factory=dict)
     committed: dict[TopicPartition, Offset] = field(default_factory=dict)
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
+    largest_metadata: int = 4096
 
-    def produce(self, partition: TopicPartition, key: bytes | None, hole: int = 0) -> FakeMessage:
-        log = self.records.setdefault(partition, [])
-        message = FakeMessage(partition, (log[-1].at + 1 if log else 0) + hole, key)
-        log.append(message)
+    def produce(
+        self, partition: TopicPartition, key: bytes | None, hole: int = 0, due_ms: int = 0
+    ) -> FakeMessage:
+        """A record; ``hole``: so many offsets before it have none."""
+        at = self.ends.get(partition, 0) + hole
+        message = FakeMessage(partition, at, key, due_ms)
+        self.records.setdefault(partition, []).append(message)
+        self.ends[partition] = at + 1
         return message
+
+    def mark(self, partition: TopicPartition) -> None:
+        """The marker of a transaction: an offset without a record."""
+        self.ends[partition] = self.ends.get(partition, 0) + 1
 
 
 class FakeClient:
@@ -68,30 +87,49 @@ class FakeClient:
         self.rebalance: Rebalance | None = None
         self.fetch_at: dict[TopicPartition, int] = {}
         self.handed_out: dict[TopicPartition, int] = {}
+        self.open: dict[TopicPartition, list[FakeMessage]] = {}
+        """What was handed out since the partition came, each message made anew."""
         self.paused: set[TopicPartition] = set()
         self.asked: list[tuple[dict[TopicPartition, Offset], Answer]] = []
-        self.commits_fail = False
+        self.wished: dict[TopicPartition, int] = {}
+        self.confirmed: dict[TopicPartition, Offset | None] = {}
+        self.commits_fail: list[CommitError] = []
         self.closed = False
 
     def subscribe(self, _topics: Sequence[str], rebalance: Rebalance) -> None:
         self.rebalance = rebalance
 
-    def problem(self, message: Message) -> tuple[str, bool]:
-        raise AssertionError(f"{message} is a record")
-
-    def group_metadata(self) -> object:
-        return "member-1"
-
     def consume(self, most: int, _timeout_s: float) -> Sequence[Message]:
-        found: list[Message] = []
-        for partition, at in self.fetch_at.items():
-            if partition in self.paused:
-                continue
-            for message in self.kafka.records.get(partition, ()):
-                if message.at >= at and len(found) < most:
-                    found.append(message)
-                    self.fetch_at[partition] = self.handed_out[partition] = message.at + 1
+        return self.fetch(most)
+
+    def fetch(self, most: int, between: Callable[[], None] | None = None) -> list[FakeMessage]:
+        """``between`` happens when one record is in hand, and not with the caller yet."""
+        found: list[FakeMessage] = []
+        for partition in list(self.fetch_at):
+            while partition in self.fetch_at and partition not in self.paused and len(found) < most:
+                message = self._next(partition)
+                if message is None:
+                    break
+                found.append(message)
+                if between is not None:
+                    between()
+                    between = None
         return found
+
+    def _next(self, partition: TopicPartition) -> FakeMessage | None:
+        at = self.fetch_at[partition]
+        for message in self.kafka.records.get(partition, ()):
+            if message.at >= at:
+                fresh = replace(message)
+                self.open[partition].append(fresh)
+                self.fetch_at[partition] = self.handed_out[partition] = message.at + 1
+                return fresh
+        if self.kafka.ends.get(partition, 0) > at:  # markers are stepped over
+            self.fetch_at[partition] = self.handed_out[partition] = self.kafka.ends[partition]
+        return None
+
+    def problem(self, message: Message) -> tuple[str, bool]:
+        return str(message.error()), str(message.error()).startswith("final")
 
     def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset | None]:
         return {partition: self.kafka.committed.get(partition) for partition in partitions}
@@ -99,6 +137,9 @@ class FakeClient:
     def start(self, starts: Mapping[TopicPartition, int | None]) -> None:
         for partition, offset in starts.items():
             self.fetch_at[partition] = offset or 0
+            self.open[partition] = []
+            self.confirmed[partition] = self.kafka.committed.get(partition)
+            self.wished[partition] = offset or 0
 
     def positions(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         return {
@@ -106,32 +147,62 @@ class FakeClient:
         }
 
     def commit(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
+        self._wish(offsets)
         if self.commits_fail:
-            raise CommitError("the coordinator is away")
-        self.take(offsets)
-        return {}
+            raise self.commits_fail.pop()
+        refused = self.take(offsets)
+        self._confirm(offsets, refused)
+        return refused
 
     def commit_soon(self, offsets: Mapping[TopicPartition, Offset], answered: Answer) -> None:
         assert not self.asked, "one commit at a time"
+        self._wish(offsets)
         self.asked.append((dict(offsets), answered))
 
-    def take(self, offsets: Mapping[TopicPartition, Offset]) -> None:
-        self.kafka.committed.update(offsets)
+    def take(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
+        """What becomes of a commit at the broker."""
+        refused = {}
+        for partition, offset in offsets.items():
+            if partition not in self.fetch_at:
+                refused[partition] = "not ours"
+            elif len(offset.metadata) > self.kafka.largest_metadata:
+                refused[partition] = "Offset metadata string too large"
+            else:
+                self.kafka.committed[partition] = offset
+        return refused
 
-    def answer(self, *, ok: bool) -> None:
+    def answer(self, *, ok: bool = True, error: CommitError | None = None, lost: bool = False) -> None:
+        """``lost``: it was taken, and the answer did not come through."""
+        if not ok and error is None:
+            error = CommitError("the coordinator is away")
         for offsets, answered in self.asked[:]:
             self.asked.clear()
-            if ok:
-                self.take({p: offset for p, offset in offsets.items() if p in self.fetch_at})
-                answered(None, {p: "not ours" for p in offsets if p not in self.fetch_at})
-            else:
-                answered(CommitError("the coordinator is away"), {})
+            refused = self.take(offsets) if error is None or lost else {}
+            if error is None:
+                self._confirm(offsets, refused)
+            answered(error, refused if error is None else {})
+
+    def _wish(self, offsets: Mapping[TopicPartition, Offset]) -> None:
+        for partition, offset in offsets.items():
+            assert partition in self.fetch_at, f"a commit of {partition}, which is not ours"
+            assert offset.offset >= self.wished[partition], f"a commit of {partition} goes back"
+            self.wished[partition] = offset.offset
+
+    def _confirm(
+        self, offsets: Mapping[TopicPartition, Offset], refused: Mapping[TopicPartition, str]
+    ) -> None:
+        for partition, offset in offsets.items():
+            if partition not in refused and partition in self.fetch_at:
+                self.confirmed[partition] = offset
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         self.paused.update(partitions)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         self.paused.difference_update(partitions)
+
+    def group_metadata(self) -> Any:
+        return None
 
     def close(self) -> None:
         self.closed = True
@@ -154,26 +225,43 @@ class FakeClient:
                 del self.fetch_at[partition]
         for partition in partitions:
             self.handed_out.pop(partition, None)
+            self.open.pop(partition)
+            self.confirmed.pop(partition)
             self.paused.discard(partition)
 
 
 class FakeWorkers:
     """Workers as generators: each stops wherever a real thread could lose the processor.
 
-    They do what `rota.consumer.threads` and `rota.consumer.runners.each` do, with a yield between any two
-    reads or writes that the owner could see.
+    They run the code of `rota.consumer.threads` and `rota.consumer.runners`, made stepwise. The ``handler``
+    is a generator function too, of message (or messages) and task.
     """
 
     def __init__(
-        self, count: int, returned: FakeReturned, handler: Callable[[Message, Task], Iterator[None]]
+        self,
+        count: int,
+        returned: FakeReturned,
+        handler: Callable[[Any, Task], Iterator[Any]],
+        *,
+        batch: bool = False,
+        outputs: Any = None,
     ) -> None:
         self._ready: deque[Lane] = deque()
         self._returned = returned
-        self._handler = handler
         self._completed = [0] * count
         self._current: list[Task | None] = [None] * count
         self._threads: list[Iterator[None] | None] = [None] * count
+        self._work = (_in_batches if batch else _each)(
+            lambda given, context: handler(given.messages if batch else given.message, context.task),
+            None,
+            _Context,
+            outputs,
+        )
+        self.started = False
         returned.workers.append(self)
+
+    def start(self) -> None:
+        self.started = True
 
     def ready(self, lane: Lane) -> None:
         self._ready.append(lane)
@@ -186,7 +274,7 @@ class FakeWorkers:
         return (task for task in self._current if task is not None)
 
     def close(self) -> None:
-        pass
+        self.started = False
 
     @property
     def able(self) -> list[int]:
@@ -199,57 +287,22 @@ class FakeWorkers:
         if thread is None:
             if not self._ready:
                 return
-            thread = self._threads[index] = self._go_through(self._ready.popleft(), index)
+            thread = self._threads[index] = _go_through(self, self._ready.popleft(), index)
         if next(thread, StopIteration) is StopIteration:
             self._threads[index] = None
 
-    def _go_through(self, lane: Lane, index: int) -> Iterator[None]:
-        while True:
-            yield
-            try:
-                task = lane.tasks.popleft()
-            except IndexError:
-                yield
-                lane.token.append(None)
-                yield
-                if not lane.tasks:
-                    return
-                yield
-                try:
-                    lane.token.pop()
-                except IndexError:
-                    return
-                continue
-            yield
-            if lane.recalled:
-                yield
-                self._returned.put(task)
-                return
-            yield
-            self._current[index] = task
-            try:
-                yield from self._work(task)
-            except Exception as failure:
-                task.failure = failure
-            self._current[index] = None
-            self._completed[index] += task.running
-            yield
-            if task.watched or task.running < len(task.messages):
-                yield
-                self._returned.put(task)
-                return
 
-    def _work(self, task: Task) -> Iterator[None]:
-        messages = task.messages
-        at = 0
-        while True:
-            yield
-            task.running = at
-            yield
-            if at >= task.end:
-                return
-            yield from self._handler(messages[at], task)
-            at += 1
+class _Context:
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def take_outputs(self) -> Sequence[object]:
+        return (self.task.attempt,)
+
+
+_go_through = stepwise(Threads._go_through, ("work",))
+_each = stepwise(each, ("handle",))
+_in_batches = stepwise(in_batches, ("handle",))
 
 
 class FakeReturned:

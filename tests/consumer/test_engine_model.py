@@ -1,110 +1,141 @@
 """The engine's promises under any interleaving of what can happen to a consumer.
 
-Hypothesis plays Kafka, the workers and the clock. After every step the oracle looks at what was committed,
-what ran beside what and in which order.
+Hypothesis plays Kafka, the workers, the topic of dead letters and the clock. Two handlers: of ``orders`` and
+its retry topic, record by record; of ``events``, in batches or not. After every step the oracles look at
+what was committed, what ran beside what and in which order, and what is under way.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Sequence
 from random import Random
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.consumer.fakes import FakeClient, FakeClock, FakeKafka, FakeReturned, FakeWorkers
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.consumer.fakes import FakeClock, FakeKafka, FakeMessage, FakeReturned, FakeWorkers
+from tests.consumer.oracle import TROUBLES, CheckedClient, Oracle
 
-from rota.consumer.client import Message
 from rota.consumer.engine import Engine
+from rota.consumer.handlers import Batch
 from rota.consumer.lanes import Lanes
-from rota.consumer.offset_metadata import decode_done
 from rota.consumer.ordering import Order, ordering_for
-from rota.consumer.policy import Policy, Retry, skip
-from rota.consumer.state import Limits, Ours, Route
+from rota.consumer.policy import DeadLetter, Policy, Retry, skip
+from rota.consumer.record import Record
+from rota.consumer.runners import BatchError, Done
+from rota.consumer.state import Limits, Observer, Ours, Route
 from rota.consumer.work import Task
 from rota.model import TopicPartition
 
-TOPIC = "orders"
-PARTITIONS = [TopicPartition(TOPIC, number) for number in range(2)]
+ORDERS = [TopicPartition("orders", number) for number in range(2)]
+LATER = TopicPartition("orders.retry", 0)
+EVENTS = [TopicPartition("events", number) for number in range(2)]
+PARTITIONS = [*ORDERS, LATER, *EVENTS]
 WORKERS = 3
+ATTEMPTS = 3
+IN_FLIGHT = 24
+IN_FLIGHT_PER_PARTITION = 15
+
+partitions = st.sampled_from(PARTITIONS)
+some = st.sets(partitions, min_size=1)
+orders = st.sampled_from(["key", "partition", "none"])
 
 
-class Oracle:
-    """What the handler saw: which records ran, in which order, and which are done."""
+class Letters:
+    """The topic of dead letters: takes its time, and may refuse."""
 
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.done: dict[TopicPartition, set[int]] = defaultdict(set)
-        self.keys: dict[TopicPartition, list[tuple[int, object]]] = defaultdict(list)
-        self.running: dict[object, tuple[TopicPartition, int]] = {}
+    def __init__(self, model: Consumers) -> None:
+        self._model = model
+        self.pending: list[tuple[FakeMessage, Callable[[str | None], None]]] = []
 
-    def key_of(self, message: Message) -> object:
-        if self.order == "key":
-            return message.topic(), message.partition(), message.key()
-        if self.order == "partition":
-            return message.partition()
-        return message.partition(), message.offset()
+    def send(
+        self,
+        message: Any,
+        _failure: BaseException,
+        _attempts: int,
+        _topic: str,
+        delivered: Callable[[str | None], None],
+        _wait_ms: int | None = None,
+    ) -> None:
+        assert message in self._model.client.open.get(message.where, ()), f"{message} is not ours any more"
+        self.pending.append((message, delivered))
 
-    def begin(self, message: Message) -> None:
-        key = self.key_of(message)
-        assert key not in self.running, f"{message} began while {self.running[key]} of the same order key ran"
-        where = TopicPartition(message.topic(), message.partition())
-        assert self.order_kept(where, key, message.offset()), (
-            f"{message} began before one of its order key was done"
-        )
-        self.running[key] = (where, message.offset())
+    def serve(self) -> None:
+        while self.pending and self._model.random.random() < 0.3:
+            message, delivered = self.pending.pop(0)
+            problem = "the topic is gone" if self._model.random.random() < 0.03 else None
+            if problem is None:
+                self._model.oracles[message.topic()].is_done(message)
+            delivered(problem)
 
-    def order_kept(self, where: TopicPartition, key: object, offset: int) -> bool:
-        """Whether every earlier record of the order key is done."""
-        return all(
-            at in self.done[where] for at, its_key in self.keys[where] if its_key == key and at < offset
-        )
 
-    def end(self, message: Message, *, done: bool) -> None:
-        del self.running[self.key_of(message)]
-        if done:
-            self.done[TopicPartition(message.topic(), message.partition())].add(message.offset())
+class Skipped(Observer):
+    """What the policy skips is done, too."""
 
-    def crash(self) -> None:
-        self.running.clear()
+    def __init__(self, oracles: dict[str, Oracle]) -> None:
+        self._oracles = oracles
+
+    def failed(self, message: Any, _failure: BaseException, _attempt: int, action: str) -> None:
+        if action == "skip":
+            self._oracles[message.topic()].is_done(message)
 
 
 class Consumers(RuleBasedStateMachine):
     @initialize(
-        order=st.sampled_from(["key", "partition", "none"]),
+        order=orders,
+        order_of_events=orders,
+        batch=st.sampled_from([None, Batch(4, 20), Batch(3, 0), Batch(100, 60)]),
+        policy=st.sampled_from(["dead-letter", "dead-letter", "skip", "stop"]),
+        rate=st.sampled_from([None, None, 300.0]),
         seed=st.integers(0, 10_000),
-        metadata=st.sampled_from([0, 20, 4095]),
+        metadata=st.sampled_from([0, 20, 4095, 4095]),
+        largest_metadata=st.sampled_from([14, 4096, 4096]),
     )
-    def begin(self, order: Order, seed: int, metadata: int) -> None:
-        self.order: Order = order
+    def begin(
+        self,
+        order: Order,
+        order_of_events: Order,
+        batch: Batch | None,
+        policy: str,
+        rate: float | None,
+        seed: int,
+        metadata: int,
+        largest_metadata: int,
+    ) -> None:
+        self.batch, self.policy, self.rate, self.metadata = batch, policy, rate, metadata
         self.random = Random(seed)
-        self.metadata = metadata
-        self.kafka = FakeKafka()
-        self.oracle = Oracle(order)
+        self.kafka = FakeKafka(largest_metadata=largest_metadata)
+        of_orders, of_events = Oracle(order), Oracle(order_of_events)
+        self.oracles = {"orders": of_orders, "orders.retry": of_orders, "events": of_events}
         self.clock = FakeClock()
         self.start_process()
         for partition in PARTITIONS:
-            self.produce(partition, [b"a", b"b", b"a", b"c", b"b", b"a"], 0)
+            self.produce(partition, [b"a", b"b", b"a", b"c", b"b", b"a"], 0, [0])
         self.client.assign(PARTITIONS)
 
     def start_process(self) -> None:
-        self.client = FakeClient(self.kafka)
-        returned = FakeReturned(self.random, self.clock)
-        self.workers = FakeWorkers(WORKERS, returned, self.handle)
-        ours = Ours()
-        lanes = Lanes(ordering_for(self.order, 4, "partition"), self.workers.ready, ours.owns)
-        route = Route("handler", lanes, self.workers, Policy(Retry(attempts=3, backoff=(0.01, 0.05))))
+        for oracle in self.oracles.values():
+            oracle.crash()
+        self.client = CheckedClient(self.kafka, self.oracles)
+        self.letters = Letters(self)
+        self.written = self.client.written
+        self.returned = FakeReturned(self.random, self.clock)
+        self.ours = Ours()
+        first = self.route("orders", None, self.rate, lambda message: message.due_ms - self.clock.now)
+        second = self.route("events", self.batch, None, None)
+        first.outputs = self.written
+        self.routes = {"orders": first, "orders.retry": first, "events": second}
         self.engine = Engine(
             self.client,
-            {TOPIC: route},
-            ours,
-            returned,
+            self.routes,
+            self.ours,
+            self.returned,
             self.clock,
             self.random,
             limits=Limits(
-                in_flight=40,
-                in_flight_per_partition=25,
+                in_flight=IN_FLIGHT,
+                in_flight_per_partition=IN_FLIGHT_PER_PARTITION,
                 commit_interval=50,
                 commit_every=5,
                 commit_spacing=5,
@@ -113,118 +144,265 @@ class Consumers(RuleBasedStateMachine):
                 revoke_drain=100,
                 shutdown_drain=100,
             ),
+            dead_letters=self.letters,
+            observer=Skipped(self.oracles),
         )
-        self.lanes = lanes
-        self.client.subscribe([TOPIC], self.engine)
+        self.engine.start()
+        self.client.subscribe(["orders", "events"], self.engine)
 
-    def handle(self, message: Message, task: Task) -> Iterator[None]:
-        self.oracle.begin(message)
-        for _ in range(self.random.choice([0, 1, 1, 2, 30])):
+    def route(
+        self, topic: str, batch: Batch | None, rate: float | None, due_ms: Callable[[Any], int] | None
+    ) -> Route:
+        workers = FakeWorkers(
+            WORKERS,
+            self.returned,
+            lambda given, task: self.handle(topic, given if batch else [given], task, many=batch is not None),
+            batch=batch is not None,
+            outputs=self.written if topic == "orders" else None,
+        )
+        ordering = ordering_for(self.oracles[topic].order, 4, "partition")
+        lanes = Lanes(ordering, workers.ready, self.ours.owns, batch=batch, rate=rate, due_ms=due_ms)
+        policy = Policy(
+            Retry(attempts=ATTEMPTS, backoff=(0.01, 0.05)),
+            DeadLetter("dead", limit=10_000) if self.policy == "dead-letter" else None,
+            self.policy == "skip",
+        )
+        return Route(topic, lanes, workers, policy)
+
+    def handle(
+        self, topic: str, messages: Sequence[Any], task: Task, *, many: bool
+    ) -> Generator[None, None, Any]:
+        """The handler of a topic: takes its time, and fails now and then."""
+        oracle, random = self.oracles[topic], self.random
+        lanes = self.routes[topic].lanes
+        for message in messages:
+            assert message.due_ms <= self.clock.now, f"{message} began before its time"
+            if not self.ours.owns(message):
+                assert task in lanes.running(), f"{message} began, though its partition had gone"
+        if self.batch is not None and many:
+            assert len(messages) <= self.batch.most
+            assert len({message.where for message in messages}) == 1
+        oracle.begin(messages)
+        for _ in range(random.choice([0, 1, 1, 2, 40])):
             yield
-        outcome = self.random.random()
-        if outcome < 0.12 and task.attempt < 3:
-            self.oracle.end(message, done=False)
+        outcome = random.random()
+        upto = random.randrange(len(messages))
+        if outcome < 0.1:
+            oracle.end(messages, 0)
             raise TimeoutError("the handler's own")
-        if outcome < 0.15:
-            self.oracle.end(message, done=True)
+        if outcome < 0.14:
+            oracle.end(messages, len(messages))
             raise skip()
-        self.oracle.end(message, done=True)
+        if outcome < 0.2 and many:
+            oracle.end(messages, upto)
+            raise BatchError(Record(messages[upto], repr)) from OSError("that one")
+        if outcome < 0.3 and many:
+            oracle.end(messages, upto + 1)
+            return Done(Record(messages[upto], repr))
+        oracle.end(messages, len(messages))
+        oracle.succeeded.update(messages)
+        return None
+
+    # What happens.
 
     @rule(
-        partition=st.sampled_from(PARTITIONS),
+        partition=partitions,
         keys=st.lists(st.sampled_from([b"a", b"b", b"c", b"d", None]), min_size=1, max_size=8),
         hole=st.sampled_from([0, 0, 0, 1, 3]),
+        waits_ms=st.lists(st.sampled_from([0, 20, 150]), min_size=1, max_size=3),
     )
-    def produce(self, partition: TopicPartition, keys: list[bytes | None], hole: int) -> None:
-        for key in keys:
-            message = self.kafka.produce(partition, key, hole)
-            self.oracle.keys[partition].append((message.offset(), self.oracle.key_of(message)))
+    def produce(
+        self, partition: TopicPartition, keys: list[bytes | None], hole: int, waits_ms: list[int]
+    ) -> None:
+        for index, key in enumerate(keys):
+            wait_ms = waits_ms[index % len(waits_ms)] if partition == LATER else 0
+            due_ms = self.clock.now + wait_ms
+            message = self.kafka.produce(partition, key, hole, due_ms)
+            self.oracles[partition.topic].produced(message)
 
-    @rule(most=st.integers(1, 20))
+    @rule(partition=partitions)
+    def mark(self, partition: TopicPartition) -> None:
+        self.kafka.mark(partition)
+
+    @rule(most=st.integers(1, 60))
     def fetch(self, most: int) -> None:
-        if (room := self.engine.gates.room()) > 0:
+        if (room := self.engine.room()) > 0:
             self.engine.dispatch(self.client.consume(min(most, room), 0))
+
+    @rule(most=st.integers(2, 20), chosen=some, lost=st.booleans())
+    def rebalance_while_records_are_handed_out(
+        self, most: int, chosen: set[TopicPartition], lost: bool
+    ) -> None:
+        if (room := self.engine.room()) > 0:
+            going = sorted(chosen & set(self.client.fetch_at))
+            found = self.client.fetch(
+                min(most, room), lambda: self.client.withdraw(going, lost=lost) if going else None
+            )
+            self.engine.dispatch(found)
 
     @rule(steps=st.integers(1, 300))
     def work(self, steps: int) -> None:
         """Workers go on, in an order that the seed decides."""
         for _ in range(steps):
-            self.workers.step(self.random.randrange(WORKERS))
+            able = [(pool, index) for pool in self.returned.workers for index in pool.able]
+            if not able:
+                return
+            pool, index = self.random.choice(able)
+            pool.step(index)
 
-    @rule(ms=st.sampled_from([0, 1, 5, 10, 50, 200]))
+    @rule(ms=st.sampled_from([0, 1, 5, 10, 50, 200, 700]))
     def tick(self, ms: int) -> None:
         self.clock.now += ms
         self.engine.tick()
+        self.engine.gates.apply(self.clock.now)
+        reasons = self.engine.gates.reasons(self.clock.now)
+        assert {p for p, state in self.engine.partitions.items() if state.paused} == set(reasons)
 
-    @rule(ok=st.booleans())
-    def commit_is_answered(self, ok: bool) -> None:
-        self.client.answer(ok=ok)
+    @rule(trouble=st.sampled_from([None, None, *TROUBLES]), lost=st.booleans())
+    def commit_is_answered(self, trouble: str | None, lost: bool) -> None:
+        if trouble is None:
+            self.client.answer()
+        else:
+            self.client.answer(error=TROUBLES[trouble](), lost=lost)
 
-    @rule(chosen=st.sets(st.sampled_from(PARTITIONS), min_size=1))
+    @rule(chosen=some)
     def assign(self, chosen: set[TopicPartition]) -> None:
         fresh = sorted(chosen - set(self.client.fetch_at))
         if fresh:
             self.client.assign(fresh)
 
-    @rule(chosen=st.sets(st.sampled_from(PARTITIONS), min_size=1), fails=st.booleans())
-    def revoke(self, chosen: set[TopicPartition], fails: bool) -> None:
+    @rule(chosen=some, troubles=st.lists(st.sampled_from(list(TROUBLES)), max_size=3))
+    def revoke(self, chosen: set[TopicPartition], troubles: list[str]) -> None:
         going = sorted(chosen & set(self.client.fetch_at))
         if going:
-            self.client.commits_fail = fails
+            self.client.commits_fail = [TROUBLES[trouble]() for trouble in troubles]
+            others = {p: id(state) for p, state in self.engine.partitions.items() if p not in going}
             self.client.withdraw(going, lost=False)
-            self.client.commits_fail = False
+            self.client.commits_fail = []
+            assert {p: id(state) for p, state in self.engine.partitions.items()} == others
 
-    @rule(chosen=st.sets(st.sampled_from(PARTITIONS), min_size=1))
+    @rule(chosen=some)
     def lose(self, chosen: set[TopicPartition]) -> None:
         going = sorted(chosen & set(self.client.fetch_at))
-        before = dict(self.kafka.committed)
+        before, at_ms = dict(self.kafka.committed), self.clock.now
         if going:
             self.client.withdraw(going, lost=True)
         assert {p: self.kafka.committed.get(p) for p in going} == {p: before.get(p) for p in going}
+        assert self.clock.now == at_ms, "nothing is waited for"
+
+    @rule(partition=partitions, pause=st.booleans())
+    def somebody_pauses_or_resumes(self, partition: TopicPartition, pause: bool) -> None:
+        (self.engine.pause if pause else self.engine.resume)(partition)
+
+    @rule(final=st.sampled_from([False, False, True]))
+    def the_client_complains(self, final: bool) -> None:
+        nothing = TopicPartition("", -1)
+        problem = "final: no right to" if final else "no broker answers"
+        self.engine.dispatch([FakeMessage(nothing, -1, None, problem=problem)])
+        assert final <= (self.engine.stopping is not None)
 
     @rule()
     def crash(self) -> None:
-        self.oracle.crash()
         self.start_process()
 
     @rule()
     def stop_and_start(self) -> None:
-        self.engine.finish()
-        self.oracle.crash()
+        self.stop()
         self.start_process()
 
-    @precondition(lambda self: len(self.client.fetch_at) > 0)
     @rule()
     def everything_ends(self) -> None:
-        """Nothing is stuck: left alone, every record that can be fetched becomes done and committed."""
-        self.client.answer(ok=True)
+        """Nothing is stuck: left alone, every record becomes done, and is committed."""
+        for partition in PARTITIONS:
+            self.engine.resume(partition)
         for _ in range(20_000):
-            if (room := self.engine.gates.room()) > 0:
+            if self.engine.stopping is not None:
+                self.stop()
+                self.start_process()
+            fresh = [p for p in PARTITIONS if p not in self.client.fetch_at]
+            if fresh:
+                self.client.assign(fresh)
+            if (room := self.engine.room()) > 0:
                 self.engine.dispatch(self.client.consume(room, 0))
-            for index in self.workers.able:
-                self.workers.step(index)
+            for pool in self.returned.workers:
+                for index in pool.able * 3:
+                    pool.step(index)
             self.clock.now += 1
             self.engine.tick()
-            self.client.answer(ok=True)
-            if all(self.caught_up(partition) for partition in self.client.fetch_at):
+            self.client.answer()
+            if self.engine.stopping is None and all(map(self.caught_up, PARTITIONS)):
+                self.at_rest()
                 return
         raise AssertionError(
-            f"stuck: {self.lanes.blocked} {self.lanes.running()}, in flight {self.engine.commits.undone()}"
+            f"stuck: {[route.lanes.blocked for route in self.routes.values()]}, "
+            f"in flight {self.engine.commits.undone()}, paused {self.engine.gates.reasons(self.clock.now)}"
         )
 
+    def stop(self) -> None:
+        self.client.answer()
+        before = self.clock.now
+        self.engine.finish()
+        assert self.clock.now - before <= 100 + 5_000 + 100, "the end is bounded"
+        for partition, messages in self.client.open.items():
+            oracle = self.oracles[partition.topic]
+            undone = [m.at for m in messages if m not in oracle.done_messages]
+            first = min((at for at in undone if at not in self.client.kept[partition]), default=None)
+            committed = self.kafka.committed.get(partition)
+            if messages and committed is not None and first is not None:
+                assert committed.offset <= first
+        self.engine.close()
+
     def caught_up(self, partition: TopicPartition) -> bool:
-        log = self.kafka.records.get(partition, [])
         committed = self.kafka.committed.get(partition)
-        return not log or (committed is not None and committed.offset >= log[-1].at + 1)
+        return committed is not None and committed.offset == self.kafka.ends[partition]
+
+    def at_rest(self) -> None:
+        """What is true when all is done."""
+        for pool in self.returned.workers:
+            for _ in range(100):
+                for index in pool.able:
+                    pool.step(index)
+        self.engine.tick()
+        for topic, route in self.routes.items():
+            stale = [entry for entry in route.lanes.blocked.values() if entry.stale]
+            assert route.in_flight == len(stale), f"{topic}: {route.in_flight}, {stale}"
+            assert len(route.lanes.blocked) == len(stale)
+        gone = [
+            message for message in self.written.kept if message not in self.client.open.get(message.where, ())
+        ]
+        assert all(any(m in entry.records for entry in self.stale()) for m in gone), "outputs of the past"
+
+    def stale(self) -> list[Any]:
+        return [
+            entry for route in self.routes.values() for entry in route.lanes.blocked.values() if entry.stale
+        ]
+
+    # What is always true.
 
     @invariant()
     def nothing_is_committed_that_is_not_done(self) -> None:
-        for partition, (offset, metadata) in getattr(self, "kafka", FakeKafka()).committed.items():
-            beyond = {at for first, end in decode_done(offset, metadata) for at in range(first, end)}
-            for message in self.kafka.records[partition]:
-                if message.at < offset or message.at in beyond:
-                    assert message.at in self.oracle.done[partition], f"{message} is committed and not done"
-            assert offset <= self.kafka.records[partition][-1].at + 1
+        for partition, offset in self.kafka.committed.items():
+            if partition in self.client.open:
+                assert self.engine.partitions[partition].committed == self.client.confirmed[partition]
+            assert offset.offset <= self.kafka.ends[partition]
+            assert len(offset.metadata) <= self.kafka.largest_metadata
+
+    @invariant()
+    def limits_hold(self) -> None:
+        for topics in (["orders", "orders.retry"], ["events"]):
+            under_way = self.client.undone(topics)
+            route = self.routes[topics[0]]
+            not_due = sum(route.lanes.not_due(*partition) for partition in self.engine.partitions)
+            assert len(under_way) - not_due <= IN_FLIGHT
+            for partition in PARTITIONS:
+                count = sum(message.where == partition for message in under_way)
+                assert count <= IN_FLIGHT_PER_PARTITION, partition
+            assert route.in_flight_now >= len(under_way) - not_due, topics
+
+    @invariant()
+    def what_is_paused_is_known(self) -> None:
+        ours = self.engine.partitions
+        assert {p for p in self.client.paused if p in ours} == {p for p in ours if ours[p].paused}
 
 
 Consumers.TestCase.settings = settings(

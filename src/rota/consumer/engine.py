@@ -90,7 +90,7 @@ class Engine:
         self._said: dict[str, int] = {}
         self.failures = Failures(dead_letters, random, self._observer, self._stop)
         self.commits = Commits(
-            client, committer or client, self.partitions, self._every, self.limits, self._observer
+            client, committer or client, self.partitions, self._every, self.limits, self._observer, now_ms
         )
         self.gates = Gates(client, self.partitions, routes, self.limits, self._observer)
         self.watch = Watch(self._every, self.limits.slow, self._observer)

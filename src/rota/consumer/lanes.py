@@ -95,13 +95,13 @@ class Lanes:
         return self._held.of[topic, partition] if self._held is not None else 0
 
     def next_ms(self, now_ms: int) -> int | None:
-        """When `when_due` has something to do."""
+        """When `when_due` has something to do that it does not have now."""
         found = (
             self._held.next_ms() if self._held is not None else None,
             self._rate.next_ms(now_ms) if self._rate is not None else None,
             self._gathering.next_ms() if self._gathering is not None else None,
         )
-        return min((at_ms for at_ms in found if at_ms is not None), default=None)
+        return min((at_ms for at_ms in found if at_ms is not None and at_ms > now_ms), default=None)
 
     def undone(self) -> Iterator[tuple[Sequence[Message], bool]]:
         """Every record that was dispatched and is not done, in pieces; whether those of each partition are in
