@@ -141,6 +141,19 @@ def test_headers_on_records_from_elsewhere_are_somebody_else_s() -> None:
     assert desk.letter().origin == Origin("orders", 2, 7, attempts=1)
 
 
+def test_headers_that_cannot_be_read_do_not_keep_a_record_from_its_way() -> None:
+    class Odd(StoredMessage):
+        def headers(self) -> Any:
+            raise SystemError("as confluent-kafka does for a name that is no UTF-8")
+
+    desk = Desk(retry_topics={"odd"})
+    desk.send(Odd("odd", 2, 7))
+    desk.letters.serve()
+    assert desk.told == [None]
+    assert desk.producer.sent[0]["headers"][0] == ("rota-unreadable-headers", b"lost")
+    assert desk.letter().origin == Origin("odd", 2, 7, attempts=1)
+
+
 def test_a_record_that_is_too_large_goes_without_its_trace() -> None:
     desk = Desk()
     desk.producer.errors.append(KafkaError.MSG_SIZE_TOO_LARGE)

@@ -10,7 +10,7 @@ import pytest
 from tests.consumer.desk import Desk, until, why_it_ended
 
 import rota.testing
-from rota.consumer import App, DeadLetter, Limits, Record, Retry, RetryTopics
+from rota.consumer import App, DeadLetter, Limits, PayloadError, Record, Retry, RetryTopics
 from rota.consumer.letters import Letter, Origin, read_letter
 from rota.model import RotaError
 
@@ -284,3 +284,33 @@ def test_a_dead_letter_topic_that_is_deleted_meanwhile_stops_it() -> None:
             f"{dlq} did not take a record: it does not exist; `rota topics create {dlq}` makes it; the record in"
         )
         assert desk.committed(group, topic) in ({}, {0: (0, "")})
+
+
+def test_a_record_whose_headers_nobody_can_read_goes_to_the_dead_letters(desk: Desk) -> None:
+    from kafka import KafkaProducer  # type: ignore[import-untyped]
+
+    class NoText(str):
+        __slots__ = ()
+
+        def encode(self, *_: object) -> bytes:
+            return b"\xff"
+
+    topic, dlq, group = desk.topic("orders"), desk.topic("orders-dlq"), desk.name("g")
+    producer = KafkaProducer(bootstrap_servers=desk.bootstrap_servers)
+    producer.send(topic, value=b"1", headers=[(NoText("name"), b"x")]).get(60)
+    producer.close()
+    app = App(desk.config(group), limits=QUICK)
+
+    @app.handler(topic, dead_letter=DeadLetter(dlq), retry_topics=RetryTopics("100ms", create=True))
+    def handle(record: Record[bytes]) -> None:
+        for _ in range(2):
+            with pytest.raises(PayloadError, match="cannot be read"):
+                assert record.headers
+        raise ValueError
+
+    with app.start():
+        desk.wait_committed(group, topic, 1)
+        desk.wait_committed(group, f"{topic}.{group}.retry.100ms", 1)
+    (message,) = desk.read(dlq)
+    assert letter_of(message).origin[:3] == (topic, 0, 0)
+    assert letter_of(message).origin.attempts == 2

@@ -171,6 +171,7 @@ def _row(found: Found) -> tuple[object, ...]:
 
 def _document(found: Found) -> dict[str, Any]:
     """Everything, under names that do not change."""
+    from rota.consumer.headers import headers_of
     from rota.consumer.letters import without_ours
 
     message, letter = found
@@ -196,7 +197,7 @@ def _document(found: Found) -> dict[str, Any]:
             "failedAt": letter.failed_at_ms,
         }
     document |= {**text_or_base64("key", message.key()), **text_or_base64("value", message.value())}
-    headers = without_ours(message.headers())
+    headers = without_ours(headers_of(message))
     document["headers"] = [{"name": name, **text_or_base64("value", value)} for name, value in headers]
     return document
 

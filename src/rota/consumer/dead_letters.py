@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from rota.consumer.headers import headers_of
 from rota.consumer.letter_topics import Facts, connection_settings, timestamp_for
 from rota.consumer.letters import (
+    UNREADABLE,
     Letter,
     exception_name,
     exception_text,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from rota.consumer.client import Message
+    from rota.consumer.headers import Headers
 
 __all__ = ["KafkaLetters"]
 
@@ -109,7 +112,7 @@ class KafkaLetters:
     ) -> None:
         """Returns at once."""
         now_ms = self._wall_ms()
-        before = read_letter(message.headers()) if message.topic() in self._retry_topics else None
+        before = read_letter(headers_of(message)) if message.topic() in self._retry_topics else None
         origin = before.origin if before is not None else here(message)
         letter = Letter(
             origin=origin._replace(attempts=origin.attempts + attempts),
@@ -155,7 +158,7 @@ class KafkaLetters:
                     sending.topic,
                     value=message.value(),
                     key=message.key(),
-                    headers=[*without_ours(message.headers()), *sending.letter.headers()],
+                    headers=[*_own_headers(message), *sending.letter.headers()],
                     on_delivery=lambda error, _, sending=sending: self._answered(sending, error),
                     **more,
                 )
@@ -195,6 +198,11 @@ class KafkaLetters:
         else:
             settings["batch.num.messages"] = 1
         return settings
+
+
+def _own_headers(message: Message) -> Headers:
+    headers = headers_of(message)
+    return [(UNREADABLE, b"lost")] if headers is None else without_ours(headers)
 
 
 def _producer(config: dict[str, Any]) -> Producer:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from rota.consumer.client import Offset
-from rota.consumer.letters import DUE_AT, REPLAYED, Headers, origin_headers, read_letter, without_ours
+from rota.consumer.headers import headers_of
+from rota.consumer.letters import DUE_AT, REPLAYED, origin_headers, read_letter, without_ours
 from rota.consumer.offset_metadata import decode_done, encode_done
 from rota.consumer.progress import Range, join_ranges
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rota.consumer.client import Message
+    from rota.consumer.headers import Headers
     from rota.consumer.letters import Letter
 
 __all__ = ["Found", "Kind", "Position", "Selection", "Summary", "replay_headers"]
@@ -33,7 +35,7 @@ class Found(NamedTuple):
     @classmethod
     def of(cls, message: Message) -> Found:
         """Read its headers."""
-        return cls(message, read_letter(message.headers()))
+        return cls(message, read_letter(headers_of(message)))
 
     @property
     def failed_at_ms(self) -> int:
@@ -166,4 +168,4 @@ def replay_headers(found: Found, topic: str) -> Headers:
     kept: Iterable[tuple[str, bytes | None]] = ()
     if letter is not None and letter.origin.topic != topic:
         kept = [*origin_headers(letter.origin), (DUE_AT, b"0")]
-    return [*without_ours(message.headers()), *kept, (REPLAYED, where)]
+    return [*without_ours(headers_of(message)), *kept, (REPLAYED, where)]

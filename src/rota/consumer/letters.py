@@ -10,15 +10,18 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rota.consumer.headers import headers_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rota.consumer.client import Message
+    from rota.consumer.headers import Headers
 
 __all__ = [
     "DUE_AT",
     "REPLAYED",
-    "Headers",
+    "UNREADABLE",
     "Letter",
     "Origin",
     "due_at_ms",
@@ -31,8 +34,6 @@ __all__ = [
     "trace_of",
     "without_ours",
 ]
-
-Headers = list[tuple[str, bytes | None]]
 
 OURS = "rota-"
 TOPIC = "rota-original-topic"
@@ -47,6 +48,7 @@ TRACE = "rota-exception-trace"
 FAILED_AT = "rota-failed-at"
 DUE_AT = "rota-due-at"
 REPLAYED = "rota-replayed"
+UNREADABLE = "rota-unreadable-headers"
 
 LONGEST_MESSAGE = 1_000
 LONGEST_TRACE = 8_000
@@ -173,7 +175,7 @@ def here(message: Message) -> Origin:
 
 def origin_of(message: Message) -> Origin:
     """Where a record was first: where it is, unless it comes from a retry topic."""
-    letter = read_letter(message.headers())
+    letter = read_letter(headers_of(message))
     return here(message) if letter is None or letter.due_at_ms is None else letter.origin
 
 

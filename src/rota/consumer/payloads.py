@@ -14,6 +14,7 @@ import types
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from rota.consumer.convert import converter, type_name
+from rota.consumer.headers import headers_of
 from rota.consumer.policy import PayloadError
 from rota.model import RotaError
 
@@ -67,7 +68,7 @@ def custom(deserialiser: Any, part: Part) -> Decoder:
     context, field = confluent.SerializationContext, getattr(confluent.MessageField, part.upper())
 
     def parse(data: bytes, message: Message) -> Any:
-        return deserialiser(data, context(message.topic(), field, message.headers()))
+        return deserialiser(data, context(message.topic(), field, headers_of(message)))
 
     return _decoder(parse, part, may_be_none=True, wanted="")
 

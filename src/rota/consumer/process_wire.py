@@ -15,6 +15,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from rota.consumer.headers import headers_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -96,6 +98,8 @@ class SentMessage:
         return self._row[4]  # type: ignore[no-any-return]
 
     def headers(self) -> Any:
+        if self._row[5] is None:
+            raise SystemError("the client could not read them")  # as it said itself: see `headers_of`
         return self._row[5]
 
     def timestamp(self) -> tuple[int, int]:
@@ -117,7 +121,7 @@ def pack_records(messages: Sequence[Message], most_bytes: int) -> list[tuple[Any
         rows.append(
             (
                 message.topic(), message.partition(), message.offset(), key, value,
-                message.headers(), message.timestamp(),
+                headers_of(message), message.timestamp(),
             )
         )  # fmt: skip
     return rows

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from rota.consumer.headers import headers_of
 from rota.consumer.letters import origin_of
+from rota.consumer.policy import PayloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +54,11 @@ class Record(Generic[T]):
 
     @property
     def headers(self) -> list[tuple[str, bytes | None]]:
-        return self.message.headers() or []
+        """As they came. Raises `PayloadError` if a name is no UTF-8."""
+        found = headers_of(self.message)
+        if found is None:
+            raise PayloadError(f"the headers of {self} cannot be read: a name is no UTF-8")
+        return found
 
     @property
     def timestamp_ms(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from rota.consumer.headers import headers_of
 from rota.consumer.letters import due_at_ms
 from rota.model import RotaError
 
@@ -90,7 +91,7 @@ def wait_ms(message: Message, delays_ms: Mapping[str, int], wall_ms: int) -> int
     delay_ms = delays_ms.get(message.topic())
     if delay_ms is None:
         return 0
-    due_ms = due_at_ms(message.headers())
+    due_ms = due_at_ms(headers_of(message))
     return 0 if due_ms is None else max(0, min(due_ms - wall_ms, delay_ms))
 
 
