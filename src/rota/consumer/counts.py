@@ -48,21 +48,19 @@ class Durations:
     """Seconds, from any thread; each thread counts in cells of its own, so that nothing is lost or locked."""
 
     def __init__(self) -> None:
-        self._mine = threading.local()
+        self.mine = threading.local()
+        """What each thread has: ``cells``, once `cells` was called by it."""
         self._all: list[list[float]] = []
         self._lock = threading.Lock()
 
     def add(self, seconds: float) -> None:
-        try:
-            cells = self._mine.cells
-        except AttributeError:
-            cells = self.cells()
+        cells = getattr(self.mine, "cells", None) or self.cells()
         cells[bisect_left(BOUNDS, seconds)] += 1
         cells[-1] += seconds
 
     def cells(self) -> list[float]:
-        """This thread's: a count for each bound, one beyond, and the sum."""
-        cells = self._mine.cells = [0.0] * (len(BOUNDS) + 2)
+        """New ones for this thread: a count for each of `BOUNDS`, one beyond, and the sum."""
+        cells = self.mine.cells = [0.0] * (len(BOUNDS) + 2)
         with self._lock:
             self._all.append(cells)
         return cells
@@ -88,11 +86,17 @@ class Failure:
 class Counts(Observer):
     """Everything that is counted. ``now_ms``: the engine's clock; ``wall_ms``: milliseconds since 1970.
 
-    ``fetches``: count the records of each topic, which costs a look at each of them.
+    ``fetches``: count the records of each topic. That costs a look at each of them, unless they are all of
+    ``only_topic``.
     """
 
     def __init__(
-        self, now_ms: Callable[[], int], wall_ms: Callable[[], int], *, fetches: bool = True
+        self,
+        now_ms: Callable[[], int],
+        wall_ms: Callable[[], int],
+        *,
+        fetches: bool = True,
+        only_topic: str | None = None,
     ) -> None:
         self._now_ms = now_ms
         self._wall_ms = wall_ms
@@ -125,6 +129,7 @@ class Counts(Observer):
         self.on_commit: Callable[[float, str | None], None] | None = None
         """Who wants to hear how long a commit took, and what was wrong with it."""
         self._fetches = fetches
+        self._only_topic = only_topic
 
     # The engine's events.
 
@@ -142,7 +147,9 @@ class Counts(Observer):
         self.revoked(partitions)
 
     def fetched(self, messages: Sequence[Message]) -> None:
-        if self._fetches:
+        if self._only_topic is not None:
+            self.fetched_of[self._only_topic] += len(messages)
+        elif self._fetches:
             self.fetched_of.update(map(_topic, messages))
 
     def committed(self, partition: TopicPartition, offset: Offset) -> None:

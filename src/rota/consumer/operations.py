@@ -84,7 +84,12 @@ class Operations:
         metrics = _wants_metrics(wishes)
         name = consumer_name(config)
         self.about = About(config["group.id"], name, {spec.name: spec.concurrency for spec in specs})
-        self.counts = Counts(_monotonic_ms, clock_ms, fetches=metrics or wishes.otel is not None)
+        self.counts = Counts(
+            _monotonic_ms,
+            clock_ms,
+            fetches=metrics or wishes.otel is not None,
+            only_topic=_only_topic(specs),
+        )
         self._durations = {spec.name: Durations() for spec in specs} if metrics else {}
         self._telemetry = _telemetry(wishes.otel, self.about)
         self._timeline = _timeline(wishes.timeline, name)
@@ -276,6 +281,14 @@ def consumer_name(config: Mapping[str, Any]) -> str:
         if config.get(name):
             return str(config[name])
     return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _only_topic(specs: Sequence[HandlerSpec]) -> str | None:
+    """The topic of all records, if there is but one."""
+    topics = {topic for spec in specs for topic in spec.topics}
+    several = len(topics) > 1 or any(spec.retry_topics is not None for spec in specs)
+    (first, *_) = topics
+    return None if several or first.startswith("^") else first
 
 
 def _wants_metrics(wishes: Wishes) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, propagate, trace
@@ -22,10 +21,12 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from rota.consumer import tracing
+from rota.consumer.headers import headers_of
 from rota.consumer.policy import SkipRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
@@ -62,6 +63,7 @@ class Telemetry:
 
     def __init__(self, options: OpenTelemetry, group: str, client_id: str) -> None:
         self._common: dict[str, Any] = {"messaging.system": "kafka", _GROUP: group}
+        self._process: dict[str | None, dict[str, Any]] = {}
         self._client_id = client_id
         self._group = group
         self._tracer = (
@@ -91,32 +93,29 @@ class Telemetry:
 
     # Calls of handlers.
 
-    @contextmanager
-    def process(self, messages: Sequence[Message], attempt: int, *, batch: bool) -> Iterator[None]:
+    def measured(self, messages: Sequence[Message], seconds: float, failure: BaseException | None) -> None:
+        """A handler was called for these."""
+        if self._meter is None:
+            return
+        topic = _topic_of(messages)
+        attributes = self._process.get(topic)
+        if attributes is None:
+            attributes = {**self._common, **_where(topic), "messaging.operation.name": "process"}
+            self._process[topic] = attributes
+        if failure is not None and not isinstance(failure, SkipRecordError):
+            attributes = {**attributes, "error.type": _error_type(failure)}
+        self._durations.record(seconds, attributes)
+
+    def span(self, messages: Sequence[Message], attempt: int, *, batch: bool) -> AbstractContextManager[None]:
         """Around the call of a handler."""
-        began = perf_counter()
-        error: str | None = None
-        try:
-            with self._span(messages, attempt, batch=batch) if self._tracer is not None else nullcontext():
-                yield
-        except SkipRecordError:
-            raise
-        except BaseException as failure:
-            error = _error_type(failure)
-            raise
-        finally:
-            if self._meter is not None:
-                attributes = {**self._common, **_where(messages), "messaging.operation.name": "process"}
-                if error is not None:
-                    attributes["error.type"] = error
-                self._durations.record(perf_counter() - began, attributes)
+        return self._span(messages, attempt, batch=batch) if self._tracer is not None else _NO_SPAN
 
     @contextmanager
     def _span(self, messages: Sequence[Message], attempt: int, *, batch: bool) -> Iterator[None]:
         assert self._tracer is not None
         origins = [propagate.extract(_carrier(message), Surroundings(), _GETTER) for message in messages]
         contexts = [trace.get_current_span(origin).get_span_context() for origin in origins]
-        where = _where(messages)
+        where = _where(_topic_of(messages))
         with self._tracer.start_as_current_span(
             f"process {where[_TOPIC]}" if _TOPIC in where else "process",
             context=None if batch else origins[0],
@@ -255,6 +254,9 @@ class Telemetry:
         return [] if self._closed else read()
 
 
+_NO_SPAN = nullcontext()
+
+
 class _Headers(Getter[dict[str, list[str]]]):
     """How the propagators that the application has chosen read a record's headers."""
 
@@ -270,17 +272,23 @@ _GETTER = _Headers()
 
 def _carrier(message: Message) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name, value in message.headers() or ():
+    for name, value in headers_of(message) or ():
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         if text is not None:
             found[name.lower()] = [text]  # of several the last counts
     return found
 
 
-def _where(messages: Sequence[Message]) -> dict[str, Any]:
+def _topic_of(messages: Sequence[Message]) -> str | None:
     """The topic, where it is one."""
     topic = messages[0].topic()
-    return {_TOPIC: topic} if all(message.topic() == topic for message in messages) else {}
+    if len(messages) > 1 and any(message.topic() != topic for message in messages):
+        return None
+    return topic
+
+
+def _where(topic: str | None) -> dict[str, Any]:
+    return {_TOPIC: topic} if topic is not None else {}
 
 
 def _of_record(message: Message) -> dict[str, Any]:
