@@ -19,7 +19,7 @@ from rota.consumer.progress import beyond, progress
 from rota.model import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rota.consumer.client import Client, Message
     from rota.consumer.progress import Progress
@@ -34,8 +34,10 @@ _FEW = 50
 _QUICK_LOOK = 250
 _FULL_LOOK = 50
 """Records under way for each millisecond between two looks: 0.1 and 0.4 us for each of them, so that looking
-takes no more than a fortieth of the time.
+takes no more than a fortieth of the time ...
 """
+_REST = 20
+"""... and a twentieth on a machine, or among workers, where it takes longer than that."""
 _UNANSWERED_MS = 60_000
 _AGAIN_MS = 100
 
@@ -53,6 +55,7 @@ class Commits:
         routes: Sequence[Route],
         limits: Limits,
         observer: Observer,
+        clock_ms: Callable[[], int],
     ) -> None:
         self._client = client
         self._committer = committer
@@ -60,6 +63,7 @@ class Commits:
         self._routes = routes
         self._limits = limits
         self._observer = observer
+        self._clock_ms = clock_ms
         self._positions: dict[TopicPartition, int] = {}
         self._metadata_bytes = limits.metadata_bytes
         self._under_way = 0  # the number of the commit that has no answer yet
@@ -112,6 +116,7 @@ class Commits:
         self._finished = finished
         self.look(self._partitions)
         offsets = self.due(self._partitions, full=full)
+        self._next_ms = max(self._next_ms, now_ms + _REST * (self._clock_ms() - now_ms))
         if offsets:
             self._send(offsets, now_ms)
 
@@ -127,11 +132,11 @@ class Commits:
             refused = self._committer.commit(offsets)
         except CommitError as error:
             self._note(offsets, owned, error, {})
-            too_long = self._without_metadata(str(error), offsets)
-            return None if too_long or not (error.fenced or error.lost or error.final) else False
+            shorter = self._without_metadata(str(error), offsets)
+            return None if shorter or not (error.fenced or error.lost or error.final) else False
         self._note(offsets, owned, None, refused)
-        too_long = [reason for reason in refused.values() if self._without_metadata(reason, offsets)]
-        return None if too_long else not refused
+        shorter = [reason for reason in refused.values() if self._without_metadata(reason, offsets)]
+        return None if shorter else not refused
 
     def due(self, partitions: Iterable[TopicPartition], *, full: bool) -> dict[TopicPartition, Offset]:
         """What can be committed of these partitions and has not been; ``full``: with all that is done beyond

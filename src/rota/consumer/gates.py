@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["PATIENCE_MS", "Gates"]
 
 PATIENCE_MS = 500
-"""A handler is full for so long before its partitions are paused."""
+"""A handler is full for so long, without ever a moment's room, before its partitions are paused."""
+
+_STEPS = 16
+"""A handler has its fill while there is room for less than one part in so many: records are fetched in batches, not as
+they are finished.
+"""
 
 NOT_DUE = 1_000
 """A partition that has brought so many records before their time is paused until half of them are due."""
@@ -59,6 +64,7 @@ class Gates:
         self._delays = any(route.policy.hops for route in self._every)
         self._next_count_ms = 0
         self._next_look_ms = 0
+        self._step = max(1, limits.in_flight // _STEPS)
         self.by_user: set[TopicPartition] = set()
         """Paused because somebody asked for it, whether ours or not."""
 
@@ -66,13 +72,10 @@ class Gates:
         """How many records may be fetched now; 0 while a handler has its fill and its partitions are not
         paused yet.
         """
-        most = self._limits.in_flight
-        room = most
+        room = self._limits.in_flight
         for route in self._every:
-            left = most - route.in_flight
-            if 2 * left < most:
-                left = most - route.in_flight_now
-            if left <= 0 and not self._shut(route):
+            left = self._left(route)
+            if left < self._step and not self._shut(route):
                 return 0
             if left > 0:
                 room = min(room, left)
@@ -87,11 +90,13 @@ class Gates:
     def look(self, now_ms: int) -> None:
         """Pause and resume what must be."""
         for route in self._every:
-            if route.in_flight < self._limits.in_flight:
-                if route in self._full_since and 2 * route.in_flight <= self._limits.in_flight:
-                    del self._full_since[route]
-            elif route.in_flight_now >= self._limits.in_flight:
+            left = self._left(route)
+            if left < self._step:
                 self._full_since.setdefault(route, now_ms)
+            elif route in self._full_since:
+                paused = now_ms - self._full_since[route] >= PATIENCE_MS
+                if not paused or 2 * left >= self._limits.in_flight:
+                    del self._full_since[route]
         if self._counts and now_ms >= self._next_count_ms:
             self._count(now_ms)
         if now_ms >= self._next_look_ms:
@@ -131,6 +136,11 @@ class Gates:
             elif self._has_too_many_not_due(partition):
                 found[partition] = "its records are not due yet (retry topic)"
         return found
+
+    def _left(self, route: Route) -> int:
+        """How many more records the handler may have."""
+        left = self._limits.in_flight - route.in_flight
+        return left if 2 * left >= self._limits.in_flight else self._limits.in_flight - route.in_flight_now
 
     def _has_too_many_not_due(self, partition: TopicPartition) -> bool:
         most = min(NOT_DUE, self._limits.in_flight)
