@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rota.consumer.headers import headers_of
 from rota.consumer.outputs import Output
+from rota.consumer.tracing import carry_on, current
 from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rota.consumer.client import Message
     from rota.consumer.sql import SqlEffect
     from rota.consumer.state import Ours, Partition
+    from rota.consumer.tracing import TraceContext
     from rota.consumer.work import Task
 
 __all__ = ["Context", "Effects"]
@@ -57,6 +60,11 @@ class Context:
     @property
     def _message(self) -> Message:
         return self._task.messages[self._task.running]
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """Where this is in a trace: the span that is made around the handler, or the one that the record came from."""
+        return current(headers_of(self._message))
 
     def sql(
         self, database: object, *, skip_done: bool = True, table: str = "rota_done", create: bool = True
@@ -104,7 +112,8 @@ class Context:
             raise RotaError(
                 "context.produce is for handlers with exactly_once=True; in others use a producer of your own"
             )
-        output = Output(topic, value, key, tuple(headers), partition, timestamp_ms)
+        carried = tuple(carry_on(headers, headers_of(self._message)))
+        output = Output(topic, value, key, carried, partition, timestamp_ms)
         if output.size > largest:
             raise RotaError(
                 f"an output for {topic} has {output.size:,} bytes; message.max.bytes of the consumer's configuration "
