@@ -26,7 +26,13 @@ P1 = TopicPartition("orders", 1)
 class Bench:
     """An engine on fakes; a handler that runs as long as the test says and may fail."""
 
-    def __init__(self, workers: int = 2, retry: Retry | None = None) -> None:
+    def __init__(
+        self,
+        workers: int = 2,
+        retry: Retry | None = None,
+        due_ms: Callable[[Message], int] | None = None,
+        rate: float | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.kafka = FakeKafka()
         self.client = FakeClient(self.kafka)
@@ -35,7 +41,8 @@ class Bench:
         returned = FakeReturned(Random(1), self.clock)
         self.workers = FakeWorkers(workers, returned, self._handle)
         ours = Ours()
-        lanes = Lanes(ordering_for("key", 8, "partition"), self.workers.ready, ours.owns)
+        ordering = ordering_for("key", 8, "partition")
+        lanes = Lanes(ordering, self.workers.ready, ours.owns, rate=rate, due_ms=due_ms)
         policy = Policy(retry or Retry(attempts=1))
         route = Route("handle", lanes, self.workers, policy)
         self.counts = Counts(self.clock, lambda: 1_700_000_000_000 + self.clock.now)
@@ -238,3 +245,27 @@ def _keys_of_one_lane(bench: Bench) -> tuple[bytes, bytes]:
         key for key in (b"k%d" % number for number in range(1, 1_000)) if lane(FakeMessage(P1, 0, key)) == at
     )
     return first, second
+
+
+def test_a_record_of_a_retry_topic_that_is_not_due_is_named_and_not_in_flight() -> None:
+    bench = Bench(due_ms=lambda _: 600_000)
+    bench.produce(P0, b"a", b"b")
+    bench.client.assign([P0])
+    bench.turn()
+    found = bench.partition()
+    assert found.blocking is not None
+    assert (found.blocking.offset, found.blocking.state) == (0, "waiting")
+    assert found.blocking.words == "is not due yet (retry topic)"
+    assert found.in_flight == 2
+    assert bench.state().handlers[0].in_flight == 0
+
+
+def test_a_record_that_waits_for_its_turn_is_named() -> None:
+    bench = Bench(rate=0.01)
+    bench.produce(P0, b"a", b"b", b"c")
+    bench.client.assign([P0])
+    bench.turn()
+    found = bench.partition()
+    assert found.blocking is not None
+    assert (found.blocking.offset, found.blocking.words) == (1, "waits for its turn (rate)")
+    assert bench.state().handlers[0].in_flight == 2

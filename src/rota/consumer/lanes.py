@@ -94,6 +94,10 @@ class Lanes:
         """How many records of a partition wait for their time; they are not in flight (`taken`)."""
         return self._held.of[topic, partition] if self._held is not None else 0
 
+    def not_due_in_all(self) -> int:
+        """The same of all partitions."""
+        return self._held.of.total() if self._held is not None else 0
+
     def next_ms(self, now_ms: int) -> int | None:
         """When `when_due` has something to do that it does not have now."""
         found = (
@@ -120,6 +124,15 @@ class Lanes:
                     yield messages, False
         if self._rate is not None:
             yield self._rate.waiting, False
+
+    def outside(self) -> Iterator[tuple[str, Sequence[Message]]]:
+        """Records that no lane has yet, and what they wait for, in words."""
+        if self._held is not None:
+            yield from (("is not due yet (retry topic)", messages) for messages in self._held)
+        if self._rate is not None:
+            yield "waits for its turn (rate)", self._rate.waiting
+        if self._gathering is not None:
+            yield from (("waits for others of its batch", messages) for messages in self._gathering)
 
     def running(self) -> list[Task]:
         """Tasks that workers are at, or will come to; those apart from the lanes too."""

@@ -49,7 +49,7 @@ class BlockingRecord:
     """The record's own, in milliseconds since 1970; -1: it has none."""
     state: str
     """running, retry (waits for its next attempt), sending (to a dead-letter or retry topic), behind (another
-    record of its order), queued (for a worker).
+    record of its order), queued (for a worker), waiting (for its time, its turn or its batch).
     """
     age_ms: int
     """How long the partition has waited for it, as far as was seen."""
@@ -241,7 +241,9 @@ class _First(NamedTuple):
     task: Task | None = None
     """It is in this task of a lane ..."""
     entry: Blocked | None = None
-    """... or it is this blocked record, or waits behind it."""
+    """... or it is this blocked record, or waits behind it ..."""
+    words: str = ""
+    """... or it waits for this, before the lanes."""
 
 
 class _View:
@@ -316,6 +318,10 @@ class _View:
         for task in route.lanes.running():
             if task not in apart:
                 self._note(route, task.messages[task.running :], task=task)
+        for words, messages in route.lanes.outside():
+            self._note(route, messages, words=words)
+        # Records that are not due are the partition's, but not in flight: no limit is for them.
+        self._in_flight[route] -= route.lanes.not_due_in_all()
 
     def _note(
         self,
@@ -323,6 +329,7 @@ class _View:
         messages: Collection[Message],
         task: Task | None = None,
         entry: Blocked | None = None,
+        words: str = "",
     ) -> None:
         self._in_flight[route] += len(messages)
         for message in messages:
@@ -330,7 +337,7 @@ class _View:
             self._under_way[where] += 1
             first = self._first.get(where)
             if first is None or message.offset() < first.offset:
-                self._first[where] = _First(message, message.offset(), task, entry)
+                self._first[where] = _First(message, message.offset(), task, entry, words)
 
     def _blocking(self, name: TopicPartition, first: _First) -> BlockingRecord:
         message = first.message
@@ -356,7 +363,9 @@ class _View:
             if first.entry.message is first.message:
                 return self._apart(first.entry, failure)
             return _Found("behind", 0, f"waits behind {_name(first.entry.message)}, which is not done")
-        assert first.task is not None, "a record is in a lane or apart from them"
+        if first.words:
+            return _Found("waiting", 0, first.words)
+        assert first.task is not None, "a record is in a lane, apart from them, or not there yet"
         return self._in_lane(first.task, first.message)
 
     def _apart(self, entry: Blocked, failure: Failure | None) -> _Found:
