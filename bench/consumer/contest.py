@@ -17,14 +17,20 @@ from bench.consumer.contestants.meter import Orders
 from bench.consumer.environments import REQUIREMENTS, python_for
 from bench.frame import Figure, Result
 
-from rota.consumer.settings import DEFAULTS
+from rota.consumer.settings import effective_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = ["LIBRDKAFKA", "OURS", "Contest", "Contestant", "Entry"]
 
-OURS: dict[str, Any] = dict(DEFAULTS)
+_MUST = {"bootstrap.servers": "-", "group.id": "-"}
+
+OURS: dict[str, Any] = {
+    name: value
+    for name, value in effective_config(_MUST).items()
+    if name not in _MUST and not name.startswith("enable.auto.")
+}
 """What the runtime sets in its client, for bare loops to set too."""
 
 LIBRDKAFKA: dict[str, Any] = {"auto.offset.reset": "earliest"}
@@ -144,7 +150,7 @@ class Contest:
             if not out.strip():
                 raise RuntimeError(f"{contestant.name} ended with {process.returncode} and without a result")
         said: dict[str, Any] = json.loads(out.splitlines()[-1])
-        self.versions[contestant.peer] = said["versions"]
+        self.versions.setdefault(contestant.peer, {}).update(said["versions"])
         entry = self.entry(contest, contestant)
         entry.add("per_s", said["records"] / said["seconds"])
         entry.add("cpu", said["cpu_s"] * 100_000 / said["records"])

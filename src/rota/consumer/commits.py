@@ -135,8 +135,8 @@ class Commits:
             shorter = self._without_metadata(str(error), offsets)
             return None if shorter or not (error.fenced or error.lost or error.final) else False
         self._note(offsets, owned, None, refused)
-        shorter = [reason for reason in refused.values() if self._without_metadata(reason, offsets)]
-        return None if shorter else not refused
+        too_long = [reason for reason in refused.values() if self._without_metadata(reason, offsets)]
+        return None if too_long else not refused
 
     def due(self, partitions: Iterable[TopicPartition], *, full: bool) -> dict[TopicPartition, Offset]:
         """What can be committed of these partitions and has not been; ``full``: with all that is done beyond
