@@ -7,6 +7,7 @@ fault as soon as somebody touches it. So everything in the runtime asks here, an
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["Headers", "headers_of"]
 
 Headers = list[tuple[str, bytes | None]]
+
+_call = methodcaller("headers")
+"""A plain call, once it is quick, does not look whether there was an exception: CPython trusts methods written in C
+where it has specialised the call.
+"""
 
 _MOST = 10_000
 _unreadable: dict[tuple[str, int, int], None] = {}
@@ -26,7 +32,7 @@ def headers_of(message: Message) -> Headers | None:
     if _unreadable and _name(message) in _unreadable:
         return None
     try:
-        found: Any = message.headers()
+        found: Any = _call(message)
     except (SystemError, UnicodeDecodeError):
         _unreadable[_name(message)] = None
         while len(_unreadable) > _MOST:
