@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -105,6 +106,12 @@ def _run(app: App) -> int:
     from rota.consumer.running import StopSignals
 
     parent = int(os.environ.get(PARENT, "0"))
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # what handlers print is seen at once, in a file and a container too
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
     try:
         with StopSignals() as signals:
             signals.wait(app.start(), lambda: bool(parent) and os.getppid() != parent)

@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from rota.cluster.properties import KNOWN, client_properties
+from rota.consumer.offset_metadata import LONGEST
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -94,8 +95,6 @@ _MORE_NAMES = (
     "topic.metadata.refresh.interval.ms",
 )
 _MAX_POLL_INTERVAL_MS = 300_000
-_LONGEST_NOTE = 4_096
-"""``offset.metadata.max.bytes``, unless the broker has been told otherwise."""
 
 
 def effective_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,9 +139,9 @@ def check_limits(limits: Limits, config: Mapping[str, Any]) -> None:
     for name in ("commit_interval", "commit_spacing", "metadata_bytes", "revoke_drain", "shutdown_drain"):
         if getattr(limits, name) < 0:
             raise RotaError(f"Limits: {name} is {getattr(limits, name)}; it must be 0 or more")
-    if len(limits.note.encode()) > _LONGEST_NOTE:
+    if len(limits.note.encode()) > LONGEST:
         raise RotaError(
-            f"Limits: note has more than {_LONGEST_NOTE} bytes; brokers take no more with a commit"
+            f"Limits: note has more than {LONGEST} bytes; brokers take no more with a commit"
         )
     if limits.slow < 1:
         raise RotaError(f"Limits: slow is {limits.slow}; it must be 1 millisecond or more")
