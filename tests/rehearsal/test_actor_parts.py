@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rota.rehearsal.actors.consumer import limits
 from rota.rehearsal.actors.spans import runs
 from rota.rehearsal.actors.steering import Steering
 
@@ -41,3 +42,17 @@ def test_the_first_reason_to_stop_stands() -> None:
     steering.stop("its director is gone")
     assert steering.stopping
     assert steering.stop_reason == "SIGTERM"
+
+
+def test_calls_who_wants_to_know_that_it_is_to_stop() -> None:
+    steering = Steering("delay", 0)
+    told: list[str] = []
+    steering.when_stopped = lambda: told.append(steering.stop_reason)
+    steering.stop("SIGTERM")
+    assert told == ["SIGTERM"]
+
+
+def test_a_drain_leaves_the_client_half_of_its_time() -> None:
+    assert limits({"max.poll.interval.ms": "6000"}, 500).revoke_drain == 3_000
+    assert limits({"max.poll.interval.ms": "300000"}, 500).revoke_drain == 10_000
+    assert limits({}, 500).commit_interval == 500

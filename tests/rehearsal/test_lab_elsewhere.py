@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as ClientPartition
-from tests.kafka.ports import PATIENCE_S
+from tests.kafka.ports import PATIENCE_S, wait_until
+from tests.rehearsal.children import all_gone, descendants
 
 from rota.cluster import Cluster
 from rota.model import RotaError
@@ -123,6 +124,19 @@ def test_a_refused_lab_leaves_what_an_earlier_one_kept(place: Place) -> None:
     assert place.cluster.partition_counts([place.topic]) == {place.topic: 3}
     assert place.has_group()
     findings(place.lab())  # and this one takes it over
+    assert not place.has_topic()
+
+
+def test_the_next_lab_knows_what_a_killed_one_has_left(place: Place) -> None:
+    """Its group is a lab's by what its consumers commit, not by what its director would have done at the end."""
+    command = [sys.executable, "-m", "rota", "lab", "-b", place.cluster.bootstrap]
+    command += ["--topic", place.topic, "--group", place.group]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
+        wait_until("a commit", lambda: place.cluster.committed_offsets(place.group))
+        children = descendants(first.pid)
+        first.kill()
+    assert all_gone(children)
+    findings(place.lab())
     assert not place.has_topic()
 
 

@@ -76,9 +76,9 @@ def test_keys_steer_the_group(scratch: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
-def test_a_handler_that_hangs_and_partitions_that_are_added_are_told_in_words(tmp_path: Path) -> None:
+def test_a_handler_that_hangs_costs_a_poll_loop_its_partition(tmp_path: Path) -> None:
     recording = tmp_path / "lab.jsonl"
-    words = ("--max-poll-interval", "4000", "--timeline", str(recording))
+    words = ("--kind", "loop", "--max-poll-interval", "4000", "--timeline", str(recording))
     with Terminal(*QUICK, *words, columns=120, rows=40) as screen:
         screen.wait_for("Generation 1:")
         screen.wait_for("; 2 s ago")
@@ -98,6 +98,29 @@ def test_a_handler_that_hangs_and_partitions_that_are_added_are_told_in_words(tm
         screen.wait_for("the number of partitions changed (consumer-")
         assert screen.wait() == 0
     assert '"reason":"poll-interval-exceeded"' in recording.read_text()
+
+
+def test_a_consumer_on_the_runtime_keeps_its_partition_while_its_handler_hangs(tmp_path: Path) -> None:
+    recording = tmp_path / "lab.jsonl"
+    words = ("--max-poll-interval", "4000", "--timeline", str(recording))
+    with Terminal(*QUICK, *words, columns=120, rows=40) as screen:
+        screen.wait_for("range, rota.consumer")
+        screen.wait_for("Generation 1:")
+        screen.wait_for("; 2 s ago")
+        screen.press("2m")
+        screen.wait_for("consumer-2 becomes slower: its handler takes 7000 ms for a record")
+        screen.wait_for(
+            "consumer-1 joined; 1"
+        )  # ten seconds and more since the last rebalance: longer than it may poll
+        screen.press("m")
+        screen.wait_for("becomes faster: its handler takes 10 ms")
+        screen.wait_for("Partition 1 is read again")
+        screen.press("q")
+        screen.wait_for("Nothing was lost")
+        assert screen.wait() == 0
+    told = recording.read_text()
+    assert '"reason":"poll-interval-exceeded"' not in told
+    assert '"event":"Lost"' not in told
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (60, 16), (200, 50)])

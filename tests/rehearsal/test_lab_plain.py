@@ -177,6 +177,7 @@ def test_a_frozen_consumer_does_not_outlive_its_director() -> None:
         (["--topic", ""], "--topic wants a name, not ''"),
         (["--max-poll-interval", "5000"], "is less than --session-timeout 6000: the client refuses that"),
         (["--topic", "a/b"], "could not create topic a/b"),
+        (["--kind", "rota", "--commit", "auto"], "--commit auto is for --kind loop"),
     ],
 )
 def test_says_in_one_line_what_is_wrong(arguments: list[str], words: str) -> None:
@@ -185,6 +186,15 @@ def test_says_in_one_line_what_is_wrong(arguments: list[str], words: str) -> Non
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--kind", "loop"], ["--commit", "auto"]])
+def test_poll_loops_beside_the_runtime(words: list[str]) -> None:
+    command = [*LAB, *words, "--json", "--duration", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["produced"] == found["processed"] > 30
 
 
 def test_a_cluster_that_is_not_there_is_no_wrong_usage() -> None:

@@ -90,6 +90,12 @@ def _default(what: str) -> str:
     "or the session timeout if that is longer]",
 )
 @click.option(
+    "--kind",
+    type=click.Choice(["rota", "loop"]),
+    help="What the consumers are: handlers on rota.consumer, or poll loops as in most tutorials.  "
+    "[default: rota; with --commit auto: loop]",
+)
+@click.option(
     "--commit",
     type=click.Choice(["manual", "auto"]),
     default="manual",
@@ -178,6 +184,7 @@ def lab(
       rota lab
       rota lab --assignor cooperative-sticky --consumers 2 --partitions 6
       rota lab --group-protocol consumer      the newer protocol (KIP-848)
+      rota lab --commit auto                  poll loops whose client commits every 5 s
       rota lab --plain --story rolling-restart --static
       rota lab --script --svg lab.svg
       rota lab | cat                          the script, in plain lines
@@ -238,6 +245,8 @@ def _settings(
     session_timeout: int | None,
     heartbeat_interval: int | None,
     max_poll_interval: int | None,
+    kind: str | None,
+    commit: str,
     auto_commit_interval: int,
     handler: float,
     duration: float | None,
@@ -266,6 +275,8 @@ def _settings(
         session_timeout_ms=_session_ms(session_timeout, group_protocol, bootstrap_server),
         wanted_heartbeat_ms=heartbeat_interval,
         wanted_max_poll_ms=max_poll_interval,
+        kind=kind or ("loop" if commit == "auto" else "rota"),
+        commit=commit,
         auto_commit_interval_ms=auto_commit_interval,
         handler_delay_ms=handler,
         duration_s=duration,

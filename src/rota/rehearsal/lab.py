@@ -215,12 +215,13 @@ class Lab:
         if seat.running:
             return
         arguments = ["--name", seat.name, "--topic", self.settings.topic, "--delay", f"{seat.delay_ms:g}"]
-        arguments += ["--commit", self.settings.commit]
+        if self.settings.kind == "loop":
+            arguments += ["--commit", self.settings.commit]
         arguments += ["--commit-interval", str(self.settings.commit_interval_ms)]
         for pair in self.settings.consumer_properties(seat.name, self.bootstrap).items():
             arguments += ["--property", "=".join(pair)]
         seat.actor = Actor(
-            "consumer",
+            "consumer" if self.settings.kind == "rota" else "poll_loop",
             arguments,
             self._directory / f"{seat.name}.jsonl",
             self._directory / f"{seat.name}.log",

@@ -17,7 +17,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 from rota.cluster import ClusterError, Local, explain
 from rota.cluster.connection import NEVER_S, is_moving
 from rota.model import RotaError
-from rota.rehearsal.actors.consumer import MARK
+from rota.rehearsal.settings import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable

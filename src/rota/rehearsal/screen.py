@@ -145,7 +145,7 @@ def _head(view: View, width: int) -> list[Text]:
         (" rota lab ", "bold reverse"), f"  {settings.group}", (f"  {view.lab.rate:g} events/s", "dim")
     )
     protocol = "consumer protocol, " if settings.server_side else ""
-    title.append(f", {protocol}{settings.assignor}, {settings.commit} commit{static}", "dim")
+    title.append(f", {protocol}{settings.assignor}, {settings.kind_words}{static}", "dim")
     title.truncate(max(10, width - len(clock) - 1))
     title.append(" " * max(1, width - title.cell_len - len(clock)) + clock)
     state = Text(" Group  ", "dim")

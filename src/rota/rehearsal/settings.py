@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASSIGNORS",
+    "KINDS",
+    "MARK",
     "MOST_CONSUMERS",
     "MOST_DELAY_MS",
     "SERVER_ASSIGNORS",
@@ -26,6 +28,12 @@ ASSIGNORS = ("range", "roundrobin", "cooperative-sticky")
 
 SERVER_ASSIGNORS = ("uniform", "range")
 """The strategies of the coordinator, for ``group.protocol=consumer``."""
+
+KINDS = ("rota", "loop")
+"""What a consumer is: a handler on `rota.consumer`, or a poll loop of its own."""
+
+MARK = "made by rota lab"
+"""The metadata of offsets that the lab commits: how a later lab knows a group as a lab's own."""
 
 MOST_CONSUMERS = 9
 """One digit names each of them."""
@@ -80,7 +88,9 @@ class LabSettings:
     """None: `heartbeat_interval_ms` chooses."""
     wanted_max_poll_ms: int | None = None
     """None: `max_poll_interval_ms` chooses."""
+    kind: str = "rota"
     commit: str = "manual"
+    """Or ``auto``: the client commits by itself what it has handed out; poll loops only."""
     commit_interval_ms: int = 500
     auto_commit_interval_ms: int = KAFKA_AUTO_COMMIT_INTERVAL_MS
     handler_delay_ms: float = 10.0
@@ -100,6 +110,13 @@ class LabSettings:
         if self.assignor not in known:
             raise RotaError(
                 f"with --group-protocol {self.protocol} --assignor is one of {', '.join(known)}, not {self.assignor}",
+                exit_code=2,
+            )
+        if self.kind not in KINDS:
+            raise RotaError(f"--kind is one of {', '.join(KINDS)}, not {self.kind}", exit_code=2)
+        if self.kind == "rota" and self.commit == "auto":
+            raise RotaError(
+                "--commit auto is for --kind loop: consumers on rota.consumer commit what is done",
                 exit_code=2,
             )
         for option, name in (("--topic", self.topic), ("--group", self.group)):
@@ -125,6 +142,11 @@ class LabSettings:
                 f"--session-timeout {self.session_timeout_ms} is in milliseconds and at least 1000",
                 exit_code=2,
             )
+
+    @property
+    def kind_words(self) -> str:
+        """What commits, for the head of a screen."""
+        return "rota.consumer" if self.kind == "rota" else f"poll loops, {self.commit} commit"
 
     @property
     def server_side(self) -> bool:
@@ -223,11 +245,12 @@ class LabSettings:
             "auto.offset.reset": "earliest",
             "max.poll.interval.ms": str(self.max_poll_interval_ms),
             "topic.metadata.refresh.interval.ms": str(LESSON_METADATA_REFRESH_MS),
-            "enable.auto.commit": str(self.commit == "auto").lower(),
-            "auto.commit.interval.ms": str(self.auto_commit_interval_ms),
             # librdkafka's default of a second holds a quick consumer back to a sixth of its speed.
             "fetch.queue.backoff.ms": "10",
         }
+        if self.kind == "loop":
+            properties["enable.auto.commit"] = str(self.commit == "auto").lower()
+            properties["auto.commit.interval.ms"] = str(self.auto_commit_interval_ms)
         if self.static:
             properties["group.instance.id"] = name
         return properties

@@ -12,7 +12,10 @@ import ctypes
 import signal
 import sys
 import threading
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Steering"]
 
@@ -24,6 +27,8 @@ class Steering:
         self.word = word
         self.value = value
         self.stop_reason = ""
+        self.when_stopped: Callable[[], None] = _nothing
+        """Called when the actor is asked to finish, from a signal handler or a thread."""
 
     @property
     def stopping(self) -> bool:
@@ -33,6 +38,7 @@ class Steering:
     def stop(self, reason: str) -> None:
         """Ask the actor to finish; the first reason stands."""
         self.stop_reason = self.stop_reason or reason
+        self.when_stopped()
 
     def obey(self, line: str) -> None:
         """Carry out one line; a line that is no order is shown on standard error and changes nothing."""
@@ -55,6 +61,10 @@ class Steering:
         for line in lines:
             self.obey(line)
         self.stop("its director is gone")
+
+
+def _nothing() -> None:
+    pass
 
 
 _PR_SET_PDEATHSIG = 1
