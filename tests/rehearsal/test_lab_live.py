@@ -109,9 +109,7 @@ def test_a_consumer_on_the_runtime_keeps_its_partition_while_its_handler_hangs(t
         screen.wait_for("; 2 s ago")
         screen.press("2m")
         screen.wait_for("consumer-2 becomes slower: its handler takes 7000 ms for a record")
-        screen.wait_for(
-            "consumer-1 joined; 1"
-        )  # ten seconds and more since the last rebalance: longer than it may poll
+        screen.wait_for(" joined; 1")  # ten seconds since the last rebalance, seven of them without a poll
         screen.press("m")
         screen.wait_for("becomes faster: its handler takes 10 ms")
         screen.wait_for("Partition 1 is read again")
