@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rota.consumer.client import Offset
 from rota.consumer.context import Context, Effects
-from rota.consumer.state import Ours, Partition
+from rota.consumer.state import Ours
 from rota.consumer.work import Lane, Task
 from rota.model import TopicPartition
 
@@ -56,6 +56,6 @@ def context_of(
     largest: int = 0,
 ) -> Context:
     """A context as a worker makes it for a task, in its first attempt."""
-    known = {WHERE: Partition(None if committed is None else Offset(committed), ())}
-    effects = Effects(group, batch=batch, largest=largest, partitions=known)
+    known = None if committed is None else Offset(committed)
+    effects = Effects(group, batch=batch, largest=largest, committed=lambda _where: known)
     return Context(Ours(), Task(list(messages), Lane(0)), effects)

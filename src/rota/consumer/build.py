@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rota.cluster import Cluster
 from rota.cluster.errors import UnreachableError
-from rota.consumer.context import Context
+from rota.consumer.context import Context, Effects
 from rota.consumer.dead_letters import KafkaLetters
 from rota.consumer.engine import Engine
 from rota.consumer.hooks import Hooked
@@ -18,6 +18,7 @@ from rota.consumer.kafka import KafkaClient
 from rota.consumer.lanes import Lanes
 from rota.consumer.letter_topics import connection_settings, look_at, wanted_by
 from rota.consumer.ordering import ordering_for
+from rota.consumer.outputs import LARGEST_OUTPUT, Outputs
 from rota.consumer.owner import Owner
 from rota.consumer.patterns import ByTopic
 from rota.consumer.policy import policy_of
@@ -31,11 +32,14 @@ from rota.model import RotaError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from rota.consumer.client import Offset
+    from rota.consumer.eos import Transactions
     from rota.consumer.handlers import HandlerSpec
     from rota.consumer.letter_topics import Facts, Wanted
     from rota.consumer.loop_thread import LoopThread
     from rota.consumer.policy import Policy
-    from rota.consumer.state import Limits, Observer, Workers
+    from rota.consumer.state import Limits, Observer, Partition, Workers
+    from rota.model import TopicPartition
 
 __all__ = ["Built", "build"]
 
@@ -67,10 +71,12 @@ def build(
     Nothing runs yet. Raises RotaError for what cannot work; waits for a
     broker if failed records are to go to other topics, to see whether these are there.
     """
-    client = watch(KafkaClient(config, logging.getLogger("rota.consumer.client")))
+    exactly_once = any(spec.exactly_once for spec in specs)
+    logger = logging.getLogger("rota.consumer.client")
+    client = watch(KafkaClient(config, logger, exactly_once=exactly_once))
     policies = [policy_of(spec, str(config["group.id"])) for spec in specs]
     letters = _letters(config, specs, policies)
-    parts = _Parts(str(config["group.id"]))
+    parts = _Parts(config)
     routes: dict[str, Route] = {}
     hooks: dict[Route, Any] = {}
     for spec, policy in zip(specs, policies, strict=True):
@@ -81,6 +87,7 @@ def build(
                 raise RotaError(f"{topic} is read by two handlers, {routes[topic].name} and {spec.name}")
             routes[topic] = route
     by_topic = ByTopic(routes)
+    transactions = _transactions(config, client, parts)
     engine = Engine(
         client,
         by_topic,
@@ -92,22 +99,31 @@ def build(
         dead_letters=letters,
         observer=observer,
         hooks=Hooked(lambda topic: hooks[by_topic[topic]]),
+        committer=transactions,
     )
-    return Built(Owner(client, engine, list(routes)), () if letters is None else (letters.close,))
+    parts.partitions = engine.partitions
+    owner = Owner(client, engine, list(routes))
+    if transactions is not None:
+        transactions.post = lambda call: owner.ask(lambda _engine: call())
+    return Built(owner, tuple(part.close for part in (letters, transactions) if part is not None))
 
 
 class _Parts:
     """What routes share: the queue of what comes back, what is ours, the event loop."""
 
-    def __init__(self, group: str) -> None:
-        self._group = group
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self._group = str(config["group.id"])
+        self.partitions: Mapping[TopicPartition, Partition] = {}
+        self.outputs: list[Outputs] = []
         self.returned: SimpleQueue[Task] = SimpleQueue()
         self.ours = Ours()
         self._loop: LoopThread | None = None
 
     def route(self, spec: HandlerSpec, policy: Policy) -> Route:
         ordering = ordering_for(spec.order, LANES_PER_WORKER * spec.concurrency, spec.null_key)
-        workers = self._workers(spec)
+        outputs = self._outputs_of(spec)
+        workers = self._workers(spec, outputs)
         delays_ms = policy.delays_ms
         lanes = Lanes(
             ordering,
@@ -118,24 +134,34 @@ class _Parts:
             due_ms=(lambda message: wait_ms(message, delays_ms, _wall_ms())) if delays_ms else None,
             task=_task_type(spec),
         )
-        return Route(spec.name, lanes, workers, policy)
+        return Route(spec.name, lanes, workers, policy, outputs=outputs)
 
-    def _workers(self, spec: HandlerSpec) -> Workers:
+    def _outputs_of(self, spec: HandlerSpec) -> Outputs | None:
+        if not spec.exactly_once:
+            return None
+        from rota.consumer.eos import check
+
+        check(spec, self._config)
+        self.outputs.append(Outputs())
+        return self.outputs[-1]
+
+    def _workers(self, spec: HandlerSpec, outputs: Outputs | None) -> Workers:
         if spec.workers == "loop":
-            return self._on_the_loop(spec)
+            return self._on_the_loop(spec, outputs)
         if spec.workers == "processes":
             return self._in_processes(spec)
-        work = (each if spec.batch is None else in_batches)(spec.function, spec.decode, self._context)
+        runner = each if spec.batch is None else in_batches
+        work = runner(spec.function, spec.decode, self._contexts(spec), outputs)
         return Threads(spec.concurrency, work, self.returned, spec.name)
 
-    def _on_the_loop(self, spec: HandlerSpec) -> Workers:
+    def _on_the_loop(self, spec: HandlerSpec, outputs: Outputs | None) -> Workers:
         from rota.consumer.aio import LoopWorkers
         from rota.consumer.async_runners import each_async, in_batches_async
         from rota.consumer.loop_thread import LoopThread
 
         self._loop = self._loop or LoopThread()
         runner = each_async if spec.batch is None else in_batches_async
-        work = runner(spec.function, spec.decode, self._context)
+        work = runner(spec.function, spec.decode, self._contexts(spec), outputs)
         return LoopWorkers(spec.concurrency, work, self.returned, spec.name, self._loop)
 
     def _in_processes(self, spec: HandlerSpec) -> Workers:
@@ -151,8 +177,33 @@ class _Parts:
             batch=spec.batch is not None,
         )
 
-    def _context(self, task: Task) -> Context:
-        return Context(self.ours, task)
+    def _contexts(self, spec: HandlerSpec) -> Callable[[Task], Context]:
+        largest = int(self._config.get("message.max.bytes", LARGEST_OUTPUT)) if spec.exactly_once else 0
+        effects = Effects(
+            self._group, batch=spec.batch is not None, largest=largest, committed=self.committed
+        )
+        return lambda task: Context(self.ours, task, effects)
+
+    def committed(self, partition: TopicPartition) -> Offset | None:
+        """What the group has committed of a partition that is ours; asked by any thread."""
+        known = self.partitions.get(partition)
+        return None if known is None else known.committed
+
+
+def _transactions(config: Mapping[str, Any], client: KafkaClient, parts: _Parts) -> Transactions | None:
+    """Who commits for exactly-once handlers, if there are any."""
+    if not parts.outputs:
+        return None
+    from confluent_kafka import Producer
+
+    from rota.consumer.eos import Transactions, producer_config
+
+    producer = Producer(
+        producer_config(config, connection_settings(config)), logger=logging.getLogger("rota.consumer.client")
+    )
+    transactions = Transactions(producer, parts.outputs, client.group_metadata, parts.committed)
+    transactions.start()
+    return transactions
 
 
 def _task_type(spec: HandlerSpec) -> type[Task]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rota.consumer.headers import headers_of
@@ -11,27 +11,31 @@ from rota.consumer.tracing import carry_on, current
 from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from rota.consumer.client import Message
+    from rota.consumer.client import Message, Offset
     from rota.consumer.sql import SqlEffect
-    from rota.consumer.state import Ours, Partition
+    from rota.consumer.state import Ours
     from rota.consumer.tracing import TraceContext
     from rota.consumer.work import Task
 
 __all__ = ["Context", "Effects"]
 
 
-@dataclass(slots=True)
+def _unknown(_partition: TopicPartition) -> Offset | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
-    """What the contexts of one handler share. ``partitions`` is the engine's, and only looked at.
-    ``largest``: bytes of an output, key and value; 0 where the handler is not exactly-once.
+    """What the contexts of one handler share. ``largest``: bytes of an output, key and value; 0 where the handler is
+    not exactly-once. ``committed``: what the group has committed, as far as this process knows.
     """
 
     group: str = ""
     batch: bool = False
     largest: int = 0
-    partitions: Mapping[TopicPartition, Partition] = field(default_factory=dict)
+    committed: Callable[[TopicPartition], Offset | None] = _unknown
 
 
 class Context:
@@ -82,11 +86,11 @@ class Context:
         message = self._message
         self._check_sql((database, table, skip_done))
         place = TopicPartition(message.topic(), message.partition())
-        partitions = self._effects.partitions
+        ask = self._effects.committed
 
         def committed() -> int | None:
-            known = partitions.get(place)
-            return None if known is None or known.committed is None else known.committed.offset
+            known = ask(place)
+            return None if known is None else known.offset
 
         messages = self._task.messages if self._effects.batch else (message,)
         return SqlEffect(

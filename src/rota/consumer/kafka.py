@@ -22,6 +22,7 @@ __all__ = ["KafkaClient", "is_cooperative"]
 
 _COMMITTED_TIMEOUT_S = 10.0
 _COMMITTED_ATTEMPTS = 2
+_SURE_ATTEMPTS = 12
 
 
 class KafkaClient:
@@ -29,9 +30,13 @@ class KafkaClient:
     client does not take it.
 
     What a callback raises is raised again by the call that called back, whatever confluent-kafka makes of it.
+    ``exactly_once``: begin nowhere without knowing what is committed.
     """
 
-    def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], logger: logging.Logger, *, exactly_once: bool = False
+    ) -> None:
+        self._exactly_once = exactly_once
         self._answers: list[Callable[[CommitError | None, Mapping[TopicPartition, str]], None]] = []
         self._answered: list[Callable[[], None]] = []
         self._rebalance: Rebalance | None = None
@@ -84,14 +89,22 @@ class KafkaClient:
 
     def _committed(self, asked: list[ClientPartition]) -> Iterable[ClientPartition]:
         """A coordinator that moves just now gets a second chance. After that nothing is known: the client asks
-        again by itself before it fetches, and only what was done beyond the committed offsets is repeated.
+        again by itself before it fetches, and only what was done beyond the committed offsets is repeated. Where
+        nothing may be repeated it must know: a transaction of the last owner may have to end first.
         """
-        for _ in range(_COMMITTED_ATTEMPTS):
+        most = _SURE_ATTEMPTS if self._exactly_once else _COMMITTED_ATTEMPTS
+        for attempt in range(1, most + 1):
             try:
-                return self._consumer.committed(asked, timeout=_COMMITTED_TIMEOUT_S)
+                answers = self._consumer.committed(asked, timeout=_COMMITTED_TIMEOUT_S)
             except KafkaException as error:
-                if not may_pass(error.args[0]):
+                if not may_pass(error.args[0]) or (self._exactly_once and attempt == most):
                     raise
+                continue
+            unsure = [item.error for item in answers if item.error is not None and may_pass(item.error)]
+            if not (unsure and self._exactly_once):
+                return answers
+            if attempt == most:
+                raise KafkaException(unsure[0])
         return ()
 
     def start(self, starts: Mapping[TopicPartition, int | None]) -> None:

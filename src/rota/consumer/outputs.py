@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from rota.consumer.client import Message, Offset
 
-__all__ = ["Covered", "Output", "Outputs"]
+__all__ = ["LARGEST_OUTPUT", "Covered", "Output", "Outputs"]
+
+LARGEST_OUTPUT = 1_000_000
+"""Bytes of key and value of an output, unless message.max.bytes says otherwise."""
 
 
 class Output(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rota.consumer.context import Context
+from rota.consumer.context import Context, Effects
 from rota.consumer.importable import check_importable
 from rota.consumer.runners import each, in_batches
 from rota.consumer.specs import decoding
@@ -37,7 +37,8 @@ class Recipe:
 
     def _context(self, asking: Asking) -> Callable[[Task], Context]:
         ours: Any = asking  # it owns, and is not asked to add
-        return lambda task: Context(ours, task)
+        effects = Effects(self.group, batch=self.batch)
+        return lambda task: Context(ours, task, effects)
 
 
 def recipe_of(spec: HandlerSpec, group: str) -> Recipe:

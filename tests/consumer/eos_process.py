@@ -1,0 +1,45 @@
+"""A member of a group that copies records exactly once, until SIGTERM or a harder end.
+
+`python -m tests.consumer.eos_process BOOTSTRAP GROUP SOURCE TARGET LOG [INSTANCE]`: every record of SOURCE becomes
+one of TARGET. What the runtime says goes to the file LOG.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from random import Random
+
+from rota.consumer import App, Context, Limits, Record, Retry
+
+RANDOM = Random()
+
+
+def handle(record: Record[bytes], context: Context) -> None:
+    context.produce(record.topic.replace("source", "target"), record.value, key=record.key)
+    if RANDOM.random() < 0.02:
+        raise OSError("the handler's own")
+    time.sleep(RANDOM.random() / 100)
+
+
+def main(bootstrap: str, group: str, source: str, instance: str = "") -> None:
+    config = {
+        "bootstrap.servers": bootstrap,
+        "group.id": group,
+        "session.timeout.ms": 6_000,
+        "heartbeat.interval.ms": 500,
+        "max.poll.interval.ms": 60_000,
+    }
+    if instance:
+        config["group.instance.id"] = instance
+    app = App(config, order="key", concurrency=8, limits=Limits(commit_interval=50, revoke_drain=5_000))
+    app.handler(source, exactly_once=True, retry=Retry(attempts=100, backoff=(0.01, 0.1)))(handle)
+    app.run()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        filename=sys.argv[4], level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"
+    )
+    main(sys.argv[1], sys.argv[2], sys.argv[3], *sys.argv[5:])

@@ -1,0 +1,230 @@
+"""Exactly-once from topic to topic, on Rota's broker and on Apache Kafka: whoever reads committed records finds what
+each record produced once, whatever is killed in the middle.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer
+from tests.brokers import BrokerUnderTest
+from tests.children import ending_with_parent
+from tests.consumer.desk import Desk
+from tests.kafka.ports import PATIENCE_S, wait_until
+
+from rota.consumer import App, Context, Limits, Record, Records, Retry
+from rota.consumer.offset_metadata import decode_done
+from rota.model import RotaError
+
+KILLS = 8
+
+
+@pytest.fixture
+def desk(broker: BrokerUnderTest) -> Desk:
+    return Desk(broker.bootstrap_servers)
+
+
+class Reader:
+    """Reads what is committed in a topic, from its beginning."""
+
+    def __init__(self, desk: Desk, topic: str) -> None:
+        self._values: set[bytes | None] = set()
+        settings = {"isolation.level": "read_committed", "auto.offset.reset": "earliest", "log_level": 0}
+        self._consumer = Consumer(desk.config(desk.name(uuid4().hex), **settings))
+        self._consumer.subscribe([topic])
+
+    def read_until(self, count: int) -> None:
+        """Until there are so many different values."""
+        wait_until(f"{count} outputs", lambda: self._read() >= count, every_s=0)
+
+    def _read(self) -> int:
+        for message in self._consumer.consume(1_000, 0.2):
+            assert message.error() is None
+            self._values.add(message.value())
+        return len(self._values)
+
+
+@contextmanager
+def reader_of(desk: Desk, topic: str) -> Iterator[Reader]:
+    reader = Reader(desk, topic)
+    try:
+        yield reader
+    finally:
+        reader._consumer.close()
+
+
+def values(desk: Desk, topic: str) -> Counter[bytes | None]:
+    """How often each value is in a topic, as far as it is committed."""
+    return Counter(message.value() for message in desk.read(topic))
+
+
+def app_for(desk: Desk, group: str, **options: Any) -> App:
+    config = {"bootstrap.servers": desk.bootstrap_servers, "group.id": group}
+    return App(config, limits=Limits(commit_interval=50), **options)
+
+
+def numbers(count: int) -> list[dict[str, Any]]:
+    return [{"key": b"%d" % (number % 20), "value": b"%d" % number} for number in range(count)]
+
+
+def test_every_record_produces_once(desk: Desk) -> None:
+    source, target = desk.topic("source", 2), desk.topic("target", 3)
+    desk.write(source, numbers(400))
+    app = app_for(desk, desk.name("group"), concurrency=8)
+    luck = Random(1)
+
+    @app.handler(source, exactly_once=True, retry=Retry(attempts=50, backoff=(0.001, 0.01)))
+    def handle(record: Record[bytes], context: Context) -> None:
+        context.produce(target, record.value, key=record.key, headers=[("from", str(record).encode())])
+        if luck.random() < 0.1:
+            raise OSError("produced, and not done")
+
+    with app.start(), reader_of(desk, target) as reader:
+        reader.read_until(400)
+    assert values(desk, target) == Counter(b"%d" % number for number in range(400))
+
+
+def test_asynchronous_handlers_and_batches(desk: Desk) -> None:
+    source, batches, target = desk.topic("source", 2), desk.topic("batches", 2), desk.topic("target", 2)
+    desk.write(source, numbers(200))
+    desk.write(batches, numbers(200))
+    app = app_for(desk, desk.name("group"))
+
+    @app.handler(source, exactly_once=True)
+    async def handle(record: Record[bytes], context: Context) -> None:
+        context.produce(target, b"one " + record.value)
+
+    @app.handler(batches, exactly_once=True, order="partition", batch=_batch(20))
+    def handle_many(records: Records[bytes], context: Context) -> None:
+        for value in records.values:
+            context.produce(target, b"many " + value)
+
+    with app.start(), reader_of(desk, target) as reader:
+        reader.read_until(400)
+    assert values(desk, target) == Counter(
+        word + b"%d" % number for word in (b"one ", b"many ") for number in range(200)
+    )
+
+
+def _batch(most: int) -> Any:
+    from rota.consumer import Batch
+
+    return Batch(most=most, wait_ms=5)
+
+
+def test_what_is_done_beyond_the_offset_is_in_the_same_transaction(desk: Desk) -> None:
+    """A record that cannot go on: those after it are done, their outputs are visible, and a second member that
+    takes over produces only what is missing.
+    """
+    source, target, group = desk.topic("source"), desk.topic("target"), desk.name("group")
+    desk.write(source, numbers(100))
+    release = False
+
+    def member() -> App:
+        app = app_for(desk, group, concurrency=4)
+
+        @app.handler(source, exactly_once=True, retry=Retry(attempts=1_000_000, backoff=(0.01, 0.02)))
+        def handle(record: Record[bytes], context: Context) -> None:
+            context.produce(target, record.value)
+            if record.offset == 3 and not release:
+                raise OSError("not yet")
+
+        return app
+
+    with member().start(), reader_of(desk, target) as reader:
+        reader.read_until(95)  # key 3 has five records; one is blocked, four wait behind it
+    committed = desk.committed(group, source)[0]
+    assert committed.offset == 3
+    assert sum(end - first for first, end in decode_done(*committed)) == 95 - 3
+    release = True
+    with member().start(), reader_of(desk, target) as reader:
+        reader.read_until(100)
+    assert values(desk, target) == Counter(b"%d" % number for number in range(100))
+
+
+def test_mistakes_are_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    source, group = desk.topic("source"), desk.name("group")
+    desk.write(source, numbers(1))
+
+    def ends_with(said: str, handle: Any, **options: Any) -> None:
+        app = app_for(desk, group)
+        app.handler(source, **options)(handle)
+        with pytest.raises(RotaError, match=said):
+            app.start().wait()
+
+    ends_with("for handlers with exactly_once=True", lambda _, context: context.produce("x", b"y"))
+    large = b"y" * 1_000_001
+    ends_with("1,000,001 bytes", lambda _, context: context.produce("x", large), exactly_once=True)
+    ends_with("order='partition'", lambda _, _context: None, exactly_once=True, batch=_batch(2))
+    wrong = desk.name("no such topic!")
+    ends_with("produced", lambda _, context: context.produce(wrong, b"y"), exactly_once=True)
+
+
+class Members:
+    """Processes of one group."""
+
+    def __init__(self, desk: Desk, source: str, group: str, log: Path) -> None:
+        self._program = [sys.executable, "-m", "tests.consumer.eos_process"]
+        self._arguments = [desk.bootstrap_servers, group, source, str(log)]
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *more: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            ending_with_parent([*self._program, *self._arguments, *more]), cwd=Path(__file__).parents[2]
+        )
+        self.running.append(process)
+        return process
+
+    def end_one(self, process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+        self.running.remove(process)
+        process.send_signal(how)
+        assert process.wait(PATIENCE_S) == (0 if how == signal.SIGTERM else -how)
+
+    def kill_all(self) -> None:
+        for process in self.running:
+            process.kill()
+            process.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def members(desk: Desk, tmp_path: Path) -> Iterator[Members]:
+    some = Members(desk, desk.topic("source", 4), desk.name("group"), tmp_path / "members.log")
+    yield some
+    some.kill_all()
+
+
+@pytest.mark.timeout(600)
+def test_members_are_killed_and_others_come(desk: Desk, members: Members, tmp_path: Path) -> None:
+    """kill -9, rebalances and polite ends, under load."""
+    source = members._arguments[2]
+    target = source.replace("source", "target")
+    desk.cluster.create_topic(target, partitions=3)
+    luck = Random(7)
+    for _ in range(3):
+        members.start()
+    written = 0
+    with reader_of(desk, target) as reader:
+        for turn in range(KILLS):
+            desk.write(source, numbers(written + 300)[written:])
+            written += 300
+            reader.read_until(written - 200)
+            time.sleep(luck.random() / 5)  # at any point of a transaction
+            how = signal.SIGTERM if turn % 4 == 3 else signal.SIGKILL
+            members.end_one(luck.choice(members.running), how)
+            members.start()
+        reader.read_until(written)
+    for process in list(members.running):
+        members.end_one(process, signal.SIGTERM)
+    log = (tmp_path / "members.log").read_text()
+    assert values(desk, target) == Counter(b"%d" % number for number in range(written)), log[-4000:]
