@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,17 +14,21 @@ import pytest
 from examples.notifications.mail import message_id
 from examples.notifications.scene import Settings, play
 from tests.kafka.ports import PATIENCE_S
+from tests.rehearsal.children import all_gone, descendants
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
+    from tests.postgres import Postgres
 
 CHECKOUT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "examples.notifications", "--email", "50", "--rate", "30"]
+COMMAND += ["--session-timeout", "3"]
 ROUNDS = 2
 
 
-def quick(bootstrap: str, ledger: str | None = None) -> Settings:
+def check(bootstrap: str, ledger: str | None = None) -> None:
     """E-mails of 50 ms; the seed is another one each time, and told."""
-    return Settings(
+    settings = Settings(
         bootstrap=bootstrap,
         topic=f"notifications-{os.getpid()}-{uuid.uuid4().hex[:6]}",
         email_s=0.05,
@@ -32,9 +38,6 @@ def quick(bootstrap: str, ledger: str | None = None) -> Settings:
         seed=random.randrange(1_000_000),
         patience_s=PATIENCE_S,
     )
-
-
-def check(settings: Settings) -> None:
     account, _ = play(settings)
     assert account.lost == []
     assert account.twice == []
@@ -45,4 +48,35 @@ def check(settings: Settings) -> None:
 
 @pytest.mark.parametrize("attempt", range(ROUNDS))
 def test_none_is_lost_and_none_is_sent_twice(broker: BrokerUnderTest, attempt: int) -> None:
-    check(quick(broker.bootstrap_servers))
+    check(broker.bootstrap_servers)
+
+
+@pytest.mark.parametrize("broker_kind", ["rota"], indirect=True, scope="session")
+def test_the_ledger_may_be_in_postgresql(broker: BrokerUnderTest, postgres: Postgres) -> None:
+    check(broker.bootstrap_servers, postgres.address)
+
+
+def test_one_command_runs_it_and_tells_what_became_of_each() -> None:
+    done = subprocess.run(
+        COMMAND, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = done.stdout.splitlines()
+    assert told[-1] == "0 lost, 0 sent twice."
+    assert "\x1b" not in done.stdout, "no colours without a terminal"
+    head = next(place for place, line in enumerate(told) if "was killed with kill -9 at" in line)
+    count = int(told[head].split(" with ")[-1].split()[0])
+    assert count > 0, "it was killed in the middle of its work"
+    fates = told[head + 1 : head + 1 + count]
+    assert all("asked the mail server" in line or "accepted" in line for line in fates), fates
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody kills what is frozen")
+def test_nothing_outlives_it_not_even_a_frozen_pod() -> None:
+    with subprocess.Popen(COMMAND, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as example:
+        assert example.stdout is not None
+        assert any("FREEZE" in line for line in example.stdout)
+        children = descendants(example.pid)
+        assert len(children) >= 5, "a broker, a mail server, pods"
+        example.kill()
+    assert all_gone(children)
