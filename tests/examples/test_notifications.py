@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 from examples.notifications.mail import message_id
 from examples.notifications.scene import Settings, play
+from tests.brokers import new_broker
 from tests.kafka.ports import PATIENCE_S
 from tests.rehearsal.children import all_gone, descendants
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
-    from tests.postgres import Postgres
 
 CHECKOUT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "examples.notifications", "--email", "50", "--rate", "30"]
@@ -51,9 +51,9 @@ def test_none_is_lost_and_none_is_sent_twice(broker: BrokerUnderTest, attempt: i
     check(broker.bootstrap_servers)
 
 
-@pytest.mark.parametrize("broker_kind", ["rota"], indirect=True, scope="session")
-def test_the_ledger_may_be_in_postgresql(broker: BrokerUnderTest, postgres: Postgres) -> None:
-    check(broker.bootstrap_servers, postgres.address)
+def test_the_ledger_may_be_in_postgresql(postgres_database: str) -> None:
+    with new_broker("rota") as broker:
+        check(broker.bootstrap_servers, postgres_database)
 
 
 def test_one_command_runs_it_and_tells_what_became_of_each() -> None:
