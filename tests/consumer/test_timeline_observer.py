@@ -9,8 +9,11 @@ from tests.consumer.running_app import broker_with, config, produce
 from tests.kafka.ports import wait_until
 
 from rota.consumer import App, Record, Records, Retry
+from rota.consumer.client import Offset
 from rota.consumer.handlers import Batch
-from rota.consumer.timeline_observer import spans
+from rota.consumer.offset_metadata import encode_done
+from rota.consumer.progress import Range
+from rota.consumer.timeline_observer import TimelineObserver, spans
 from rota.model import TopicPartition
 from rota.timeline import Timeline
 from rota.timeline.events import (
@@ -79,6 +82,22 @@ def test_a_run_is_recorded_and_read_by_the_analysis(tmp_path: Path) -> None:
     assert shown.partition == P0
     assert not summary.duplicates
     assert {event.consumer for event in found if isinstance(event, Processed)} == {"billing-1"}
+
+
+def test_what_other_processes_handle_counts_when_it_is_committed(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    observer = TimelineObserver(path, "billing-1", elsewhere=lambda topic: topic == "orders")
+    observer.fetched([FakeMessage(P0, at, None) for at in range(3, 10)])
+    assert offsets(events(path), Processed) == []
+    observer.committed(P0, Offset(5, encode_done(5, [Range(7, 9)])))
+    assert offsets(events(path), Processed) == [3, 4, 7, 8]
+    observer.committed(P0, Offset(10))
+    assert offsets(events(path), Processed) == list(range(3, 10))
+    observer.fetched([FakeMessage(P0, 10, None)])
+    observer.revoked([P0])
+    observer.committed(P0, Offset(11))
+    assert offsets(events(path), Processed) == list(range(3, 10))
+    observer.stopped("asked to stop")
 
 
 def test_what_was_finished_is_written_when_it_is_finished(tmp_path: Path) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.consumer.fakes import FakeMessage
 
 from rota.consumer import tracing
+from rota.consumer.context import Context, Effects
+from rota.consumer.state import Ours
 from rota.consumer.tracing import TraceContext, carry_on, of_headers, parse
+from rota.consumer.work import Lane, Task
+from rota.model import TopicPartition
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
@@ -93,6 +98,28 @@ def test_inside_a_span_it_is_the_span_that_is_carried_on() -> None:
         ]
     finally:
         tracing.now.reset(before)
+
+
+class Traced(FakeMessage):
+    """A record that came from somewhere."""
+
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return [("traceparent", PARENT.encode()), ("colour", b"red")]
+
+
+def test_a_handler_is_told_its_trace_and_what_it_produces_carries_it() -> None:
+    traced = Traced(TopicPartition("orders", 0), 7, None)
+    context = Context(Ours(), Task((traced,), Lane(0)), Effects(largest=1_000))
+    assert context.trace == TraceContext(TRACE, SPAN, 1)
+    context.produce("invoices", b"x", headers=[("mine", b"1")])
+    (output,) = context.take_outputs()
+    assert list(output.headers) == [("mine", b"1"), ("traceparent", PARENT.encode())]
+    untraced = FakeMessage(TopicPartition("orders", 0), 8, None)
+    plain = Context(Ours(), Task((untraced,), Lane(0)), Effects(largest=1_000))
+    assert plain.trace is None
+    plain.produce("invoices", b"x")
+    (output,) = plain.take_outputs()
+    assert list(output.headers) == []
 
 
 @given(st.integers(1, (1 << 128) - 1), st.integers(1, (1 << 64) - 1), st.integers(0, 255), st.booleans())

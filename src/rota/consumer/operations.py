@@ -23,6 +23,7 @@ from rota.consumer.http_server import Request, Response, Server
 from rota.consumer.instrument import instrument
 from rota.consumer.observed import observed
 from rota.consumer.observers import Observers
+from rota.consumer.patterns import ByTopic
 from rota.consumer.settings import visible
 from rota.consumer.snapshot import About, Memory, State, take, to_json
 from rota.model import RotaError
@@ -92,7 +93,7 @@ class Operations:
         )
         self._durations = {spec.name: Durations() for spec in specs} if metrics else {}
         self._telemetry = _telemetry(wishes.otel, self.about)
-        self._timeline = _timeline(wishes.timeline, name)
+        self._timeline = _timeline(wishes.timeline, name, specs)
         if self._telemetry is not None:
             self.counts.on_commit = self._telemetry.committed
         self.specs = [
@@ -306,12 +307,18 @@ def _telemetry(wish: OpenTelemetry | None, about: About) -> Any:
     return Telemetry(wish, about.group, about.client_id)
 
 
-def _timeline(path: Path | str | None, name: str) -> Any:
+def _timeline(path: Path | str | None, name: str, specs: Sequence[HandlerSpec]) -> Any:
     if path is None:
         return None
     from rota.consumer.timeline_observer import TimelineObserver
 
-    return TimelineObserver(path, name)
+    handlers = ByTopic({topic: spec for spec in specs for topic in spec.topics})
+
+    def elsewhere(topic: str) -> bool:
+        spec = handlers.get(topic)
+        return spec is not None and spec.workers == "processes"
+
+    return TimelineObserver(path, name, elsewhere)
 
 
 def _told(verdict: Verdict, yes: str, no: str) -> Response:

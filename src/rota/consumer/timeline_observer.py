@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeVar
 
+from rota.consumer.offset_metadata import decode_done
 from rota.consumer.state import Observer
 from rota.model import RotaError, TopicPartition
 from rota.recording import EventLog, clock_ms
@@ -26,7 +27,7 @@ from rota.timeline.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rota.consumer.client import Message, Offset
@@ -38,16 +39,23 @@ K = TypeVar("K", Delivered, Processed)
 
 class TimelineObserver(Observer):
     """``consumer``: its name in the timeline; its ``client.id``, where members of the group are to be known by it.
+    ``elsewhere`` says of which topics the records are handled in other processes: they count as processed when
+    that is committed.
 
     Raises RotaError if the file cannot be written.
     """
 
-    def __init__(self, path: Path | str, consumer: str) -> None:
+    def __init__(
+        self, path: Path | str, consumer: str, elsewhere: Callable[[str], bool] = lambda _: False
+    ) -> None:
         try:
             self._log = EventLog(path)
         except OSError as error:
             raise RotaError(f"cannot write the timeline {path}: {error.strerror}") from None
         self._consumer = consumer
+        self._elsewhere = elsewhere
+        self._open: dict[TopicPartition, set[int]] = {}
+        """Records that are handled elsewhere, and not committed."""
         self._log.write(ConsumerStarted(clock_ms(), consumer, os.getpid()))
 
     def processed(self, messages: Sequence[Message]) -> None:
@@ -64,22 +72,48 @@ class TimelineObserver(Observer):
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._log.write(Revoked(clock_ms(), self._consumer, tuple(partitions)))
+        self._forget(partitions)
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         self._log.write(Lost(clock_ms(), self._consumer, tuple(partitions)))
+        self._forget(partitions)
 
     def fetched(self, messages: Sequence[Message]) -> None:
         self._log.write(*self._spans(Delivered, messages))
+        for message in messages:
+            if self._elsewhere(message.topic()):
+                where = TopicPartition(message.topic(), message.partition())
+                self._open.setdefault(where, set()).add(message.offset())
 
     def committed(self, partition: TopicPartition, offset: Offset) -> None:
-        self._log.write(Committed(clock_ms(), self._consumer, *partition, offset.offset))
+        now_ms = clock_ms()
+        done = self._done_elsewhere(partition, offset)
+        self._log.write(
+            *(Processed(now_ms, self._consumer, *partition, at, at) for at in done),
+            Committed(now_ms, self._consumer, *partition, offset.offset),
+        )
 
     def commit_failed(self, reason: str) -> None:
         self._log.write(Fault(clock_ms(), self._consumer, FaultKind.COMMIT_REFUSED, reason))
 
     def failed(self, message: Message, failure: BaseException, attempt: int, action: str) -> None:  # noqa: ARG002
-        if action not in {"retry", "crash"}:  # skipped, or in another topic: it is settled here
-            self.processed((message,))
+        if action not in {"retry", "crash"} and not self._elsewhere(message.topic()):
+            self.processed((message,))  # skipped, or on its way to another topic: it is settled here
+
+    def _done_elsewhere(self, partition: TopicPartition, offset: Offset) -> list[int]:
+        known = self._open.get(partition)
+        if not known:
+            return []
+        beyond = decode_done(*offset)
+        done = sorted(
+            at for at in known if at < offset.offset or any(first <= at < end for first, end in beyond)
+        )
+        known.difference_update(done)
+        return done
+
+    def _forget(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            self._open.pop(partition, None)
 
     def _spans(self, kind: type[K], messages: Iterable[Message]) -> list[K]:
         now_ms = clock_ms()
