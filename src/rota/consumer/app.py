@@ -151,7 +151,7 @@ class App:
                 operations.specs,
                 limits=self._limits,
                 observer=operations.observer,
-                watch=operations.client,
+                watch=operations,
             )
         except BaseException as error:
             operations.close(str(error))

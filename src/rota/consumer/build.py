@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rota.consumer.handlers import HandlerSpec
     from rota.consumer.letter_topics import Facts, Wanted
     from rota.consumer.loop_thread import LoopThread
+    from rota.consumer.observed import Watch
     from rota.consumer.policy import Policy
     from rota.consumer.state import Limits, Observer, Partition, Workers
     from rota.model import TopicPartition
@@ -64,16 +65,16 @@ def build(
     *,
     limits: Limits,
     observer: Observer | None = None,
-    watch: Callable[[KafkaClient], KafkaClient] = lambda client: client,
+    watch: Watch,
 ) -> Built:
-    """``config``: as the client wants it. ``watch``: what is made of the client.
+    """``config``: as the client wants it. ``watch``: hears of the client's doings.
 
     Nothing runs yet. Raises RotaError for what cannot work; waits for a
     broker if failed records are to go to other topics, to see whether these are there.
     """
     exactly_once = any(spec.exactly_once for spec in specs)
     logger = logging.getLogger("rota.consumer.client")
-    client = watch(KafkaClient(config, logger, exactly_once=exactly_once))
+    client = watch.client(KafkaClient(config, logger, exactly_once=exactly_once))
     policies = [policy_of(spec, str(config["group.id"])) for spec in specs]
     letters = _letters(config, specs, policies)
     parts = _Parts(config)
@@ -99,7 +100,7 @@ def build(
         dead_letters=letters,
         observer=observer,
         hooks=Hooked(lambda topic: hooks[by_topic[topic]]),
-        committer=transactions,
+        committer=watch.committer(transactions) if transactions is not None else None,
     )
     parts.partitions = engine.partitions
     owner = Owner(client, engine, list(routes))

@@ -1,36 +1,49 @@
-"""A client that is watched: how long its commits and rebalances take. What is done per record passes by."""
+"""A client that is watched: how long its commits and rebalances take. Nothing is done for a record."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from rota.consumer.client import CommitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from rota.consumer.client import Client, Offset, Rebalance
+    from rota.consumer.client import Offset, Rebalance
     from rota.consumer.counts import Counts
+    from rota.consumer.kafka import KafkaClient
+    from rota.consumer.state import Committer
     from rota.model import TopicPartition
 
-__all__ = ["observed"]
+__all__ = ["Watch", "observed"]
 
-C = TypeVar("C", bound="Client")
+C = TypeVar("C", bound="Committer")
+
+
+class Watch(Protocol):
+    """Who wants to hear of commits and rebalances (`rota.consumer.operations.Operations`)."""
+
+    def client(self, client: KafkaClient) -> KafkaClient:
+        """What is to be used in its place."""
+        ...
+
+    def committer(self, committer: C) -> C:
+        """What is to be used in its place."""
+        ...
 
 
 def observed(client: C, counts: Counts) -> C:
-    """The same client; ``counts`` hears of its commits and rebalances."""
+    """The same client, or committer; ``counts`` hears of its commits and rebalances."""
     return cast("C", _Observed(client, counts))
 
 
 class _Observed:
     """Everything that it does not know is the client's own."""
 
-    def __init__(self, client: Client, counts: Counts) -> None:
-        self._client = client
+    def __init__(self, client: Committer, counts: Counts) -> None:
+        self._client: Any = client
         self._counts = counts
-        self.consume = client.consume
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -42,7 +55,8 @@ class _Observed:
         began = time.perf_counter()
         problem = None
         try:
-            return self._client.commit(offsets)
+            refused: Mapping[TopicPartition, str] = self._client.commit(offsets)
+            return refused
         except CommitError as error:
             problem = str(error)
             raise

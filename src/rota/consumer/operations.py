@@ -39,11 +39,12 @@ if TYPE_CHECKING:
     from rota.consumer.metrics import ConsumerCollector
     from rota.consumer.otel import OpenTelemetry
     from rota.consumer.owner import Owner
-    from rota.consumer.state import Observer
+    from rota.consumer.state import Committer, Observer
     from rota.model import TopicPartition
 
 __all__ = ["Operations", "Wishes"]
 
+C = TypeVar("C", bound="Committer")
 T = TypeVar("T")
 
 ANSWER_S = 1.0
@@ -125,6 +126,10 @@ class Operations:
         """The consumer's client, watched."""
         self._client = client
         return observed(client, self.counts)
+
+    def committer(self, committer: C) -> C:
+        """Who takes the commits instead of the client, watched."""
+        return observed(committer, self.counts)
 
     def started(self, owner: Owner) -> None:
         """The consumer has begun."""
