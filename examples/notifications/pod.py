@@ -109,7 +109,7 @@ def main() -> None:
         observer=Reporter(),
     )
     pod = Pod(options.name, options.mail_port, options.mailbox, ledger)
-    app.handler(options.topic, retry=Retry(attempts=20, backoff=(0.2, 5.0), on=(OSError,)))(pod.handle)
+    app.handler(options.topic, retry=Retry(attempts=20, backoff=(0.2, 5.0)))(pod.handle)
     app.run()
 
 

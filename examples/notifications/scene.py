@@ -164,8 +164,7 @@ class _Scene:
         happened = self.story.accident(name, "freeze", now_ms())
         self._say(f"FREEZE (SIGSTOP): {name}, {_busy(happened)}")
         self._until("others have its partitions", lambda: self._all_read(but=name))
-        sent = sum(self.story.sent.values())
-        self._until("they send", lambda: sum(self.story.sent.values()) > sent + PARTITIONS)
+        self._let_them_send(name)
         happened.until_ms = now_ms()
         self._say(f"THAW (SIGCONT): {name}, whose partitions others read by now")
         self.pods[name].thaw()
@@ -173,6 +172,18 @@ class _Scene:
         self._until(
             "it is back in the group", lambda: self.story.sent[name] > before + len(happened.under_way)
         )
+
+    def _let_them_send(self, frozen: str) -> None:
+        """A moment without it. One that was frozen inside a write into SQLite holds up everybody else's."""
+        before, until = sum(self.story.sent.values()), time.monotonic() + self.settings.session_s
+        self._until(
+            "they send",
+            lambda: sum(self.story.sent.values()) > before + PARTITIONS or time.monotonic() > until,
+        )
+        if sum(self.story.sent.values()) == before:
+            self._say(
+                f"Nobody can send: {frozen} was frozen while it wrote into the ledger, and has the lock of SQLite"
+            )
 
     def _scale_down(self) -> None:
         leaving = self._random.sample(sorted(self.pods), len(self.pods) - PODS_LEFT)
