@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException
@@ -13,14 +15,18 @@ from rota.consumer.settings import refused
 from rota.model import TopicPartition
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rota.consumer.client import Message, Rebalance
 
 __all__ = ["KafkaClient", "is_cooperative"]
 
+log = logging.getLogger("rota.consumer")
+
 _COMMITTED_TIMEOUT_S = 10.0
+_COMMIT_S = 10.0
+_GONE_S = 2.0
+"""So long a last commit, or the goodbye, is tried: as a rule, and while no broker answers."""
 _COMMITTED_ATTEMPTS = 2
 _SURE_ATTEMPTS = 12
 
@@ -42,6 +48,8 @@ class KafkaClient:
         self._rebalance: Rebalance | None = None
         self._raised: BaseException | None = None
         self._deaf = False
+        self._stuck = False
+        self._called_back = False
         self._incremental = is_cooperative(config)
         self._outage = Outage(str(config.get("bootstrap.servers", "")), config.get("error_cb"))
         ours = {"on_commit": self._on_commit, "error_cb": self._outage}
@@ -142,11 +150,20 @@ class KafkaClient:
         return {_named(item): item.offset for item in answers if item.error is None and item.offset >= 0}
 
     def commit(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
+        answers: list[ClientPartition] = []
+
+        def commit() -> None:
+            answers.extend(self._consumer.commit(offsets=_wire(offsets), asynchronous=False) or ())
+
         try:
-            answers = self._consumer.commit(offsets=_wire(offsets), asynchronous=False)
+            if self._called_back:
+                commit()  # from another thread the client lets no call through now
+            elif not self._bounded(commit, _GONE_S if self._outage.on else _COMMIT_S):
+                self._stuck = True
+                raise CommitError("nobody answered; no broker has the group at the moment", final=True)
         except KafkaException as error:
             raise commit_error(error.args[0]) from error
-        return _refused(answers or ())
+        return _refused(answers)
 
     def commit_soon(
         self,
@@ -174,7 +191,29 @@ class KafkaClient:
         # Whoever closes has committed what could be. After an error nobody knows what was done, and a rebalance
         # on the way out must not commit.
         self._deaf = True
-        self._consumer.close()
+        if self._stuck or (self._outage.on and not self._bounded(self._consumer.close, _GONE_S)):
+            log.warning("left without a goodbye: the group will notice when this member's session ends")
+        elif not self._outage.on:
+            self._consumer.close()
+
+    def _bounded(self, call: Callable[[], None], patience_s: float) -> bool:
+        """librdkafka waits for a coordinator as long as the session lasts, and cannot be interrupted. A call that
+        is given up goes on until the process ends, and lets no other one through. False: it was given up.
+        """
+        raised: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                call()
+            except BaseException as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=run, name="rota-client-call", daemon=True)
+        thread.start()
+        thread.join(patience_s)
+        if raised:
+            raise raised[0]
+        return not thread.is_alive()
 
     # Called back by librdkafka, inside consume, poll and close.
 
@@ -196,10 +235,13 @@ class KafkaClient:
     ) -> None:
         if self._deaf:
             return
+        self._called_back = True
         try:
             tell([_named(partition) for partition in partitions])
         except BaseException as error:
             self._raised = self._raised or error
+        finally:
+            self._called_back = False
 
     def _on_commit(self, error: KafkaError | None, partitions: list[ClientPartition]) -> None:
         if self._deaf or not self._answers:
