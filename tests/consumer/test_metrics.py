@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,14 +14,16 @@ from pathlib import Path
 import pytest
 from prometheus_client import Gauge
 from prometheus_client.parser import text_string_to_metric_families
-from tests.consumer.running_app import broker_with, config, fetch, produce, started
+from tests.consumer.running_app import broker_with, config, fetch, nothing, produce, started
 from tests.consumer.states import blocking, partition, state
 from tests.kafka.ports import wait_until
 
-from rota.consumer import App, Context, Record, Retry, skip
+from rota.consumer import App, Context, Record, Records, Retry, skip
 from rota.consumer.counts import Counts, Durations
+from rota.consumer.handlers import Batch
 from rota.consumer.metrics import ConsumerCollector, exposition
 from rota.consumer.snapshot import State
+from rota.model import RotaError
 from rota.testing import Broker
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -139,8 +144,76 @@ def test_every_metric_is_in_the_documentation_and_no_other() -> None:
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
-    with broker_with(orders=2) as it:
+    with broker_with(orders=2, later=1, many=1) as it:
         yield it
+
+
+def test_async_and_batch_handlers_are_timed_too(broker: Broker) -> None:
+    app = App(config(broker, **{"group.id": "timed"}), metrics=True)
+
+    @app.handler("later")
+    async def one(record: Record[bytes]) -> None:
+        await asyncio.sleep(0.01)
+
+    @app.handler("many", batch=Batch(most=5, wait_ms=50))
+    def several(records: Records[bytes]) -> None:
+        assert len(records) <= 5
+
+    with started(app) as running:
+        produce(broker, "later", 4)
+        produce(broker, "many", 10)
+
+        def now() -> Samples:
+            return samples(exposition(running.operations.collector(), "")[0].decode())
+
+        wait_until(
+            "all are done",
+            lambda: (
+                of(now(), "rota_consumer_records_done_total", handler="one") == 4
+                and of(now(), "rota_consumer_records_done_total", handler="several") == 10
+            ),
+        )
+        found = now()
+        assert of(found, "rota_consumer_handler_seconds_count", handler="one") == 4
+        assert (of(found, "rota_consumer_handler_seconds_sum", handler="one") or 0) >= 0.04
+        assert 2 <= (of(found, "rota_consumer_handler_seconds_count", handler="several") or 0) <= 10
+        assert of(found, "rota_consumer_records_fetched_total", topic="later") == 4
+        assert of(found, "rota_consumer_records_fetched_total", topic="many") == 10
+
+
+def test_without_prometheus_client_the_page_says_what_to_install(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    app = App(config(broker, **{"group.id": "bare"}), port=0)
+    app.handler("later")(nothing)
+    with started(app) as running:
+        port = running.operations.port
+        assert fetch(port, "/metrics") == (
+            501,
+            "metrics need prometheus-client: pip install 'rota[metrics]'\n",
+        )
+        assert fetch(port, "/health/live")[0] == 200
+    wanting = App(config(broker), metrics=True)
+    wanting.handler("later")(nothing)
+    with pytest.raises(RotaError, match="metrics=True needs prometheus-client"):
+        wanting.start()
+
+
+def test_nothing_is_measured_unless_it_was_asked_for(broker: Broker) -> None:
+    app = App(config(broker, **{"group.id": "unmeasured"}), port=0, metrics=False)
+    app.handler("later")(nothing)
+    with started(app) as running:
+        (spec,) = running.operations.specs
+        assert spec.function is app.handlers[0].function
+        found = samples(fetch(running.operations.port, "/metrics")[1])
+        assert of(found, "rota_consumer_handler_seconds_count", handler="nothing") is None
+        assert of(found, "rota_consumer_workers", handler="nothing") == 16
+
+
+def test_importing_the_runtime_imports_no_extras() -> None:
+    code = "import sys, rota.consumer; print([n for n in sys.modules if n.startswith(('prometheus', 'opentel'))])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
 def test_a_running_consumer_is_scraped(broker: Broker) -> None:
