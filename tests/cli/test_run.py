@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from typing import TYPE_CHECKING, Any, Self
 
@@ -169,6 +170,33 @@ def test_what_is_said_of_a_broker_that_is_away(tmp_path: Path) -> None:
         said = running.ended()
     assert said.code == 0, said
     assert "rdkafka#" not in said.err
+
+
+def test_a_start_that_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None:
+    letters = SHOP.replace('"orders"', '"orders", dead_letter=DeadLetter("dlq")')
+    write(tmp_path, "shop.py", letters.replace("import App", "import App, DeadLetter"))
+    with Run(tmp_path, "shop:app", "--set", f"bootstrap.servers=127.0.0.1:{free_ports(1)[0]}") as running:
+        running.says("the connection was refused")
+        running.signal(signal.SIGTERM)
+        said = running.ended()
+    assert said.code == 0, said
+
+
+def test_the_end_is_bounded_when_the_broker_is_gone(tmp_path: Path) -> None:
+    write(tmp_path, "shop.py", SHOP)
+    with Broker(mode="process") as broker:
+        create(broker, "orders")
+        produce(broker, "orders", [b"1"])
+        with Run(tmp_path, "shop:app", *at(broker)) as running:
+            running.says("handled 1")
+            broker.kill()
+            running.says("waiting: no broker of")
+            produced = len(running.out)
+            running.signal(signal.SIGTERM)
+            began = time.monotonic()
+            said = running.ended()
+    assert time.monotonic() - began < 45
+    assert (said.code, produced) == (0, 1), said
 
 
 def test_what_is_said_of_a_topic_that_does_not_exist(tmp_path: Path, broker: Broker) -> None:

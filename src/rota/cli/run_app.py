@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run_app"]
 
+_OURS = ("rota-start", "rota-owner", "rota-close", "rota-client-call")
+"""Threads that can be left behind in a call of the client."""
+
 
 def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from rota.cli.app_module import modules
@@ -114,7 +117,7 @@ def _run(app: App) -> int:
             stream.reconfigure(line_buffering=True)
     try:
         with StopSignals() as signals:
-            signals.wait(app.start(), lambda: bool(parent) and os.getppid() != parent)
+            signals.run(app.start, lambda: bool(parent) and os.getppid() != parent)
     except RotaError as error:
         if not _left_behind():
             raise
@@ -128,7 +131,7 @@ def _run(app: App) -> int:
 
 def _left_behind() -> bool:
     """Whether the client still hangs in a call; an ordinary end of the process would wait for it."""
-    return any(thread.name in ("rota-owner", "rota-close") for thread in threading.enumerate())
+    return any(thread.name in _OURS for thread in threading.enumerate())
 
 
 def _end_at_once(words: str, code: int) -> None:

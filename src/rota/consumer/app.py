@@ -163,7 +163,7 @@ class App:
         at once. Raises RotaError if the consumer ends by itself.
         """
         with StopSignals() as signals:
-            signals.wait(self.start())
+            signals.run(self.start)
 
     def _register(
         self,

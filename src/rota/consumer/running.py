@@ -151,12 +151,22 @@ class StopSignals:
     ) -> None:
         self._restore()
 
-    def wait(self, running: Running, orphaned: Callable[[], bool] = lambda: False) -> None:
-        """As `Running.wait` does, and in words what the signal asked for; ``orphaned``: time to stop as well."""
-        self.running = running
-        if self._asked is not None:
-            running.stop_soon()
+    def run(self, start: Callable[[], Running], orphaned: Callable[[], bool] = lambda: False) -> None:
+        """Start, and wait as `Running.wait` does; ``orphaned``: time to stop as well.
+
+        A start may wait for a broker for as long as it takes, in calls that nothing interrupts. So it has a thread
+        of its own, and one that is told to stop meanwhile is left behind.
+        """
+        starting = _Start(start)
         try:
+            while not starting.wait(0.2):
+                self._tell()
+                if self._asked is not None or orphaned():
+                    starting.abandon()
+                    return
+            running = self.running = starting.result()
+            if self._asked is not None:
+                running.stop_soon()
             while not running.wait(0.2):
                 if orphaned():
                     running.stop_soon()
@@ -180,3 +190,44 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given to us
         self._before.clear()
+
+
+class _Start:
+    """`App.start` in a thread."""
+
+    def __init__(self, start: Callable[[], Running]) -> None:
+        self._start = start
+        self._running: Running | None = None
+        self._raised: BaseException | None = None
+        self._abandoned = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="rota-start", daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout_s: float) -> bool:
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def result(self) -> Running:
+        if self._raised is not None:
+            raise self._raised
+        assert self._running is not None
+        return self._running
+
+    def abandon(self) -> None:
+        """Should it come to an end, then to an early one."""
+        with self._lock:
+            self._abandoned = True
+            if self._running is not None:
+                self._running.stop_soon()
+
+    def _run(self) -> None:
+        try:
+            running = self._start()
+        except BaseException as raised:  # raised again for whoever waits
+            self._raised = raised
+            return
+        with self._lock:
+            self._running = running
+            if self._abandoned:
+                running.stop_soon()
