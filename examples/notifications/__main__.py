@@ -1,4 +1,4 @@
-"""``python -m examples.notifications``: a thousand e-mails, pods that come, go, die and freeze, and none sent twice."""
+"""``python -m examples.notifications``: hundreds of e-mails, pods that come, go, die and freeze, and none sent twice."""
 
 from __future__ import annotations
 

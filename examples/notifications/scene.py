@@ -123,7 +123,7 @@ class _Scene:
         self._scale_down()
         self._asking.stop()
         self.story.asked_for = self._asking.acknowledged()
-        self._say(f"No more are asked for: it were {len(self.story.asked_for)}")
+        self._say(f"{len(self.story.asked_for)} were asked for, and no more are")
         self._until("all are accepted", lambda: len(self._accepted) >= len(self.story.asked_for))
         self._until("all is committed", lambda: self._all_committed(cluster))
         cluster.close()
@@ -181,9 +181,7 @@ class _Scene:
             lambda: sum(self.story.sent.values()) > before + PARTITIONS or time.monotonic() > until,
         )
         if sum(self.story.sent.values()) == before:
-            self._say(
-                f"Nobody can send: {frozen} was frozen while it wrote into the ledger, and has the lock of SQLite"
-            )
+            self._say(f"Nobody can send: {frozen} was frozen while it wrote into the ledger")
 
     def _scale_down(self) -> None:
         leaving = self._random.sample(sorted(self.pods), len(self.pods) - PODS_LEFT)
