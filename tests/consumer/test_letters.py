@@ -12,12 +12,9 @@ from rota.consumer.letters import (
     Letter,
     Origin,
     due_at_ms,
-    exception_name,
-    exception_text,
     here,
     origin_of,
     read_letter,
-    trace_of,
     without_ours,
 )
 
@@ -94,34 +91,6 @@ def test_text_that_is_no_unicode_is_escaped() -> None:
     assert letter is not None
     assert letter.message == "half a pair: \\ud800"
     assert read_letter([("rota-group", b"\xff"), *FULL.headers()[:3]]) is not None
-
-
-def test_an_exception_that_cannot_tell_its_message() -> None:
-    class MuteError(Exception):
-        def __str__(self) -> str:
-            raise RuntimeError("no")
-
-    assert exception_text(MuteError()) == "<its message cannot be shown: RuntimeError>"
-    assert exception_name(MuteError()).endswith("MuteError")
-    assert exception_name(ValueError()) == "ValueError"
-
-
-def test_a_trace_names_the_cause_and_is_bounded_however_deep_it_goes() -> None:
-    def fall(depth: int) -> None:
-        if depth:
-            fall(depth - 1)
-        raise KeyError("deep")
-
-    try:
-        try:
-            fall(500)
-        except KeyError as error:
-            raise ValueError("above") from error
-    except ValueError as error:
-        trace = trace_of(error)
-    assert "KeyError: 'deep'" in trace
-    assert trace.rstrip().endswith("ValueError: above")
-    assert len(trace.splitlines()) < 200
 
 
 def test_where_a_record_is() -> None:

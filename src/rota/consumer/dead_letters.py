@@ -19,13 +19,11 @@ from rota.consumer.letter_topics import Facts, connection_settings, timestamp_fo
 from rota.consumer.letters import (
     UNREADABLE,
     Letter,
-    exception_name,
-    exception_text,
     here,
     read_letter,
-    trace_of,
     without_ours,
 )
+from rota.consumer.traces import exception_name, exception_text, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -8,8 +8,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rota.consumer.letters import exception_name, exception_text
 from rota.consumer.policy import SkipRecordError
+from rota.consumer.traces import exception_name, exception_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

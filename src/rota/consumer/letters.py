@@ -7,7 +7,6 @@ of a name that is ours are replaced, so that none is there twice. See docs/dead-
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rota.consumer.headers import headers_of
@@ -25,13 +24,10 @@ __all__ = [
     "Letter",
     "Origin",
     "due_at_ms",
-    "exception_name",
-    "exception_text",
     "here",
     "origin_headers",
     "origin_of",
     "read_letter",
-    "trace_of",
     "without_ours",
 ]
 
@@ -54,7 +50,6 @@ LONGEST_MESSAGE = 1_000
 LONGEST_TRACE = 8_000
 """Bytes of UTF-8. Of a longer message the beginning is kept, of a longer trace the end."""
 
-_FRAMES = 40
 _LARGEST = (1 << 63) - 1
 _CUT = "…"
 
@@ -146,25 +141,6 @@ def due_at_ms(headers: Any) -> int | None:
 def without_ours(headers: Any) -> Headers:
     """The record's own headers, in their order."""
     return [(name, value) for name, value in _pairs(headers) if not name.startswith(OURS)]
-
-
-def exception_name(failure: BaseException) -> str:
-    """``ValueError``, ``requests.exceptions.Timeout``."""
-    kind = type(failure)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def exception_text(failure: BaseException) -> str:
-    """Its message; also of one that cannot tell it."""
-    try:
-        return str(failure)
-    except Exception as broken:  # somebody else's __str__
-        return f"<its message cannot be shown: {type(broken).__name__}>"
-
-
-def trace_of(failure: BaseException) -> str:
-    """Where it was raised, with its causes."""
-    return "".join(traceback.format_exception(failure, limit=-_FRAMES))
 
 
 def here(message: Message) -> Origin:
