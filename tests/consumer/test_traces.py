@@ -62,10 +62,9 @@ def test_it_is_what_python_shows(fail: Callable[[], None]) -> None:
 
 
 def test_several_at_once_are_shown_by_python_itself() -> None:
-    try:
+    with pytest.raises(ExceptionGroup) as caught:
         group()
-    except ExceptionGroup as error:
-        assert trace_of(error) == "".join(traceback.format_exception(error))
+    assert trace_of(caught.value) == "".join(traceback.format_exception(caught.value))
 
 
 def test_causes_that_go_in_a_circle() -> None:
