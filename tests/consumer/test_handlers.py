@@ -353,6 +353,22 @@ def test_limits_that_the_group_would_not_wait_for_are_refused_at_start() -> None
         app.start()
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Limits(in_fligt=1), "Limits has no option in_fligt: did you mean in_flight?"),  # type: ignore[call-arg]
+        (lambda: Batch(mots=1), "Batch has no option mots: did you mean most?"),  # type: ignore[call-arg]
+        (lambda: Retry(atempts=1), "Retry has no option atempts: did you mean attempts?"),  # type: ignore[call-arg]
+        (lambda: DeadLetter("x", limt=1), "DeadLetter has no option limt: did you mean limit?"),  # type: ignore[call-arg]
+        (lambda: RetryTopics("1s", crate=1), "RetryTopics has no option crate: did you mean create?"),  # type: ignore[call-arg]
+    ],
+)
+def test_a_mistake_in_a_name_of_an_options_option_is_told(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(RotaError) as caught:
+        make()
+    assert words in str(caught.value)
+
+
 def test_batches_are_checked() -> None:
     with pytest.raises(RotaError, match=r"Batch\(most=0\)"):
         Batch(most=0)

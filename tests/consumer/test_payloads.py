@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from threading import Thread
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -69,6 +69,14 @@ class Model(pydantic.BaseModel):
     names: list[str] = []
 
 
+Positive = Annotated[int, pydantic.Field(gt=0)]
+Sku = NewType("Sku", str)
+
+
+class Priced(pydantic.BaseModel):
+    price: Positive
+
+
 def decoded(kind: Any, data: bytes | None) -> Any:
     decode = annotated(kind)
     assert decode is not None
@@ -103,6 +111,9 @@ def decoded(kind: Any, data: bytes | None) -> Any:
         (Struct, b'{"id": 1}', Struct(1)),
         (list[Struct], b'[{"id": 1, "name": "ann"}]', [Struct(1, "ann")]),
         (Model, b'{"id": 1, "names": ["a"]}', Model(id=1, names=["a"])),
+        (list[Positive], b"[1]", [1]),
+        (Sku, b'"x"', '"x"'),
+        (list[Sku], b'["x"]', ["x"]),
         (Model | None, None, None),
     ],
     ids=str,
@@ -145,6 +156,7 @@ def test_bytes_stay_bytes(kind: Any) -> None:
         (Order, b'{"id": 1, "price": 1, "lines": [{"sku": 3}]}', "$.lines[0].sku: 3 is no string"),
         (Line | None, b'{"sku": 3}', "$.sku: 3 is no string"),
         (Struct, b'{"id": "a"}', "Expected `int`, got `str` - at `$.id`"),
+        (Priced, b'{"price": -1}', "$.price: Input should be greater than 0"),
         (Model, b'{"id": "a"}', "$.id: Input should be a valid integer"),
         (Order, None, "is null (a tombstone); Record[Order | None] takes those too"),
         (str, None, "is null (a tombstone); Record[str | None] takes those too"),

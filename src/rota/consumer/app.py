@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from rota.consumer.build import build
 from rota.consumer.class_handlers import Handler, has_hooks, options_of, topics_of
 from rota.consumer.handlers import OPTIONS
+from rota.consumer.naming import check_known
 from rota.consumer.operations import Operations, Wishes
 from rota.consumer.process_child import refuse_in_child
 from rota.consumer.running import Running, StopSignals
 from rota.consumer.settings import check_limits, differences, effective_config, shown
-from rota.consumer.specs import Defaults, check_choice, check_count, check_known, check_topics, specify
+from rota.consumer.specs import Defaults, check_choice, check_count, check_topics, specify
 from rota.consumer.state import Limits, Observer
 from rota.model import RotaError
 

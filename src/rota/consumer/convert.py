@@ -14,10 +14,21 @@ from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NewType,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 from uuid import UUID
 
-__all__ = ["Converter", "MismatchError", "converter", "type_name"]
+__all__ = ["Converter", "MismatchError", "converter", "plain_type", "type_name"]
 
 Converter: TypeAlias = Callable[[Any], Any]
 
@@ -46,7 +57,21 @@ def type_name(kind: Any) -> str:
     )
 
 
+def plain_type(kind: Any) -> Any:
+    """What an alias, a NewType or an Annotated stands for."""
+    while True:
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        elif type(kind).__name__ == "TypeAliasType":  # `type Order = …`, since Python 3.12
+            kind = kind.__value__
+        elif isinstance(kind, NewType):
+            kind = kind.__supertype__
+        else:
+            return kind
+
+
 def _converter(kind: Any, known: dict[Any, list[Converter]]) -> Converter:
+    kind = plain_type(kind)
     if kind is Any or kind is object:
         return lambda value: value
     if kind is None or kind is types.NoneType:

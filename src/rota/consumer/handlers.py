@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
+from rota.consumer.naming import names_checked
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["OPTIONS", "Batch", "HandlerOptions", "HandlerSpec", "Hooks"]
 
 
+@names_checked
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Call the handler with up to ``most`` records at once, the first of which has waited for ``wait_ms``

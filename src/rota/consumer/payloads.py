@@ -13,7 +13,7 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, get_args, get_origin
 
-from rota.consumer.convert import converter, type_name
+from rota.consumer.convert import converter, plain_type, type_name
 from rota.consumer.headers import headers_of
 from rota.consumer.policy import PayloadError
 from rota.model import RotaError
@@ -45,8 +45,8 @@ def annotated(kind: Any) -> Decoder | None:
 
     A record without a value (a tombstone) fits ``T | None`` only.
     """
-    inner, may_be_none = _without_none(kind)
-    if inner in (bytes, Any, object):
+    inner, may_be_none = _without_none(plain_type(kind))
+    if plain_type(inner) in (bytes, Any, object):
         return None
     return _decoder(_parser(inner), "value", may_be_none=may_be_none, wanted=type_name(kind))
 
@@ -116,7 +116,7 @@ def _reason(error: Exception) -> str:
 
 
 def _parser(kind: Any) -> Callable[[bytes, Message], Any]:
-    if kind is str:
+    if plain_type(kind) is str:
         return lambda data, _message: data.decode()
     msgspec, pydantic = sys.modules.get("msgspec"), sys.modules.get("pydantic")
     try:
@@ -145,6 +145,7 @@ def _without_none(kind: Any) -> tuple[Any, bool]:
 
 
 def _mentions(kind: Any, base: type) -> bool:
+    kind = plain_type(kind)
     if isinstance(kind, type) and not get_args(kind):
         return issubclass(kind, base)
     return any(_mentions(each, base) for each in get_args(kind))

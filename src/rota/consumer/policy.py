@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from rota.consumer.later import RetryLaterError
+from rota.consumer.naming import names_checked
 from rota.consumer.retry_topics import hops_of
 from rota.model import RotaError
 
@@ -53,6 +54,7 @@ def skip(reason: str = "") -> SkipRecordError:
     return SkipRecordError(reason)
 
 
+@names_checked
 @dataclass(frozen=True, slots=True)
 class Retry:
     """``attempts`` in all, the first included; seconds between them grow from ``backoff[0]``, doubling, to
@@ -94,6 +96,7 @@ class Retry:
         return int(1000 * seconds * (1 - random.random() / 4))
 
 
+@names_checked
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """Write what failed to ``topic``. A mistake is a RotaError.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rota.consumer.headers import headers_of
 from rota.consumer.letters import due_at_ms
+from rota.consumer.naming import names_checked
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _DELAY = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
+@names_checked
 class RetryTopics:
     """``RetryTopics("10s", "1m", "10m")``: after the attempts in place, one round of them in each of these
     topics, so much later; then the dead-letter topic.

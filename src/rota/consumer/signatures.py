@@ -99,7 +99,7 @@ def _evaluated(annotation: Any, name: str, names: Mapping[str, Any]) -> Any:
     ours = {"Record": Record, "Records": Records, "Context": Context, "Sequence": Sequence}
     holder = SimpleNamespace(__annotations__={"record": annotation})
     try:
-        return get_type_hints(holder, {**ours, **names})["record"]
+        return get_type_hints(holder, {**ours, **names}, include_extras=True)["record"]
     except NameError as error:
         raise RotaError(
             f"{name}: the annotation {annotation!r} cannot be read ({error}): its type must be imported when "

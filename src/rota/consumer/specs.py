@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rota.consumer.adapters import adapted
 from rota.consumer.handlers import OPTIONS, Batch, HandlerSpec
+from rota.consumer.naming import check_known
 from rota.consumer.payloads import annotated, custom, raw_value
 from rota.consumer.policy import DeadLetter, Retry
 from rota.consumer.retry_topics import RetryTopics
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rota.consumer.ordering import NullKey, Order
     from rota.consumer.signatures import Signature
 
-__all__ = ["Defaults", "check_choice", "check_count", "check_known", "check_topics", "decoding", "specify"]
+__all__ = ["Defaults", "check_choice", "check_count", "check_topics", "decoding", "specify"]
 
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _KINDS = {"batch": Batch, "retry": Retry, "retry_topics": RetryTopics, "dead_letter": DeadLetter}
@@ -85,15 +85,6 @@ def specify(
     )
     _check_together(spec)
     return spec
-
-
-def check_known(options: Iterable[str], known: Sequence[str], where: str) -> None:
-    """Refuse an option that there is not, and name the nearest one that there is."""
-    for option in options:
-        if option not in known:
-            close = difflib.get_close_matches(option, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "there are " + ", ".join(known)
-            raise RotaError(f"{where} has no option {option}: {hint}")
 
 
 def check_choice(where: str, option: str, value: object) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rota.consumer.naming import names_checked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Committer", "Limits", "Observer", "Ours", "Outputs", "Partition", "Route", "Workers"]
 
 
+@names_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How much may be under way, and when is committed. Times are milliseconds."""
