@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.consumer.running_app import broker_with, config, fetch, fetch_json, nothing, produce, started
@@ -282,6 +283,24 @@ def test_an_owner_in_a_rebalance_says_what_it_is_at(broker: Broker) -> None:
         finally:
             handler.release.set()
         wait_until("it is ready", lambda: fetch(port, "/health/ready")[0] == 200)
+
+
+def test_a_broker_that_is_away_kills_nobody(tmp_path: Path) -> None:
+    with Broker(mode="process", data_dir=tmp_path) as broker:
+        app = App(config(broker, **{"group.id": "away"}), port=0, health=Health(partition_stuck=500))
+        app.handler("away")(nothing)
+        produce(broker, "away", 3)
+        with started(app) as running:
+            port = running.operations.port
+            wait_until("they are done", lambda: running.state and running.state.handlers[0].done == 3)
+            broker.kill()
+            for _ in range(12):
+                assert fetch(port, "/health/live")[0] == 200
+                time.sleep(0.25)
+            broker.restart()
+            produce(broker, "away", 4)
+            wait_until("it goes on", lambda: running.state and running.state.handlers[0].done == 7)
+            assert fetch(port, "/health/live")[0] == 200
 
 
 def test_a_port_that_is_taken_is_an_error_at_the_start(broker: Broker) -> None:

@@ -15,6 +15,7 @@ from rota.consumer.app import App
 from rota.consumer.class_handlers import Handler
 from rota.consumer.context import Context
 from rota.consumer.handlers import Batch
+from rota.consumer.health import Health
 from rota.consumer.later import later
 from rota.consumer.policy import DeadLetter, PayloadError, Retry, skip
 from rota.consumer.record import Record, Records
@@ -31,6 +32,7 @@ __all__ = [
     "DeadLetter",
     "Done",
     "Handler",
+    "Health",
     "Limits",
     "Observer",
     "PayloadError",

@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 ANSWER_S = 1.0
 """How long somebody who asks waits for the owner thread."""
-ASK_BROKER_S = 1.0
+ASK_BROKER_S = 0.5
 FRESH_MS = 200
 
 
@@ -231,7 +231,7 @@ class Operations:
         asked_ms, ends = self._asked_ends
         if not quiet or self.counts.rebalance_now is not None:
             return {}
-        if now_ms - asked_ms >= self._health.partition_stuck // 8 or not set(quiet) <= set(ends):
+        if now_ms - asked_ms >= self._health.partition_stuck // 8:
             client = self._client
             assert client is not None
             ends = self._ask(lambda _: client.ask_ends(quiet, ASK_BROKER_S)) or {}
