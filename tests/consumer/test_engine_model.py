@@ -177,13 +177,18 @@ class Consumers(RuleBasedStateMachine):
         lanes = self.routes[topic].lanes
         for message in messages:
             assert message.due_ms <= self.clock.now, f"{message} began before its time"
+            if message in self.client.open.get(message.where, ()):
+                assert message.at not in self.client.kept[message.where], f"{message} was done before it came"
             if not self.ours.owns(message):
                 assert task in lanes.running(), f"{message} began, though its partition had gone"
         if self.batch is not None and many:
             assert len(messages) <= self.batch.most
             assert len({message.where for message in messages}) == 1
         oracle.begin(messages)
-        for _ in range(random.choice([0, 1, 1, 2, 40])):
+        until_ms = self.clock.now + random.choice([0] * 7 + [5, 40, 300])
+        for _ in range(random.choice([0, 1, 1, 2, 10])):
+            yield
+        while self.clock.now < until_ms:
             yield
         outcome = random.random()
         upto = random.randrange(len(messages))
@@ -204,6 +209,26 @@ class Consumers(RuleBasedStateMachine):
         return None
 
     # What happens.
+
+    @rule(turns=st.integers(1, 25), chosen=some)
+    def life_goes_on(self, turns: int, chosen: set[TopicPartition]) -> None:
+        """Records come and are handled; nothing else happens."""
+        random = self.random
+        for _ in range(turns):
+            if random.random() < 0.3:
+                partition = random.choice(sorted(chosen))
+                self.produce(partition, random.choices([b"a", b"b", b"c", None], k=4), 0, [0, 10])
+            if random.random() < 0.5:
+                self.fetch(random.randrange(1, 20))
+            self.work(random.randrange(80))
+            self.clock.now += random.choice([0, 0, 1, 3])
+            self.engine.tick()
+            if random.random() < 0.5:
+                self.client.answer()
+
+    @rule(turns=st.integers(10, 25))
+    def life_goes_on_everywhere(self, turns: int) -> None:
+        self.life_goes_on(turns, set(PARTITIONS))
 
     @rule(
         partition=partitions,
@@ -277,9 +302,23 @@ class Consumers(RuleBasedStateMachine):
         if going:
             self.client.commits_fail = [TROUBLES[trouble]() for trouble in troubles]
             others = {p: id(state) for p, state in self.engine.partitions.items() if p not in going}
+            fetched = {p: list(self.client.open[p]) for p in going}
             self.client.withdraw(going, lost=False)
             self.client.commits_fail = []
             assert {p: id(state) for p, state in self.engine.partitions.items()} == others
+            if not troubles:
+                self.all_that_is_done_was_committed(fetched)
+
+    def all_that_is_done_was_committed(self, fetched: dict[TopicPartition, list[FakeMessage]]) -> None:
+        """Except for what ran on beyond the deadline."""
+        stale = {record for entry in self.stale() for record in entry.records}
+        for partition, messages in fetched.items():
+            done = self.oracles[partition.topic].done_messages - stale
+            kept = self.client.kept[partition]
+            missing = [m.at for m in messages if m not in done and m.at not in kept]
+            if messages:
+                reached = missing[0] if missing else messages[-1].at + 1
+                assert self.kafka.committed[partition].offset >= reached, partition
 
     @rule(chosen=some)
     def lose(self, chosen: set[TopicPartition]) -> None:
@@ -294,21 +333,20 @@ class Consumers(RuleBasedStateMachine):
     def somebody_pauses_or_resumes(self, partition: TopicPartition, pause: bool) -> None:
         (self.engine.pause if pause else self.engine.resume)(partition)
 
-    @rule(final=st.sampled_from([False, False, True]))
+    @rule(final=st.sampled_from([False] * 5 + [True]))
     def the_client_complains(self, final: bool) -> None:
         nothing = TopicPartition("", -1)
         problem = "final: no right to" if final else "no broker answers"
         self.engine.dispatch([FakeMessage(nothing, -1, None, problem=problem)])
         assert final <= (self.engine.stopping is not None)
 
-    @rule()
-    def crash(self) -> None:
-        self.start_process()
-
-    @rule()
-    def stop_and_start(self) -> None:
-        self.stop()
-        self.start_process()
+    @rule(how=st.sampled_from([None, None, "stop", "crash"]))
+    def the_process_ends(self, how: str | None) -> None:
+        if how is not None:
+            if how == "stop":
+                self.stop()
+            self.start_process()
+            self.client.assign(PARTITIONS)
 
     @rule()
     def everything_ends(self) -> None:
@@ -406,6 +444,6 @@ class Consumers(RuleBasedStateMachine):
 
 
 Consumers.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestConsumers = Consumers.TestCase

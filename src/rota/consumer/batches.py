@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,11 +42,15 @@ class Gathering:
         # In the order in which their first records came; a group that hands out a batch begins anew.
         self._groups: dict[tuple[int, Hashable], tuple[int, list[Message]]] = {}
 
-    def add(self, lane: int, messages: Sequence[Message], now_ms: int) -> Iterator[list[Message]]:
+    def add(
+        self, lane: int, messages: list[Message], now_ms: int, *, one_partition: bool
+    ) -> Iterator[list[Message]]:
         """The batches that are full; what is left waits."""
-        for where, more in by_partition(messages):
+        first = messages[0]
+        one = [((first.topic(), first.partition()), messages)]
+        for where, more in one if one_partition else by_partition(messages):
             since_ms, group = self._groups.get((lane, where), (now_ms, []))
-            group += more
+            group = group + more if group else more
             if len(group) >= self._most or not self._wait_ms:
                 self._groups.pop((lane, where), None)
                 full = len(group) if not self._wait_ms else len(group) - len(group) % self._most
@@ -55,12 +60,12 @@ class Gathering:
             if group:
                 self._groups[lane, where] = since_ms, group
 
-    def due(self, now_ms: int) -> list[tuple[int, list[Message]]]:
-        """What has waited long enough, with its lane."""
+    def due(self, now_ms: int, *, full: bool = False) -> list[tuple[int, list[Message]]]:
+        """What has waited long enough, with its lane; all of it if the handler is ``full``: nothing more comes then."""
         found = []
         while self._groups:
             (lane, where), (since_ms, group) = next(iter(self._groups.items()))
-            if now_ms - since_ms < self._wait_ms:
+            if now_ms - since_ms < self._wait_ms and not full:
                 break
             del self._groups[lane, where]
             found.append((lane, group))
@@ -88,12 +93,18 @@ class Gathering:
 
 def by_partition(messages: Sequence[Message]) -> Iterable[tuple[tuple[str, int], list[Message]]]:
     """The messages of each partition, in their order."""
+    # A fetch brings many of one partition behind each other: what is done for each record is done by C.
     kind = type(messages[0])
-    partitions = list(map(kind.partition, messages))
-    topics = list(map(kind.topic, messages))
-    if partitions.count(partitions[0]) == len(messages) == topics.count(topics[0]):
-        return [((topics[0], partitions[0]), list(messages))]
     found: dict[tuple[str, int], list[Message]] = {}
-    for topic, partition, message in zip(topics, partitions, messages, strict=True):
-        found.setdefault((topic, partition), []).append(message)
+    for partition, group in groupby(messages, kind.partition):
+        run = list(group)
+        topic = run[0].topic()
+        if list(map(kind.topic, run)).count(topic) == len(run):
+            pieces = [(topic, run)]
+        else:
+            pieces = [(topic, list(some)) for topic, some in groupby(run, kind.topic)]
+        for topic, piece in pieces:
+            known = found.setdefault((topic, partition), piece)
+            if known is not piece:
+                known += piece
     return found.items()

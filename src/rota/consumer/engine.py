@@ -277,7 +277,8 @@ class Engine:
     def _begin_due(self, now_ms: int) -> None:
         self.failures.when_due(now_ms)
         for route in self._every:
-            route.lanes.when_due(now_ms, self.limits.in_flight - route.in_flight)
+            room = self.limits.in_flight - route.in_flight
+            route.lanes.when_due(now_ms, room, full=self.gates.full(route))
 
     def _take_back(self, timeout_ms: int) -> None:
         try:

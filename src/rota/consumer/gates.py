@@ -137,6 +137,10 @@ class Gates:
                 found[partition] = "its records are not due yet (retry topic)"
         return found
 
+    def full(self, route: Route) -> bool:
+        """Whether a handler has its fill: nothing is fetched for it until it has worked off some."""
+        return self._left(route) < self._step
+
     def _left(self, route: Route) -> int:
         """How many more records the handler may have."""
         left = self._limits.in_flight - route.in_flight

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Blocked", "Lanes"]
 
+_PRUNE_EVERY = 1_000
+"""Records."""
+
 _MOST_BEFORE_WORKERS = 64
 """Of a handler with a rate limit no more wait for workers, or they would begin all at once."""
 
@@ -66,7 +69,7 @@ class Lanes:
         self._open: list[Task] = []
         self._apart: dict[Task, Blocked] = {}
         self._holders: dict[int, Task] = {}  # recalled tasks that their lanes wait for
-        self._prune_at = 64
+        self._since_prune = 0
 
     # The ordinary course.
 
@@ -77,9 +80,9 @@ class Lanes:
         self.taken += len(messages)
         self._admit(messages, now_ms)
 
-    def when_due(self, now_ms: int, room: int) -> None:
+    def when_due(self, now_ms: int, room: int, *, full: bool = False) -> None:
         """Hand out those that have waited long enough; of those that wait for their time, and are not counted
-        yet, as many as there is ``room`` for.
+        yet, as many as there is ``room`` for. ``full``: nothing is fetched until some are done.
         """
         if self._held is not None and room > 0 and (due := self._held.due(now_ms, room)):
             self.taken += len(due)
@@ -87,7 +90,7 @@ class Lanes:
         elif self._rate is not None:
             self._admit((), now_ms)
         if self._gathering is not None:
-            for index, messages in self._gathering.due(now_ms):
+            for index, messages in self._gathering.due(now_ms, full=full):
                 self._enqueue(index, messages)
 
     def not_due(self, topic: str, partition: int) -> int:
@@ -140,9 +143,11 @@ class Lanes:
         return [*self._open, *self._apart]
 
     def prune(self) -> None:
-        """Forget tasks that are done."""
+        """Forget tasks that are done, and let go of their records: what lives long is looked at by the garbage
+        collector again and again.
+        """
+        self._since_prune = 0
         self._open = [task for task in self._open if task.running < len(task.messages)]
-        self._prune_at = max(64, 2 * len(self._open))
 
     # What workers give back.
 
@@ -320,9 +325,10 @@ class Lanes:
             if self._gathering is None:
                 self._append(index, chosen, in_order=True)
                 continue
-            for full in self._gathering.add(index, chosen, now_ms):
+            for full in self._gathering.add(index, chosen, now_ms, one_partition=self.ordering.one_partition):
                 self._append(index, full, in_order=True)
-        if len(self._open) > self._prune_at:
+        self._since_prune += len(messages)
+        if self._since_prune > _PRUNE_EVERY:
             self.prune()
 
     def _enqueue(self, index: int, messages: Sequence[Message]) -> None:
