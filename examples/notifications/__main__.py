@@ -1,4 +1,4 @@
-"""``python -m examples.notifications``: e-mails, and pods that come, go, die and freeze; none is lost, none sent twice."""
+"""``python -m examples.notifications``: pods that come, go, die and freeze; no e-mail is lost, none sent twice."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from examples.notifications.mail import message_id
 
+from rota.model import count_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -142,7 +144,7 @@ def _told(account: Account, accident: Accident, began_ms: int) -> list[str]:
         until = f"{((accident.until_ms or accident.at_ms) - began_ms) / 1000:.1f} s"
         head = f"{accident.pod} was frozen (SIGSTOP) from {at} to {until}"
     count = len(accident.under_way)
-    found = [f"{head}, with {count} e-mail{'s' if count != 1 else ''} under way:"]
+    found = [f"{head}, with {count_of(count, 'e-mail')} under way{':' if count else ''}"]
     return [*found, *(f"  {which}: {_fate(account, accident, which)}" for which in accident.under_way)]
 
 

@@ -12,27 +12,34 @@ Three things keep an e-mail from going out twice, whatever happens to a pod:
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import smtplib
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from examples.children import end_with_parent, report
 from examples.notifications.mail import accepted, email
 
-from rota.consumer import App, Observer, Retry
+from rota.consumer import App, Observer, Record, Retry
 from rota.consumer.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rota.consumer import Context, Record
     from rota.model import TopicPartition
 
 AT_ONCE = 4
 MAIL_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Notification:
+    """What is asked for, in JSON."""
+
+    id: str
+    customer: str
 
 
 class Pod:
@@ -44,10 +51,9 @@ class Pod:
         self._folder = folder
         self._ledger = ledger
 
-    def handle(self, record: Record[bytes], _context: Context) -> None:
+    def handle(self, record: Record[Notification]) -> None:
         """Claim, send, done."""
-        notification = json.loads(record.value)
-        which = str(notification["id"])
+        which = record.value.id
         with (
             smtplib.SMTP("127.0.0.1", self._mail_port, timeout=MAIL_TIMEOUT_S) as mail_server,
             self._ledger.once(which, verify=self._was_accepted) as claim,
@@ -58,7 +64,7 @@ class Pod:
             mail_server.ehlo()
             claim.renew()  # from here on the connection must not outlive the claim
             report("sending", id=which)
-            mail_server.send_message(email(which, notification["customer"], self._name))
+            mail_server.send_message(email(which, record.value.customer, self._name))
         report("sent", id=which)
 
     def _was_accepted(self, which: str) -> bool:

@@ -197,10 +197,13 @@ class _Scene:
     # What it is made of
 
     def _in_the_middle(self, name: str) -> None:
-        """Until the pod is sending, and then a random part of what an e-mail takes."""
-        self._until(f"{name} sends", lambda: self.story.sending.get(name))
-        time.sleep(self._random.uniform(0, 1.2 * self.settings.email_s))
-        self._listen()
+        """Until the pod is sending, a random time after it was."""
+        while True:
+            self._until(f"{name} sends", lambda: self.story.sending.get(name))
+            time.sleep(self._random.uniform(0, 1.2 * self.settings.email_s))
+            self._listen()
+            if self.story.sending.get(name):
+                return
 
     def _start(self, name: str) -> None:
         settings = self.settings

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
 
 from examples.orders.work import arguments, process
 
-from rota.consumer import App, Limits
-
-if TYPE_CHECKING:
-    from rota.consumer import Context, Record
+from rota.consumer import App, Limits, Record
 
 
 def main() -> None:
@@ -36,7 +32,7 @@ def main() -> None:
     )
 
     @app.handler(options.topic)
-    def handle(order: Record[bytes], _context: Context) -> None:
+    def handle(order: Record[bytes]) -> None:
         process(order.partition, order.offset, options.seconds)
 
     app.run()
