@@ -33,7 +33,7 @@ def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
     return [CompletionItem(name) for name in modules(Path.cwd()) if name.startswith(incomplete)]
 
 
-@click.command()
+@click.command("run")
 @click.argument("target", metavar="MODULE:APP", shell_complete=_complete)
 @click.option("--reload", is_flag=True, help="Restart whenever a .py file below this directory changes.")
 @click.option(
