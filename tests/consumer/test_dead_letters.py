@@ -63,6 +63,20 @@ class FakeProducer:
         self.poll(0)
 
 
+class Told:
+    """A delivery of whose end the desk is told."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    @property
+    def wanted(self) -> bool:
+        return self.desk.ours
+
+    def __call__(self, problem: str | None) -> None:
+        self.desk.told.append(problem)
+
+
 class Desk:
     """A `KafkaLetters` on a fake producer."""
 
@@ -70,6 +84,7 @@ class Desk:
         self.producer = FakeProducer()
         self.configs: list[dict[str, Any]] = []
         self.told: list[str | None] = []
+        self.ours = True
         self.letters = KafkaLetters(CONFIG, wall_ms=lambda: NOW, make=self.make, **more)
 
     def make(self, config: dict[str, Any]) -> FakeProducer:
@@ -80,7 +95,7 @@ class Desk:
         try:
             raise ValueError("too odd")
         except ValueError as failure:
-            self.letters.send(message, failure, attempts, "orders.dlq", self.told.append, wait_ms)
+            self.letters.send(message, failure, attempts, "orders.dlq", Told(self), wait_ms)  # type: ignore[arg-type]
 
     def letter(self, index: int = -1) -> Letter:
         found = read_letter(self.producer.sent[index]["headers"])
@@ -247,3 +262,20 @@ def test_what_is_under_way_at_the_end_is_given_up() -> None:
     desk.letters.close()
     assert desk.producer.purged
     assert desk.told == [], "not done: it comes again"
+
+
+@pytest.mark.parametrize("why", ["no room", "too large"])
+def test_what_was_not_sent_when_its_partition_was_lost_is_not_sent_after_that(why: str) -> None:
+    desk = Desk()
+    if why == "no room":
+        desk.producer.room = 0
+    else:
+        desk.producer.errors.append(KafkaError.MSG_SIZE_TOO_LARGE)
+    desk.send(StoredMessage())
+    desk.ours = False
+    before = len(desk.producer.sent)
+    desk.producer.room = 10
+    for _ in range(3):
+        desk.letters.serve()
+    assert len(desk.producer.sent) == before
+    assert desk.told == ["its partition was lost"]

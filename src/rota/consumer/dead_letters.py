@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from rota.consumer.client import Message
+    from rota.consumer.failures import Delivery
     from rota.consumer.headers import Headers
 
 __all__ = ["KafkaLetters"]
@@ -52,7 +53,7 @@ class _Sending:
         letter: Letter,
         topic: str,
         timestamp_ms: int | None,
-        delivered: Callable[[str | None], None],
+        delivered: Delivery,
     ) -> None:
         self.message = message
         self.letter = letter
@@ -98,6 +99,7 @@ class KafkaLetters:
         self._under_way = 0
         self._waiting: deque[_Sending] = deque()
         self._refused: deque[tuple[_Sending, KafkaError]] = deque()
+        self._unwanted: deque[_Sending] = deque()
 
     def send(
         self,
@@ -105,7 +107,7 @@ class KafkaLetters:
         failure: BaseException,
         attempts: int,
         topic: str,
-        delivered: Callable[[str | None], None],
+        delivered: Delivery,
         wait_ms: int | None = None,
     ) -> None:
         """Returns at once."""
@@ -132,6 +134,8 @@ class KafkaLetters:
         self._producer.poll(0)
         while self._refused:
             self._again_or_not(*self._refused.popleft())
+        while self._unwanted:
+            self._unwanted.popleft().delivered("its partition was lost")
         if self._waiting:
             self._produce()
 
@@ -149,6 +153,9 @@ class KafkaLetters:
             self._producer = self._make(self._config)
         while self._waiting:
             sending = self._waiting[0]
+            if not sending.delivered.wanted:
+                self._unwanted.append(self._waiting.popleft())
+                continue
             message = sending.message
             more = {} if sending.timestamp_ms is None else {"timestamp": sending.timestamp_ms}
             try:

@@ -20,13 +20,31 @@ if TYPE_CHECKING:
     from rota.consumer.policy import DeadLetter
     from rota.consumer.state import Observer, Route
 
-__all__ = ["DeadLetters", "Failures", "Waiting"]
+__all__ = ["DeadLetters", "Delivery", "Failures", "Waiting"]
 
 log = logging.getLogger("rota.consumer")
 
 
+class Delivery:
+    """Called, with what went wrong or None, when it is known what became of a record on its way."""
+
+    __slots__ = ("_entry", "_told")
+
+    def __init__(self, entry: Blocked, told: Callable[[str | None], None]) -> None:
+        self._entry = entry
+        self._told = told
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it still is to go: not if its partition was lost meanwhile. Ask before each sending."""
+        return not self._entry.stale
+
+    def __call__(self, problem: str | None) -> None:
+        self._told(problem)
+
+
 class DeadLetters(Protocol):
-    """Writes records to other topics; ``delivered`` is called in `serve`, with what went wrong or None."""
+    """Writes records to other topics; ``delivered`` is called in `serve`."""
 
     def send(
         self,
@@ -34,7 +52,7 @@ class DeadLetters(Protocol):
         failure: BaseException,
         attempts: int,
         topic: str,
-        delivered: Callable[[str | None], None],
+        delivered: Delivery,
         wait_ms: int | None = None,
     ) -> None:
         """``attempts`` were made where the record is now. ``wait_ms``: ``topic`` is a retry topic, in which
@@ -167,7 +185,8 @@ class Failures:
             else:
                 self._stop(f"{topic} did not take a record: {problem}; {told}")
 
-        self._dead_letters.send(entry.message, failure, attempt, topic, delivered, wait_ms)
+        delivery = Delivery(entry, delivered)
+        self._dead_letters.send(entry.message, failure, attempt, topic, delivery, wait_ms)
 
     def _tally(self, route: Route) -> _Tally:
         tally = self._tallies.get(route)
