@@ -8,7 +8,7 @@ from bench.frame import Figure
 
 _ONCE = "at least once"
 _DEFAULT = Contestant("Rota, nothing chosen", "Rota", "rota_consumer", "default", f"key order, {_ONCE}")
-_BATCH = Contestant("Rota, batch", "Rota", "rota_consumer", "batch", f"key order, {_ONCE}")
+_BATCH = Contestant("Rota, batch", "Rota", "rota_consumer", "batch", f"partition order, {_ONCE}")
 _PARTITION = Contestant("Rota, partition", "Rota", "rota_consumer", "partition", f"partition order, {_ONCE}")
 _KEY = Contestant("Rota, 64 key lanes", "Rota", "rota_consumer", "key", f"key order, {_ONCE}")
 _ASYNC = Contestant("Rota, async, 64 keys", "Rota", "rota_consumer", "async", f"key order, {_ONCE}")

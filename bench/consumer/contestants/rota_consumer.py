@@ -19,7 +19,11 @@ def main() -> None:
     if orders.way == "default":
         app = App(config)
     else:
-        app = App(config, order="partition" if orders.way == "partition" else "key", concurrency=orders.lanes)
+        app = App(
+            config,
+            order="partition" if orders.way in {"partition", "batch"} else "key",
+            concurrency=orders.lanes,
+        )
     _register(app, orders, meter)
     app.run()
 
