@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from rota.consumer.client import CommitError
-from rota.model import ErrorCode
+from rota.model import ErrorCode, RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Outage", "commit_error", "in_words", "is_final", "may_pass"]
+__all__ = ["Outage", "commit_error", "in_words", "is_final", "may_pass", "of_the_client"]
 
 log = logging.getLogger("rota.consumer")
 
@@ -117,9 +117,23 @@ def in_words(error: KafkaError, topic: str | None) -> str:
             "the members of this group have no partition.assignment.strategy in common: Rota's default is "
             "cooperative-sticky; set the one that the others have"
         )
-    if code in (ErrorCode.FENCED_INSTANCE_ID, _FENCED):
-        return f"another member has this group.instance.id now: {text}"
+    if code in _FENCED_BY or (code == _FATAL and "group.instance.id" in text):
+        return (
+            "another member has this group.instance.id now, and only one can: give each a name of its own "
+            f"({text.removeprefix('Fatal error: ').partition(': Fatal')[0].removeprefix('Broker: ')})"
+        )
     return f"the client says: {text}"
+
+
+def of_the_client(error: BaseException) -> RotaError | None:
+    """What the client has raised, as one line; None if it was somebody else."""
+    if not isinstance(error, KafkaException):
+        return None
+    cause = error.args[0]
+    words = in_words(cause, None) if isinstance(cause, KafkaError) else f"the client says: {cause}"
+    told = RotaError(words)
+    told.__cause__ = error
+    return told
 
 
 class Outage:

@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 from rota.consumer.client import CommitError, Offset
 from rota.consumer.client_errors import Outage, commit_error, in_words, is_final, may_pass
 from rota.consumer.settings import refused
-from rota.model import TopicPartition
+from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,9 +62,14 @@ class KafkaClient:
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         self._rebalance = rebalance
-        self._consumer.subscribe(
-            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        try:
+            self._consumer.subscribe(
+                list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+        except KafkaException as error:
+            patterns = [topic for topic in topics if topic.startswith("^")]
+            which = f"the pattern {' or '.join(patterns)}" if patterns else ", ".join(topics)
+            raise RotaError(f"the client cannot subscribe to {which}: {error.args[0].str()}") from error
 
     def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
         # consume() with a timeout waits for `most` records; a single poll() returns with the first.

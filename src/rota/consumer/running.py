@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from rota.consumer.client_errors import of_the_client
 from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Running:
         try:
             self._why = self.owner.run()
         except BaseException as broken:  # raised again for whoever waits
-            self._broken = broken
+            self._broken = of_the_client(broken) or broken
         how = self._why or (str(self._broken) if self._broken is not None else "asked to stop")
         closers: list[Callable[[], object]] = [*self._closers, lambda: self.operations.close(how)]
         for close in closers:
