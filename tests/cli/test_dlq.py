@@ -277,6 +277,22 @@ def test_kill_9_in_the_middle_neither_loses_nor_repeats_a_letter(cli: Command, l
     assert letters.sent() == Counter(range(count))
 
 
+def test_two_replays_at_once_send_each_letter_once(cli: Command, letters: Letters) -> None:
+    letters.write(8_000)
+    execute = ("dlq", "replay", letters.dlq, "--execute")
+    with cli.start(*execute) as first:
+        wait_until("it sends", lambda: any(letters.desk.cluster.end_offsets(_partitions(letters)).values()))
+        second = cli(*execute)
+        out, err = first.process.communicate(timeout=LIMIT_S)
+    assert second.code == 0, second
+    assert first.process.returncode in {0, 1}
+    if first.process.returncode:
+        assert "another replay of the same topic has begun" in err
+    assert letters.sent() == Counter(range(8_000))
+    told = sum(int(lines.splitlines()[-1].split()[0].replace(",", "")) for lines in (out, second.out))
+    assert told == 8_000
+
+
 def test_ctrl_c_ends_it_between_two_letters(cli: Command, letters: Letters) -> None:
     letters.write(6_000)
     with cli.start("dlq", "replay", letters.dlq, "--execute") as running:

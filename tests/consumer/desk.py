@@ -23,7 +23,7 @@ class Desk:
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
-        self.cluster = Cluster(bootstrap_servers)
+        self.cluster = Cluster(bootstrap_servers, timeout_s=PATIENCE_S)
         self._suffix = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
     def name(self, stem: str) -> str:
