@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bench.consumer.contestants.meter import Orders
 from bench.consumer.environments import REQUIREMENTS, python_for
 from bench.frame import Figure, Result
+from tests.children import ending_with_parent
 
 from rota.consumer.settings import effective_config
 
@@ -124,7 +125,7 @@ class Contest:
             ]
             with (Path(scratch) / "errors").open("w+") as errors:
                 process = subprocess.Popen(
-                    command,
+                    ending_with_parent(command),
                     cwd=_ROOT,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
