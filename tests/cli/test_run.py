@@ -199,6 +199,29 @@ def test_the_end_is_bounded_when_the_broker_is_gone(tmp_path: Path) -> None:
     assert (said.code, produced) == (0, 1), said
 
 
+@pytest.mark.parametrize("uncommitted", [True, False])
+def test_the_end_is_bounded_when_the_broker_hangs(tmp_path: Path, uncommitted: bool) -> None:
+    limits = "limits=Limits(commit_interval=600_000, commit_every=1_000_000)" if uncommitted else ""
+    text = SHOP.replace('"group.id": "g"}', '"group.id": "g"}, ' + limits).replace(
+        "import App", "import App, Limits"
+    )
+    write(tmp_path, "shop.py", text)
+    with Broker(mode="process") as broker:
+        create(broker, "orders")
+        produce(broker, "orders", [b"1"])
+        with Run(tmp_path, "shop:app", *at(broker)) as running:
+            running.says("handled 1")
+            wait_until("the commit", lambda: uncommitted or total_committed(broker, "orders", 1) == 1)
+            os.kill(broker.pid, signal.SIGSTOP)
+            try:
+                running.signal(signal.SIGTERM)
+                said = running.ended()
+            finally:
+                os.kill(broker.pid, signal.SIGCONT)
+    assert said.code == 0, said
+    assert ("not everything that had begun was finished and committed" in said.err) == uncommitted
+
+
 def test_what_is_said_of_a_topic_that_does_not_exist(tmp_path: Path, broker: Broker) -> None:
     write(tmp_path, "shop.py", SHOP.replace('"orders"', '"odrers"'))
     with Run(tmp_path, "shop:app", *at(broker)) as running:
