@@ -16,7 +16,7 @@ from rota.consumer.context import Context
 from rota.consumer.policy import skip
 from rota.consumer.process_child import Asking
 from rota.consumer.record import Record, Records
-from rota.consumer.runners import Done, each, in_batches
+from rota.consumer.runners import BatchError, Done, each, in_batches
 
 JOURNAL = "ROTA_TEST_JOURNAL"
 
@@ -147,6 +147,22 @@ def in_parts(records: Records[Any], context: Context) -> Done | None:
     if len(records) > 3:
         return Done(records[2])
     return None
+
+
+def batch_waits_for_the_rebalance(records: Records[Any], context: Context) -> None:
+    for record in records:
+        told("begin", record)
+    while not released() and not context.revoking:
+        time.sleep(0.002)
+    for record in records:
+        told("done", record, context.revoking)
+
+
+def one_of_a_batch_fails(records: Records[Any], context: Context) -> None:
+    for record in records:
+        if record.offset == 5 and context.attempt == 1:
+            raise BatchError(record) from OSError("the disk")
+        told("done", record)
 
 
 def computes_a_millisecond(record: Record[Any], context: Context) -> None:

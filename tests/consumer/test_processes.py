@@ -19,6 +19,7 @@ from tests.consumer.at_work import PARTITIONS, Build, Member, at_work, check_ent
 from tests.consumer.process_handlers import note, notes
 from tests.kafka.ports import PATIENCE_S, wait_until
 
+from rota.consumer.app import App
 from rota.consumer.handlers import Batch
 from rota.consumer.importable import check_importable
 from rota.consumer.process_tasks import ProcessTask
@@ -230,6 +231,51 @@ def test_batches_and_those_that_are_done_in_part() -> None:
         member.produce([b"a"] * 50)
         member.until_all_is_committed()
     assert done() == [(0, offset) for offset in range(50)]
+
+
+def test_a_rebalance_waits_for_batches_that_have_begun_and_drops_the_rest() -> None:
+    with at_work_in_processes(
+        in_processes(handlers.batch_waits_for_the_rebalance, batch=True), lanes=1, batch=Batch(10, 0)
+    ) as member:
+        member.produce([b"a"] * 50)
+        member.until("a batch is begun", lambda: len(entries()) == 10)
+        member.client.withdraw([PARTITIONS[0]], lost=False)
+        assert done() == [(0, offset) for offset in range(10)]
+        assert member.kafka.committed[PARTITIONS[0]].offset == 10
+        note("release")
+        member.client.assign([PARTITIONS[0]])
+        member.until_all_is_committed()
+    assert done() == [(0, offset) for offset in range(50)]
+
+
+def test_one_of_a_batch_that_fails_is_tried_again_alone() -> None:
+    failures: list[BaseException] = []
+    with at_work_in_processes(
+        in_processes(handlers.one_of_a_batch_fails, batch=True),
+        lanes=1,
+        batch=Batch(10, 0),
+        failures=failures,
+    ) as member:
+        member.produce([b"a"] * 30)
+        member.until_all_is_committed()
+    assert done() == [(0, offset) for offset in range(30)]
+    assert [(type(failure), str(failure)) for failure in failures] == [(OSError, "the disk")]
+
+
+def test_there_are_no_more_processes_than_processors_unless_somebody_says_so() -> None:
+    app = App({}, concurrency=1_000)
+    app.handler("a", workers="processes")(handlers.does_nothing)
+    app.handler("b", workers="processes", concurrency=900)(handlers.does_nothing)
+    app.handler("c")(handlers.does_nothing)
+    assert [spec.concurrency for spec in app.handlers] == [os.cpu_count(), 900, 1_000]
+
+
+def test_no_consumer_is_started_in_a_process_that_loads_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"})
+    app.handler("orders")(handlers.does_nothing)
+    monkeypatch.setattr("rota.consumer.process_child._in_child", True)
+    with pytest.raises(RotaError, match='if __name__ == "__main__":'):
+        app.start()
 
 
 def test_a_process_that_cannot_load_the_handler_says_why() -> None:

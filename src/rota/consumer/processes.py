@@ -36,6 +36,7 @@ from rota.consumer.process_wire import (
     unpack_failure,
 )
 from rota.consumer.record import Record
+from rota.consumer.runners import begin_batch
 from rota.consumer.threads import Threads
 from rota.model import RotaError
 
@@ -217,8 +218,8 @@ class ProcessWorkers(Threads):
     def _do(self, task: Task) -> None:
         """See `Threads`."""
         assert isinstance(task, ProcessTask)
-        if self._batch and task.end < len(task.messages):
-            return  # it is being recalled, and has not begun
+        if self._batch and not begin_batch(task):
+            return
         while task.running < task.end and not self._closing:
             at = task.running
             if self._batch:

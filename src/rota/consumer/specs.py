@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,15 +62,16 @@ def specify(
     _check_batch(name, says, batch)
     value, key = given.get("value"), given.get("key")
     decode, call = decoding(function, names, value=value, key=key, many=batch is not None)
+    workers = _workers(name, says, given.get("workers", "auto"))
     spec = HandlerSpec(
         name=name,
         topics=topics,
         function=call,
         source=function,
         kind="async" if says.is_async else "sync",
-        workers=_workers(name, says, given.get("workers", "auto")),
+        workers=workers,
         order=given.get("order", defaults.order),
-        concurrency=given.get("concurrency", defaults.concurrency),
+        concurrency=given.get("concurrency", _useful(defaults.concurrency, workers)),
         null_key=given.get("null_key", defaults.null_key),
         batch=batch,
         retry=given.get("retry"),
@@ -195,6 +197,11 @@ def _workers(name: str, says: Signature, asked: str) -> Any:
             )
         return "loop"
     return "threads" if asked == "auto" else asked
+
+
+def _useful(concurrency: int, workers: str) -> int:
+    """What the app says for all, unless that is more processes than processors."""
+    return min(concurrency, os.cpu_count() or 1) if workers == "processes" else concurrency
 
 
 def _check_together(spec: HandlerSpec) -> None:
