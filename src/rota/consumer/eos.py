@@ -44,6 +44,7 @@ log = logging.getLogger("rota.consumer")
 _CALL_S = 5.0
 """How long one call of the producer may wait; it is made again as long as that may help."""
 _PAUSE_S = 0.1
+_STILL_WAITING = "the transaction before it still waits for its coordinator"
 
 _TIMEOUT_MS = 20_000
 """When the coordinator aborts a transaction that nobody ends: the next owner of the partitions waits for that."""
@@ -177,7 +178,7 @@ class Transactions:
     ) -> None:
         """See `Committer`."""
         if self._under_way is not None:
-            raise CommitError("the transaction before is still waiting for its coordinator")
+            raise CommitError(_STILL_WAITING)
         self._begin(offsets, answered)
 
     def commit(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
@@ -185,17 +186,11 @@ class Transactions:
         deadline = time.monotonic() + self._patience_s
         before = self._under_way
         if before is not None:
-            before.ended.wait(max(0.0, deadline - time.monotonic()))
-            self._tell(before)
-            if not before.ended.is_set():
-                raise CommitError("the transaction before is still waiting for its coordinator")
+            self._await(before, deadline)
         if all(self._committed(where) == offset for where, offset in offsets.items()):
             return {}
         job = self._begin(offsets, lambda _error, _refused: None)
-        job.ended.wait(max(0.0, deadline - time.monotonic()))
-        self._tell(job)
-        if not job.ended.is_set():
-            raise CommitError("the transaction is still waiting for its coordinator")
+        self._await(job, deadline)
         if job.error is not None:
             raise job.error
         return {}
@@ -218,9 +213,15 @@ class Transactions:
         self._jobs.put(job)
         return job
 
+    def _await(self, job: _Job, deadline: float) -> None:
+        job.ended.wait(max(0.0, deadline - time.monotonic()))
+        if not job.ended.is_set():
+            raise CommitError(_STILL_WAITING)
+        self._tell(job)
+
     def _tell(self, job: _Job) -> None:
         """On the owner's thread: what came of it."""
-        if job.told or not job.ended.is_set():
+        if job.told:
             return
         job.told = True
         self._under_way = None
@@ -233,17 +234,20 @@ class Transactions:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            try:
-                job.error = self._broken or attempt(
-                    self._producer, job.covered, job.offsets, job.group_metadata, lambda: self._closing
-                )
-            except Exception as failure:  # our own bug; the owner must hear of it all the same
-                log.exception("a transaction ended in an error of its own")
-                job.error = CommitError(f"{type(failure).__name__}: {failure}", fenced=True)
-            if job.error is not None and job.error.fenced:
-                self._broken = job.error
-            job.ended.set()
-            self.post(partial(self._tell, job))
+            self._do(job)
+
+    def _do(self, job: _Job) -> None:
+        try:
+            job.error = self._broken or attempt(
+                self._producer, job.covered, job.offsets, job.group_metadata, lambda: self._closing
+            )
+        except Exception as failure:  # our own bug; the owner must hear of it all the same
+            log.exception("a transaction ended in an error of its own")
+            job.error = CommitError(f"{type(failure).__name__}: {failure}", fenced=True)
+        if job.error is not None and job.error.fenced:
+            self._broken = job.error
+        job.ended.set()
+        self.post(partial(self._tell, job))
 
 
 def _nowhere(_call: Callable[[], None]) -> None:
@@ -269,7 +273,7 @@ def attempt(
         _persist(lambda: producer.commit_transaction(_CALL_S), closing)
     except KafkaException as failure:
         error: KafkaError = failure.args[0]
-        told = reports.problem or error.str()
+        told = reports.problem or error.str() or error.name()
         permanent = reports.permanent or error.code() in _PERMANENT
         if not error.fatal():
             error = _abort(producer, closing) or error
