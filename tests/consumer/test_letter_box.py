@@ -110,3 +110,15 @@ def test_what_is_too_scattered_to_be_remembered_is_told() -> None:
     assert not whole
     assert len(offset.metadata) <= 4_095
     assert not Position(offset).sent_before(1)
+
+
+def test_what_the_topic_has_lost_needs_no_remembering() -> None:
+    position = Position()
+    position.gone_before(100)
+    position.read_from(100)
+    position.passed(100, sent=False)
+    position.passed(101, sent=True)
+    assert position.offset()[0].offset == 100
+    position = Position(position.offset()[0])
+    position.gone_before(101)
+    assert position.offset()[0] == Offset(102, "")

@@ -224,6 +224,9 @@ class Run:
         from rota.consumer.letter_box import Found
 
         bounds = bounds_of(self._cluster, self._partitions, self._chosen)
+        if not self._chosen.offsets:
+            for partition, (first, _) in bounds.items():
+                positions[partition].gone_before(first)
         if not self._again and not self._chosen.offsets:
             bounds = {p: (max(first, positions[p].begin), end) for p, (first, end) in bounds.items()}
         for partition, (first, _) in bounds.items():

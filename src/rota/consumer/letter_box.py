@@ -127,6 +127,10 @@ class Position:
         """Where reading begins; nothing is said of what lies before."""
         self._at = offset
 
+    def gone_before(self, offset: int) -> None:
+        """The partition has lost what lies before this: it needs no remembering."""
+        self._base = max(self._base, offset)
+
     def sent_before(self, offset: int) -> bool:
         """Whether an earlier run has sent it back."""
         if offset < self._base:
