@@ -1,70 +1,68 @@
-"""Where partitions end, as far as the client knows, and as the brokers say; on Rota's broker and on Apache Kafka."""
+"""Where partitions end, as the brokers say while the consumer itself has stopped fetching; on Rota's broker and on
+Apache Kafka.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import threading
 
 from confluent_kafka import Producer
 from tests.clients.desk import Desk
-from tests.kafka.ports import wait_until
+from tests.kafka.ports import PATIENCE_S, wait_until
 
-from rota.consumer.kafka import KafkaClient
+from rota.consumer import App, Record
+from rota.consumer.ends import Ends
 from rota.model import TopicPartition
 
 
-class Member:
-    """So much of an engine that records are fetched."""
-
-    def __init__(self, client: KafkaClient) -> None:
-        self.client = client
-        self.ours: list[TopicPartition] = []
-
-    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        self.client.start(dict.fromkeys(partitions))
-        self.ours = list(partitions)
-
-    def revoked(self, _partitions: Sequence[TopicPartition]) -> None:
-        self.ours = []
-
-    lost = revoked
-
-
-def test_a_client_that_does_not_fetch_knows_the_end_only_if_it_asks(desk: Desk) -> None:
+def test_the_brokers_know_the_end_of_a_partition_that_is_not_fetched(desk: Desk) -> None:
     topic, group = desk.topic(partitions=2), desk.name("group")
-    client = KafkaClient(
-        {
-            "bootstrap.servers": desk.bootstrap_servers,
-            "group.id": group,
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-        },
-        logging.getLogger("test"),
-    )
-    member = Member(client)
-    producer = Producer({"bootstrap.servers": desk.bootstrap_servers})
     first, second = TopicPartition(topic, 0), TopicPartition(topic, 1)
-    found: list[object] = []
+    producer = Producer({"bootstrap.servers": desk.bootstrap_servers})
+    done = threading.Semaphore(0)
+    config = {"bootstrap.servers": desk.bootstrap_servers, "group.id": group}
+    app = App(config)
 
-    def fetched() -> int:
-        found.extend(client.consume(100, 0.05))
-        return len(found)
+    @app.handler(topic)
+    def handle(record: Record[bytes]) -> None:
+        done.release()
 
-    try:
-        for _ in range(3):
+    def produce(count: int) -> None:
+        for _ in range(count):
             producer.produce(topic, b"x", partition=0)
-        producer.flush(60)
-        client.subscribe([topic], member)
-        wait_until("the records are there", lambda: fetched() == 3)
-        assert client.ends([first])[first] == 3
-        client.pause([first])
-        for _ in range(2):  # a fetch that was under way may still bring the first four
-            for _ in range(4):
-                producer.produce(topic, b"x", partition=0)
-            producer.flush(60)
-            client.consume(100, 0.5)
-        assert client.ends([first])[first] < 11  # as old as the last fetch
-        assert client.ask_ends([first, second], 60) == {first: 11, second: 0}
-        assert client.ask_ends([], 60) == {}
+        assert producer.flush(PATIENCE_S) == 0
+
+    ends = Ends(config, 0)
+    try:
+        with app.start() as running:
+            produce(3)
+            for _ in range(3):
+                assert done.acquire(timeout=PATIENCE_S)
+            running.pause(topic, 0)
+            wait_until("it is paused", lambda: running.state and running.state.partitions[0].paused)
+            produce(8)
+            wait_until(
+                "the brokers have answered",
+                lambda: ends.of([first, second], 0) == {first: 11, second: 0},
+            )
+            seen = running.state
+            assert seen is not None
+            assert seen.partitions[0].position is not None
+            assert seen.partitions[0].position < 11
     finally:
-        client.close()
+        ends.close()
+
+
+def test_nobody_waits_for_brokers_that_do_not_answer() -> None:
+    ends = Ends({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, 1_000)
+    partition = TopicPartition("orders", 0)
+    assert ends.of([partition], 0) == {}
+    assert ends.of([partition], 2_000) == {}  # the first question is still on its way
+    ends.close()
+
+
+def test_nobody_is_asked_for_nothing() -> None:
+    before = threading.active_count()
+    ends = Ends({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, 1_000)
+    assert ends.of([], 0) == {}
+    assert threading.active_count() == before

@@ -150,6 +150,11 @@ def test_an_owner_that_is_frozen_is_told_and_dead_after_its_bound(broker: Broker
             words = fetch(port, "/health/live")[1]
             assert words.startswith("not live\nthe owner thread has not turned for ")
             assert fetch(port, "/health/ready") == (503, "not ready\nthe owner thread does not answer\n")
+            began, before = time.monotonic(), running.owner._questions.qsize()
+            for _ in range(30):
+                assert fetch(port, "/health/live")[0] == 503
+            asked = running.owner._questions.qsize() - before
+            assert asked <= time.monotonic() - began + 3  # once a second, however many want to know
             shown = fetch_json(port, "/state")
             assert not shown["owner"]["answers"]
             assert shown["owner"]["silent_ms"] >= 2_500
@@ -211,7 +216,9 @@ def test_an_idle_partition_stays_alive_however_long(broker: Broker) -> None:
         produce(broker, "idle", 2)
         wait_until("they are done", lambda: running.state and running.state.handlers[0].done == 2)
         for _ in range(8):
-            assert running.operations.live() == (True, ())
+            verdict = running.operations.live()
+            assert verdict.ok, verdict.words
+            assert "stuck" not in "".join(verdict.words)
             time.sleep(0.2)
 
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from rota.consumer.client import CommitError, Offset
@@ -142,17 +142,6 @@ class KafkaClient:
             if known is not None and known[1] >= 0:
                 found[partition] = known[1]
         return found
-
-    def ask_ends(
-        self, partitions: Sequence[TopicPartition], timeout_s: float
-    ) -> Mapping[TopicPartition, int]:
-        """The same as the brokers say now, of those that answer in time. Waits for them."""
-        wanted = [ClientPartition(*partition, OFFSET_END) for partition in partitions]
-        try:
-            answers = self._consumer.offsets_for_times(wanted, timeout=timeout_s)
-        except KafkaException:
-            return {}
-        return {_named(item): item.offset for item in answers if item.error is None and item.offset >= 0}
 
     def commit(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
         answers: list[ClientPartition] = []

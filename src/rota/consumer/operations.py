@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rota.consumer.counts import Counts, Durations
+from rota.consumer.ends import Ends
 from rota.consumer.health import Health, Movement, Verdict, live, ready
 from rota.consumer.http_server import Request, Response, Server
 from rota.consumer.instrument import instrument
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from rota.consumer.otel import OpenTelemetry
     from rota.consumer.owner import Owner
     from rota.consumer.state import Committer, Observer
-    from rota.model import TopicPartition
 
 __all__ = ["Operations", "Wishes"]
 
@@ -49,7 +49,6 @@ T = TypeVar("T")
 
 ANSWER_S = 1.0
 """How long somebody who asks waits for the owner thread."""
-ASK_BROKER_S = 0.5
 FRESH_MS = 200
 
 
@@ -111,8 +110,9 @@ class Operations:
         self._memory = Memory()
         self._movement = Movement(self._health.partition_stuck)
         self._judging = threading.Lock()
-        self._asked_ends: tuple[int, Mapping[TopicPartition, int]] = (0, {})
+        self._ends = Ends(config, self._health.partition_stuck // 8)
         self._last: tuple[int, State] | None = None
+        self._unanswered_ms = -1_000_000
         self._owner: Owner | None = None
         self._client: KafkaClient | None = None
         self._server = Server(self._answer, wishes.host, wishes.port) if wishes.port is not None else None
@@ -141,6 +141,7 @@ class Operations:
 
     def close(self, how: str) -> None:
         """The consumer has ended; ``how``, in words."""
+        self._ends.close()
         if self._server is not None:
             self._server.close()
         if self._telemetry is not None:
@@ -155,13 +156,19 @@ class Operations:
         state = self._ask(self._take)
         if state is not None:
             self._last = _monotonic_ms(), state
+        else:
+            self._unanswered_ms = _monotonic_ms()
         return state
 
     def recent(self) -> State | None:
-        """The same, or one that is hardly older: a collection asks for every metric."""
+        """The same, or one that is hardly older: who asks often does not keep the owner from its work."""
+        now_ms = _monotonic_ms()
         last = self._last
-        fresh = last is not None and _monotonic_ms() - last[0] < FRESH_MS
-        return last[1] if last is not None and fresh else self.state()
+        if last is not None and now_ms - last[0] < FRESH_MS:
+            return last[1]
+        if now_ms - self._unanswered_ms < 1000 * ANSWER_S and self.silent_ms() >= 1000 * ANSWER_S:
+            return None  # it did not answer a moment ago, and has not turned since
+        return self.state()
 
     def silent_ms(self) -> int:
         """Since the owner last turned."""
@@ -169,7 +176,7 @@ class Operations:
 
     def live(self) -> Verdict:
         """Whether a restart would help."""
-        state = self.state()
+        state = self.recent()
         if state is None and self.silent_ms() < 1000 * ANSWER_S:
             state = self._last[1] if self._last is not None else None  # it turns, but has much to do
         stuck = self._stuck(state) if state is not None else []
@@ -177,7 +184,7 @@ class Operations:
 
     def ready(self) -> Verdict:
         """Whether it takes part in its group."""
-        return ready(self.state(), self._running_owner.ending)
+        return ready(self.recent(), self._running_owner.ending)
 
     def collector(self) -> ConsumerCollector:
         """For a registry of prometheus-client."""
@@ -185,7 +192,7 @@ class Operations:
             raise RotaError("metrics need prometheus-client: pip install 'rota[metrics]'")
         from rota.consumer.metrics import ConsumerCollector
 
-        return ConsumerCollector(self.about.group, self.state, self.silent_ms, self.counts, self._durations)
+        return ConsumerCollector(self.about.group, self.recent, self.silent_ms, self.counts, self._durations)
 
     # On the owner's thread.
 
@@ -224,19 +231,7 @@ class Operations:
         with self._judging:
             now_ms = _monotonic_ms()
             quiet = self._movement.quiet(state, now_ms)
-            return self._movement.stuck(state, self._ends_of(quiet, now_ms), now_ms)
-
-    def _ends_of(self, quiet: Sequence[TopicPartition], now_ms: int) -> Mapping[TopicPartition, int]:
-        """What the brokers say of these; an answer is good for a while, for an end never goes back."""
-        asked_ms, ends = self._asked_ends
-        if not quiet or self.counts.rebalance_now is not None:
-            return {}
-        if now_ms - asked_ms >= self._health.partition_stuck // 8:
-            client = self._client
-            assert client is not None
-            ends = self._ask(lambda _: client.ask_ends(quiet, ASK_BROKER_S)) or {}
-            self._asked_ends = now_ms, ends
-        return ends
+            return self._movement.stuck(state, self._ends.of(quiet, now_ms), now_ms)
 
     def _doing(self) -> str | None:
         now = self.counts.rebalance_now
@@ -270,7 +265,7 @@ class Operations:
 
     def _shown(self) -> dict[str, Any]:
         """The state as JSON; the last one that is known, if the owner does not answer."""
-        state = self.state()
+        state = self.recent()
         shown = state or (self._last[1] if self._last is not None else None)
         verdicts = {"live": self.live(), "ready": self.ready()}
         return {
