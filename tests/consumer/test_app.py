@@ -362,6 +362,31 @@ def test_a_payload_that_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nob
     )
 
 
+@pytest.mark.parametrize("is_async", [False, True], ids=["threads", "loop"])
+def test_a_batch_is_handled_around_a_payload_that_cannot_be_read(broker: Broker, is_async: bool) -> None:
+    create(broker, "orders")
+    create(broker, "orders.dlq")
+    values = [b"{" if number in (0, 4, 5) else b'{"id": %d}' % number for number in range(10)]
+    produce(broker, "orders", values, key="same")
+    app = app_for(broker)
+    seen: list[int] = []
+
+    def handle(records: Records[Order]) -> None:
+        seen.extend(order.id for order in records.values)
+
+    async def handle_async(records: Records[Order]) -> None:
+        handle(records)
+
+    options: dict[str, Any] = {"batch": Batch(most=100, wait_ms=100), "dead_letter": DeadLetter("orders.dlq")}
+    app.handler("orders", **options)(handle_async if is_async else handle)
+    with app.start():
+        wait_until("the readable records", lambda: len(seen) >= 7)
+        letters = _read(broker, "orders.dlq", 3)
+    assert seen == [1, 2, 3, 6, 7, 8, 9]
+    assert [dict(letter.headers())["rota-original-offset"] for letter in letters] == [b"0", b"4", b"5"]
+    assert committed(broker, "orders") == 10
+
+
 def _read(broker: Broker, topic: str, count: int) -> list[Any]:
     from confluent_kafka import TopicPartition as ClientPartition
 
