@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from hypothesis import given
@@ -127,11 +127,13 @@ def test_hundreds_of_idle_connections_keep_nobody_out(server: Server) -> None:
             peer.close()
 
 
-def test_readers_who_do_not_read_keep_nobody_out(server: Server) -> None:
+def test_readers_who_do_not_read_keep_nobody_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "MOST_CONNECTIONS", 10)
     lazy = [connect(server) for _ in range(20)]
     try:
         for peer in lazy:
-            peer.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+            with suppress(OSError):  # some had to go
+                peer.sendall(b"GET /large HTTP/1.1\r\n\r\n")
         assert status(get(server)) == 200
     finally:
         for peer in lazy:

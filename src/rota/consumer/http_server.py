@@ -2,7 +2,7 @@
 
 One thread reads and writes, for all connections and never waiting for one of them; two others work the answers
 out. What a stranger can take is bounded: bytes of a request, the time that it may come in, the number of
-connections (who has sent the least of a request for longest gives way), the time that reading an answer takes.
+connections (the oldest gives way), the time that reading an answer takes.
 """
 
 from __future__ import annotations
@@ -161,7 +161,8 @@ class Server:
         self._wake()
         for _ in range(ANSWERERS):
             self._asked.put(None)
-        self._threads[0].join(READ_S)
+        for thread in self._threads:
+            thread.join(READ_S)
 
     # The answers.
 
@@ -231,11 +232,12 @@ class Server:
         self._selector.register(peer, selectors.EVENT_READ, connection)
 
     def _make_room(self) -> bool:
-        """Let the one go that has been sending its request, or listening no more, for longest."""
-        idle = next((each for each in self._connections.values() if not each.sending and each.until), None)
-        if idle is not None:
-            self._forget(idle)
-        return idle is not None
+        """Let the oldest go that is not being answered: rather one that says nothing than one that does not read."""
+        waiting = [each for each in self._connections.values() if each.until is not None]
+        oldest = next((each for each in waiting if not each.sending), waiting[0] if waiting else None)
+        if oldest is not None:
+            self._forget(oldest)
+        return oldest is not None
 
     def _read(self, connection: _Connection) -> None:
         data = connection.peer.recv(MOST_BYTES)
