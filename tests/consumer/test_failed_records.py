@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.consumer.desk import Desk, until, why_it_ended
+from tests.kafka.ports import PATIENCE_S, wait_until
 
 import rota.testing
 from rota.consumer import App, DeadLetter, Limits, PayloadError, Record, Retry, RetryTopics
@@ -320,3 +324,44 @@ def test_a_record_whose_headers_nobody_can_read_goes_to_the_dead_letters(desk: D
     (message,) = desk.read(dlq)
     assert letter_of(message).origin[:3] == (topic, 0, 100)
     assert letter_of(message).origin.attempts == 2
+
+
+def test_kill_9_loses_nothing_on_the_way_through_retry_topics_and_dead_letters(
+    desk: Desk, tmp_path: Path
+) -> None:
+    count = 1_500
+    topic, dlq, group = desk.topic("orders", 3), desk.name("orders-dlq"), desk.name("g")
+    desk.write(topic, [{"key": b"%d" % (n % 50), "value": b"%d" % n} for n in range(count)])
+    file = tmp_path / "handled"
+    hopeless = set(range(0, count, 5))
+
+    def handled() -> set[int]:
+        return {int(line) for line in file.read_text().splitlines()} if file.exists() else set()
+
+    def dead() -> set[int]:
+        there = dlq in desk.cluster.topics()
+        return {int(message.value() or b"") for message in desk.read(dlq)} if there else set()
+
+    def start() -> subprocess.Popen[bytes]:
+        words = ("tests.consumer.failing_member", desk.bootstrap_servers, group, topic, dlq, str(file))
+        return subprocess.Popen([sys.executable, "-m", *words])
+
+    for run in range(1, 4):
+        member = start()
+        try:
+            wait_until("it gets on", lambda: len(handled()) > 100 * run)  # noqa: B023
+        finally:
+            member.kill()
+            member.wait()
+    member = start()
+    try:
+        wait_until("every record is handled or dead", lambda: handled() | dead() == set(range(count)))
+    finally:
+        member.terminate()
+        member.wait(PATIENCE_S)
+    assert member.returncode == 0
+    assert dead() == hopeless
+    assert handled() == set(range(count)) - hopeless
+    for message in desk.read(dlq):
+        letter = letter_of(message)
+        assert (letter.origin.topic, letter.origin.attempts) == (topic, 3)
