@@ -30,6 +30,8 @@ PARTITIONS = 10
 MOST_PODS = 5
 PODS_LEFT = 2
 CUSTOMERS = 200
+MOST_OPEN = 300
+"""The shop asks for no more while so many have not been sent: what is left at the end is sent in reasonable time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ class _Scene:
         self._until("the mail server listens", lambda: self._mail_port)
         cluster = Cluster(settings.bootstrap)
         cluster.create_topic(settings.topic, partitions=PARTITIONS)
-        self._asking = _Asking(settings)
+        self._asking = _Asking(settings, lambda: len(self._accepted))
         self._say(
             f"{settings.rate:g} notifications a second are asked for; an e-mail takes {settings.email_s * 1000:g} ms"
         )
@@ -293,8 +295,9 @@ class _Scene:
 class _Asking:
     """The shop: it asks for notifications at a steady rate, in a thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, accepted: Callable[[], int]) -> None:
         self._settings = settings
+        self._accepted = accepted
         self._producer = Producer(
             {"bootstrap.servers": settings.bootstrap, "enable.idempotence": True, "linger.ms": 5}
         )
@@ -313,10 +316,12 @@ class _Asking:
         return list(self._acknowledged)
 
     def _run(self) -> None:
-        began, number = time.monotonic(), 0
+        due, number, last = 0.0, 0, time.monotonic()
         while not self._stopping.is_set():
-            due = int((time.monotonic() - began) * self._settings.rate)
-            while number < due:
+            now = time.monotonic()
+            due, last = due + (now - last) * self._settings.rate, now
+            due = min(due, self._accepted() + MOST_OPEN)
+            while number < int(due):
                 number += 1
                 self._ask(number)
             self._producer.poll(0.02)

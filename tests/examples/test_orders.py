@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from examples.orders.account import FIRST_NEW
 from examples.orders.scene import Settings, play
 from tests.kafka.ports import PATIENCE_S
 
 if TYPE_CHECKING:
-    import pytest
     from tests.brokers import BrokerUnderTest
+
+pytestmark = pytest.mark.timeout(600)
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -51,7 +53,7 @@ def test_on_rotas_runtime_nothing_is_lost_and_nothing_repeated(broker: BrokerUnd
 def test_one_command_runs_it() -> None:
     command = [sys.executable, "-m", "examples.orders", "--only", "rota", "--order", "0.2", "--orders", "10"]
     done = subprocess.run(
-        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "Processed twice: none of 20 orders." in done.stdout
