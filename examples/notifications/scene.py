@@ -51,8 +51,10 @@ class Settings:
 
     @property
     def lease_s(self) -> float:
-        """What a claim is worth: longer than a connection to the mail server lives that says nothing."""
-        return self.idle_s + 2 * self.email_s + 1
+        """What a claim is worth: longer than a connection to the mail server lives that says nothing, and an
+        e-mail on it takes, by as much as a busy machine may hold up the mail server.
+        """
+        return self.idle_s + 2 * self.email_s + 5
 
     @property
     def idle_s(self) -> float:
