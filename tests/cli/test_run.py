@@ -20,7 +20,7 @@ from rota.consumer.reload import changed, files
 from rota.testing import Broker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 SHOP = """
@@ -49,9 +49,11 @@ def broker() -> Iterator[Broker]:
 class Run:
     """`rota run` in a directory; what it says is read as it comes."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(
+        self, directory: Path, *arguments: str, program: Sequence[str] = ("-m", "rota", "run")
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "rota", "run", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -143,6 +145,26 @@ def test_a_second_signal_ends_at_once(
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_program_of_its_own_ends_the_same_way(
+    tmp_path: Path, broker: Broker, number: signal.Signals
+) -> None:
+    write(
+        tmp_path,
+        "shop.py",
+        SHOP.replace("127.0.0.1:1", broker.bootstrap_servers) + "app.run()\nprint('after')\n",
+    )
+    produce(broker, "orders", [b"1", b"2"])
+    with Run(tmp_path, program=["shop.py"]) as running:
+        running.says("handled 1")
+        running.says("handled 2")
+        running.signal(number)
+        said = running.ended()
+    assert said.code == 0, said
+    assert said.lines[-1] == "after"
+    assert total_committed(broker, "orders", 2) == 2
+
+
 def test_a_failure_is_one_line_and_1(tmp_path: Path, broker: Broker) -> None:
     write(tmp_path, "shop.py", SHOP)
     produce(broker, "orders", [b"fail"], partition=1)
@@ -169,7 +191,7 @@ def test_what_is_said_of_a_broker_that_is_away(tmp_path: Path) -> None:
         running.signal(signal.SIGTERM)
         said = running.ended()
     assert said.code == 0, said
-    assert "rdkafka#" not in said.err
+    assert "rdkafka#" not in said.err, "librdkafka's own lines are for --log-level debug"
 
 
 def test_a_start_that_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None:

@@ -5,7 +5,15 @@ import logging
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from rota.consumer.client_errors import Outage, commit_error, in_words, is_final, may_pass, of_the_client
+from rota.consumer.client_errors import (
+    Outage,
+    client_log,
+    commit_error,
+    in_words,
+    is_final,
+    may_pass,
+    of_the_client,
+)
 from rota.model import ErrorCode
 
 ALL_DOWN, TRANSPORT, AUTHENTICATION, MAX_POLL, FATAL, FENCED = -187, -195, -169, -147, -150, -144
@@ -100,3 +108,18 @@ def test_a_login_that_is_refused_is_told_once(caplog: pytest.LogCaptureFixture) 
     outage(refused)
     outage(refused)
     assert caplog.messages == ["kafka:9092 refused the connection: SASL authentication error: Bad password"]
+
+
+def test_what_is_told_in_words_is_not_told_twice(caplog: pytest.LogCaptureFixture) -> None:
+    logger = client_log()
+    assert client_log() is logger
+    assert len(logger.filters) == 1
+    for level in (logging.INFO, logging.DEBUG):
+        caplog.clear()
+        caplog.set_level(level, logger.name)
+        logger.error("%s [rdkafka#consumer-1] refused", "FAIL")
+        logger.warning("CONFWARN [rdkafka#consumer-1] acks is a producer property")
+        expected = ["CONFWARN [rdkafka#consumer-1] acks is a producer property"]
+        if level == logging.DEBUG:
+            expected.insert(0, "FAIL [rdkafka#consumer-1] refused")
+        assert caplog.messages == expected

@@ -78,6 +78,12 @@ def test_with_the_newer_protocol_the_broker_assigns() -> None:
     Consumer(config).close()
 
 
+def test_a_default_gives_way_to_what_contradicts_it() -> None:
+    config = effective_config({**CONFIG, "reconnect.backoff.ms": 5000})
+    assert "reconnect.backoff.max.ms" not in config
+    Consumer(config).close()
+
+
 def _said(config: dict[str, Any]) -> str:
     with pytest.raises(KafkaException) as caught:
         Consumer({**CONFIG, **config})

@@ -148,8 +148,6 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    if level != "debug":  # what it says of brokers that are away, Rota says once and in words
-        logging.getLogger("rota.consumer.client").setLevel(logging.CRITICAL)
 
 
 def _command(target: str, settings: Sequence[str], **options: object) -> list[str]:

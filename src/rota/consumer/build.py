@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rota.cluster import Cluster
 from rota.cluster.errors import UnreachableError
+from rota.consumer.client_errors import client_log
 from rota.consumer.context import Context, Effects
 from rota.consumer.dead_letters import KafkaLetters
 from rota.consumer.engine import Engine
@@ -73,8 +74,7 @@ def build(
     broker if failed records are to go to other topics, to see whether these are there.
     """
     exactly_once = any(spec.exactly_once for spec in specs)
-    logger = logging.getLogger("rota.consumer.client")
-    client = watch.client(KafkaClient(config, logger, exactly_once=exactly_once))
+    client = watch.client(KafkaClient(config, client_log(), exactly_once=exactly_once))
     policies = [policy_of(spec, str(config["group.id"])) for spec in specs]
     letters = _letters(config, specs, policies)
     parts = _Parts(config)
@@ -176,6 +176,7 @@ class _Parts:
             self.returned,
             spec.name,
             batch=spec.batch is not None,
+            committed=self.committed,
         )
 
     def _contexts(self, spec: HandlerSpec) -> Callable[[Task], Context]:
@@ -199,9 +200,7 @@ def _transactions(config: Mapping[str, Any], client: KafkaClient, parts: _Parts)
 
     from rota.consumer.eos import Transactions, producer_config
 
-    producer = Producer(
-        producer_config(config, connection_settings(config)), logger=logging.getLogger("rota.consumer.client")
-    )
+    producer = Producer(producer_config(config, connection_settings(config)), logger=client_log())
     transactions = Transactions(producer, parts.outputs, client.group_metadata, parts.committed)
     transactions.start()
     return transactions

@@ -13,7 +13,7 @@ from rota.model import ErrorCode, RotaError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Outage", "commit_error", "in_words", "is_final", "may_pass", "of_the_client"]
+__all__ = ["Outage", "client_log", "commit_error", "in_words", "is_final", "may_pass", "of_the_client"]
 
 log = logging.getLogger("rota.consumer")
 
@@ -134,6 +134,22 @@ def of_the_client(error: BaseException) -> RotaError | None:
     told = RotaError(words)
     told.__cause__ = error
     return told
+
+
+def client_log() -> logging.Logger:
+    """For librdkafka. What it says of brokers that are away, over and over, and of errors that it hands out, Rota
+    says once and in words: it is in the log only at the level of DEBUG.
+    """
+    logger = logging.getLogger("rota.consumer.client")
+    if not any(isinstance(each, _ToldInWords) for each in logger.filters):
+        logger.addFilter(_ToldInWords())
+    return logger
+
+
+class _ToldInWords(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        told = record.getMessage().startswith(("FAIL ", "ERROR ", "FATAL ", "MAXPOLL "))
+        return not told or logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
 
 
 class Outage:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from rota.consumer.client_errors import client_log
 from rota.consumer.headers import headers_of
 from rota.consumer.letter_topics import Facts, connection_settings, timestamp_for
 from rota.consumer.letters import (
@@ -192,6 +193,7 @@ class KafkaLetters:
         settings: dict[str, Any] = {
             "enable.idempotence": True,
             "acks": "all",
+            "allow.auto.create.topics": False,  # one that was deleted is not to come back with other settings
             "linger.ms": 1,
             "partitioner": "murmur2_random",
             # The broker says what is too large for its topic; the client's own limit would only guess.
@@ -211,7 +213,7 @@ def _own_headers(message: Message) -> Headers:
 
 
 def _producer(config: dict[str, Any]) -> Producer:
-    return Producer(config, logger=logging.getLogger("rota.consumer.client"))
+    return Producer(config, logger=client_log())
 
 
 def _in_words(error: KafkaError, topic: str) -> str:

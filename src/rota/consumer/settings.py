@@ -41,6 +41,11 @@ DEFAULTS: dict[str, tuple[Any, str, str]] = {
         "range,roundrobin",
         "a rebalance takes only the partitions that move",
     ),
+    "reconnect.backoff.max.ms": (
+        1000,
+        "10000",
+        "a broker that comes back is found sooner, as by Java's clients",
+    ),
 }
 """Where Rota's defaults are not librdkafka's: ours, librdkafka's, and why."""
 
@@ -108,6 +113,8 @@ def effective_config(config: Mapping[str, Any]) -> dict[str, Any]:
         if not config.get(name):
             raise RotaError(f"{name} is missing from the configuration of the consumer")
     defaults = {name: ours for name, (ours, _, _) in DEFAULTS.items()}
+    if _number(config, "reconnect.backoff.ms", 0) > defaults["reconnect.backoff.max.ms"]:
+        del defaults["reconnect.backoff.max.ms"]  # the client wants it to be the larger one
     if str(config.get("group.protocol", "")).lower() == "consumer":
         del defaults["partition.assignment.strategy"]  # the broker assigns
         for name, instead in _BROKER_DECIDES.items():
@@ -140,9 +147,7 @@ def check_limits(limits: Limits, config: Mapping[str, Any]) -> None:
         if getattr(limits, name) < 0:
             raise RotaError(f"Limits: {name} is {getattr(limits, name)}; it must be 0 or more")
     if len(limits.note.encode()) > LONGEST:
-        raise RotaError(
-            f"Limits: note has more than {LONGEST} bytes; brokers take no more with a commit"
-        )
+        raise RotaError(f"Limits: note has more than {LONGEST} bytes; brokers take no more with a commit")
     if limits.slow < 1:
         raise RotaError(f"Limits: slow is {limits.slow}; it must be 1 millisecond or more")
     longest = _number(config, "max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)
