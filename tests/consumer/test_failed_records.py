@@ -13,7 +13,6 @@ import pytest
 from tests.consumer.desk import Desk, until, why_it_ended
 from tests.kafka.ports import PATIENCE_S, wait_until
 
-import rota.testing
 from rota.consumer import App, DeadLetter, Limits, PayloadError, Record, Retry, RetryTopics
 from rota.consumer.letters import Letter, Origin, read_letter
 from rota.model import RotaError
@@ -271,23 +270,23 @@ def test_a_handler_that_ends_the_program_ends_the_consumer_and_its_record_comes_
     assert desk.read(dlq) == []
 
 
-def test_a_dead_letter_topic_that_is_deleted_meanwhile_stops_it() -> None:
-    with rota.testing.Broker({"auto.create.topics.enable": "false"}) as broker:
-        desk = Desk(broker.bootstrap_servers)
-        topic, dlq, group = desk.topic("orders"), desk.topic("orders-dlq"), desk.name("g")
-        app = App(desk.config(group, **{"topic.metadata.propagation.max.ms": 300}), limits=QUICK)
+def test_a_dead_letter_topic_that_is_deleted_meanwhile_stops_it(desk: Desk) -> None:
+    """Also where the broker makes topics for whoever names them, as it does unless told otherwise."""
+    topic, dlq, group = desk.topic("orders"), desk.topic("orders-dlq"), desk.name("g")
+    app = App(desk.config(group, **{"topic.metadata.propagation.max.ms": 300}), limits=QUICK)
 
-        @app.handler(topic, dead_letter=DeadLetter(dlq))
-        def handle(record: Record[bytes]) -> None:
-            raise ValueError("no")
+    @app.handler(topic, dead_letter=DeadLetter(dlq))
+    def handle(record: Record[bytes]) -> None:
+        raise ValueError("no")
 
-        running = app.start()
-        assert desk.cluster.delete_topics([dlq]) == {dlq: None}
-        desk.write(topic, [{"value": b"1"}])
-        assert why_it_ended(running).startswith(
-            f"{dlq} did not take a record: it does not exist; `rota topics create {dlq}` makes it; the record in"
-        )
-        assert desk.committed(group, topic) in ({}, {0: (0, "")})
+    running = app.start()
+    assert desk.cluster.delete_topics([dlq]) == {dlq: None}
+    desk.write(topic, [{"value": b"1"}])
+    assert why_it_ended(running).startswith(
+        f"{dlq} did not take a record: it does not exist; `rota topics create {dlq}` makes it; the record in"
+    )
+    assert desk.committed(group, topic) in ({}, {0: (0, "")})
+    assert dlq not in desk.cluster.topics()
 
 
 def test_a_record_whose_headers_nobody_can_read_goes_to_the_dead_letters(desk: Desk) -> None:

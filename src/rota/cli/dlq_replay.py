@@ -314,6 +314,7 @@ class Outbox:
         self._producer: Producer = cluster.producer(
             {
                 "transactional.id": self._name,
+                "allow.auto.create.topics": False,
                 "partitioner": "murmur2_random",
                 "message.max.bytes": 1_000_000_000,
                 "linger.ms": 5,
