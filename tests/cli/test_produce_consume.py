@@ -88,6 +88,26 @@ def test_bytes_that_are_no_text_survive(cli: Command, topic: str) -> None:
     assert record["key"] is None
 
 
+def test_headers_that_the_client_cannot_read_do_not_end_it(
+    cli: Command, broker: "BrokerUnderTest", topic: str
+) -> None:
+    from kafka import KafkaProducer  # type: ignore[import-untyped]
+
+    class NoText(str):
+        __slots__ = ()
+
+        def encode(self, *_: object) -> bytes:
+            return b"\xff"
+
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap_servers)
+    for name in [*["name"] * 50, NoText("name"), "name"]:
+        producer.send(topic, value=b"v", key=b"k", headers=[(name, b"x")]).get(60)
+    producer.close()
+    records = read_all(cli, topic, 52)
+    names = [header["name"] for record in records for header in record["headers"]]  # type: ignore[attr-defined]
+    assert names == [*["name"] * 50, "unreadable", "name"]
+
+
 def test_a_line_without_a_key_ends_it_after_those_before(cli: Command, topic: str) -> None:
     said = cli("produce", topic, "--key-separator", ",", stdin="a,1\nb2\nc,3\n")
     assert said.code == 1
