@@ -175,6 +175,20 @@ def test_a_failure_is_one_line_and_1(tmp_path: Path, broker: Broker) -> None:
     )
 
 
+def test_handlers_of_a_module_run_in_processes(tmp_path: Path, broker: Broker) -> None:
+    text = SHOP.replace('"orders"', '"orders", workers="processes", concurrency=2')
+    write(tmp_path, "shop.py", text.replace('print(f"handled', 'print(f"{os.getpid()} handled'))
+    produce(broker, "orders", [b"1", b"2"])
+    with Run(tmp_path, "shop:app", *at(broker)) as running:
+        running.says("handled 1")
+        running.says("handled 2")
+        running.signal(signal.SIGTERM)
+        said = running.ended()
+    assert said.code == 0, said
+    assert str(running.process.pid) not in {line.split()[0] for line in said.lines}
+    assert total_committed(broker, "orders", 2) == 2
+
+
 def test_the_module_alone_is_enough_if_there_is_one_app(tmp_path: Path, broker: Broker) -> None:
     write(tmp_path, "shop/__init__.py", "")
     write(tmp_path, "shop/billing.py", SHOP)
