@@ -16,8 +16,8 @@ from tests.kafka.ports import free_ports, listening, wait_until
 
 _CONFIG = """\
 global:
-  scrape_interval: 250ms
-  scrape_timeout: 250ms
+  scrape_interval: 500ms
+  scrape_timeout: 500ms
 scrape_configs:
   - job_name: consumer
     static_configs:
@@ -59,12 +59,28 @@ class Prometheus:
             return json.load(response)["data"]
 
 
+def promtool(*arguments: str, stdin: str = "") -> str:
+    """What Prometheus' own checker says; an AssertionError if it finds fault."""
+    program = _program("promtool")
+    done = subprocess.run(
+        [program, *arguments], input=stdin, capture_output=True, text=True, timeout=120, check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    return said
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise PrometheusMissingError(f"no `{name}` found: install Debian's package prometheus")
+    return found
+
+
 @contextmanager
 def scraping(port: int, directory: Path) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes this port of this machine, four times a second."""
-    program = shutil.which("prometheus")
-    if program is None:
-        raise PrometheusMissingError("no `prometheus` found: install Debian's package of that name")
+    """A Prometheus that scrapes this port of this machine, twice a second."""
+    program = _program("prometheus")
     config = directory / "prometheus.yml"
     config.write_text(_CONFIG.format(port=port))
     (listen,) = free_ports(1)
