@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import sys
 import uuid
 
+from examples.ending import run
 from examples.notifications.account import lines
 from examples.notifications.scene import Settings, play
 from examples.paper import paint
@@ -58,4 +58,4 @@ def _run(options: argparse.Namespace, bootstrap: str, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

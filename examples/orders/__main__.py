@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
+from examples.ending import run
 from examples.orders.account import Account, by_reason, listed
 from examples.orders.scene import Kind, Settings, play
 from examples.paper import paint
@@ -85,4 +85,4 @@ def _tell(account: Account) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

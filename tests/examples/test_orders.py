@@ -58,3 +58,14 @@ def test_one_command_runs_it() -> None:
     assert done.returncode == 0, done.stderr
     assert "Processed twice: none of 20 orders." in done.stdout
     assert "Lost: none." in done.stdout
+
+
+def test_a_kafka_that_is_not_there_is_told_in_one_line() -> None:
+    command = [sys.executable, "-m", "examples.orders", "--bootstrap-server", "127.0.0.1:1"]
+    done = subprocess.run(
+        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False
+    )
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error: ") == 1
