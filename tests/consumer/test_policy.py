@@ -69,6 +69,19 @@ def test_what_means_the_program_ends_the_consumer_whatever_was_asked_for(failure
     assert actions(Policy(skip_failed=True), failure, 1) == ["crash"]
 
 
+def test_several_failures_at_once_are_tried_again_if_all_of_them_may_be_cured() -> None:
+    """As an asyncio.TaskGroup raises them."""
+    policy = Policy(Retry(attempts=2, on=(OSError,)), LETTER)
+    assert actions(policy, ExceptionGroup("", [OSError(), TimeoutError()]), 1) == ["retry"]
+    assert actions(policy, ExceptionGroup("", [OSError(), ValueError()]), 1) == ["dead-letter"]
+    nested = ExceptionGroup("", [OSError(), ExceptionGroup("", [ValueError()])])
+    assert actions(policy, nested, 1) == ["dead-letter"]
+    assert actions(Policy(Retry(attempts=2)), ExceptionGroup("", [PayloadError()]), 1) == ["crash"]
+    assert actions(policy, BaseExceptionGroup("", [OSError(), SystemExit(1)]), 1) == ["crash"]
+    named = Policy(Retry(attempts=2, on=(ExceptionGroup,)), LETTER)
+    assert actions(named, ExceptionGroup("", [ValueError()]), 1) == ["retry"]
+
+
 def test_a_record_that_needs_no_work_is_done() -> None:
     assert actions(Policy(Retry(attempts=5), LETTER), skip("old"), 1) == ["skip"]
 

@@ -214,6 +214,8 @@ class Run:
             raise explain(error, f"read how far group {GROUP}{self._topic} is") from None
         found = {}
         for answer in answers:
+            if answer.error is not None:
+                raise explain(KafkaException(answer.error), f"read how far group {GROUP}{self._topic} is")
             partition = TopicPartition(answer.topic, answer.partition)
             committed = Offset(answer.offset, answer.metadata or "") if answer.offset >= 0 else None
             found[partition] = Position(committed)

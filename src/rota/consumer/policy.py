@@ -81,11 +81,16 @@ class Retry:
                 raise RotaError(f"Retry: {kind!r} is no exception class")
 
     def may_cure(self, failure: BaseException) -> bool:
-        """Whether this failure is one that another attempt may cure."""
+        """Whether this failure is one that another attempt may cure; of several at once, all of them."""
         if isinstance(failure, (*_THE_PROGRAM, *self.not_on)):
             return False
+        by_name = tuple(kind for kind in self.on if issubclass(kind, (PayloadError, BaseExceptionGroup)))
+        if isinstance(failure, by_name):
+            return True
+        if isinstance(failure, BaseExceptionGroup):
+            return all(map(self.may_cure, failure.exceptions))
         if isinstance(failure, PayloadError):
-            return isinstance(failure, tuple(kind for kind in self.on if issubclass(kind, PayloadError)))
+            return False
         # A cancellation is no Exception, but it is the record's as any other.
         return isinstance(failure, self.on) or (Exception in self.on and not isinstance(failure, Exception))
 
@@ -167,7 +172,7 @@ class Policy:
             return Skip
         if isinstance(failure, RetryLaterError):
             return Decision("later", max(1, int(1000 * failure.wait_s)))
-        if isinstance(failure, _THE_PROGRAM):
+        if _ends_the_program(failure):
             return Crash
         if self.retry.may_cure(failure):
             if attempt < self.retry.attempts:
@@ -178,6 +183,12 @@ class Policy:
         if self.dead_letter is not None:
             return Decision("dead-letter", topic=self.dead_letter.topic)
         return Skip if self.skip_failed else Crash
+
+
+def _ends_the_program(failure: BaseException) -> bool:
+    if isinstance(failure, BaseExceptionGroup):  # as an `asyncio.TaskGroup` raises it
+        return any(map(_ends_the_program, failure.exceptions))
+    return isinstance(failure, _THE_PROGRAM)
 
 
 def policy_of(spec: HandlerSpec, group: str) -> Policy:
