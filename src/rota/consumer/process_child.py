@@ -20,6 +20,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rota.consumer.batches import BatchError
+from rota.consumer.client import Offset
 from rota.consumer.process_wire import MAIN, pack_failure, receive, send, unpack_records
 from rota.consumer.work import Lane, Task
 from rota.model import RotaError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rota.consumer.client import Message
+    from rota.model import TopicPartition
 
 __all__ = ["Pipes", "Setup", "main", "refuse_in_child"]
 
@@ -90,6 +92,16 @@ class Asking:
             owned = receive(self._pipes.commands) == (b"A", b"1")
             self._known[where] = owned, time.monotonic()
             return owned
+
+    def committed(self, partition: TopicPartition) -> Offset | None:
+        """What the group has committed, as far as the parent knows."""
+        with self._lock:
+            if not self._listens:
+                return None
+            send(self._pipes.answers, b"C", marshal.dumps(tuple(partition)))
+            _, body = receive(self._pipes.commands)
+            known = marshal.loads(body)  # noqa: S302
+            return None if known is None else Offset(*known)
 
     def begin(self) -> None:
         """The parent listens."""

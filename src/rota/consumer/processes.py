@@ -38,13 +38,13 @@ from rota.consumer.process_wire import (
 from rota.consumer.record import Record
 from rota.consumer.runners import begin_batch
 from rota.consumer.threads import Threads
-from rota.model import RotaError
+from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from queue import SimpleQueue
 
-    from rota.consumer.client import Message
+    from rota.consumer.client import Message, Offset
     from rota.consumer.work import Task
 
 __all__ = ["Make", "ProcessWorkers", "WorkerDiedError"]
@@ -80,8 +80,15 @@ class _ChildEndError(Exception):
 class _Child:
     """A child, and our ends of its pipes. Made and used by one thread; `kill` is for others too."""
 
-    def __init__(self, setup: bytes, owns: Callable[[Message], bool], name: str) -> None:
+    def __init__(
+        self,
+        setup: bytes,
+        owns: Callable[[Message], bool],
+        committed: Callable[[TopicPartition], Offset | None],
+        name: str,
+    ) -> None:
         self._owns = owns
+        self._committed = committed
         self.permits = Permits()
         child_commands, self._commands = os.pipe()
         self._answers, child_answers = os.pipe()
@@ -111,6 +118,9 @@ class _Child:
                 topic, partition = marshal.loads(body)  # noqa: S302
                 about = SentMessage((topic, partition, -1, None, None, None, (0, -1)))
                 self._send(b"A", b"1" if self._owns(about) else b"0")
+            elif kind == b"C":
+                known = self._committed(TopicPartition(*marshal.loads(body)))  # noqa: S302
+                self._send(b"A", marshal.dumps(None if known is None else tuple(known)))
             elif kind == b"D":
                 return marshal.loads(body)  # type: ignore[no-any-return]  # noqa: S302
             else:
@@ -157,6 +167,7 @@ class _Child:
 
 class ProcessWorkers(Threads):
     """``count`` processes. ``owns``: whether a record's partition is ours. ``batch``: a task is one call.
+    ``committed``: what the group has committed.
 
     The lanes that become `ready` hold `ProcessTask`s. Raises RotaError if ``make`` cannot be pickled.
     """
@@ -170,10 +181,12 @@ class ProcessWorkers(Threads):
         name: str,
         *,
         batch: bool = False,
+        committed: Callable[[TopicPartition], Offset | None] = lambda _partition: None,
     ) -> None:
         super().__init__(count, self._do, returned, name)
         self._setup = _setup(make, batch=batch)
         self._owns = owns
+        self._committed = committed
         self._batch = batch
         self._name = name
         self._mine = threading.local()
@@ -208,7 +221,9 @@ class ProcessWorkers(Threads):
         index: int = self._mine.index
         child = self._children[index]
         if child is None:
-            child = self._children[index] = _Child(self._setup, self._owns, f"{self._name}-{index + 1}")
+            child = self._children[index] = _Child(
+                self._setup, self._owns, self._committed, f"{self._name}-{index + 1}"
+            )
         return child
 
     def _bury(self) -> str:

@@ -37,7 +37,7 @@ class Recipe:
 
     def _context(self, asking: Asking) -> Callable[[Task], Context]:
         ours: Any = asking  # it owns, and is not asked to add
-        effects = Effects(self.group, batch=self.batch)
+        effects = Effects(self.group, batch=self.batch, committed=asking.committed)
         return lambda task: Context(ours, task, effects)
 
 
