@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as ClientPartition
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from rota.testing import Broker
 
 __all__ = ["app_for", "committed", "create", "produce", "total_committed"]
+
+
+class Broker(Protocol):
+    """Any."""
+
+    @property
+    def bootstrap_servers(self) -> str: ...
 
 
 def app_for(broker: Broker, config: dict[str, Any] | None = None, **options: Any) -> App:
