@@ -142,6 +142,12 @@ def test_every_metric_is_in_the_documentation_and_no_other() -> None:
     assert set(told) == names
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a very slow machine the owner may take longer than operators wait."""
+    monkeypatch.setattr("rota.consumer.operations.ANSWER_S", 60.0)
+
+
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
     with broker_with(orders=2, later=1, many=1) as it:

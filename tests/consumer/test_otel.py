@@ -26,6 +26,12 @@ SPAN = "b7ad6b7169203331"
 FROM = [("traceparent", f"00-{TRACE}-{SPAN}-01"), ("tracestate", "shop=7")]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a very slow machine the owner may take longer than operators wait."""
+    monkeypatch.setattr("rota.consumer.operations.ANSWER_S", 60.0)
+
+
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
     with broker_with(orders=1, several=1, later=1, plain=1) as it:
