@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from random import Random
 from typing import Any
 
@@ -112,7 +112,7 @@ class Stage:
         known = self.kafka.committed.get(partition)
         return None if known is None else known.offset
 
-    def _handle(self, given: Any, _task: Task) -> Iterator[Any]:
+    def _handle(self, given: Any, _task: Task) -> Generator[None, None, Any]:
         messages = given if self._many else [given]
         names = [message.at + 1000 * message.where.partition for message in messages]
         self.begun += names

@@ -13,7 +13,29 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["stepwise"]
+__all__ = ["Meanwhile", "interleaved", "stepwise"]
+
+
+class Meanwhile:
+    """What happens between two statements of the owner's code that was made `interleaved`."""
+
+    step: Callable[[], object] = staticmethod(lambda: None)
+
+
+def interleaved(function: Callable[..., Any], **names: Any) -> Callable[..., Any]:
+    """The function, with `Meanwhile.step` before each of its statements."""
+    steps = stepwise(function, (), **names)
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        going = steps(*arguments, **options)
+        while True:
+            try:
+                next(going)
+            except StopIteration as end:
+                return end.value
+            Meanwhile.step()
+
+    return run
 
 
 def stepwise(function: Callable[..., Any], inner: tuple[str, ...], **names: Any) -> Callable[..., Any]:

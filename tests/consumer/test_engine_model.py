@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.consumer.fakes import FakeClock, FakeKafka, FakeMessage, FakeReturned, FakeWorkers
 from tests.consumer.oracle import TROUBLES, CheckedClient, Oracle
+from tests.consumer.stepwise import Meanwhile, interleaved
 
 from rota.consumer.engine import Engine
 from rota.consumer.handlers import Batch
-from rota.consumer.lanes import Lanes
+from rota.consumer.lanes import Lanes, _drain
 from rota.consumer.ordering import Order, ordering_for
 from rota.consumer.policy import DeadLetter, Policy, Retry, skip
 from rota.consumer.record import Record
@@ -68,6 +69,30 @@ class Letters:
             if problem is None:
                 self._model.oracles[message.topic()].is_done(message)
             delivered(problem)
+
+
+class SteppedTask(Task):
+    """The owner's side of a task, statement by statement."""
+
+    __slots__ = ()
+
+    cut = interleaved(Task.cut)
+    cut_batch = interleaved(Task.cut_batch)
+
+
+_drained = interleaved(_drain)
+
+
+class SteppedLanes(Lanes):
+    """The places where owner and workers look at each other, statement by statement."""
+
+    _append = interleaved(Lanes._append)
+    again = interleaved(Lanes.again)
+    detach = interleaved(Lanes.detach)
+    recall = interleaved(Lanes.recall, _drain=_drained)
+    abandon = interleaved(Lanes.abandon)
+    give_back = interleaved(Lanes.give_back)
+    _reopen = interleaved(Lanes._reopen, _drain=_drained)
 
 
 class Skipped(Observer):
@@ -147,8 +172,13 @@ class Consumers(RuleBasedStateMachine):
             dead_letters=self.letters,
             observer=Skipped(self.oracles),
         )
+        Meanwhile.step = self.a_worker_goes_on
         self.engine.start()
         self.client.subscribe(["orders", "events"], self.engine)
+
+    def a_worker_goes_on(self) -> None:
+        if self.random.random() < 0.15:
+            self.work(self.random.choice([1, 1, 2, 10]))
 
     def route(
         self, topic: str, batch: Batch | None, rate: float | None, due_ms: Callable[[Any], int] | None
@@ -161,7 +191,15 @@ class Consumers(RuleBasedStateMachine):
             outputs=self.written if topic == "orders" else None,
         )
         ordering = ordering_for(self.oracles[topic].order, 4, "partition")
-        lanes = Lanes(ordering, workers.ready, self.ours.owns, batch=batch, rate=rate, due_ms=due_ms)
+        lanes = SteppedLanes(
+            ordering,
+            workers.ready,
+            self.ours.owns,
+            batch=batch,
+            rate=rate,
+            due_ms=due_ms,
+            task=SteppedTask,
+        )
         policy = Policy(
             Retry(attempts=ATTEMPTS, backoff=(0.01, 0.05)),
             DeadLetter("dead", limit=10_000) if self.policy == "dead-letter" else None,
@@ -191,6 +229,8 @@ class Consumers(RuleBasedStateMachine):
         while self.clock.now < until_ms:
             yield
         outcome = random.random()
+        if self.policy != "stop" and any(message.at % 11 == 7 for message in messages):
+            outcome = 0.0
         upto = random.randrange(len(messages))
         if outcome < 0.1:
             oracle.end(messages, 0)
@@ -269,11 +309,10 @@ class Consumers(RuleBasedStateMachine):
     def work(self, steps: int) -> None:
         """Workers go on, in an order that the seed decides."""
         for _ in range(steps):
-            able = [(pool, index) for pool in self.returned.workers for index in pool.able]
-            if not able:
-                return
-            pool, index = self.random.choice(able)
-            pool.step(index)
+            pool = self.random.choice(self.returned.workers)
+            able = pool.able
+            if able:
+                pool.step(self.random.choice(able))
 
     @rule(ms=st.sampled_from([0, 1, 5, 10, 50, 200, 700]))
     def tick(self, ms: int) -> None:
