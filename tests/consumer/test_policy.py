@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from random import Random
 from typing import Any
 
@@ -149,6 +150,16 @@ def test_the_policy_of_a_handler() -> None:
     )
     assert policy_of(spec(on_failure="skip"), "g") == Policy(skip_failed=True)
     assert policy_of(spec(), "g").decide(OSError(), 1, Random(1), "orders").action == "crash"
+
+
+def test_a_pattern_that_would_read_the_dead_letters_is_a_mistake() -> None:
+    pattern = dataclasses.replace(spec(dead_letter=DeadLetter("orders.dlq")), topics=("^orders.*",))
+    with pytest.raises(RotaError, match=r"reads orders\.dlq \(it matches \^orders\.\*\) and writes there"):
+        policy_of(pattern, "g")
+    policy_of(dataclasses.replace(pattern, topics=("^orders-.*",)), "g")
+    policy_of(dataclasses.replace(pattern, topics=("^(",)), "g")
+    with pytest.raises(RotaError, match="is a pattern of several"):
+        policy_of(dataclasses.replace(pattern, retry_topics=RetryTopics("1s"), dead_letter=None), "g")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ comes again.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -200,9 +201,12 @@ def policy_of(spec: HandlerSpec, group: str) -> Policy:
             "kept and skipped; leave one out"
         )
     written = {hop.topic for hop in hops.values()} | ({spec.dead_letter.topic} if spec.dead_letter else set())
-    if circle := written & set(spec.topics):
+    circle = [(name, topic) for name in sorted(written) for topic in spec.topics if _reads(topic, name)]
+    if circle:
+        name, topic = circle[0]
+        pattern = f" (it matches {topic})" if name != topic else ""
         raise RotaError(
-            f"the handler {spec.name} reads {min(circle)} and writes there what it cannot handle: "
+            f"the handler {spec.name} reads {name}{pattern} and writes there what it cannot handle: "
             "the same records would come for ever"
         )
     return Policy(
@@ -212,3 +216,13 @@ def policy_of(spec: HandlerSpec, group: str) -> Policy:
         hops=hops,
         create_hops=spec.retry_topics is not None and spec.retry_topics.create,
     )
+
+
+def _reads(topic: str, name: str) -> bool:
+    """Whether a subscription to ``topic``, a name or a pattern (``^…``), brings the topic ``name``."""
+    if not topic.startswith("^"):
+        return topic == name
+    try:
+        return re.match(topic, name) is not None
+    except re.error:
+        return False  # the client's language, not Python's

@@ -69,6 +69,10 @@ def hops_of(retry_topics: RetryTopics, topics: Sequence[str], group: str) -> dic
     """
     found: dict[str, Hop] = {}
     for source in topics:
+        if source.startswith("^"):
+            raise RotaError(
+                f"retry topics belong to a topic, and {source} is a pattern of several: name the topics"
+            )
         before = source
         for delay, delay_ms in retry_topics.delays_ms.items():
             name = (
