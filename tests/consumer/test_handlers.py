@@ -339,6 +339,13 @@ def test_a_mistake_in_the_app_is_told(options: dict[str, Any], words: str) -> No
     assert words in str(caught.value)
 
 
+def test_the_configuration_comes_first() -> None:
+    with pytest.raises(
+        RotaError, match=r"App wants the client's configuration, a dict, first; not '127\.0\.0\.1'"
+    ):
+        App("127.0.0.1")  # type: ignore[arg-type]
+
+
 def test_an_app_without_handlers_does_not_start() -> None:
     with pytest.raises(RotaError, match="the app has no handler"):
         App(CONFIG).start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -20,7 +21,7 @@ from rota.consumer.state import Limits, Observer
 from rota.model import RotaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Unpack
 
@@ -66,6 +67,8 @@ class App:
 
     def __init__(self, config: Mapping[str, Any], **options: Unpack[AppOptions]) -> None:
         check_known(options, tuple(AppOptions.__annotations__), "App")
+        if not isinstance(config, Mapping):
+            raise RotaError(f"App wants the client's configuration, a dict, first; not {config!r}")
         self.config: dict[str, Any] = dict(config)
         """As given. What the client gets is worked out when the app starts."""
         self._defaults = Defaults(
