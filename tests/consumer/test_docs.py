@@ -12,7 +12,7 @@ from tests.cli.test_run import Run, at
 from tests.consumer.kafka_tools import create, produce, total_committed
 from tests.kafka.ports import wait_until
 
-from rota.consumer import Batch, Limits
+from rota.consumer import App, Batch, Limits
 from rota.consumer.app import AppOptions
 from rota.consumer.handlers import OPTIONS
 from rota.consumer.settings import DEFAULTS
@@ -64,6 +64,17 @@ def test_its_python_can_be_read(page: str) -> None:
     assert blocks
     for block in blocks:
         compile(block, page, "exec")
+
+
+def test_its_class_is_a_handler() -> None:
+    (block,) = [
+        each for each in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "class Loader" in each
+    ]
+    app = App({})
+    exec(block, {"app": app})
+    assert [(spec.name, spec.order, spec.hooks is not None) for spec in app.handlers] == [
+        ("Loader", "partition", True)
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES)

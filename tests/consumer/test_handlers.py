@@ -313,6 +313,18 @@ def test_patterns_cannot_have_retry_topics_nor_a_dead_letter_topic_that_they_mat
             "Mine.concurency: did you mean concurrency?",
         ),
         ({"topics": "orders", "order": "x", "process": lambda _self, _: None}, "order is 'x'"),
+        (
+            {"topics": "orders", "process": lambda _self, _: None, "on_assigned": later},
+            "Mine.on_assigned is async: hooks are called by the thread that talks to Kafka",
+        ),
+        (
+            {
+                "topics": "orders",
+                "process": lambda _self, _: None,
+                "on_revoked": lambda _self, _partitions: None,
+            },
+            "Mine.on_revoked takes (self, partitions, lost): too many positional arguments",
+        ),
     ],
 )
 def test_a_mistake_in_a_class_is_told(attributes: dict[str, Any], words: str) -> None:

@@ -66,6 +66,18 @@ def options_of(handler: Handler) -> HandlerOptions:
 
 
 def has_hooks(handler: Handler) -> bool:
-    """Whether it wants to know of partitions."""
+    """Whether it wants to know of partitions. A hook that cannot be called is a RotaError."""
     kind = type(handler)
+    for name, arguments in (("on_assigned", ([],)), ("on_revoked", ([], False))):
+        hook = getattr(handler, name)
+        if inspect.iscoroutinefunction(hook):
+            raise RotaError(
+                f"{kind.__name__}.{name} is async: hooks are called by the thread that talks to Kafka, which waits "
+                "for them; make it a plain function"
+            )
+        try:
+            inspect.signature(hook).bind(*arguments)
+        except TypeError as error:
+            wanted = "(self, partitions)" if name == "on_assigned" else "(self, partitions, lost)"
+            raise RotaError(f"{kind.__name__}.{name} takes {wanted}: {error}") from error
     return kind.on_assigned is not Handler.on_assigned or kind.on_revoked is not Handler.on_revoked
