@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.consumer.running_app import broker_with, config, fetch, fetch_json, nothing, produce, started
 from tests.kafka.ports import wait_until
 
 from rota.consumer import App, Context, Handler, Limits, Record, Retry
-from rota.consumer.health import Health
+from rota.consumer.health import Health, Verdict
+from rota.consumer.operations import told
 from rota.model import RotaError, TopicPartition
 from rota.testing import Broker
 
@@ -332,6 +335,30 @@ def test_a_port_that_is_taken_is_an_error_at_the_start(broker: Broker) -> None:
         second.handler("idle")(nothing)
         with pytest.raises(RotaError, match="cannot listen on"):
             second.start()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"port": "8080"}, "port is '8080'; it is a number from 0"),
+        ({"port": 70_000}, "port is 70000; it is a number from 0"),
+        ({"port": True}, "port is True; it is a number from 0"),
+        ({"health": 60_000}, "health is 60000; it wants Health"),
+        ({"metrics": "yes"}, "metrics is 'yes'; it is True or False"),
+        ({"otel": True}, "otel is True; it wants rota.consumer.otel.OpenTelemetry"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_at_once(option: Any, words: str) -> None:
+    with pytest.raises(RotaError, match=re.escape(words)):
+        App({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, **option)
+
+
+def test_a_page_of_health_is_never_endless() -> None:
+    verdict = Verdict(False, tuple(f"orders-{number} is stuck" for number in range(1_000)))
+    lines = told(verdict, "live", "not live").body.decode().splitlines()
+    assert lines[:2] == ["not live", "orders-0 is stuck"]
+    assert lines[-1] == "and 950 more"
+    assert len(lines) == 52
 
 
 def test_a_timeline_that_cannot_be_written_is_an_error_at_the_start(broker: Broker) -> None:

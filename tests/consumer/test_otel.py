@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -194,6 +196,14 @@ def test_metrics_have_the_names_and_attributes_of_the_conventions(broker: Broker
         assert backend.points("kafka.consumer_group.lag") == []  # it has ended
     finally:
         hold.set()
+
+
+def test_without_opentelemetry_the_import_says_what_to_install() -> None:
+    code = "import sys; sys.modules['opentelemetry'] = None; import rota.consumer.otel"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    last = "rota.model.RotaError: OpenTelemetry is not installed: pip install 'rota[otel]'"
+    assert done.stderr.splitlines()[-1] == last
 
 
 def test_each_half_can_be_left_out(broker: Broker) -> None:

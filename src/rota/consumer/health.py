@@ -28,8 +28,8 @@ class Health:
     """When ``/health/live`` says no. Times are milliseconds."""
 
     owner_silent: int = 60_000
-    """The owner thread has not turned for so long. It rests while a rebalance or the end waits for handlers
-    (`Limits.revoke_drain`, `Limits.shutdown_drain`), so this must be longer.
+    """The owner thread has not turned for so long. It turns while handlers take long, and while a rebalance waits for
+    them; hooks and commits that are waited for are on it, and may take some 20 seconds of a bad day.
     """
     partition_stuck: int = 60_000
     """A partition with records to read has started none for so long, and nobody can say why."""

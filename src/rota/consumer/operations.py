@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from rota.consumer.owner import Owner
     from rota.consumer.state import Committer, Observer
 
-__all__ = ["Operations", "Wishes"]
+__all__ = ["Operations", "Wishes", "told"]
 
 C = TypeVar("C", bound="Committer")
 T = TypeVar("T")
@@ -50,6 +50,8 @@ T = TypeVar("T")
 ANSWER_S = 1.0
 """How long somebody who asks waits for the owner thread."""
 FRESH_MS = 200
+MOST_WORDS = 50
+"""Lines on a page of health; who has a thousand partitions wants to know that, not each of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,17 @@ class Wishes:
     metrics: bool | None = None
     otel: OpenTelemetry | None = None
     timeline: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        port, health = self.port, self.health
+        if port is not None and (type(port) is not int or not 0 <= port <= 65535):
+            raise RotaError(f"App: port is {port!r}; it is a number from 0 (any free one) to 65535")
+        if health is not None and not isinstance(health, Health):
+            raise RotaError(f"App: health is {health!r}; it wants Health(…)")
+        if self.metrics is not None and not isinstance(self.metrics, bool):
+            raise RotaError(f"App: metrics is {self.metrics!r}; it is True or False")
+        if self.otel is not None and type(self.otel).__name__ != "OpenTelemetry":
+            raise RotaError(f"App: otel is {self.otel!r}; it wants rota.consumer.otel.OpenTelemetry(…)")
 
 
 class Operations:
@@ -244,9 +257,9 @@ class Operations:
 
     def _answer(self, request: Request) -> Response:
         if request.path == "/health/live":
-            return _told(self.live(), "live", "not live")
+            return told(self.live(), "live", "not live")
         if request.path == "/health/ready":
-            return _told(self.ready(), "ready", "not ready")
+            return told(self.ready(), "ready", "not ready")
         if request.path == "/state":
             return Response(HTTPStatus.OK, json.dumps(self._shown(), indent=1).encode(), "application/json")
         if request.path == "/metrics":
@@ -321,8 +334,10 @@ def _timeline(path: Path | str | None, name: str, specs: Sequence[HandlerSpec]) 
     return TimelineObserver(path, name, elsewhere)
 
 
-def _told(verdict: Verdict, yes: str, no: str) -> Response:
-    words = "\n".join((yes if verdict.ok else no, *verdict.words))
+def told(verdict: Verdict, yes: str, no: str) -> Response:
+    """A page of health."""
+    shown, more = verdict.words[:MOST_WORDS], len(verdict.words) - MOST_WORDS
+    words = "\n".join((yes if verdict.ok else no, *shown, *([f"and {more} more"] if more > 0 else [])))
     return Response.of(HTTPStatus.OK if verdict.ok else HTTPStatus.SERVICE_UNAVAILABLE, words)
 
 

@@ -14,15 +14,19 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import metrics, propagate, trace
-from opentelemetry.context import Context as Surroundings
-from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.propagators.textmap import Getter
-from opentelemetry.trace import Link, SpanKind, Status, StatusCode
-
 from rota.consumer import tracing
 from rota.consumer.headers import headers_of
 from rota.consumer.policy import SkipRecordError
+from rota.model import RotaError
+
+try:
+    from opentelemetry import metrics, propagate, trace
+    from opentelemetry.context import Context as Surroundings
+    from opentelemetry.metrics import CallbackOptions, Observation
+    from opentelemetry.propagators.textmap import Getter
+    from opentelemetry.trace import Link, SpanKind, Status, StatusCode
+except ModuleNotFoundError as missing:
+    raise RotaError("OpenTelemetry is not installed: pip install 'rota[otel]'") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
