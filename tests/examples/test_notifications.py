@@ -74,8 +74,9 @@ def test_one_command_runs_it_and_tells_what_became_of_each() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody kills what is frozen")
-def test_nothing_outlives_it_not_even_a_frozen_pod() -> None:
-    with subprocess.Popen(COMMAND, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as example:
+def test_nothing_outlives_it_not_even_a_frozen_pod(tmp_path: Path) -> None:
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(COMMAND, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True) as example:
         assert example.stdout is not None
         assert any("FREEZE" in line for line in example.stdout)
         children = descendants(example.pid)
