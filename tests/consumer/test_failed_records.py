@@ -364,3 +364,30 @@ def test_kill_9_loses_nothing_on_the_way_through_retry_topics_and_dead_letters(
     for message in desk.read(dlq):
         letter = letter_of(message)
         assert (letter.origin.topic, letter.origin.attempts) == (topic, 3)
+
+
+def test_a_broker_that_is_away_for_a_while_costs_neither_letters_nor_the_consumer(
+    own_broker: BrokerUnderTest,
+) -> None:
+    desk = Desk(own_broker.bootstrap_servers)
+    topic, dlq, group = desk.topic("orders"), desk.topic("orders-dlq"), desk.name("g")
+    desk.write(topic, [{"key": b"%d" % n, "value": b"%d" % n} for n in range(200)])
+    app = App(desk.config(group), limits=QUICK, concurrency=4)
+    handled: set[int] = set()
+
+    @app.handler(topic, dead_letter=DeadLetter(dlq))
+    def handle(record: Record[str]) -> None:
+        time.sleep(0.01)
+        if int(record.value) % 4 == 0:
+            raise ValueError(record.value)
+        handled.add(int(record.value))
+
+    with app.start() as running:
+        until("it gets on", lambda: len(handled) > 20, running)
+        own_broker.kill()
+        until("it gets on without", lambda: len(handled) > 30, running)
+        own_broker.start()
+        until("all else is dead", lambda: len(desk.read(dlq)) >= 50, running)
+        desk.wait_committed(group, topic, 200)
+    assert {int(message.value() or b"") for message in desk.read(dlq)} == set(range(0, 200, 4))
+    assert handled == set(range(200)) - set(range(0, 200, 4))

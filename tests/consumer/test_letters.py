@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.consumer.stored_message import StoredMessage
@@ -9,6 +11,8 @@ from tests.consumer.stored_message import StoredMessage
 from rota.consumer.letters import (
     LONGEST_MESSAGE,
     LONGEST_TRACE,
+    REPLAYED,
+    UNREADABLE,
     Letter,
     Origin,
     due_at_ms,
@@ -101,3 +105,9 @@ def test_where_a_record_is() -> None:
     dead = FULL._replace(due_at_ms=None).headers()
     assert origin_of(StoredMessage("t", 2, 5, its_headers=dead)) == Origin("t", 2, 5)
     assert str(here(StoredMessage("t", 2, 5))) == "t-2 at offset 5"
+
+
+def test_every_header_is_documented() -> None:
+    text = Path(__file__).parents[2].joinpath("docs/dead-letters.md").read_text(encoding="utf-8")
+    for name in [*dict(FULL.headers()), REPLAYED, UNREADABLE]:
+        assert f"`{name}`" in text or f"`-{name.rpartition('-')[2]}`" in text, name
