@@ -1,0 +1,250 @@
+"""The owner thread: it alone calls the client, goes on polling whatever handlers do, and comes to an end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
+from random import Random
+from typing import Any
+
+import pytest
+from tests.consumer.fakes import FakeClient, FakeKafka, FakeMessage
+from tests.kafka.ports import PATIENCE_S, wait_until
+
+from rota.consumer import owner as owner_module
+from rota.consumer.client import Message
+from rota.consumer.engine import Engine
+from rota.consumer.lanes import Lanes
+from rota.consumer.ordering import ordering_for
+from rota.consumer.owner import Owner
+from rota.consumer.policy import Policy
+from rota.consumer.runners import each
+from rota.consumer.state import Limits, Observer, Ours, Route
+from rota.consumer.threads import Threads
+from rota.consumer.work import Task
+from rota.model import RotaError, TopicPartition
+
+P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
+
+
+class BusyClient(FakeClient):
+    """Answers commits at each poll, waits as a client does, and remembers who called and when it polled."""
+
+    def __init__(self, kafka: FakeKafka) -> None:
+        super().__init__(kafka)
+        self.callers: set[int] = set()
+        self.polled: list[float] = []
+        self.to_come: list[Callable[[], None]] = [lambda: self.assign([P0, P1])]
+        self.complaints: list[str] = []
+        self.closing = threading.Event()
+        self.may_close = threading.Event()
+        self.may_close.set()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in {"consume", "commit", "commit_soon", "committed", "positions", "pause", "resume", "start"}:
+            object.__getattribute__(self, "callers").add(threading.get_ident())
+        return object.__getattribute__(self, name)
+
+    def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
+        self.polled.append(time.monotonic())
+        while self.to_come:
+            self.to_come.pop(0)()
+        self.answer()
+        if self.complaints:
+            return [FakeMessage(TopicPartition("", -1), -1, None, problem=self.complaints.pop(0))]
+        found = self.fetch(most)
+        if not found:
+            time.sleep(timeout_s)
+        return found
+
+    def close(self) -> None:
+        self.closing.set()
+        self.may_close.wait(PATIENCE_S)
+
+
+class Desk:
+    def __init__(
+        self, handle: Callable[[Any, Any], object], observer: Observer | None, **limits: Any
+    ) -> None:
+        self.kafka = FakeKafka()
+        self.client = BusyClient(self.kafka)
+        ours = Ours()
+        returned: SimpleQueue[Task] = SimpleQueue()
+        work = each(handle, lambda message: message.value(), lambda task: task)
+        self.workers = Threads(4, work, returned, "worker")
+        lanes = Lanes(ordering_for("key", 8, "partition"), self.workers.ready, ours.owns)
+        route = Route("handle", lanes, self.workers, Policy())
+        engine = Engine(
+            self.client,
+            {"orders": route},
+            ours,
+            returned,
+            lambda: int(time.monotonic() * 1000),
+            Random(1),
+            limits=Limits(**{"commit_interval": 20, **limits}),
+            observer=observer,
+        )
+        self.owner = Owner(self.client, engine, ["orders"])
+        self.ended: list[object] = []
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self.ended.append(self.owner.run())
+        except Exception as problem:  # what the test asks for
+            self.ended.append(problem)
+
+    def gone(self, partition: TopicPartition) -> bool:
+        """Whether it is no longer worked on, by the owner's own word."""
+        message = FakeMessage(partition, 0, None)
+        return not self.owner.ask(lambda engine: engine._ours.owns(message)).result(PATIENCE_S)
+
+    def end(self) -> object:
+        """What `Owner.run` returned, or raised."""
+        self.thread.join(PATIENCE_S)
+        return self.ended[0]
+
+
+@contextmanager
+def desk(
+    handle: Callable[[Any, Any], object] = lambda _record, _context: None,
+    observer: Observer | None = None,
+    **limits: Any,
+) -> Iterator[Desk]:
+    made = Desk(handle, observer, **limits)
+    made.thread.start()
+    try:
+        yield made
+    finally:
+        made.client.may_close.set()
+        made.owner.stop()
+        made.thread.join(PATIENCE_S)
+        assert not made.thread.is_alive()
+
+
+def test_only_the_owner_calls_the_client() -> None:
+    with desk() as it:
+        for number in range(200):
+            it.kafka.produce(P0, b"%d" % (number % 7))
+        wait_until("all is committed", lambda: it.kafka.committed.get(P0, (0,))[0] == 200)
+        it.owner.ask(lambda engine: engine.pause(P0)).result(PATIENCE_S)
+        wait_until("it is paused", lambda: P0 in it.client.paused)
+        it.owner.ask(lambda engine: engine.resume(P0)).result(PATIENCE_S)
+        wait_until("it is resumed", lambda: P0 not in it.client.paused)
+    assert it.client.callers == {it.thread.ident}
+
+
+def test_a_question_is_answered_by_the_owners_thread() -> None:
+    with desk() as it:
+        assert it.owner.ask(lambda _engine: threading.get_ident()).result(PATIENCE_S) == it.thread.ident
+
+
+def test_what_a_question_raises_is_the_askers() -> None:
+    def wrong(_engine: Engine) -> None:
+        raise LookupError("no such thing")
+
+    with desk() as it:
+        with pytest.raises(LookupError, match="no such thing"):
+            it.owner.ask(wrong).result(PATIENCE_S)
+        assert it.owner.ask(lambda engine: engine.stopping).result(PATIENCE_S) is None
+
+
+def test_after_the_end_there_is_no_answer() -> None:
+    with desk() as it:
+        it.owner.stop()
+        assert it.end() is None
+        with pytest.raises(RotaError, match="the consumer has ended"):
+            it.owner.ask(lambda engine: engine.limits).result(PATIENCE_S)
+
+
+def test_it_polls_and_answers_while_handlers_are_stuck_and_all_is_full() -> None:
+    free = threading.Event()
+    with desk(
+        lambda _record, _context: free.wait(PATIENCE_S), in_flight=10, in_flight_per_partition=10
+    ) as it:
+        for number in range(100):
+            it.kafka.produce(P0, b"%d" % number)
+        wait_until("it is paused", lambda: it.client.paused == {P0, P1})
+        polls = len(it.client.polled)
+        wait_until("it polls on", lambda: len(it.client.polled) > polls + 3)
+        turned = it.owner.turned_ms
+        wait_until("it turns", lambda: it.owner.turned_ms > turned)
+        reasons = it.owner.ask(lambda engine: engine.gates.reasons(it.owner.turned_ms)).result(PATIENCE_S)
+        assert reasons[P0] == "10 records are under way (in_flight)"
+        assert len(it.client.open[P0]) <= 10
+        free.set()
+        wait_until("all is committed", lambda: it.kafka.committed.get(P0, (0,))[0] == 100)
+
+
+def test_the_end_finishes_what_has_begun_and_begins_nothing() -> None:
+    begun, free = [], threading.Event()
+
+    def handle(record: Any, _context: Any) -> None:
+        begun.append(record.offset)
+        free.wait(PATIENCE_S)
+
+    with desk(handle) as it:
+        for _ in range(10):
+            it.kafka.produce(P0, b"one")
+        wait_until("the first has begun", lambda: begun == [0])
+        it.owner.stop()
+        wait_until("its partition is no longer worked on", lambda: it.gone(P0))
+        free.set()
+        assert it.end() is None
+    assert begun == [0]
+    assert it.kafka.committed[P0].offset == 1
+    assert it.client.closing.is_set()
+    for thread in it.workers._threads:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+def test_while_a_rebalance_waits_for_a_handler_questions_are_answered() -> None:
+    begun, free = threading.Event(), threading.Event()
+
+    def handle(_record: Any, _context: Any) -> None:
+        begun.set()
+        free.wait(PATIENCE_S)
+
+    with desk(handle, revoke_drain=int(PATIENCE_S * 1000)) as it:
+        it.kafka.produce(P0, b"one")
+        assert begun.wait(PATIENCE_S)
+        it.client.to_come.append(lambda: it.client.withdraw([P0], lost=False))
+        wait_until("it is being taken", lambda: it.gone(P0))
+        free.set()
+        wait_until("it is committed", lambda: it.kafka.committed.get(P0, (0,))[0] == 1)
+
+
+def test_an_error_that_is_the_end_stops_it_with_the_reason() -> None:
+    heard: list[tuple[str, bool]] = []
+
+    class Heard(Observer):
+        def client_error(self, words: str, *, final: bool) -> None:
+            heard.append((words, final))
+
+    with desk(observer=Heard()) as it:
+        it.client.complaints += ["no broker answers", "final: no right to read orders"]
+        assert it.end() == "final: no right to read orders"
+    assert heard == [("no broker answers", False), ("final: no right to read orders", True)]
+
+
+def test_what_the_client_raises_is_raised_and_the_client_closed() -> None:
+    def broken() -> None:
+        raise OSError("out of file descriptors")
+
+    with desk() as it:
+        it.client.to_come.append(broken)
+        assert repr(it.end()) == "OSError('out of file descriptors')"
+    assert it.client.closing.is_set()
+
+
+def test_a_client_that_does_not_close_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner_module, "_CLOSE_S", 0.05)
+    with desk() as it:
+        it.client.may_close.clear()
+        it.owner.stop()
+        assert it.end() is None
+        assert it.client.closing.is_set()
