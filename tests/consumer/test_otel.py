@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -18,7 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from tests.consumer.running_app import broker_with, config, produce, started
 from tests.kafka.ports import wait_until
 
-from rota.consumer import App, Record, Records, Retry, skip, tracing
+from rota.consumer import App, DeadLetter, Record, Records, Retry, skip, tracing
 from rota.consumer.handlers import Batch
 from rota.consumer.otel import BOUNDARIES, OpenTelemetry
 from rota.testing import Broker
@@ -36,7 +37,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
-    with broker_with(orders=1, several=1, later=1, plain=1) as it:
+    with broker_with(orders=1, several=1, later=1, plain=1, doomed=1, buried=1) as it:
         yield it
 
 
@@ -196,6 +197,32 @@ def test_metrics_have_the_names_and_attributes_of_the_conventions(broker: Broker
         assert backend.points("kafka.consumer_group.lag") == []  # it has ended
     finally:
         hold.set()
+
+
+def test_a_dead_letter_stays_in_its_trace(broker: Broker) -> None:
+    backend = Backend()
+    app = App(config(broker, **{"group.id": "otel-buried"}), otel=backend.wish)
+
+    @app.handler("doomed", dead_letter=DeadLetter("buried"))
+    def handle(record: Record[bytes]) -> None:
+        raise OSError("down")
+
+    with started(app):
+        produce(broker, "doomed", 1, headers=FROM)
+        reader = Consumer(config(broker, **{"group.id": "reader", "auto.offset.reset": "earliest"}))
+        found: list[Any] = []
+
+        def buried() -> bool:
+            found.append(reader.poll(0.5))
+            return found[-1] is not None
+
+        try:
+            reader.subscribe(["buried"])
+            wait_until("it is buried", buried)
+        finally:
+            reader.close()
+    headers = found[-1].headers()
+    assert tracing.of_headers(headers) == tracing.TraceContext(TRACE, SPAN, 1, "shop=7")
 
 
 def test_without_opentelemetry_the_import_says_what_to_install() -> None:
