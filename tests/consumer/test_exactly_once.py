@@ -23,9 +23,11 @@ from tests.children import ending_with_parent
 from tests.consumer.desk import Desk
 from tests.kafka.ports import PATIENCE_S, wait_until
 
+from rota.broker.handlers import api_versions
 from rota.consumer import App, Context, Limits, Record, Records, Retry
 from rota.consumer.offset_metadata import decode_done
 from rota.model import RotaError
+from rota.testing import Broker
 
 KILLS = 8
 
@@ -229,3 +231,40 @@ def test_members_are_killed_and_others_come(desk: Desk, members: Members, tmp_pa
         members.kill_all()
     log = (tmp_path / "members.log").read_text()
     assert values(desk, target) == Counter(b"%d" % number for number in range(written)), log[-4000:]
+
+
+@pytest.mark.timeout(600)
+def test_a_frozen_member_wakes_when_others_have_gone_past(
+    desk: Desk, members: Members, tmp_path: Path
+) -> None:
+    """It has outputs in hand, maybe an open transaction, and a generation that is over."""
+    source = members._arguments[2]
+    target = source.replace("source", "target")
+    desk.cluster.create_topic(target, partitions=3)
+    frozen = members.start()
+    with reader_of(desk, target) as reader:
+        desk.write(source, numbers(400))
+        reader.read_until(50)
+        frozen.send_signal(signal.SIGSTOP)
+        members.start()
+        reader.read_until(400)
+        frozen.send_signal(signal.SIGCONT)
+        desk.write(source, numbers(600)[400:])
+        reader.read_until(600)
+    members.kill_all()
+    log = (tmp_path / "members.log").read_text()
+    assert values(desk, target) == Counter(b"%d" % number for number in range(600)), log[-4000:]
+
+
+def test_a_broker_without_transactions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = api_versions._served
+    transactions = {22, 24, 25, 26, 28}
+    monkeypatch.setattr(
+        api_versions, "_served", lambda: [api for api in served() if api.api_key not in transactions]
+    )
+    with Broker() as broker:
+        desk = Desk(broker.bootstrap_servers)
+        app = app_for(desk, "group")
+        app.handler("orders", exactly_once=True)(lambda _record: None)
+        with pytest.raises(RotaError, match="exactly_once=True needs a broker with transactions"):
+            app.start()
