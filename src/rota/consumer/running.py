@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rota.consumer.client_errors import of_the_client
 from rota.model import RotaError, TopicPartition
@@ -139,7 +139,7 @@ class StopSignals:
         self.running: Running | None = None
         self._asked: int | None = None
         self._told = False
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -189,7 +189,8 @@ class StopSignals:
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given to us
+            # None: somebody set it who is not Python; it cannot be put back.
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._before.clear()
 
 
