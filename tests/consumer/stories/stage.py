@@ -279,8 +279,9 @@ class Stage:
             wait_until("everything is finished", is_finished)
         except TimeoutError as error:
             missing = sorted(self.account().missing(self.ends) - left_out)
-            said = "\n".join(f"{member.name}: {member.said[-2000:]}" for member in self.members)
-            raise TimeoutError(f"{error}: {len(missing)} are not, {missing[:20]}\n{said}") from None
+            raise TimeoutError(
+                f"{error}: {len(missing)} are not, {missing[:20]}\n{self._all_said()}"
+            ) from None
 
     def committed(self) -> dict[int, Committed]:
         """What the group has committed, by partition."""
@@ -290,12 +291,9 @@ class Stage:
         try:
             while True:
                 with contextlib.suppress(KafkaException):
-                    return {
-                        each.partition: Committed(
-                            max(0, each.offset), decode_done(max(0, each.offset), each.metadata)
-                        )
-                        for each in asking.committed(wanted, timeout=10)
-                    }
+                    found = asking.committed(wanted, timeout=10)
+                    if all(each.error is None for each in found):
+                        return {each.partition: _told(each) for each in found}
                 assert time.monotonic() < deadline, "the coordinator does not answer"
         finally:
             asking.close()
@@ -311,10 +309,12 @@ class Stage:
 
     def check_all_committed(self) -> None:
         """Every record acknowledged is covered by the group's commits."""
-        assert {partition: each.offset for partition, each in self.committed().items()} == {
-            **dict.fromkeys(range(PARTITIONS), 0),
-            **self.ends,
-        }
+        committed = {partition: each.offset for partition, each in self.committed().items()}
+        ends = {**dict.fromkeys(range(PARTITIONS), 0), **self.ends}
+        assert committed == ends, f"{committed} is committed, {ends} is the end\n{self._all_said()}"
+
+    def _all_said(self) -> str:
+        return "\n".join(f"{member.name}: {member.said[-2000:]}" for member in self.members)
 
     def _leads(self, admin: AdminClient, name: str, partitions: int) -> bool:
         topic = admin.list_topics(name, timeout=PATIENCE_S).topics.get(name)
@@ -323,3 +323,8 @@ class Stage:
             and len(topic.partitions) == partitions
             and all(part.leader >= 0 for part in topic.partitions.values())
         )
+
+
+def _told(answer: TopicPartition) -> Committed:
+    offset = max(0, answer.offset)  # negative where nothing is committed
+    return Committed(offset, decode_done(offset, answer.metadata))
