@@ -32,6 +32,7 @@ class Bench:
         retry: Retry | None = None,
         due_ms: Callable[[Message], int] | None = None,
         rate: float | None = None,
+        slow_ms: int = 50,
     ) -> None:
         self.clock = FakeClock()
         self.kafka = FakeKafka()
@@ -53,7 +54,7 @@ class Bench:
             returned,
             self.clock,
             Random(1),
-            limits=Limits(slow=50),
+            limits=Limits(slow=slow_ms),
             observer=self.counts,
         )
         self.client.subscribe(["orders"], self.engine)
@@ -181,6 +182,58 @@ def test_a_record_behind_that_of_another_partition_says_so() -> None:
     assert running.state == "running"
     assert behind.state == "behind"
     assert behind.words == "waits in its lane behind orders-0 at offset 0, which is running"
+
+
+def test_a_record_in_a_lane_that_a_worker_is_at_waits_behind_it_however_many_are_idle() -> None:
+    """A batch, say, that takes minutes: what was fetched after it for the same lane has a reason to wait."""
+    bench = Bench(workers=2, slow_ms=1_000_000)
+    keys = _keys_of_one_lane(bench)
+    bench.client.assign([P0, P1])
+    bench.produce(P0, *[b"done"] * 10)
+    bench.turn()
+    bench.produce(P0, keys[0])
+    bench.held.add(10)
+    bench.turn()
+    bench.produce(P1, keys[1])  # at offset 0, before the offset that runs
+    bench.turn()
+    behind = bench.partition(P1).blocking
+    assert behind is not None
+    assert behind.state == "behind"
+    assert behind.words == "waits in its lane behind orders-0 at offset 10, which is running"
+    assert bench.state().handlers[0].busy == 1
+
+
+def test_a_record_waits_for_the_one_in_its_lane_after_a_rebalance_too() -> None:
+    """What has not begun is taken back and handed out anew; its lane still waits for the record that runs."""
+    bench = Bench(workers=2, slow_ms=1_000_000)
+    keys = _keys_of_one_lane(bench)
+    other = TopicPartition("orders", 2)
+    bench.client.assign([P0, P1, other])
+    bench.produce(P0, keys[0])
+    bench.held.add(0)
+    bench.turn()
+    bench.produce(P1, keys[1], keys[1])
+    bench.turn()
+    bench.client.withdraw([other], lost=False)
+    bench.turn()
+    behind = bench.partition(P1).blocking
+    assert behind is not None
+    assert (behind.state, behind.offset) == ("behind", 0)
+
+
+def test_a_record_behind_one_of_its_task_with_a_larger_offset_of_another_partition_does_not_run() -> None:
+    bench = Bench(workers=1, slow_ms=1_000_000)
+    keys = _keys_of_one_lane(bench)
+    bench.client.assign([P0, P1])
+    bench.produce(P0, *[b"done"] * 10)
+    bench.turn()
+    bench.produce(P0, keys[0])
+    bench.produce(P1, keys[1])
+    bench.held.add(10)
+    bench.turn()
+    behind = bench.partition(P1).blocking
+    assert behind is not None
+    assert behind.state == "behind"
 
 
 def test_a_record_that_no_worker_has_come_to_waits_for_one() -> None:

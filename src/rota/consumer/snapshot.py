@@ -260,6 +260,8 @@ class _View:
         self._running_now = engine.watch.running()
         self._since = {id(message): since for message, since, _ in self._running_now}
         self._at = {task for route in self.routes for task in route.workers.current()}
+        self._at_lane: dict[tuple[Route, int], Task] = {}
+        """The task that a lane's worker is at; after a recall the lane that replaces it waits for that too."""
         self._first: dict[tuple[str, int], _First] = {}
         self._under_way: Counter[tuple[str, int]] = Counter()
         self._in_flight: Counter[Route] = Counter()
@@ -318,6 +320,8 @@ class _View:
         for task in route.lanes.running():
             if task not in apart:
                 self._note(route, task.messages[task.running :], task=task)
+                if task in self._at:
+                    self._at_lane[route, task.lane.index] = task
         for words, messages in route.lanes.outside():
             self._note(route, messages, words=words)
         # Records that are not due are the partition's, but not in flight: no limit is for them.
@@ -384,13 +388,15 @@ class _View:
         return _Found("retry", waiting.attempt - 1, f"waits for attempt {waiting.attempt}, due in {due}")
 
     def _in_lane(self, task: Task, message: Message) -> _Found:
-        if task not in self._at:
+        lane = self._by_topic[message.topic()], task.lane.index
+        first = task if task in self._at else self._at_lane.get(lane)
+        if first is None:
             return _Found("queued", 0, "waits for a worker")
-        at = task.running
-        ahead = task.messages[at] if at < len(task.messages) else message
-        if ahead is message or ahead.offset() > message.offset():
-            return self._running(message, task)
-        return _Found("behind", 0, f"waits in its lane behind {_name(ahead)}, which is running")
+        at = first.running
+        if first is task and not any(each is message for each in task.messages[at + 1 :]):
+            return self._running(message, task)  # or has just been done
+        ahead = _name(first.messages[at]) if at < len(first.messages) else "another"
+        return _Found("behind", 0, f"waits in its lane behind {ahead}, which is running")
 
     def _running(self, message: Message, task: Task) -> _Found:
         since_ms = self._since.get(id(message))
