@@ -492,6 +492,16 @@ def test_a_member_whose_static_id_is_taken_ends_with_that_error(broker: Broker) 
             first.wait(PATIENCE_S)
 
 
+def test_a_group_that_has_nowhere_to_begin_ends_if_that_is_an_error(broker: Broker) -> None:
+    orders(broker)
+    app = app_for(broker, {"auto.offset.reset": "error"})
+    seen: list[object] = []
+    app.handler("orders")(seen.append)
+    with pytest.raises(RotaError, match=r"a partition of orders has no record where the group would begin"):
+        app.start().wait(PATIENCE_S)
+    assert seen == []
+
+
 def test_a_wrong_property_is_told_at_start(broker: Broker) -> None:
     app = app_for(broker, {"sesion.timeout.ms": 6000})
     app.handler("orders")(lambda _: None)

@@ -46,6 +46,11 @@ def test_what_a_refused_commit_means(code: int, means: str) -> None:
     ("code", "final", "words"),
     [
         (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, False, "the topic orders does not exist (any more)"),
+        (
+            -140,
+            True,
+            "a partition of orders has no record where the group would begin, and auto.offset.reset=error",
+        ),
         (MAX_POLL, False, "did not poll for max.poll.interval.ms; it joins again"),
         (ErrorCode.INCONSISTENT_GROUP_PROTOCOL, True, "no partition.assignment.strategy in common"),
         (

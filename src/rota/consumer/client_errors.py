@@ -26,6 +26,7 @@ _RESOLVE = -193
 _TRANSPORT = -195
 _WAIT_COORD = -180
 _ASSIGNMENT_LOST = -142
+_AUTO_OFFSET_RESET = -140
 _FENCED = -144
 _FATAL = -150
 _MAX_POLL_EXCEEDED = -147
@@ -77,6 +78,7 @@ _END = frozenset(
         ErrorCode.UNSUPPORTED_ASSIGNOR,
         ErrorCode.GROUP_MAX_SIZE_REACHED,
         ErrorCode.FENCED_INSTANCE_ID,
+        _AUTO_OFFSET_RESET,
         _FATAL,
         _FENCED,
     }
@@ -109,6 +111,11 @@ def in_words(error: KafkaError, topic: str | None) -> str:
         return (
             f"the topic {topic} does not exist (any more); it is read as soon as it does: "
             f"`rota topics create {topic}` makes it"
+        )
+    if code == _AUTO_OFFSET_RESET:
+        return (
+            f"a partition of {topic} has no record where the group would begin, and auto.offset.reset=error: commit "
+            f"an offset for it, or set earliest or latest ({text})"
         )
     if code == _MAX_POLL_EXCEEDED:
         return "the group has put this member out: it did not poll for max.poll.interval.ms; it joins again"
