@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 import urllib.request
@@ -394,6 +395,15 @@ def test_files_are_looked_at_by_time_and_size(tmp_path: Path) -> None:
     write(tmp_path, "new.py", "1")
     (tmp_path / "deep/er/c.py").unlink()
     assert [path.name for path in changed(before, files(tmp_path))] == ["c.py", "new.py", "shop.py"]
+
+
+def test_the_help_holds_a_program_that_can_be_run(tmp_path: Path, broker: Broker) -> None:
+    said = run(tmp_path, "--help")
+    program = said.out.partition("The file shop.py:\n")[2].partition("Examples:")[0]
+    write(tmp_path, "shop.py", textwrap.dedent(program))
+    produce(broker, "orders", [b"1"], key="ann")
+    with Run(tmp_path, "shop:app", *at(broker)) as running:
+        running.says("b'ann' b'1'")
 
 
 def test_completion_knows_the_modules_here(tmp_path: Path) -> None:

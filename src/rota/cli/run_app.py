@@ -75,6 +75,7 @@ def run_app(
       from rota.consumer import App
       app = App({"bootstrap.servers": "127.0.0.1:9092", "group.id": "billing"})
 
+    \b
       @app.handler("orders")
       def handle(record):
           print(record.key, record.value)  # returning means done, raising that it failed
