@@ -46,6 +46,7 @@ def _run(options: argparse.Namespace, bootstrap: str, seed: int) -> int:
         session_s=options.session_timeout,
         ledger=options.ledger,
         seed=seed,
+        clean=options.bootstrap_server is not None,
     )
     account, paper = play(settings)
     print()

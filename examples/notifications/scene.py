@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Producer
 from examples.children import Child, now_ms
+from examples.cleaning import remove
 from examples.notifications.account import Accident, Account, Notifications
 from examples.notifications.mail import accepted_mails
 from examples.paper import Paper
@@ -46,6 +47,8 @@ class Settings:
     session_s: float = 6.0
     ledger: str | None = None
     seed: int = 0
+    clean: bool = False
+    """Whether topic and group are deleted at the end."""
     patience_s: float = 120.0
     """How long something that must happen is waited for."""
 
@@ -71,6 +74,8 @@ def play(settings: Settings) -> tuple[Account, Paper]:
             scene.run()
         finally:
             scene.close()
+            if settings.clean:
+                remove(settings.bootstrap, settings.topic, settings.session_s)
         return Account(scene.story, accepted_mails(scene.mailbox)), scene.paper
 
 

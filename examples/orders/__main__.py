@@ -50,6 +50,7 @@ def _run(options: argparse.Namespace, bootstrap: str) -> int:
         order_s=options.order,
         new_orders=options.orders,
         max_poll_s=options.max_poll_interval,
+        clean=options.bootstrap_server is not None,
     )
     kinds: list[Kind] = [options.only] if options.only else ["naive", "rota"]
     code = 0

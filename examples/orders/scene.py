@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as ClientPartition
 from examples.children import Child, now_ms
+from examples.cleaning import remove
 from examples.orders.account import FIRST_NEW, Account, Order, listed
 from examples.orders.group_log import Commit, Generation, GroupLog
 from examples.paper import Paper
@@ -47,6 +48,8 @@ class Settings:
     """For each partition."""
     max_poll_s: float = 12.0
     session_s: float = 6.0
+    clean: bool = False
+    """Whether topic and group are deleted at the end."""
 
     @property
     def limit_s(self) -> float:
@@ -64,6 +67,8 @@ def play(kind: Kind, settings: Settings) -> Account:
             scene.run()
         finally:
             scene.close()
+            if settings.clean:
+                remove(settings.bootstrap, name, settings.session_s)
     return scene.account
 
 

@@ -13,6 +13,8 @@ from examples.orders.account import FIRST_NEW
 from examples.orders.scene import Settings, play
 from tests.kafka.ports import PATIENCE_S
 
+from rota.cluster import Cluster
+
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
 
@@ -50,14 +52,20 @@ def test_on_rotas_runtime_nothing_is_lost_and_nothing_repeated(broker: BrokerUnd
     assert {work.who for work in account.finished} == {"A", "B"}, "both had work"
 
 
-def test_one_command_runs_it() -> None:
+def test_one_command_runs_it_and_leaves_nothing_behind(broker: BrokerUnderTest) -> None:
     command = [sys.executable, "-m", "examples.orders", "--only", "rota", "--order", "0.2", "--orders", "10"]
+    command += ["--bootstrap-server", broker.bootstrap_servers]
+    cluster = Cluster(broker.bootstrap_servers)
+    before = cluster.topics()
     done = subprocess.run(
         command, cwd=CHECKOUT, capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "Processed twice: none of 20 orders." in done.stdout
     assert "Lost: none." in done.stdout
+    assert "left behind" not in done.stdout
+    assert set(cluster.topics()) <= {*before, "__consumer_offsets"}
+    cluster.close()
 
 
 def test_a_kafka_that_is_not_there_is_told_in_one_line() -> None:
