@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 from tests.consumer.desk import Desk, until
 from tests.consumer.effects_handlers import DATABASE, book
 
-from rota.consumer import App, Context, Limits, Record, sql
+from rota.consumer import App, Context, Limits, Record, later, sql
 from rota.consumer.ledger import Ledger
 from rota.testing import Broker
 
@@ -115,3 +115,21 @@ def test_a_record_whose_effect_is_held_waits_and_is_no_failure(desk: Desk, tmp_p
         once.__exit__(None, None, None)
         desk.wait_committed(group, source, 2)
     assert sent == ["another"]
+
+
+def test_a_record_may_wait_for_something_else(desk: Desk) -> None:
+    source, group = desk.topic("source"), desk.name("group")
+    desk.write(source, [{"value": b"x"}])
+    app = app_for(desk, group)
+    attempts: list[int] = []
+
+    @app.handler(source)
+    def handle(_record: Record[bytes], context: Context) -> None:
+        attempts.append(context.attempt)
+        if len(attempts) < 4:
+            raise later(0.01, "the API asks for patience")
+
+    with app.start() as running:
+        until("it is done", lambda: len(attempts) == 4, running)
+        desk.wait_committed(group, source, 1)
+    assert attempts == [1, 1, 1, 1]

@@ -80,10 +80,12 @@ def numbers(count: int) -> list[dict[str, Any]]:
     return [{"key": b"%d" % (number % 20), "value": b"%d" % number} for number in range(count)]
 
 
-def test_every_record_produces_once(desk: Desk) -> None:
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_every_record_produces_once(desk: Desk, protocol: str) -> None:
     source, target = desk.topic("source", 2), desk.topic("target", 3)
     desk.write(source, numbers(400))
-    app = app_for(desk, desk.name("group"), concurrency=8)
+    config = desk.config(desk.name("group"), **{"group.protocol": protocol})
+    app = App(config, limits=Limits(commit_interval=50), concurrency=8)
     luck = Random(1)
 
     @app.handler(source, exactly_once=True, retry=Retry(attempts=50, backoff=(0.001, 0.01)))

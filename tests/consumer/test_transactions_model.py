@@ -32,6 +32,7 @@ from rota.model import TopicPartition
 
 PARTITIONS = [TopicPartition("orders", number) for number in range(2)]
 WORKERS = 3
+IN_FLIGHT = 20
 Place = tuple[TopicPartition, int]
 
 partitions = st.sampled_from(PARTITIONS)
@@ -188,7 +189,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.engine = Engine(
             self.client, {"orders": route}, ours, returned, self.clock, self.random,
             limits=Limits(
-                in_flight=40, in_flight_per_partition=25, commit_interval=50, commit_every=5, commit_spacing=5,
+                in_flight=IN_FLIGHT, in_flight_per_partition=25, commit_interval=50, commit_every=5, commit_spacing=5,
                 metadata_bytes=self.metadata, slow=30, revoke_drain=100, shutdown_drain=100,
             ),
             committer=self.transactions,
@@ -328,6 +329,10 @@ class ExactlyOnce(RuleBasedStateMachine):
             )
             self.engine.finish()
             self.start_process()
+
+    @invariant()
+    def outputs_are_bounded(self) -> None:
+        assert not hasattr(self, "outputs") or self.outputs.waiting <= IN_FLIGHT
 
     @invariant()
     def visible_if_and_only_if_committed(self) -> None:

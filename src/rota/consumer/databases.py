@@ -181,9 +181,10 @@ def transaction(connection: Any, dialect: Dialect) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")  # waits here, not in the middle, for other processes that write
     try:
         yield
-        connection.commit()
+        connection.execute("COMMIT")  # commit() does nothing where autocommit=True (Python 3.12)
     except BaseException:
-        connection.rollback()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 

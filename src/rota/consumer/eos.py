@@ -27,7 +27,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from rota.consumer.client import CommitError
 from rota.consumer.outputs import LARGEST_OUTPUT
-from rota.model import RotaError
+from rota.model import ErrorCode, RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -283,7 +283,12 @@ def attempt(
     return None
 
 
-_NOT_OURS = (KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS)
+_NOT_OURS = (
+    ErrorCode.ILLEGAL_GENERATION,
+    ErrorCode.UNKNOWN_MEMBER_ID,
+    ErrorCode.STALE_MEMBER_EPOCH,
+    ErrorCode.FENCED_MEMBER_EPOCH,
+)
 
 
 class _Reports:

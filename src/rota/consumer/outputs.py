@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -123,7 +124,10 @@ class _Cover:
 
     def __init__(self, offset: Offset | None) -> None:
         self._upto = 0 if offset is None else offset.offset
-        self._beyond = () if offset is None else decode_done(offset.offset, offset.metadata)
+        beyond = () if offset is None else decode_done(offset.offset, offset.metadata)
+        self._firsts = [first for first, _ in beyond]
+        self._ends = [end for _, end in beyond]
 
     def has(self, at: int) -> bool:
-        return at < self._upto or any(first <= at < end for first, end in self._beyond)
+        before = bisect_right(self._firsts, at)
+        return at < self._upto or (before > 0 and at < self._ends[before - 1])

@@ -53,10 +53,9 @@ def schema(dialect: Dialect, table: str = "rota_done") -> list[str]:
 class SqlTransaction:
     """What `Context.sql` gives. ``connection`` is in the transaction: leave its end to the ``with`` block."""
 
-    def __init__(self, connection: Any, fresh: set[int], count: int) -> None:
+    def __init__(self, connection: Any, fresh: set[int]) -> None:
         self.connection = connection
         self._fresh = fresh
-        self._count = count
 
     @property
     def fresh(self) -> bool:
@@ -184,7 +183,7 @@ class SqlEffect:
     def _begun(self, fresh: set[int]) -> SqlTransaction:
         if not fresh and self._skip_done:
             raise skip("its effect is in the database already")
-        return SqlTransaction(self._connection, fresh, len(self._records))
+        return SqlTransaction(self._connection, fresh)
 
     def _ask(self, statement: Statement) -> Any:
         return ask(self._connection, statement, self._dialect)
