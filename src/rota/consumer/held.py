@@ -20,11 +20,14 @@ __all__ = ["Held", "Rate"]
 class Held:
     """Records that are not due, and those of their order key that came after them.
 
-    ``order_key`` as in `rota.consumer.ordering`; ``due_ms``: in how many milliseconds a record may begin. It is
-    asked once, when a record comes: whatever clocks say later, none waits longer.
+    ``order_key`` as in `rota.consumer.ordering`; ``due_ms``: in how many milliseconds a record may begin; None
+    for those that never wait, nor for one another. It is asked once, when a record comes: whatever clocks say
+    later, none waits longer.
     """
 
-    def __init__(self, order_key: Callable[[Message], Hashable], due_ms: Callable[[Message], int]) -> None:
+    def __init__(
+        self, order_key: Callable[[Message], Hashable], due_ms: Callable[[Message], int | None]
+    ) -> None:
         self._order_key = order_key
         self._due_ms = due_ms
         self._queues: dict[Hashable, deque[tuple[int, Message]]] = {}
@@ -37,9 +40,12 @@ class Held:
         """Those that may begin; the others stay here."""
         free = []
         for message in messages:
+            wait_ms = self._due_ms(message)
+            if wait_ms is None:
+                free.append(message)
+                continue
             order_key = self._order_key(message)
             queue = self._queues.get(order_key)
-            wait_ms = self._due_ms(message)
             if queue is None and wait_ms <= 0:
                 free.append(message)
                 continue

@@ -49,7 +49,7 @@ class Lanes:
         *,
         batch: Batch | None = None,
         rate: float | None = None,
-        due_ms: Callable[[Message], int] | None = None,
+        due_ms: Callable[[Message], int | None] | None = None,
         task: type[Task] = Task,
     ) -> None:
         self.ordering = ordering if batch is None else InBatches(ordering)
@@ -317,15 +317,22 @@ class Lanes:
             before_workers = sum(len(task.messages) - task.running for task in self._open)
             most = max(_MOST_BEFORE_WORKERS, int(self._rate.burst)) - before_workers
             messages = self._rate.take(most, now_ms)
-        if self.blocked:
+        ordering, waiting = self.ordering, set[int]()
+        if self.blocked and ordering.in_order:  # only those of the same lanes can have the same order keys
+            waiting = {ordering.lane(entry.message) for entry in self.blocked.values()}
+        elif self.blocked:
             messages = self._park(messages)
         if not messages:
             return
-        for index, chosen in self.ordering.split(messages):
+        for index, chosen in ordering.split(messages):
+            if index in waiting:
+                chosen = self._park(chosen)
+                if not chosen:
+                    continue
             if self._gathering is None:
                 self._append(index, chosen, in_order=True)
                 continue
-            for full in self._gathering.add(index, chosen, now_ms, one_partition=self.ordering.one_partition):
+            for full in self._gathering.add(index, chosen, now_ms, one_partition=ordering.one_partition):
                 self._append(index, full, in_order=True)
         self._since_prune += len(messages)
         if self._since_prune > _PRUNE_EVERY:

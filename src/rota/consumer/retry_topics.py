@@ -90,13 +90,13 @@ def hops_of(retry_topics: RetryTopics, topics: Sequence[str], group: str) -> dic
     return found
 
 
-def wait_ms(message: Message, delays_ms: Mapping[str, int], wall_ms: int) -> int:
-    """For how long a record must not begin yet: 0 if it is due, or comes from no retry topic (``delays_ms``
-    by topic). Clocks differ: never longer than the topic's delay from now.
+def wait_ms(message: Message, delays_ms: Mapping[str, int], wall_ms: int) -> int | None:
+    """For how long a record must not begin yet: 0 if it is due, None if it comes from no retry topic
+    (``delays_ms`` by topic), where none waits. Clocks differ: never longer than the topic's delay from now.
     """
     delay_ms = delays_ms.get(message.topic())
     if delay_ms is None:
-        return 0
+        return None
     due_ms = due_at_ms(headers_of(message))
     return 0 if due_ms is None else max(0, min(due_ms - wall_ms, delay_ms))
 
