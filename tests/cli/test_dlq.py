@@ -160,8 +160,11 @@ def test_the_summary_counts_by_exception(cli: Command, letters: Letters) -> None
 
 
 def test_what_a_terminal_would_obey_is_escaped(cli: Command, letters: Letters) -> None:
-    letters.desk.write(letters.dlq, [{"key": b"\x1b[2J", "value": b"a\nb" + b"\xff" * 100}])
+    bell = Letter(Origin(letters.topic, 0, 1), "\x07g", "E\x1b[2Jrror", "\x1b]0;title\x07", AT_MS).headers()
+    letters.desk.write(letters.dlq, [{"key": b"\x1b[2J", "value": b"a\nb" + b"\xff" * 100, "headers": bell}])
+    summary = cli("dlq", "show", letters.dlq, "--summary")
     said = cli.good("dlq", "show", letters.dlq)
+    assert not set("\x1b\x07") & set(said.out + summary.out)
     assert len(said.lines) == 2
     assert "\\x1b[2J" in said.lines[1]
     assert "a\\nb\\xff" in said.lines[1]

@@ -24,6 +24,7 @@ from rota.consumer.letters import (
 
 LARGEST = 2**63 - 1
 TEXT = st.text(st.characters(codec="utf-8"), max_size=200)
+TOPIC = st.from_regex(r"[a-zA-Z0-9._-]{1,249}", fullmatch=True)
 NUMBER = st.integers(0, LARGEST)
 OWN_HEADERS = st.lists(
     st.tuples(
@@ -34,7 +35,7 @@ OWN_HEADERS = st.lists(
 )
 LETTERS = st.builds(
     Letter,
-    origin=st.builds(Origin, TEXT, st.integers(0, 2**31 - 1), NUMBER, st.just(-1) | NUMBER, NUMBER),
+    origin=st.builds(Origin, TOPIC, st.integers(0, 2**31 - 1), NUMBER, st.just(-1) | NUMBER, NUMBER),
     group=TEXT,
     exception=TEXT,
     message=TEXT,
@@ -73,6 +74,7 @@ def test_whatever_stands_in_the_headers_reading_them_never_fails(headers: object
 def test_a_record_without_a_full_origin_has_no_letter() -> None:
     assert read_letter(None) is None
     assert read_letter([("rota-original-topic", b"orders"), ("rota-original-partition", b"0")]) is None
+    assert read_letter([("rota-original-topic", b"\x1b[2J"), *FULL.headers()[1:]]) is None
     broken = [(name, b"-1" if name == "rota-original-offset" else value) for name, value in FULL.headers()]
     assert read_letter(broken) is None
 

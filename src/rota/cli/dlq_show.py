@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 DEFAULT_LIMIT = 50
-WIDEST = {"EXCEPTION": 60, "KEY": 24, "VALUE": 40}
+WIDEST = {"GROUP": 60, "EXCEPTION": 60, "KEY": 24, "VALUE": 40}
 HEADER = ("LETTER", "FAILED-AT", "GROUP", "FROM", "ATTEMPTS", "EXCEPTION", "KEY", "VALUE")
 
 
@@ -99,8 +99,8 @@ def _summarise(cluster: Cluster, topic: str, chosen: Selection, *, as_json: bool
     cells = [
         (
             count,
-            kind.exception or "-",
-            kind.group or "-",
+            _cut(kind.exception, WIDEST["EXCEPTION"]) or "-",
+            _cut(kind.group, WIDEST["GROUP"]) or "-",
             kind.topic or "-",
             _when(first),
             _when(last),
@@ -160,7 +160,7 @@ def _row(found: Found) -> tuple[object, ...]:
     return (
         place,
         _when(found.failed_at_ms),
-        letter.group or "-",
+        _cut(letter.group, WIDEST["GROUP"]) or "-",
         f"{origin.topic}-{origin.partition}@{origin.offset}",
         origin.attempts or "-",
         _cut(exception, WIDEST["EXCEPTION"]) or "-",

@@ -7,6 +7,7 @@ of a name that is ours are replaced, so that none is there twice. See docs/dead-
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rota.consumer.headers import headers_of
@@ -51,6 +52,7 @@ LONGEST_TRACE = 8_000
 """Bytes of UTF-8. Of a longer message the beginning is kept, of a longer trace the end."""
 
 _LARGEST = (1 << 63) - 1
+_TOPIC = re.compile(rb"[a-zA-Z0-9._-]{1,249}")
 _CUT = "…"
 
 
@@ -118,7 +120,7 @@ def read_letter(headers: Any) -> Letter | None:
     """
     found = _ours(headers)
     topic, partition, offset = found.get(TOPIC), _number(found, PARTITION), _number(found, OFFSET)
-    if topic is None or partition is None or offset is None:
+    if topic is None or not _TOPIC.fullmatch(topic) or partition is None or offset is None:
         return None
     timestamp, attempts = _number(found, TIMESTAMP), _number(found, ATTEMPTS)
     origin = Origin(_decoded(topic), partition, offset, -1 if timestamp is None else timestamp, attempts or 0)
