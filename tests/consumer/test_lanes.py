@@ -159,3 +159,21 @@ def test_behind_a_stuck_record_of_a_partition_no_more_waits_than_the_limit() -> 
     stage.stuck = set()
     stage.go_on(900)
     assert stage.committed() == 200
+
+
+def test_what_a_worker_has_only_taken_in_hand_does_not_begin_once_its_partition_has_gone() -> None:
+    given_back = 0
+    for steps in range(1, 12):
+        stage = Stage(workers=1)
+        stage.produce(["a", "a"])
+        stage.fetch()
+        for _ in range(steps):
+            stage.workers.step(0)
+        in_hand = not any(lane.tasks for lane in stage.lanes._lanes) and not stage.begun
+        stage.client.withdraw([P0], lost=True)
+        stage.work()
+        assert stage.begun in ([], [0]), "at most the one that it was about to begin"
+        given_back += in_hand and not stage.begun
+        stage.tick()
+        assert stage.route.in_flight == 0
+    assert given_back > 0
