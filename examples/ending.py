@@ -6,6 +6,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from confluent_kafka import KafkaException
 from examples.children import ChildEndedError
 
 from rota.model import RotaError
@@ -25,6 +26,8 @@ def run(main: Callable[[], int]) -> NoReturn:
         sys.exit(130)
     except (ChildEndedError, RotaError, TimeoutError) as error:
         sys.exit(f"error: {error}")
+    except KafkaException as error:
+        sys.exit(f"error: {error.args[0].str()}")
 
 
 def _asked_to_end(*_: object) -> NoReturn:

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as ClientPartition
 from examples.children import Child, now_ms
 from examples.cleaning import remove
@@ -34,6 +34,11 @@ Kind = Literal["naive", "rota"]
 MODULES: dict[Kind, str] = {"naive": "examples.orders.naive", "rota": "examples.orders.rota_orders"}
 COLOURS: Mapping[str, Colour] = {"A": "cyan", "B": "magenta"}
 PARTITIONS = (0, 1)
+_COMING_UP = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 SCALE_UP_AFTER = 2
 """A has finished so many orders when B is started; with the naive loop they are not committed."""
 
@@ -82,10 +87,24 @@ def _prepare(settings: Settings, name: str) -> None:
         for partition in PARTITIONS:
             producer.produce(name, f"order {number}", partition=partition)
     assert producer.flush(30) == 0, "the orders were not taken"
+    _commit_earlier(settings, name)
+
+
+def _commit_earlier(settings: Settings, name: str) -> None:
+    """A new Kafka takes a moment to make the topic in which commits are kept."""
     earlier = Consumer({"bootstrap.servers": settings.bootstrap, "group.id": name})
     done = [ClientPartition(name, partition, FIRST_NEW) for partition in PARTITIONS]
-    earlier.commit(offsets=done, asynchronous=False)
-    earlier.close()
+    deadline = time.monotonic() + settings.limit_s
+    while True:
+        try:
+            earlier.commit(offsets=done, asynchronous=False)
+        except KafkaException as refused:
+            if refused.args[0].code() not in _COMING_UP or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            earlier.close()
+            return
 
 
 class _Scene:
