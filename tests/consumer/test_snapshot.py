@@ -33,7 +33,9 @@ class Bench:
         due_ms: Callable[[Message], int] | None = None,
         rate: float | None = None,
         slow_ms: int = 50,
+        lanes: int = 8,
     ) -> None:
+        self.concurrency = workers
         self.clock = FakeClock()
         self.kafka = FakeKafka()
         self.client = FakeClient(self.kafka)
@@ -42,10 +44,10 @@ class Bench:
         returned = FakeReturned(Random(1), self.clock)
         self.workers = FakeWorkers(workers, returned, self._handle)
         ours = Ours()
-        ordering = ordering_for("key", 8, "partition")
-        lanes = Lanes(ordering, self.workers.ready, ours.owns, rate=rate, due_ms=due_ms)
+        ordering = ordering_for("key", lanes, "partition")
+        its_lanes = Lanes(ordering, self.workers.ready, ours.owns, rate=rate, due_ms=due_ms)
         policy = Policy(retry or Retry(attempts=1))
-        route = Route("handle", lanes, self.workers, policy)
+        route = Route("handle", its_lanes, self.workers, policy)
         self.counts = Counts(self.clock, lambda: 1_700_000_000_000 + self.clock.now)
         self.engine = Engine(
             self.client,
@@ -83,12 +85,20 @@ class Bench:
             self.clock.now += 10
             self.engine.tick()
 
+    def settle(self) -> None:
+        """Let the workers, and who takes back what they give, do what they can in no time."""
+        for _ in range(20):
+            for _ in range(30):
+                for index in self.workers.able:
+                    self.workers.step(index)
+            self.engine.wait(0)
+
     def state(self) -> State:
         ends = {partition: log[-1].at + 1 for partition, log in self.kafka.records.items()}
         return take(
             self.engine,
             self.counts,
-            About("billing", "billing-1", {"handle": 2}),
+            About("billing", "billing-1", {"handle": self.concurrency}),
             self.memory,
             self.client.positions(self.engine.partitions),
             ends,
