@@ -78,6 +78,12 @@ def test_with_the_newer_protocol_the_broker_assigns() -> None:
     Consumer(config).close()
 
 
+def test_the_older_name_of_the_brokers_will_do() -> None:
+    config = effective_config({"metadata.broker.list": "127.0.0.1:9", "group.id": "g"})
+    assert config["bootstrap.servers"] == "127.0.0.1:9"
+    Consumer(config).close()
+
+
 def test_a_default_gives_way_to_what_contradicts_it() -> None:
     config = effective_config({**CONFIG, "reconnect.backoff.ms": 5000})
     assert "reconnect.backoff.max.ms" not in config

@@ -106,6 +106,8 @@ def effective_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the client is made with. Raises RotaError for what cannot be: a missing name, or one that Rota
     owns.
     """
+    if "metadata.broker.list" in config and "bootstrap.servers" not in config:  # librdkafka's older name
+        config = {**config, "bootstrap.servers": config["metadata.broker.list"]}
     for name, why in _TAKEN.items():
         if name in config:
             raise RotaError(f"{name} cannot be set: {why}; take it out of the configuration")
