@@ -1,8 +1,9 @@
 """A process that applies records to a database, one after the other, and may be killed between any two steps.
 
-`python -m tests.consumer.sql_process DATABASE COMMITTED CHANCE SEED UPTO STOP_AT`: begins at the offset in the file
-COMMITTED and writes there how far it is. At every step it kills itself with this CHANCE. Ends before the offset UPTO.
-Stops itself (SIGSTOP) before the record at STOP_AT, when it has it in hand.
+`python -m tests.consumer.sql_process DATABASE COMMITTED CHANCE SEED UPTO STOP_AT INSIDE`: begins at the offset in the
+file COMMITTED and writes there how far it is. At every step it kills itself with this CHANCE. Ends before the offset
+UPTO. Stops itself (SIGSTOP) before the record at STOP_AT, when it has it in hand, and in the transaction of the one
+at INSIDE.
 """
 
 import os
@@ -31,12 +32,14 @@ class Life:
         if self.random.random() < self.chance:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def handle(self, at: int, known: int) -> None:
+    def handle(self, at: int, known: int, inside: int) -> None:
         try:
             with context_of([SomeMessage(at)], committed=known).sql(self.database) as tx:
                 self.step()
                 tx.execute(self.add, (at,))
                 self.step()
+                if at == inside:
+                    os.kill(os.getpid(), signal.SIGSTOP)
         except SkipRecordError:
             pass
         self.step()
@@ -46,19 +49,20 @@ class Life:
         part.write_text(str(offset))
         part.rename(self.committed)
 
-    def run(self, upto: int, stop_at: int) -> None:
+    def run(self, upto: int, stop_at: int, inside: int) -> None:
         known = at = int(self.committed.read_text())
         while at < upto:
             if at == stop_at:
                 os.kill(os.getpid(), signal.SIGSTOP)
-            self.handle(at, known)
+            self.handle(at, known, inside)
             at += 1
             if self.random.random() < 0.2:
                 self.commit(at)
                 known = at
 
 
-def main(address: str, committed: Path, chance: float, seed: int, upto: int, stop_at: int) -> None:
+def main(address: str, committed: Path, chance: float, numbers: list[int]) -> None:
+    seed, upto, stop_at, inside = numbers
     sql._PRUNE_EVERY = 3
     database: Any = address
     if address.startswith("postgresql"):
@@ -72,10 +76,9 @@ def main(address: str, committed: Path, chance: float, seed: int, upto: int, sto
         return ask(connection, statement, dialect)
 
     vars(sql)["ask"] = dying
-    life.run(upto, stop_at)
+    life.run(upto, stop_at, inside)
 
 
 if __name__ == "__main__":
-    _, given_address, given_path, given_chance, *numbers = sys.argv
-    given_seed, given_upto, given_stop_at = map(int, numbers)
-    main(given_address, Path(given_path), float(given_chance), given_seed, given_upto, given_stop_at)
+    _, given_address, given_path, given_chance, *given_numbers = sys.argv
+    main(given_address, Path(given_path), float(given_chance), [int(number) for number in given_numbers])

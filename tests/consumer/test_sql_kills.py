@@ -64,18 +64,18 @@ def committed(tmp_path: Path) -> Path:
 class Lives:
     """Processes of one group that work on one partition."""
 
-    def __init__(self, table: Table, committed: Path) -> None:
-        self._table = table
+    def __init__(self, table: Table, committed: Path, address: str = "") -> None:
+        self._address = address or table.address
         self._committed = committed
         self.running: list[subprocess.Popen[bytes]] = []
 
     def begin(
-        self, chance: float, seed: int = 0, upto: int = ENDLESS, stop_at: int = -1
+        self, chance: float, seed: int = 0, upto: int = ENDLESS, stop_at: int = -1, inside: int = -1
     ) -> subprocess.Popen[bytes]:
-        options = [str(chance), str(seed), str(upto), str(stop_at)]
+        options = [str(chance), str(seed), str(upto), str(stop_at), str(inside)]
         program = [sys.executable, "-m", "tests.consumer.sql_process"]
         process = subprocess.Popen(
-            ending_with_parent([*program, self._table.address, str(self._committed), *options]),
+            ending_with_parent([*program, self._address, str(self._committed), *options]),
             cwd=Path(__file__).parents[2],
         )
         self.running.append(process)
@@ -120,9 +120,31 @@ def test_killed_at_any_point(table: Table, committed: Path, lives: Lives) -> Non
 def test_frozen_while_others_went_past(table: Table, committed: Path, lives: Lives) -> None:
     """A process that had its record in hand when it was stopped: rows of that time are gone when it goes on."""
     frozen = lives.begin(chance=0, upto=21, stop_at=20)
-    wait_until("it is stopped", lambda: "\nState:\tT" in Path(f"/proc/{frozen.pid}/status").read_text())
+    wait_stopped(frozen)
     assert lives.begin(chance=0, upto=60).wait(PATIENCE_S) == 0
     assert table.rows() < 30
     os.kill(frozen.pid, signal.SIGCONT)
     assert frozen.wait(PATIENCE_S) == 0
     assert table.bookings() == Counter(range(60))
+
+
+def test_frozen_inside_its_transaction(postgres_database: str, committed: Path) -> None:
+    """PostgreSQL ends such a transaction, if it was told to; who waits for the row goes on then."""
+    table = Table(postgres_database)
+    option = "?options=-c%20idle_in_transaction_session_timeout%3D1s"
+    lives = Lives(table, committed, address=postgres_database + option)
+    try:
+        frozen = lives.begin(chance=0, upto=60, inside=20)
+        wait_stopped(frozen)
+        assert lives.begin(chance=0, upto=60).wait(PATIENCE_S) == 0
+        os.kill(frozen.pid, signal.SIGCONT)
+        assert frozen.wait(PATIENCE_S) == 1  # its commit fails
+    finally:
+        lives.end()
+    assert table.bookings() == Counter(range(60))
+
+
+def wait_stopped(process: subprocess.Popen[bytes]) -> None:
+    """Until it has stopped itself."""
+    status = Path(f"/proc/{process.pid}/status")
+    wait_until("it is stopped", lambda: "\nState:\tT" in status.read_text())
