@@ -342,6 +342,15 @@ def test_a_mistake_in_a_class_is_told(attributes: dict[str, Any], words: str) ->
         ({"order": "x"}, "App: order is 'x'"),
         ({"null_key": None}, "App: null_key is None"),
         ({"limits": 7}, "App: limits is 7; it wants Limits(…)"),
+        (
+            {"observer": print},
+            "App: observer is <built-in function print>; it wants an object of a class below",
+        ),
+        ({"health": 60}, "App: health is 60; it wants Health(…)"),
+        ({"port": "8080"}, "App: port is '8080'; it wants a number"),
+        ({"port": True}, "App: port is True; it wants a number"),
+        ({"host": 1}, "App: host is 1; it wants a name or an address"),
+        ({"metrics": 1}, "App: metrics is 1; it wants True or False"),
         ({"obsever": None}, "App has no option obsever: did you mean observer?"),
     ],
 )

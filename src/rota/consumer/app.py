@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from rota.consumer.build import build
 from rota.consumer.class_handlers import Handler, has_hooks, options_of, topics_of
 from rota.consumer.handlers import OPTIONS
+from rota.consumer.health import Health
 from rota.consumer.naming import check_known
 from rota.consumer.operations import Operations, Wishes
 from rota.consumer.process_child import refuse_in_child
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from rota.consumer.handlers import HandlerOptions, HandlerSpec, Hooks
-    from rota.consumer.health import Health
     from rota.consumer.ordering import NullKey, Order
     from rota.consumer.otel import OpenTelemetry
 
@@ -54,6 +54,22 @@ class AppOptions(TypedDict, total=False):
     timeline: Path | str | None
 
 
+_KINDS: dict[str, type] = {
+    "limits": Limits,
+    "observer": Observer,
+    "health": Health,
+    "port": int,
+    "host": str,
+    "metrics": bool,
+}
+_WORDS: dict[type, str] = {
+    Observer: "an object of a class below Observer",
+    int: "a number",
+    str: "a name or an address",
+    bool: "True or False",
+}
+
+
 class App:
     """A consumer in the making.
 
@@ -77,9 +93,13 @@ class App:
         check_choice("App", "order", self._defaults.order)
         check_choice("App", "null_key", self._defaults.null_key)
         check_count("App", "concurrency", self._defaults.concurrency)
+        for option, kind in _KINDS.items():
+            given: object = options.get(option)
+            if not (given is None or (isinstance(given, kind) and (kind is bool or given is not True))):
+                raise RotaError(
+                    f"App: {option} is {given!r}; it wants {_WORDS.get(kind) or f'{kind.__name__}(…)'}"
+                )
         self._limits = options.get("limits") or Limits()
-        if not isinstance(self._limits, Limits):
-            raise RotaError(f"App: limits is {self._limits!r}; it wants Limits(…)")
         self._observer = options.get("observer")
         self._wishes = Wishes(
             port=options.get("port"),
