@@ -402,3 +402,7 @@ def test_batches_are_checked() -> None:
         Batch(most=0)
     with pytest.raises(RotaError, match=r"Batch\(wait_ms=-1\)"):
         Batch(wait_ms=-1)
+    with pytest.raises(
+        RotaError, match=r"Batch\(wait_ms=0.2\): it must be 0 or more milliseconds, a whole number"
+    ):
+        Batch(wait_ms=0.2)  # type: ignore[arg-type]

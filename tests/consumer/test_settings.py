@@ -163,6 +163,20 @@ def test_negative_limits_are_refused(name: str) -> None:
     check_limits(limits(**{name: 0}), CONFIG)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("slow", "100"), ("in_flight", 1.5), ("commit_every", True), ("note", 7)]
+)
+def test_limits_of_another_kind_are_refused(name: str, value: object) -> None:
+    with pytest.raises(RotaError, match=f"Limits: {name} is {value!r}; it must be "):
+        check_limits(limits(**{name: value}), CONFIG)
+
+
+def test_a_note_that_no_broker_takes_is_refused() -> None:
+    check_limits(Limits(note="n" * 4095), CONFIG)
+    with pytest.raises(RotaError, match="Limits: note has more than 4095 bytes"):
+        check_limits(Limits(note="ü" * 2048), CONFIG)
+
+
 def test_the_drain_leaves_the_group_half_of_its_patience() -> None:
     check_limits(Limits(revoke_drain=150_000), CONFIG)
     with pytest.raises(RotaError, match=r"revoke_drain is 150001 ms, more than half of .* \(300000\)"):

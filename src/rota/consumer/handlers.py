@@ -31,10 +31,12 @@ class Batch:
     wait_ms: int = 200
 
     def __post_init__(self) -> None:
-        if self.most < 1:
-            raise RotaError(f"Batch(most={self.most}): it must be 1 or more")
-        if self.wait_ms < 0:
-            raise RotaError(f"Batch(wait_ms={self.wait_ms}): it must be 0 or more milliseconds")
+        if not isinstance(self.most, int) or self.most < 1:
+            raise RotaError(f"Batch(most={self.most!r}): it must be a whole number, 1 or more")
+        if not isinstance(self.wait_ms, int) or self.wait_ms < 0:
+            raise RotaError(
+                f"Batch(wait_ms={self.wait_ms!r}): it must be 0 or more milliseconds, a whole number"
+            )
 
 
 class HandlerOptions(TypedDict, total=False):

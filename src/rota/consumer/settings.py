@@ -7,6 +7,7 @@ from __future__ import annotations
 import difflib
 import re
 import socket
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rota.cluster.properties import KNOWN, client_properties
@@ -100,6 +101,8 @@ _MORE_NAMES = (
     "topic.metadata.refresh.interval.ms",
 )
 _MAX_POLL_INTERVAL_MS = 300_000
+_LEAST = dict.fromkeys(("in_flight", "in_flight_per_partition", "commit_every", "slow"), 1)
+"""What a limit must be at least, where that is not 0."""
 
 
 def effective_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,16 +145,15 @@ def refused(problem: str) -> RotaError:
 
 def check_limits(limits: Limits, config: Mapping[str, Any]) -> None:
     """Refuse limits that cannot work."""
-    for name in ("in_flight", "in_flight_per_partition", "commit_every"):
-        if getattr(limits, name) < 1:
-            raise RotaError(f"Limits: {name} is {getattr(limits, name)}; it must be 1 or more")
-    for name in ("commit_interval", "commit_spacing", "metadata_bytes", "revoke_drain", "shutdown_drain"):
-        if getattr(limits, name) < 0:
-            raise RotaError(f"Limits: {name} is {getattr(limits, name)}; it must be 0 or more")
+    for field in fields(limits):
+        least, value = _LEAST.get(field.name, 0), getattr(limits, field.name)
+        if field.name == "note":
+            if not isinstance(value, str):
+                raise RotaError(f"Limits: note is {value!r}; it must be text")
+        elif not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise RotaError(f"Limits: {field.name} is {value!r}; it must be a whole number, {least} or more")
     if len(limits.note.encode()) > LONGEST:
         raise RotaError(f"Limits: note has more than {LONGEST} bytes; brokers take no more with a commit")
-    if limits.slow < 1:
-        raise RotaError(f"Limits: slow is {limits.slow}; it must be 1 millisecond or more")
     longest = _number(config, "max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)
     if 2 * limits.revoke_drain > longest:
         raise RotaError(
