@@ -22,7 +22,9 @@ from rota.testing import Broker
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
-    with broker_with(plain=2, stuck=1, failing=1, frozen=1, paused=1, unfetched=1, idle=1, revoked=1) as it:
+    with broker_with(
+        plain=2, stuck=1, failing=1, frozen=1, paused=1, unfetched=1, idle=1, revoked=1, blocked=2
+    ) as it:
         yield it
 
 
@@ -115,6 +117,37 @@ def test_a_handler_that_is_stuck_is_named_and_alive_unless_a_bound_was_given(bro
             assert fetch(port, "/health/ready")[0] == 200
             release.set()
             wait_until("it is over", lambda: not dead())
+    finally:
+        release.set()
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_blocked_event_loop_is_the_reason_of_all_that_wait_for_it(broker: Broker) -> None:
+    release = threading.Event()
+    app = App(config(broker, **{"group.id": "blocked"}), health=Health(partition_stuck=300))
+
+    @app.handler("blocked")
+    async def handle(record: Record[bytes]) -> None:
+        if record.value == b"block":
+            release.wait(600)  # as a driver would that is not made for asyncio
+
+    def words(partition: int) -> str:
+        found = running.state.of(TopicPartition("blocked", partition)) if running.state else None
+        return found.blocking.words if found and found.blocking else ""
+
+    try:
+        with started(app) as running:
+            produce(broker, "blocked", 1, value=b"block", partition=0)
+            wait_until("it blocks", lambda: "is running for" in words(0))
+            produce(broker, "blocked", 3, partition=1)
+            told = "waits for the event loop, which blocked-0 at offset 0 blocks"
+            wait_until("the others wait", lambda: words(1) == told)
+            for _ in range(8):
+                verdict = running.operations.live()
+                assert verdict.ok, verdict.words
+                time.sleep(0.2)
+            release.set()
+            wait_until("all are done", lambda: running.state and running.state.handlers[0].done == 4)
     finally:
         release.set()
 

@@ -90,6 +90,11 @@ class LoopWorkers:
         """Records that workers have finished, in tasks that ended."""
         return self._completed
 
+    @property
+    def blocked(self) -> bool:
+        """Whether a handler keeps the loop, which others share, from going on."""
+        return self._thread.blocked()
+
     def current(self) -> Iterator[Task]:
         """The task of each worker that is at one; while the loop is blocked, only the one that blocks it."""
         if self._thread.blocked():

@@ -265,6 +265,8 @@ class _View:
         self._first: dict[tuple[str, int], _First] = {}
         self._under_way: Counter[tuple[str, int]] = Counter()
         self._in_flight: Counter[Route] = Counter()
+        self._blocked = {route for route in self.routes if getattr(route.workers, "blocked", False)}
+        """Handlers on an event loop that one of their records keeps from going on."""
         for route in self.routes:
             self._look(route)
 
@@ -377,7 +379,8 @@ class _View:
         if entry.task is not None and entry.task in self._at:
             return self._running(entry.message, entry.task)
         if entry.task is not None:
-            return _Found("queued", attempts, f"waits for a worker for attempt {entry.task.attempt}")
+            words = f"waits for a worker for attempt {entry.task.attempt}"
+            return self._queued(entry.message, attempts, words)
         if entry.sending:
             times = count_of(attempts, "attempt")
             return _Found("sending", attempts, f"is on its way to another topic after {times}")
@@ -391,12 +394,21 @@ class _View:
         lane = self._by_topic[message.topic()], task.lane.index
         first = task if task in self._at else self._at_lane.get(lane)
         if first is None:
-            return _Found("queued", 0, "waits for a worker")
+            return self._queued(message, 0, "waits for a worker")
         at = first.running
         if first is task and not any(each is message for each in task.messages[at + 1 :]):
             return self._running(message, task)  # or has just been done
         ahead = _name(first.messages[at]) if at < len(first.messages) else "another"
         return _Found("behind", 0, f"waits in its lane behind {ahead}, which is running")
+
+    def _queued(self, message: Message, attempts: int, words: str) -> _Found:
+        if self._by_topic[message.topic()] not in self._blocked:
+            return _Found("queued", attempts, words)
+        culprits = (task for route in self._blocked for task in route.workers.current())
+        names = [_name(task.messages[task.running]) for task in culprits if not task.done]
+        return _Found(
+            "behind", attempts, f"waits for the event loop, which {', '.join(names) or 'a task'} blocks"
+        )
 
     def _running(self, message: Message, task: Task) -> _Found:
         since_ms = self._since.get(id(message))
