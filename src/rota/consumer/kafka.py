@@ -240,6 +240,8 @@ class KafkaClient:
     def _on_commit(self, error: KafkaError | None, partitions: list[ClientPartition]) -> None:
         if self._deaf or not self._answers:
             return  # not waited for, or the answer to one that was
+        if error is None:
+            self._outage.over()
         answered = self._answers.pop(0)
         try:
             answered(None if error is None else commit_error(error), _refused(partitions))
