@@ -12,11 +12,13 @@ app.run()
 """
 
 from rota.consumer.app import App
+from rota.consumer.batches import BatchError
 from rota.consumer.class_handlers import Handler
 from rota.consumer.context import Context
 from rota.consumer.handlers import Batch
 from rota.consumer.health import Health
 from rota.consumer.later import later
+from rota.consumer.letters import Letter, Origin, read_letter
 from rota.consumer.policy import DeadLetter, PayloadError, Retry, skip
 from rota.consumer.record import Record, Records
 from rota.consumer.retry_topics import RetryTopics
@@ -28,13 +30,16 @@ from rota.consumer.state import Limits, Observer
 __all__ = [
     "App",
     "Batch",
+    "BatchError",
     "Context",
     "DeadLetter",
     "Done",
     "Handler",
     "Health",
+    "Letter",
     "Limits",
     "Observer",
+    "Origin",
     "PayloadError",
     "Record",
     "Records",
@@ -42,6 +47,7 @@ __all__ = [
     "RetryTopics",
     "Running",
     "later",
+    "read_letter",
     "skip",
     "static_id",
 ]
