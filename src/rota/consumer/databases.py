@@ -91,19 +91,25 @@ def kind_of(database: object) -> Kind:
     """What was given. Raises RotaError for what is no database that we know."""
     if isinstance(database, str) and database.startswith(("postgresql://", "postgres://")):
         return "postgresql address"
-    if isinstance(database, str | Path):
+    kind: Any = type(database)
+    return _kind_of_type(kind)
+
+
+@cache
+def _kind_of_type(kind: type) -> Kind:
+    if issubclass(kind, str | Path):
         return "sqlite file"
-    if isinstance(database, sqlite3.Connection):
+    if issubclass(kind, sqlite3.Connection):
         return "sqlite connection"
-    lend = getattr(database, "getconn", None)
-    if lend is not None and hasattr(database, "connection"):
+    lend = getattr(kind, "getconn", None)
+    if lend is not None and hasattr(kind, "connection"):
         return "async postgresql pool" if inspect.iscoroutinefunction(lend) else "postgresql pool"
-    execute = getattr(database, "execute", None)
-    if execute is not None and hasattr(database, "transaction"):
+    execute = getattr(kind, "execute", None)
+    if execute is not None and hasattr(kind, "transaction"):
         is_async = inspect.iscoroutinefunction(execute)
         return "async postgresql connection" if is_async else "postgresql connection"
     raise RotaError(
-        f"{type(database).__name__} is no database: give the path of an SQLite file, a connection of sqlite3, "
+        f"{kind.__name__} is no database: give the path of an SQLite file, a connection of sqlite3, "
         "an address (postgresql://…), or a connection or pool of psycopg 3"
     )
 

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from contextlib import AsyncExitStack, ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rota.consumer.databases import (
@@ -48,6 +49,9 @@ _PRUNE_EVERY = 500
 def schema(dialect: Dialect, table: str = "rota_done") -> list[str]:
     """The statements that make the tables, for those who make their tables themselves."""
     return [translated(statement.text, dialect) for statement in Rows(table).create()]
+
+
+_rows = cache(Rows)
 
 
 class SqlTransaction:
@@ -93,7 +97,7 @@ class SqlEffect:
         self._database: Any = database
         self._kind = kind_of(database)
         self._dialect = dialect_of(database)
-        self._rows = Rows(table)
+        self._rows = _rows(table)
         self._place = Place(group, messages[0].topic(), messages[0].partition())
         self._records = [(message.offset(), message.timestamp()[1]) for message in messages]
         self._committed = committed
