@@ -68,13 +68,8 @@ class Wishes:
     timeline: Path | str | None = None
 
     def __post_init__(self) -> None:
-        port, health = self.port, self.health
-        if port is not None and (type(port) is not int or not 0 <= port <= 65535):
-            raise RotaError(f"App: port is {port!r}; it is a number from 0 (any free one) to 65535")
-        if health is not None and not isinstance(health, Health):
-            raise RotaError(f"App: health is {health!r}; it wants Health(…)")
-        if self.metrics is not None and not isinstance(self.metrics, bool):
-            raise RotaError(f"App: metrics is {self.metrics!r}; it is True or False")
+        if self.port is not None and not 0 <= self.port <= 65535:
+            raise RotaError(f"App: port is {self.port}; it is a number from 0 (any free one) to 65535")
         if self.otel is not None and type(self.otel).__name__ != "OpenTelemetry":
             raise RotaError(f"App: otel is {self.otel!r}; it wants rota.consumer.otel.OpenTelemetry(…)")
 
