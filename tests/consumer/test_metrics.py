@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from prometheus_client import Gauge
+from prometheus_client import REGISTRY, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 from tests.consumer.running_app import broker_with, config, fetch, nothing, produce, started
 from tests.consumer.states import blocking, partition, state
@@ -119,6 +119,16 @@ def test_the_metrics_of_the_application_are_on_the_same_page() -> None:
     gauge = Gauge("shop_open", "Whether the shop is open")
     gauge.set(1)
     assert of(samples(page(state())), "shop_open") == 1
+
+
+def test_a_collector_that_is_in_the_registry_too_is_shown_once() -> None:
+    ours = collector(state(partition()))
+    REGISTRY.register(ours)
+    try:
+        found = samples(page(state(partition())))  # which looks for what is there twice
+        assert of(found, "rota_consumer_assigned_partitions") == 1
+    finally:
+        REGISTRY.unregister(ours)
 
 
 def test_labels_are_few_and_never_a_key_or_an_error() -> None:

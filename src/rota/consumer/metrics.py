@@ -216,8 +216,11 @@ class _Both(Collector):
         self._ours = ours
 
     def collect(self) -> Iterable[Metric]:
-        yield from REGISTRY.collect()
-        yield from self._ours.collect()
+        ours = list(self._ours.collect())
+        names = {family.name for family in ours}
+        yield from ours
+        # An application may have put our collector into its own registry as well.
+        yield from (family for family in REGISTRY.collect() if family.name not in names)
 
 
 def exposition(collector: ConsumerCollector, accept: str) -> tuple[bytes, str]:
