@@ -121,7 +121,10 @@ def _turn(contest: Contest, name: str, contestant: Contestant, number: signal.Si
             for file in files
         ]
         pair = _Pair(members[0], members[1], files)
-        _wait_for("both members to handle records", lambda: all(map(read_log, files)))
+        _wait_for(
+            "both members to handle records",
+            lambda: all(file.exists() and file.stat().st_size for file in files),
+        )
         time.sleep(_BEFORE_S)
         at_s = time.monotonic()
         pair.first.send_signal(number)
@@ -136,7 +139,7 @@ def _turn(contest: Contest, name: str, contestant: Contestant, number: signal.Si
         with Client(contest.bootstrap) as client:
             ends = {partition: log_end(client, topic, partition) or 0 for partition in range(PARTITIONS)}
         with contextlib.suppress(TimeoutError):  # what is missing then is lost
-            _wait_for("everything to be handled", lambda: not unhandled(pair.handled(), ends), 20.0)
+            _wait_for("everything to be handled", lambda: not unhandled(pair.handled(), ends), 20.0, 0.5)
         _note(contest, name, contestant, pair, ends, finished, (at_s, produced["last"]))
 
 
@@ -192,9 +195,9 @@ def _traffic(bootstrap: str, topic: str) -> Iterator[subprocess.Popen[str]]:
             process.stdout.close()
 
 
-def _wait_for(what: str, condition: Any, limit_s: float = _LIMIT_S) -> None:
+def _wait_for(what: str, condition: Any, limit_s: float = _LIMIT_S, every_s: float = 0.02) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {limit_s:g} s for {what}")
-        time.sleep(0.25)
+        time.sleep(every_s)
