@@ -305,9 +305,6 @@ class _Asking:
     def __init__(self, settings: Settings, accepted: Callable[[], int]) -> None:
         self._settings = settings
         self._accepted = accepted
-        self._producer = Producer(
-            {"bootstrap.servers": settings.bootstrap, "enable.idempotence": True, "linger.ms": 5}
-        )
         self._acknowledged: list[str] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="the shop", daemon=True)
@@ -323,6 +320,9 @@ class _Asking:
         return list(self._acknowledged)
 
     def _run(self) -> None:
+        producer = Producer(
+            {"bootstrap.servers": self._settings.bootstrap, "enable.idempotence": True, "linger.ms": 5}
+        )
         due, number, last = 0.0, 0, time.monotonic()
         while not self._stopping.is_set():
             now = time.monotonic()
@@ -330,11 +330,11 @@ class _Asking:
             due = min(due, self._accepted() + MOST_OPEN)
             while number < int(due):
                 number += 1
-                self._ask(number)
-            self._producer.poll(0.02)
-        assert self._producer.flush(self._settings.patience_s) == 0, "Kafka did not take every notification"
+                self._ask(producer, number)
+            producer.poll(0.02)
+        assert producer.flush(self._settings.patience_s) == 0, "Kafka did not take every notification"
 
-    def _ask(self, number: int) -> None:
+    def _ask(self, producer: Producer, number: int) -> None:
         which, customer = f"n-{number:05}", f"customer-{number % CUSTOMERS}"
 
         def delivered(error: object, _message: object) -> None:
@@ -342,7 +342,7 @@ class _Asking:
                 self._acknowledged.append(which)
 
         value = json.dumps({"id": which, "customer": customer})
-        self._producer.produce(self._settings.topic, value, customer, on_delivery=delivered)
+        producer.produce(self._settings.topic, value, customer, on_delivery=delivered)
 
 
 def _busy(happened: Accident) -> str:
