@@ -1,8 +1,8 @@
-"""An event loop in a thread that goes on by single statements, when a test lets it.
+"""An event loop that goes on by single statements, when a test lets it.
 
-The owner's thread and the loop's may be interleaved anywhere. Here one of both runs at a time: the workers' own
-code (`preemptible`) and handlers call `Baton.pause` wherever the other thread could come in between, and go on
-when the test says `Baton.step`. Callbacks, tasks and futures are asyncio's own.
+The owner's thread and the loop's may be interleaved anywhere. Here both are greenlets of one thread, one of which
+runs: the workers' own code (`preemptible`) and handlers call `Baton.pause` wherever the other could come in
+between, and go on when the test says `Baton.step`. Callbacks, tasks and futures are asyncio's own.
 """
 
 from __future__ import annotations
@@ -11,61 +11,59 @@ import ast
 import asyncio
 import inspect
 import textwrap
-import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from tests.kafka.ports import PATIENCE_S
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped,unused-ignore]
 
 __all__ = ["Baton", "SteppedLoopThread", "preemptible"]
 
 
 class Baton:
-    """Who runs: the test, or the loop's thread."""
+    """Who runs: the test, or the loop."""
 
-    def __init__(self) -> None:
-        self._test = threading.Semaphore(0)
-        self._loop = threading.Semaphore(0)
+    def __init__(self, loop: Any, run: Callable[[], None]) -> None:
+        self._loop = loop
+        self._greenlet = greenlet(run)
         self._left = 0
         self.free = False
-        """The loop's thread stops no more."""
+        """The loop stops only when it has nothing to do."""
+        self.place = ""
+        """The function in which it has stopped."""
         self.broken: BaseException | None = None
         """What a handler found to be wrong."""
 
-    def step(self, pauses: int = 1) -> None:
-        """The test: let the loop's thread run to where it stops for the so-and-so-many-th time, or has nothing
-        to do.
-        """
-        self._left = pauses
-        self._loop.release()
-        assert self._test.acquire(timeout=PATIENCE_S), "the loop's thread does not stop"
-        self.check()
+    @property
+    def inside(self) -> bool:
+        """Whether it is the loop that asks."""
+        return bool(getcurrent() is self._greenlet)
 
-    def check(self) -> None:
+    def step(self, pauses: int = 1) -> None:
+        """The test: let the loop run to where it stops for the so-and-so-many-th time, or has nothing to do."""
+        self._left = pauses
+        self._greenlet.parent = getcurrent()
+        asyncio._set_running_loop(self._loop)
+        try:
+            self._greenlet.switch()
+        finally:
+            asyncio._set_running_loop(None)
         if self.broken is not None:
             broken, self.broken = self.broken, None
             raise broken
 
-    def pause(self) -> None:
-        """The loop's thread: whatever the test wants to do, it can do here."""
+    def pause(self, place: str = "") -> None:
+        """The loop: whatever the test wants to do, it can do here."""
+        self.place = place
         self._left -= 1
-        if self._left <= 0:
+        if self._left <= 0 and not self.free:
             self.rest()
 
     def rest(self) -> None:
-        """The loop's thread stops in any case."""
-        if not self.free:
-            self._test.release()
-            self._loop.acquire()
-
-    def begin(self) -> None:
-        self._loop.acquire()
-
-    def let_go(self) -> None:
-        self.free = True
-        self._loop.release()
+        """The loop stops in any case."""
+        assert self._greenlet.parent is not None
+        self._greenlet.parent.switch()
 
 
 class _Loop:
@@ -74,7 +72,6 @@ class _Loop:
     def __init__(self) -> None:
         self.handles: deque[asyncio.Handle] = deque()
         self.problems: list[dict[str, Any]] = []
-        self.arrived = threading.Event()
 
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -82,7 +79,6 @@ class _Loop:
         this: Any = self
         handle = asyncio.Handle(callback, args, this, context)
         self.handles.append(handle)
-        self.arrived.set()
         return handle
 
     call_soon_threadsafe = call_soon
@@ -111,13 +107,11 @@ class SteppedLoopThread:
     """What `rota.consumer.loop_thread.LoopThread` is to the workers."""
 
     def __init__(self) -> None:
-        self.baton = Baton()
         self.loop: Any = _Loop()
+        self.baton = Baton(self.loop, self._run)
         self._inside = False
         self._over = False
         self._users = 0
-        self._thread = threading.Thread(target=self._run, name="stepped-loop", daemon=True)
-        self._thread.start()
 
     @property
     def able(self) -> bool:
@@ -129,6 +123,8 @@ class SteppedLoopThread:
 
     def soon(self, callback: Callable[..., object], *args: Any) -> bool:
         self.loop.call_soon(callback, *args)
+        if self.baton.free:
+            self.baton.step()
         return True
 
     def blocked(self) -> bool:
@@ -138,46 +134,38 @@ class SteppedLoopThread:
         return ""
 
     def let_go(self) -> None:
-        """From now on it runs as loops do."""
-        if not self.baton.free:
-            self.baton.let_go()
+        """From now on it does at once what there is to do."""
+        self.baton.free = True
 
     def release(self) -> None:
         self._users -= 1
         if not self._users:
             self.let_go()
             self._over = True
-            self.loop.arrived.set()
-            self._thread.join(PATIENCE_S)
-            assert not self._thread.is_alive()
+            self.baton.step()
+            assert not self.able
             assert not self.loop.problems, self.loop.problems
 
     def _run(self) -> None:
-        asyncio._set_running_loop(self.loop)
-        self.baton.begin()
-        while not self._over:
+        while self.loop.handles or not self._over:
             if self.loop.handles:
                 self._inside = True
                 self.loop.handles.popleft()._run()
                 self._inside = False
-            elif self.baton.free:
-                self.loop.arrived.wait(PATIENCE_S)
-                self.loop.arrived.clear()
-            if self.loop.handles:
                 self.baton.pause()
             else:
                 self.baton.rest()
 
 
-def preemptible(function: Callable[..., Any], pause: Callable[[], None], **names: Any) -> Any:
-    """The function as it is in the source, with a ``pause()`` before every statement of it, or of the function
+def preemptible(function: Callable[..., Any], pause: Callable[[str], None], **names: Any) -> Any:
+    """The function as it is in the source, with a ``pause(its name)`` before every statement of it, or of the function
     inside it. ``names`` replace what its module has under them.
     """
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
     inside = [node for node in definition.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     for node in inside or [definition]:
-        node.body = _with_pauses(node.body)
+        node.body = _with_pauses(node.body, node.name)
     tree = ast.fix_missing_locations(ast.Module([definition], []))
     module = inspect.getmodule(function)
     assert module is not None
@@ -186,14 +174,14 @@ def preemptible(function: Callable[..., Any], pause: Callable[[], None], **names
     return space[function.__name__]
 
 
-def _with_pauses(body: list[ast.stmt]) -> list[ast.stmt]:
+def _with_pauses(body: list[ast.stmt], place: str) -> list[ast.stmt]:
     found: list[ast.stmt] = []
     for statement in body:
         for name in ("body", "orelse", "finalbody"):
             if getattr(statement, name, None):
-                setattr(statement, name, _with_pauses(getattr(statement, name)))
+                setattr(statement, name, _with_pauses(getattr(statement, name), place))
         for handler in getattr(statement, "handlers", ()):
-            handler.body = _with_pauses(handler.body)
-        pause = ast.Call(ast.Name("_pause", ast.Load()), [], [])
+            handler.body = _with_pauses(handler.body, place)
+        pause = ast.Call(ast.Name("_pause", ast.Load()), [ast.Constant(place)], [])
         found += [ast.Expr(pause), statement]
     return found

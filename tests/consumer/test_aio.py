@@ -7,6 +7,7 @@ import contextvars
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
 from random import Random
@@ -17,7 +18,7 @@ from tests.consumer.at_work import PARTITIONS, TOPIC, Build, Journal, Member, at
 from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.consumer.aio import LoopWorkers
-from rota.consumer.async_runners import each_async, in_batches_async
+from rota.consumer.async_runners import Turn, each_async, in_batches_async
 from rota.consumer.client import Message
 from rota.consumer.context import Context
 from rota.consumer.handlers import Batch
@@ -354,6 +355,32 @@ def test_many_lanes_that_become_ready_wake_the_loop_once() -> None:
         assert loop.woken == 1
         gate.set()
         member.until_all_is_committed()
+
+
+def test_a_lane_that_becomes_ready_as_the_loop_goes_back_to_sleep_wakes_it_again() -> None:
+    woken: list[Callable[..., object]] = []
+
+    class Asleep(LoopThread):
+        def soon(self, callback: Callable[..., object], *_: Any) -> bool:
+            woken.append(callback)
+            return True
+
+    class Late(deque[Lane]):
+        def __bool__(self) -> bool:
+            empty = not len(self)
+            if empty and len(woken) == 1:
+                workers.ready(Lane(1))  # the owner, just when the loop has looked
+            return not empty
+
+    async def work(_task: Task, _turn: Turn) -> bool:
+        return False
+
+    workers = LoopWorkers(0, work, SimpleQueue(), "handler", Asleep())
+    workers._ready = Late()
+    workers.ready(Lane(0))
+    workers._ready.clear()
+    woken[0]()
+    assert len(woken) == 2
 
 
 def test_handlers_share_a_loop_until_the_last_of_them_is_closed() -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
 from tests.consumer.stepped_loop import SteppedLoopThread, preemptible
 from tests.consumer.test_engine_model import WORKERS, Consumers
 
@@ -24,6 +25,7 @@ from rota.consumer.runners import begin_batch
 from rota.consumer.state import Route
 from rota.consumer.work import Task
 
+PLACES = ("_admit", "_next", "_go_through", "_claim", "work", "begin_batch", "give", "handler")
 LEFT: ContextVar[bool] = ContextVar("LEFT", default=False)
 
 
@@ -33,8 +35,8 @@ class Here:
     model: LoopConsumers
 
     @classmethod
-    def pause(cls) -> None:
-        cls.model.thread.baton.pause()
+    def pause(cls, place: str) -> None:
+        cls.model.thread.baton.pause(place)
 
     @classmethod
     def monotonic(cls) -> float:
@@ -83,17 +85,17 @@ _in_batches = preemptible(
 class Steps:
     """The loop as a pool of one worker that has much to do."""
 
-    def __init__(self, thread: SteppedLoopThread, random: Random) -> None:
-        self._thread = thread
-        self._random = random
+    def __init__(self, model: LoopConsumers) -> None:
+        self._model = model
 
     @property
     def able(self) -> list[int]:
-        return [0] * 5 if self._thread.able else []
+        self._model.time_passes()
+        return [0] * WORKERS if self._model.thread.able else []
 
     def step(self, _index: int) -> None:
-        if self._thread.able:
-            self._thread.baton.step(self._random.choice([1, 1, 2, 5, 20]))
+        if self._model.thread.able:
+            self._model.thread.baton.step(self._model.random.choice([1, 1, 2, 5]))
 
 
 class GivenContext:
@@ -111,9 +113,28 @@ class LoopConsumers(Consumers):
         self.end_process()
         Here.model = self
         self.loop_time = 0.0
+        self.waiting: list[asyncio.Future[None]] = []
+        self.waiting_since = self.clock.now
         self.thread = SteppedLoopThread()
         super().start_process()
-        self.returned.workers.append(Steps(self.thread, self.random))  # type: ignore[arg-type]
+        self.returned.workers.append(Steps(self))  # type: ignore[arg-type]
+
+    def a_worker_goes_on(self) -> None:
+        if not self.thread.baton.inside:
+            super().a_worker_goes_on()
+
+    async def a_moment(self) -> None:
+        self.waiting.append(self.thread.loop.create_future())
+        await self.waiting[-1]
+
+    def time_passes(self) -> None:
+        """Who waits for the clock goes on when it has moved."""
+        if self.clock.now > self.waiting_since:
+            self.waiting_since = self.clock.now
+            woken, self.waiting = self.waiting, []
+            for future in woken:
+                if not future.done():
+                    future.set_result(None)
 
     def end_process(self) -> None:
         """It is killed: what its handlers do from now on nobody sees."""
@@ -143,6 +164,15 @@ class LoopConsumers(Consumers):
         made.lanes._ready = workers.ready
         return Route(topic, made.lanes, workers, made.policy)
 
+    @rule(place=st.sampled_from(PLACES), times=st.integers(1, 6))
+    def go_to(self, place: str, times: int) -> None:
+        """Let the loop's thread go on into one of these functions: what comes next happens while it is there."""
+        for _ in range(300):
+            if times == 0 or not self.thread.able:
+                return
+            self.thread.baton.step()
+            times -= self.thread.baton.place == place
+
     async def handle_on_the_loop(
         self, topic: str, messages: Sequence[Any], task: Task, *, many: bool
     ) -> object:
@@ -159,9 +189,12 @@ class LoopConsumers(Consumers):
                 except StopIteration as stop:
                     answer = stop.value
                     break
-                pause()
-                if random.random() < 0.6:
+                pause("handler")
+                how = random.random()
+                if how < 0.2:
                     await asyncio.sleep(0)
+                elif how < 0.6:
+                    await self.a_moment()
         except AssertionError as broken:  # the model's, not the handler's
             self.thread.baton.broken = broken
             raise
@@ -179,6 +212,6 @@ class LoopConsumers(Consumers):
 
 
 LoopConsumers.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestLoopConsumers = LoopConsumers.TestCase
