@@ -1,7 +1,7 @@
 """A member of a group that copies records exactly once, until SIGTERM or a harder end.
 
 `python -m tests.consumer.eos_process BOOTSTRAP GROUP SOURCE TARGET LOG [INSTANCE]`: every record of SOURCE becomes
-one of TARGET. What the runtime says goes to the file LOG.
+one of TARGET, but for those that end in 7, which are dead letters. What the runtime says goes to the file LOG.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import sys
 import time
 from random import Random
 
-from rota.consumer import App, Context, Limits, Record, Retry
+from rota.consumer import App, Context, DeadLetter, Limits, Record, Retry
 
 RANDOM = Random()
+RETRY = Retry(attempts=100, backoff=(0.01, 0.1), on=(OSError,))
 
 
 def handle(record: Record[bytes], context: Context) -> None:
     context.produce(record.topic.replace("source", "target"), record.value, key=record.key)
+    if record.value.endswith(b"7"):
+        raise ValueError("for the dead letters")
     if RANDOM.random() < 0.02:
         raise OSError("the handler's own")
     time.sleep(RANDOM.random() / 100)
@@ -34,7 +37,8 @@ def main(bootstrap: str, group: str, source: str, instance: str = "") -> None:
     if instance:
         config["group.instance.id"] = instance
     app = App(config, order="key", concurrency=8, limits=Limits(commit_interval=50, revoke_drain=5_000))
-    app.handler(source, exactly_once=True, retry=Retry(attempts=100, backoff=(0.01, 0.1)))(handle)
+    dead = source.replace("source", "dead")
+    app.handler(source, exactly_once=True, retry=RETRY, dead_letter=DeadLetter(dead))(handle)
     app.run()
 
 

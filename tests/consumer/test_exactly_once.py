@@ -24,7 +24,7 @@ from tests.consumer.desk import Desk
 from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.broker.handlers import api_versions
-from rota.consumer import App, Context, Limits, Record, Records, Retry
+from rota.consumer import App, Context, DeadLetter, Limits, Record, Records, Retry, RetryTopics
 from rota.consumer.offset_metadata import decode_done
 from rota.model import RotaError
 from rota.testing import Broker
@@ -157,6 +157,38 @@ def test_what_is_done_beyond_the_offset_is_in_the_same_transaction(desk: Desk) -
     assert values(desk, target) == Counter(b"%d" % number for number in range(100))
 
 
+def test_failed_records_are_in_the_transaction_too(desk: Desk) -> None:
+    """Retry topics and dead letters; headers of the record are kept, and an output may be as large as it may."""
+    source, target = desk.topic("source", 2), desk.topic("target")
+    dead, group = desk.topic("dead"), desk.name("group")
+    desk.write(source, [{**each, "headers": [("k", b"v")]} for each in numbers(60)])
+    app = app_for(desk, group)
+    large = b"y" * 999_990
+
+    @app.handler(
+        source,
+        exactly_once=True,
+        retry=Retry(attempts=2, backoff=(0.001, 0.01)),
+        retry_topics=RetryTopics("100ms", create=True),
+        dead_letter=DeadLetter(dead),
+    )
+    def handle(record: Record[bytes], context: Context) -> None:
+        context.produce(target, large if record.value == b"0" else record.value)
+        if record.value.endswith(b"3") or (record.value.endswith(b"5") and record.topic == source):
+            raise OSError("not this one")
+
+    with app.start(), reader_of(desk, target) as reader, reader_of(desk, dead) as dead_reader:
+        reader.read_until(54)
+        dead_reader.read_until(6)
+    expected = everything(60)
+    assert values(desk, target) - Counter([large]) == Counter(
+        {value: 1 for value in expected if value != b"0" and not str(value).endswith("3'")}
+    )
+    letters = desk.read(dead)
+    assert sorted(int(letter.value() or b"") for letter in letters) == [3, 13, 23, 33, 43, 53]
+    assert all(("k", b"v") in (letter.headers() or []) for letter in letters)
+
+
 def test_mistakes_are_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     source, group = desk.topic("source"), desk.name("group")
     desk.write(source, numbers(1))
@@ -175,13 +207,30 @@ def test_mistakes_are_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None
     ends_with("produced", lambda _, context: context.produce(wrong, b"y"), exactly_once=True)
 
 
+def copies(count: int) -> int:
+    """Of so many numbers, those that do not end in 7."""
+    return sum(number % 10 != 7 for number in range(count))
+
+
+def everything(count: int) -> Counter[bytes | None]:
+    return Counter(b"%d" % number for number in range(count))
+
+
 class Members:
     """Processes of one group."""
 
     def __init__(self, desk: Desk, source: str, group: str, log: Path) -> None:
         self._program = [sys.executable, "-m", "tests.consumer.eos_process"]
+        self.source = source
         self._arguments = [desk.bootstrap_servers, group, source, str(log)]
         self.running: list[subprocess.Popen[bytes]] = []
+
+    def make_targets(self, desk: Desk) -> tuple[str, str]:
+        """Where records go: the topics of copies and of dead letters."""
+        names = [self.source.replace("source", name) for name in ("target", "dead")]
+        for name in names:
+            desk.cluster.create_topic(name, partitions=3)
+        return names[0], names[1]
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -211,28 +260,28 @@ def members(desk: Desk, tmp_path: Path) -> Iterator[Members]:
 @pytest.mark.timeout(600)
 def test_members_are_killed_and_others_come(desk: Desk, members: Members, tmp_path: Path) -> None:
     """kill -9, rebalances and polite ends, under load."""
-    source = members._arguments[2]
-    target = source.replace("source", "target")
-    desk.cluster.create_topic(target, partitions=3)
+    source = members.source
+    target, dead = members.make_targets(desk)
     luck = Random(7)
     for _ in range(3):
         members.start()
     written = 0
-    with reader_of(desk, target) as reader:
+    with reader_of(desk, target) as reader, reader_of(desk, dead) as dead_reader:
         for turn in range(KILLS):
             desk.write(source, numbers(written + 300)[written:])
             written += 300
-            reader.read_until(written - 200)
+            reader.read_until(copies(written) - 200)
             time.sleep(luck.random() / 5)  # at any point of a transaction
             if turn % 4 == 3:
                 members.end_one(members.running[0], signal.SIGTERM)  # that one is at work for sure
             else:
                 members.end_one(luck.choice(members.running), signal.SIGKILL)
             members.start()
-        reader.read_until(written)
+        reader.read_until(copies(written))
+        dead_reader.read_until(written - copies(written))
         members.kill_all()
     log = (tmp_path / "members.log").read_text()
-    assert values(desk, target) == Counter(b"%d" % number for number in range(written)), log[-4000:]
+    assert values(desk, target) + values(desk, dead) == everything(written), log[-4000:]
 
 
 @pytest.mark.timeout(600)
@@ -240,22 +289,22 @@ def test_a_frozen_member_wakes_when_others_have_gone_past(
     desk: Desk, members: Members, tmp_path: Path
 ) -> None:
     """It has outputs in hand, maybe an open transaction, and a generation that is over."""
-    source = members._arguments[2]
-    target = source.replace("source", "target")
-    desk.cluster.create_topic(target, partitions=3)
+    source = members.source
+    target, dead = members.make_targets(desk)
     frozen = members.start()
-    with reader_of(desk, target) as reader:
+    with reader_of(desk, target) as reader, reader_of(desk, dead) as dead_reader:
         desk.write(source, numbers(400))
-        reader.read_until(50)
+        reader.read_until(40)
         frozen.send_signal(signal.SIGSTOP)
         members.start()
-        reader.read_until(400)
+        reader.read_until(copies(400))
         frozen.send_signal(signal.SIGCONT)
         desk.write(source, numbers(600)[400:])
-        reader.read_until(600)
+        reader.read_until(copies(600))
+        dead_reader.read_until(600 - copies(600))
     members.kill_all()
     log = (tmp_path / "members.log").read_text()
-    assert values(desk, target) == Counter(b"%d" % number for number in range(600)), log[-4000:]
+    assert values(desk, target) + values(desk, dead) == everything(600), log[-4000:]
 
 
 def test_a_broker_without_transactions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

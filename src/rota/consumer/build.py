@@ -27,6 +27,7 @@ from rota.consumer.retry_topics import wait_ms
 from rota.consumer.runners import each, in_batches
 from rota.consumer.state import Ours, Route
 from rota.consumer.threads import Threads
+from rota.consumer.transactional_letters import TransactionalLetters
 from rota.consumer.work import Task
 from rota.model import RotaError
 
@@ -76,8 +77,8 @@ def build(
     exactly_once = any(spec.exactly_once for spec in specs)
     client = watch.client(KafkaClient(config, client_log(), exactly_once=exactly_once))
     policies = [policy_of(spec, str(config["group.id"])) for spec in specs]
-    letters = _letters(config, specs, policies)
     parts = _Parts(config)
+    letters = _letters(config, specs, policies, parts)
     routes: dict[str, Route] = {}
     hooks: dict[Route, Any] = {}
     for spec, policy in zip(specs, policies, strict=True):
@@ -88,6 +89,7 @@ def build(
                 raise RotaError(f"{topic} is read by two handlers, {routes[topic].name} and {spec.name}")
             routes[topic] = route
     by_topic = ByTopic(routes)
+    parts.route_of = by_topic.__getitem__
     transactions = _transactions(config, client, parts)
     engine = Engine(
         client,
@@ -117,6 +119,7 @@ class _Parts:
         self._group = str(config["group.id"])
         self.partitions: Mapping[TopicPartition, Partition] = {}
         self.outputs: list[Outputs] = []
+        self.route_of: Callable[[str], Route] | None = None
         self.returned: SimpleQueue[Task] = SimpleQueue()
         self.ours = Ours()
         self._loop: LoopThread | None = None
@@ -186,6 +189,11 @@ class _Parts:
         )
         return lambda task: Context(self.ours, task, effects)
 
+    def outputs_of(self, topic: str) -> Any:
+        """Where outputs of its records go, if its handler is exactly-once."""
+        assert self.route_of is not None
+        return self.route_of(topic).outputs
+
     def committed(self, partition: TopicPartition) -> Offset | None:
         """What the group has committed of a partition that is ours; asked by any thread."""
         known = self.partitions.get(partition)
@@ -215,14 +223,17 @@ def _task_type(spec: HandlerSpec) -> type[Task]:
 
 
 def _letters(
-    config: Mapping[str, Any], specs: Sequence[HandlerSpec], policies: Sequence[Policy]
+    config: Mapping[str, Any], specs: Sequence[HandlerSpec], policies: Sequence[Policy], parts: _Parts
 ) -> KafkaLetters | None:
     """Who writes what failed to other topics, if anybody wants that."""
     wanted = wanted_by((spec.topics, policy) for spec, policy in zip(specs, policies, strict=True))
     if not wanted:
         return None
     retry_topics = {topic for policy in policies for topic in policy.retry_topics}
-    return KafkaLetters(config, retry_topics=retry_topics, facts=_facts(config, wanted))
+    facts = _facts(config, wanted)
+    if any(spec.exactly_once for spec in specs):
+        return TransactionalLetters(config, parts.outputs_of, retry_topics=retry_topics, facts=facts)
+    return KafkaLetters(config, retry_topics=retry_topics, facts=facts)
 
 
 def _facts(config: Mapping[str, Any], wanted: Sequence[Wanted]) -> dict[str, Facts]:

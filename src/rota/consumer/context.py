@@ -28,7 +28,7 @@ def _unknown(_partition: TopicPartition) -> Offset | None:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What the contexts of one handler share. ``largest``: bytes of an output, key and value; 0 where the handler is
+    """What the contexts of one handler share. ``largest``: bytes of an output; 0 where the handler is
     not exactly-once. ``committed``: what the group has committed, as far as this process knows.
     """
 

@@ -62,6 +62,11 @@ class _Sending:
         self.timestamp_ms = timestamp_ms
         self.delivered = delivered
 
+    @property
+    def headers(self) -> list[tuple[str, Any]]:
+        """The record's, and ours."""
+        return [*_own_headers(self.message), *self.letter.headers()]
+
     def smaller(self, code: int) -> bool:
         """Leave out what the broker may not have liked; whether there was something."""
         if code == KafkaError.MSG_SIZE_TOO_LARGE and self.letter.trace:
@@ -157,14 +162,13 @@ class KafkaLetters:
             if not sending.delivered.wanted:
                 self._unwanted.append(self._waiting.popleft())
                 continue
-            message = sending.message
             more = {} if sending.timestamp_ms is None else {"timestamp": sending.timestamp_ms}
             try:
                 self._producer.produce(
                     sending.topic,
-                    value=message.value(),
-                    key=message.key(),
-                    headers=[*_own_headers(message), *sending.letter.headers()],
+                    value=sending.message.value(),
+                    key=sending.message.key(),
+                    headers=sending.headers,
                     on_delivery=lambda error, _, sending=sending: self._answered(sending, error),
                     **more,
                 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["LARGEST_OUTPUT", "Covered", "Output", "Outputs"]
 
 LARGEST_OUTPUT = 1_000_000
-"""Bytes of key and value of an output, unless message.max.bytes says otherwise."""
+"""Bytes of key, value and headers of an output, unless message.max.bytes says otherwise."""
 
 
 class Output(NamedTuple):
@@ -34,10 +34,9 @@ class Output(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of key and value."""
-        return sum(
-            len(part.encode() if isinstance(part, str) else part) for part in (self.key, self.value) if part
-        )
+        """Bytes of key, value and headers."""
+        parts = [self.key, self.value, *(part for header in self.headers for part in header)]
+        return sum(len(part.encode() if isinstance(part, str) else part) for part in parts if part)
 
 
 class Covered(NamedTuple):
