@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Empty
@@ -91,6 +91,8 @@ class FakeClient:
         """What was handed out since the partition came, each message made anew."""
         self.paused: set[TopicPartition] = set()
         self.asked: list[tuple[dict[TopicPartition, Offset], Answer]] = []
+        self.epochs: Counter[TopicPartition] = Counter()
+        self._asked_in: dict[TopicPartition, int] = {}
         self.wished: dict[TopicPartition, int] = {}
         self.confirmed: dict[TopicPartition, Offset | None] = {}
         self.commits_fail: list[CommitError] = []
@@ -136,6 +138,7 @@ class FakeClient:
 
     def start(self, starts: Mapping[TopicPartition, int | None]) -> None:
         for partition, offset in starts.items():
+            self.epochs[partition] += 1
             self.fetch_at[partition] = offset or 0
             self.open[partition] = []
             self.confirmed[partition] = self.kafka.committed.get(partition)
@@ -158,10 +161,11 @@ class FakeClient:
         assert not self.asked, "one commit at a time"
         self._wish(offsets)
         self.asked.append((dict(offsets), answered))
+        self._asked_in = {partition: self.epochs[partition] for partition in offsets}
 
-    def take(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
+    def take(self, offsets: Mapping[TopicPartition, Offset]) -> dict[TopicPartition, str]:
         """What becomes of a commit at the broker."""
-        refused = {}
+        refused: dict[TopicPartition, str] = {}
         for partition, offset in offsets.items():
             if partition not in self.fetch_at:
                 refused[partition] = "not ours"
@@ -177,7 +181,9 @@ class FakeClient:
             error = CommitError("the coordinator is away")
         for offsets, answered in self.asked[:]:
             self.asked.clear()
-            refused = self.take(offsets) if error is None or lost else {}
+            late = {p: "the generation is over" for p in offsets if self._asked_in[p] != self.epochs[p]}
+            offsets = {p: offset for p, offset in offsets.items() if p not in late}
+            refused = late | self.take(offsets) if error is None or lost else {}
             if error is None:
                 self._confirm(offsets, refused)
             answered(error, refused if error is None else {})

@@ -40,6 +40,7 @@ class Oracle:
     def begin(self, messages: Sequence[FakeMessage]) -> None:
         """These begin, together: nothing of their order keys runs, and all before them is done."""
         for message in messages:
+            assert message not in self.done_messages, f"{message} was done since it came, and began again"
             key = self.key_of(message)
             assert key not in self.running, f"{message} began while {self.running[key]} ran"
             with_it = {other.at for other in messages if other.where == message.where}

@@ -22,11 +22,24 @@ class Blocked:
     must not overtake it. ``records``: the record, or a batch that is tried again as a whole.
     """
 
-    __slots__ = ("alone", "attempt", "behind", "order_key", "owed", "records", "sending", "stale", "task")
+    __slots__ = (
+        "aliases",
+        "alone",
+        "attempt",
+        "behind",
+        "order_key",
+        "owed",
+        "records",
+        "sending",
+        "stale",
+        "task",
+    )
 
     def __init__(self, records: Sequence[Message], order_key: Hashable, task: Task | None) -> None:
         self.records = records
         self.order_key = order_key
+        self.aliases: Sequence[Hashable] = ()
+        """Order keys that a stale one blocks besides."""
         self.task = task
         self.sending = False
         self.behind: deque[Message] = deque()

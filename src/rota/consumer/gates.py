@@ -98,7 +98,8 @@ class Gates:
                 if not paused or 2 * left >= self._limits.in_flight:
                     del self._full_since[route]
         if self._counts and now_ms >= self._next_count_ms:
-            self._count(now_ms)
+            if 2 * self._spare <= self._limits.in_flight_per_partition or self._crowded_since:
+                self._count(now_ms)
         if now_ms >= self._next_look_ms:
             self.apply(now_ms)
 
@@ -118,8 +119,8 @@ class Gates:
         if opened:
             self._switch(opened, paused=False)
             self._observer.resumed(opened)
-        if shut or opened:
-            self._next_count_ms = 0
+        if (shut or opened) and self._counts:
+            self._count(now_ms)
 
     def reasons(self, now_ms: int) -> dict[TopicPartition, str]:
         """Why partitions are paused, in words."""
@@ -159,8 +160,6 @@ class Gates:
         counted again.
         """
         most = self._limits.in_flight_per_partition
-        if 2 * self._spare > most and not self._crowded_since:
-            return
         self._next_count_ms = now_ms + _COUNT_MS
         counts: Counter[tuple[str, int]] = Counter()
         for route in self._every:

@@ -200,6 +200,8 @@ class Lanes:
     def release(self, entry: Blocked) -> None:
         """A blocked record is done: those behind it may go on."""
         del self.blocked[entry.order_key]
+        for order_key in entry.aliases:
+            del self.blocked[order_key]
         if entry.stale:
             self.taken -= entry.owed
         waiting = self._only_owned(entry.behind)
@@ -272,7 +274,7 @@ class Lanes:
             while any(not self._owned(message) for message in task.messages[task.running :][:1]):
                 if self.detach(task) is not None:
                     break
-        for entry in self.blocked.values():
+        for entry in list(self.blocked.values()):
             if not entry.stale and not self._owned(entry.message):
                 self._disown(entry)
 
@@ -284,6 +286,9 @@ class Lanes:
     def _disown(self, entry: Blocked) -> None:
         self.dropped += entry.records
         entry.disown()
+        if not self.ordering.in_order:  # each of a batch has an order key of its own, and may come again
+            entry.aliases = [self.ordering.order_key(message) for message in entry.records[1:]]
+            self.blocked.update(dict.fromkeys(entry.aliases, entry))
 
     def _drop_what_waits(self) -> None:
         if self._held is not None:
