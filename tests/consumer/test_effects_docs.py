@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,9 @@ def test_what_it_names_exists(holder: type, name: str) -> None:
     known |= set(re.findall(r"self\.(\w+)", inspect.getsource(vars(holder)["__init__"])))
     assert used
     assert used <= known
+
+
+def test_drivers_are_imported_where_they_are_used() -> None:
+    program = "import sys, rota.consumer; print({'psycopg', 'sqlite3'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
