@@ -32,7 +32,7 @@ def run_stuck(contest: Contest) -> None:
     stuck = key_of(_STUCK_KEY).decode()
     with filled(contest.bootstrap, "stuck", contest.count(3_600_000, 500_000)) as (topic, count):
         others = count - occurrences(_STUCK_KEY, count)
-        free, _ = _watched(contest, "stuck: nothing", topic, count=others)
+        free, _ = _watched(contest, "stuck: nothing", topic, count=others, stuck="nobody's key")
         beside, grown = _watched(contest, "stuck: one record", topic, count=others, stuck=stuck)
     contest.add(
         Figure("one record stuck: the others' rate : without it", "1/s", 0.9, more_is_better=True),
