@@ -97,9 +97,8 @@ class Gates:
                 paused = now_ms - self._full_since[route] >= PATIENCE_MS
                 if not paused or 2 * left >= self._limits.in_flight:
                     del self._full_since[route]
-        if self._counts and now_ms >= self._next_count_ms:
-            if 2 * self._spare <= self._limits.in_flight_per_partition or self._crowded_since:
-                self._count(now_ms)
+        if self._counts and now_ms >= self._next_count_ms and self._is_near_a_share():
+            self._count(now_ms)
         if now_ms >= self._next_look_ms:
             self.apply(now_ms)
 
@@ -154,6 +153,10 @@ class Gates:
 
     def _shut(self, route: Route) -> bool:
         return all(state.paused for at, state in self._partitions.items() if self._routes[at.topic] is route)
+
+    def _is_near_a_share(self) -> bool:
+        """Whether a partition may have half of what it may have."""
+        return 2 * self._spare <= self._limits.in_flight_per_partition or bool(self._crowded_since)
 
     def _count(self, now_ms: int) -> None:
         """How many records each partition has under way, and hence how many may be fetched before they are
