@@ -61,7 +61,10 @@ def test_records_that_nobody_fetches_make_a_partition_stuck() -> None:
     seen = state(partition(position=10, end=10))
     assert looks([(0, seen, {P0: 14}), (20_000, seen, {P0: 14}), (79_000, seen, {P0: 14})]) == []
     (words,) = looks([(0, seen, {P0: 14}), (20_000, seen, {P0: 14}), (80_000, seen, {P0: 14})])
-    assert words == ("orders-0 is stuck: read up to 10, and records go up to 14; nothing has begun for 80 s")
+    assert words == (
+        "orders-0 is stuck: records go up to 14, and the last answer to a fetch knew of 10; "
+        "nothing has begun for 80 s"
+    )
 
 
 def test_a_partition_without_records_is_never_stuck() -> None:
@@ -69,8 +72,20 @@ def test_a_partition_without_records_is_never_stuck() -> None:
     assert looks([(0, seen, {}), (100_000, seen, {P0: 10}), (900_000, seen, {P0: 10})]) == []
 
 
-def test_a_broker_that_does_not_answer_makes_no_partition_stuck() -> None:
+def test_records_that_are_fetched_and_never_handed_out_make_no_partition_stuck() -> None:
+    """Those of open and aborted transactions, and those that were deleted."""
     seen = state(partition(position=10, end=14))
+    assert looks([(at, seen, {P0: 14}) for at in range(0, 900_000, 30_000)]) == []
+
+
+def test_a_partition_that_was_never_fetched_is_stuck() -> None:
+    seen = state(partition(position=None, end=None))
+    assert looks([(0, seen, {P0: 3}), (20_000, seen, {P0: 3}), (80_000, seen, {P0: 3})]) != []
+    assert looks([(0, seen, {P0: 0}), (20_000, seen, {P0: 0}), (80_000, seen, {P0: 0})]) == []
+
+
+def test_a_broker_that_does_not_answer_makes_no_partition_stuck() -> None:
+    seen = state(partition(position=10, end=10))
     assert looks([(at, seen, {}) for at in range(0, 900_000, 30_000)]) == []
     lost = [(0, seen, {P0: 14}), (30_000, seen, {P0: 14}), (60_000, seen, {}), (95_000, seen, {P0: 14})]
     assert looks(lost) == []  # counted anew from the answer
@@ -96,7 +111,7 @@ def test_brokers_are_asked_only_for_partitions_that_have_been_quiet() -> None:
     )
     seen = state(quiet, paused, working, partition(3, position=None, end=None))
     assert movement.quiet(seen, 0) == []
-    assert movement.quiet(seen, 15_000) == [P0]
+    assert movement.quiet(seen, 15_000) == [P0, TopicPartition("orders", 3)]
 
 
 def test_an_owner_that_is_silent_for_long_is_dead_and_says_what_it_is_at() -> None:

@@ -68,29 +68,31 @@ def reason(partition: PartitionState, state: State) -> str | None:
 class _Mark(NamedTuple):
     """How far a partition was, and since when; and since when it is known to have more to read."""
 
-    at: tuple[int | None, int | None, int, int]
+    at: tuple[int | None, int | None, int | None, int, int]
     since_ms: int
     behind_ms: int | None
 
 
 class Movement:
-    """Which partitions get on, from one look to the next; times are those of the engine's clock."""
+    """Which partitions get on, from one look to the next; times are those of the engine's clock.
+
+    Of a partition with nothing under way the question is whether anybody fetches. A fetch is answered twice a
+    second, with or without records, and each answer tells the partition's end: if the brokers say that it lies
+    further, and have said so for long, there are no answers. (That it lies beyond what was read says nothing: open
+    and aborted transactions, and records that were deleted, are never handed out.)
+    """
 
     def __init__(self, patience_ms: int) -> None:
         self._patience_ms = patience_ms
         self._marks: dict[TopicPartition, _Mark] = {}
 
     def quiet(self, state: State, now_ms: int) -> list[TopicPartition]:
-        """Take a look; returns the partitions whose true end must be asked for before `stuck` can judge them.
-
-        What the client knows of a partition's end is as old as the last answer to a fetch: nothing, if it has
-        stopped fetching.
-        """
+        """Take a look; returns the partitions whose true end must be asked for before `stuck` can judge them."""
         marks = {}
         for partition in state.partitions:
             blocking = partition.blocking
             attempts = blocking.attempts if blocking is not None else 0
-            at = (partition.position, partition.done_to, partition.in_flight, attempts)
+            at = (partition.position, partition.end, partition.done_to, partition.in_flight, attempts)
             before = self._marks.get(partition.name)
             same = before is not None and before.at == at and reason(partition, state) is None
             marks[partition.name] = before if same and before is not None else _Mark(at, now_ms, None)
@@ -100,7 +102,6 @@ class Movement:
             for partition in state.partitions
             if partition.blocking is None
             and partition.paused is None
-            and partition.position is not None
             and now_ms - marks[partition.name].since_ms >= self._patience_ms // 4
         ]
 
@@ -114,8 +115,9 @@ class Movement:
                 more = reason(partition, state) is None
                 what = f"offset {partition.blocking.offset} {partition.blocking.words}, and workers are idle"
             else:
-                more = end is not None and partition.position is not None and end > partition.position
-                what = f"read up to {partition.position}, and records go up to {end}"
+                known = max(partition.end or 0, partition.position or 0)
+                more = end is not None and end > known
+                what = f"records go up to {end}, and the last answer to a fetch knew of {known}"
             behind_ms = (mark.behind_ms if mark.behind_ms is not None else now_ms) if more else None
             self._marks[partition.name] = mark._replace(behind_ms=behind_ms)
             if behind_ms is not None and now_ms - behind_ms >= self._patience_ms:
