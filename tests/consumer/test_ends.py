@@ -5,12 +5,13 @@ Apache Kafka.
 from __future__ import annotations
 
 import threading
+import time
 
 from confluent_kafka import Producer
 from tests.clients.desk import Desk
 from tests.kafka.ports import PATIENCE_S, wait_until
 
-from rota.consumer import App, Record
+from rota.consumer import App, Health, Record
 from rota.consumer.ends import Ends
 from rota.model import TopicPartition
 
@@ -66,3 +67,31 @@ def test_nobody_is_asked_for_nothing() -> None:
     ends = Ends({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, 1_000)
     assert ends.of([], 0) == {}
     assert threading.active_count() == before
+
+
+def test_a_consumer_that_fetches_is_never_stuck_though_a_transaction_stays_open(desk: Desk) -> None:
+    topic, group = desk.topic(partitions=1), desk.name("group")
+    app = App(
+        {"bootstrap.servers": desk.bootstrap_servers, "group.id": group}, health=Health(partition_stuck=2_000)
+    )
+    done = threading.Semaphore(0)
+
+    @app.handler(topic)
+    def handle(record: Record[bytes]) -> None:
+        done.release()
+
+    producer = Producer(
+        {"bootstrap.servers": desk.bootstrap_servers, "transactional.id": desk.name("transactional")}
+    )
+    producer.init_transactions(PATIENCE_S)
+    with app.start() as running:
+        for _ in range(2):
+            producer.begin_transaction()
+            producer.produce(topic, b"x")
+            assert producer.flush(PATIENCE_S) == 0
+            for _ in range(16):
+                verdict = running.operations.live()
+                assert verdict.ok, verdict.words
+                time.sleep(0.25)
+            producer.commit_transaction(PATIENCE_S)
+            assert done.acquire(timeout=PATIENCE_S)
