@@ -29,7 +29,7 @@ except ModuleNotFoundError as missing:
     raise RotaError("OpenTelemetry is not installed: pip install 'rota[otel]'") from missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from opentelemetry.metrics import MeterProvider
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from rota.consumer.client import Message
     from rota.consumer.counts import Counts
     from rota.consumer.snapshot import PartitionState, State
+
+    Rows = list[tuple[int, dict[str, Any]]]
 
 __all__ = ["BOUNDARIES", "OpenTelemetry", "Telemetry"]
 
@@ -170,69 +172,41 @@ class Telemetry:
         meter = self._meter
         if meter is None:
             return
-
-        def per_topic(numbers: Callable[[], Iterable[tuple[str, int]]], **more: str) -> Any:
-            def observe(_options: CallbackOptions) -> list[Observation]:
-                return self._unless_closed(
-                    lambda: [
-                        Observation(number, {**self._common, **more, _TOPIC: topic})
-                        for topic, number in numbers()
-                    ]
-                )
-
-            return observe
-
-        meter.create_observable_counter(
-            "messaging.client.consumed.messages",
-            [per_topic(lambda: list(counts.fetched_of.items()), **{"messaging.operation.name": "poll"})],
-            "{message}",
-            "Number of messages that were delivered to the application.",
-        )
-        meter.create_observable_counter(
-            "rota.consumer.failures",
-            [self._failures(counts)],
-            "{attempt}",
-            "Attempts that failed, by what became of the record.",
-        )
-        meter.create_observable_counter(
-            "rota.consumer.rebalances",
-            [self._rebalances(counts)],
-            "{rebalance}",
-            "Times that partitions came, went, or were lost.",
-        )
-        told: list[tuple[str, str, str, Callable[[PartitionState], float | None]]] = [
-            ("kafka.consumer_group.lag", "1", "Records behind what the group has committed.", _lag),
-            ("rota.consumer.in_flight", "{record}", "Records fetched and not done.", lambda p: p.in_flight),
-            ("rota.consumer.paused", "1", "1: nothing is fetched for now.", lambda p: int(bool(p.paused))),
+        counted: list[tuple[str, str, str, Callable[[], Rows]]] = [
             (
-                "rota.consumer.blocking_record.age",
-                "s",
-                "How long the first record that is not done has held the partition.",
-                lambda p: p.blocking.age_ms / 1000 if p.blocking else 0.0,
+                "messaging.client.consumed.messages",
+                "{message}",
+                "Number of messages that were delivered to the application.",
+                lambda: [
+                    (number, {_TOPIC: topic, "messaging.operation.name": "poll"})
+                    for topic, number in list(counts.fetched_of.items())
+                ],
+            ),
+            (
+                "rota.consumer.failures",
+                "{attempt}",
+                "Attempts that failed, by what became of the record.",
+                lambda: [
+                    (number, {_TOPIC: topic, "rota.action": action})
+                    for (topic, action), number in list(counts.failed_as.items())
+                ],
+            ),
+            (
+                "rota.consumer.rebalances",
+                "{rebalance}",
+                "Times that partitions came, went, or were lost.",
+                lambda: [(n, {"rota.kind": kind}) for kind, n in list(counts.rebalances.items())],
             ),
         ]
-        for name, unit, words, value in told:
+        for name, unit, words, rows in counted:
+            meter.create_observable_counter(name, [self._counter(rows)], unit, words)
+        for name, unit, words, value in _GAUGES:
             meter.create_observable_gauge(name, [self._per_partition(look, value, name)], unit, words)
 
-    def _failures(self, counts: Counts) -> Any:
+    def _counter(self, rows: Callable[[], Rows]) -> Any:
         def observe(_options: CallbackOptions) -> list[Observation]:
-            return self._unless_closed(
-                lambda: [
-                    Observation(number, {**self._common, _TOPIC: topic, "rota.action": action})
-                    for (topic, action), number in list(counts.failed_as.items())
-                ]
-            )
-
-        return observe
-
-    def _rebalances(self, counts: Counts) -> Any:
-        def observe(_options: CallbackOptions) -> list[Observation]:
-            return self._unless_closed(
-                lambda: [
-                    Observation(number, {**self._common, "rota.kind": kind})
-                    for kind, number in list(counts.rebalances.items())
-                ]
-            )
+            found = [] if self._closed else rows()
+            return [Observation(number, {**self._common, **labels}) for number, labels in found]
 
         return observe
 
@@ -253,9 +227,6 @@ class Telemetry:
             return [Observation(number, labels(each)) for number, each in found if number is not None]
 
         return observe
-
-    def _unless_closed(self, read: Callable[[], list[Observation]]) -> list[Observation]:
-        return [] if self._closed else read()
 
 
 _NO_SPAN = nullcontext()
@@ -333,5 +304,15 @@ def _error_type(failure: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _lag(partition: PartitionState) -> float | None:
-    return partition.lag
+_GAUGES: tuple[tuple[str, str, str, Callable[[PartitionState], float | None]], ...] = (
+    ("kafka.consumer_group.lag", "1", "Records behind what the group has committed.", lambda p: p.lag),
+    ("rota.consumer.in_flight", "{record}", "Records fetched and not done.", lambda p: p.in_flight),
+    ("rota.consumer.paused", "1", "1: nothing is fetched for now.", lambda p: int(bool(p.paused))),
+    (
+        "rota.consumer.blocking_record.age",
+        "s",
+        "How long the first record that is not done has held the partition.",
+        lambda p: p.blocking.age_ms / 1000 if p.blocking else 0.0,
+    ),
+)
+"""Name, unit, words, and what it is of a partition."""
