@@ -199,6 +199,30 @@ def test_a_handler_that_never_waits_leaves_others_their_turn() -> None:
     assert waited_for[0] < 20
 
 
+def test_many_handlers_that_never_wait_share_a_turn_of_the_loop() -> None:
+    computed = 0
+    meanwhile: list[int] = []
+
+    async def handle(record: Record[Any], _: Context) -> None:
+        nonlocal computed
+        if record.key == b"waits":
+            before = computed
+            for _turn in range(5):
+                await asyncio.sleep(0)
+            meanwhile.append(computed - before)
+        until = time.monotonic() + 0.0001
+        while time.monotonic() < until:
+            pass
+        computed += 1
+
+    with at_work(on_a_loop(handle, 64), lanes=256) as member:
+        member.produce([b"%d" % number for number in range(5_000)])
+        member.produce([b"waits"])
+        member.produce([b"%d" % number for number in range(5_000)])
+        member.until_all_is_committed()
+    assert meanwhile[0] < 2_500
+
+
 def test_a_rebalance_waits_for_what_has_begun_and_drops_the_rest() -> None:
     journal = Journal()
     told: list[bool] = []

@@ -212,6 +212,6 @@ class LoopConsumers(Consumers):
 
 
 LoopConsumers.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestLoopConsumers = LoopConsumers.TestCase

@@ -121,6 +121,7 @@ class LoopWorkers:
             worker = self._idle.pop()
             worker.lane = self._ready.popleft()
             self._begin(worker)
+        self._turn.share(len(self._workers) - len(self._idle))
 
     def _begin(self, worker: _Worker) -> None:
         """Go on with its lane, in an asyncio task that knows nothing of records before."""

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncWork", "Turn", "each_async", "in_batches_async"]
 
-SLICE_S = 0.001
-"""A worker whose handler never waits gives way to the others after so long."""
+_TURN_S = 0.004
+"""The workers of a handler that never waits share so long of each turn of the loop ..."""
+_LEAST_S = 0.000_025
+"""... but each has so much of it."""
 
 
 class Turn:
@@ -37,9 +39,10 @@ class Turn:
     and what handlers return no longer counts.
     """
 
-    __slots__ = ("last", "over", "until")
+    __slots__ = ("_slice_s", "last", "over", "until")
 
     def __init__(self) -> None:
+        self._slice_s = _TURN_S
         self.last: Task | None = None
         self.until = 0.0
         self.over = False
@@ -55,7 +58,11 @@ class Turn:
                 if self.over:
                     raise
         self.last = task
-        self.until = monotonic() + SLICE_S
+        self.until = monotonic() + self._slice_s
+
+    def share(self, workers: int) -> None:
+        """So many workers are at it."""
+        self._slice_s = max(_LEAST_S, _TURN_S / max(1, workers))
 
     def end(self) -> None:
         """From now on whoever looks at the clock finds out."""

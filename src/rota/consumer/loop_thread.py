@@ -21,7 +21,7 @@ log = logging.getLogger("rota.consumer")
 
 CLOSE_S = 2.0
 """What still runs at the end has so long to end when it is cancelled."""
-_BLOCKED_S = 0.02
+_BLOCKED_S = 0.05
 """A loop that has not turned for so long is blocked, not busy ..."""
 _TELL_S = 0.1
 """... and what blocks it so long is named in the log."""

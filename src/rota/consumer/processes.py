@@ -95,7 +95,14 @@ class _Child:
         child_life, self._life = os.pipe()
         theirs = Pipes(self.permits.reading, child_commands, child_answers, child_life)
         self._process = subprocess.Popen(  # noqa: S603  # ourselves
-            [sys.executable, "-c", _START, *map(str, theirs), f"worker process {name}", json.dumps(sys.path)],
+            [
+                sys.executable,
+                "-c",
+                _START,
+                *map(str, theirs),
+                f"worker process {name}",
+                json.dumps(list(map(str, sys.path))),
+            ],
             stdin=subprocess.DEVNULL,
             pass_fds=theirs,
             process_group=0,  # Ctrl+C in the terminal is not for what runs there: we let it finish
