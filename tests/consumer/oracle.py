@@ -77,9 +77,11 @@ class CheckedClient(FakeClient):
         self.oracles = oracles
         self.kept: dict[TopicPartition, set[int]] = {}
         self.written = Written()
+        self.began_at: dict[TopicPartition, int] = {}
 
     def start(self, starts: object) -> None:
         super().start(starts)  # type: ignore[arg-type]
+        self.began_at.update({at: offset or 0 for at, offset in starts.items()})  # type: ignore[attr-defined]
         for partition in starts:  # type: ignore[attr-defined]
             known = self.kafka.committed.get(partition)
             ranges = decode_done(known.offset, known.metadata) if known else ()
@@ -104,6 +106,10 @@ class CheckedClient(FakeClient):
                 if partition.topic != "events" and mine in oracle.succeeded:
                     assert mine in self.written.ever, f"{message} is committed, its outputs are not there"
             assert message.at in oracle.done[partition], f"{message} is committed, and not done"
+        for message in self.written.kept:
+            covered = message.at < wish.offset or message.at in beyond
+            if message.where == partition and covered and message.at >= self.began_at[partition]:
+                assert fetched.get(message.at) is message, f"outputs of {message}, from before it came"
         assert wish.offset <= max(
             self.handed_out.get(partition, 0), max(self.kept[partition], default=-1) + 1
         )
