@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.consumer.fakes import FakeMessage
 from tests.consumer.stage import P0, P1, Stage
 
 from rota.consumer.client import CommitError, Offset
 from rota.consumer.offset_metadata import decode_done, encode_done
 from rota.consumer.progress import Range
+from rota.consumer.state import Partition
+from rota.model import TopicPartition
 
 
 def done_of(stage: Stage, keys: list[str | None]) -> None:
@@ -178,3 +183,28 @@ def test_records_that_are_handed_out_while_their_partition_goes_are_not_committe
     stage.engine.dispatch(found)
     stage.work()
     assert stage.done == [0]
+
+
+pieces = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from([P0, P1, TopicPartition("events", 0)]), st.integers(0, 99)), min_size=1
+    ),
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(pieces, st.booleans())
+def test_the_quick_look_finds_the_first_of_each_partition_that_is_not_done(
+    places: list[list[tuple[TopicPartition, int]]], in_order: bool
+) -> None:
+    stage = Stage()
+    stage.engine.partitions[TopicPartition("events", 0)] = Partition(None, ())
+    stage.lanes.undone = lambda: (  # type: ignore[method-assign]
+        ([FakeMessage(where, at, None) for where, at in (sorted(piece) if in_order else piece)], in_order)
+        for piece in places
+    )
+    expected: dict[TopicPartition, int] = {}
+    for where, at in (place for piece in places for place in piece):
+        expected[where] = min(at, expected.get(where, at))
+    assert stage.engine.commits._first_undone() == expected
