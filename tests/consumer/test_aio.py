@@ -359,6 +359,25 @@ def test_what_blocks_the_loop_is_named(caplog: pytest.LogCaptureFixture) -> None
     assert "handle)" in caplog.text
 
 
+def test_a_loop_that_sleeps_is_not_blocked_however_late_it_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(LoopThread):
+        def soon(self, callback: Callable[..., object], *args: Any) -> bool:
+            return callback == self._turn or super().soon(callback, *args)  # it does not hear of questions
+
+    loop = Late()
+    loop.start()
+    wait_until("it sleeps", loop._asleep)
+    assert not loop.blocked()
+    monkeypatch.setattr("rota.consumer.loop_thread._BLOCKED_S", -1.0)
+    monkeypatch.setattr("rota.consumer.loop_thread._TELL_S", -1.0)
+    assert not loop.blocked()
+    released = threading.Event()
+    loop.soon(released.wait, PATIENCE_S)
+    wait_until("it is blocked", loop.blocked)
+    released.set()
+    loop.release()
+
+
 def test_many_lanes_that_become_ready_wake_the_loop_once() -> None:
     class Counting(LoopThread):
         woken = 0

@@ -87,6 +87,8 @@ class LoopThread:
             self._asked_s = now_s
             self.soon(self._turn)
             return False
+        if now_s - self._asked_s <= _BLOCKED_S or self._asleep():
+            return False
         if now_s - self._asked_s > _TELL_S and not self._told:
             self._told = True
             log.warning(
@@ -94,12 +96,17 @@ class LoopThread:
                 "takes long, or give it to a thread (asyncio.to_thread)",
                 1000 * (now_s - self._asked_s), self.where(),
             )  # fmt: skip
-        return now_s - self._asked_s > _BLOCKED_S
+        return True
 
     def where(self) -> str:
         """The place in the code where the loop's thread is, for a sentence; empty if it is nowhere."""
         frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  # the documented way
         return f" {_told_of(frame)}" if frame is not None else ""
+
+    def _asleep(self) -> bool:
+        """Whether it waits for something to do, and only the processor keeps it from seeing that there is."""
+        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  # the documented way
+        return frame is not None and frame.f_globals.get("__name__") == "selectors"
 
     def _turn(self) -> None:
         self._turned = True
