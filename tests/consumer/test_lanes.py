@@ -101,7 +101,7 @@ def test_what_has_not_begun_is_dropped_with_its_partition_and_only_that() -> Non
 
 
 def test_revoked_partitions_commit_what_has_ended_meanwhile() -> None:
-    stage = Stage(revoke_drain=1_000)
+    stage = Stage(revoke_drain=1_000, order="none")
     stage.produce(["a", "b", "c"])
     stage.stuck = {1}
     stage.fetch()
