@@ -278,6 +278,27 @@ def test_no_consumer_is_started_in_a_process_that_loads_a_handler(monkeypatch: p
         app.start()
 
 
+def test_a_process_that_cannot_be_started_fails_the_record_that_wants_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, refused = subprocess.Popen, [OSError("no more processes")] * 3
+
+    def popen(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        if refused:
+            raise refused.pop()
+        return start(*args, **options)
+
+    open_before = len(list(Path("/dev/fd").iterdir()))
+    monkeypatch.setattr("rota.consumer.processes.subprocess.Popen", popen)
+    failures: list[BaseException] = []
+    with at_work_in_processes(in_processes(handlers.journals, 1), failures=failures) as member:
+        member.produce(KEYS)
+        member.until_all_is_committed()
+        check_entries(entries(), member.kafka)
+    assert [str(failure) for failure in failures] == ["no more processes"] * 2
+    assert len(list(Path("/dev/fd").iterdir())) <= open_before
+
+
 def test_a_process_that_cannot_load_the_handler_says_why() -> None:
     def build(returned: SimpleQueue[Task], ours: Ours) -> ProcessWorkers:
         return ProcessWorkers(1, handlers.refuses_to_load, ours.owns, returned, "handler")

@@ -9,6 +9,7 @@ another takes its place.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import marshal
@@ -94,21 +95,24 @@ class _Child:
         self._answers, child_answers = os.pipe()
         child_life, self._life = os.pipe()
         theirs = Pipes(self.permits.reading, child_commands, child_answers, child_life)
-        self._process = subprocess.Popen(  # noqa: S603  # ourselves
-            [
-                sys.executable,
-                "-c",
-                _START,
-                *map(str, theirs),
-                f"worker process {name}",
-                json.dumps(list(map(str, sys.path))),
-            ],
-            stdin=subprocess.DEVNULL,
-            pass_fds=theirs,
-            process_group=0,  # Ctrl+C in the terminal is not for what runs there: we let it finish
-        )
-        for pipe in (child_commands, child_answers, child_life):
-            os.close(pipe)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # ourselves
+                [
+                    sys.executable, "-c", _START, *map(str, theirs), f"worker process {name}",
+                    json.dumps(list(map(str, sys.path))),
+                ],
+                stdin=subprocess.DEVNULL,
+                pass_fds=theirs,
+                process_group=0,  # Ctrl+C in the terminal is not for what runs there: we let it finish
+            )  # fmt: skip
+        except OSError:
+            for pipe in (self._commands, self._answers, self._life):
+                os.close(pipe)
+            self.permits.close()
+            raise
+        finally:
+            for pipe in (child_commands, child_answers, child_life):
+                os.close(pipe)
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
         self.pid = self._process.pid
@@ -219,7 +223,8 @@ class ProcessWorkers(Threads):
         self._mine.index = index
         self._mine.deaths = 0
         try:
-            self._child()
+            with contextlib.suppress(OSError):  # no room for another process; the first record tries again
+                self._child()
             super()._run(index)
         finally:
             self._bury()
