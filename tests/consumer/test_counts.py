@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
+from typing import Any
 
+import pytest
 from tests.consumer.fakes import FakeMessage
+from tests.consumer.stage import Stage
+from tests.consumer.test_failures import FakeLetters
 
 from rota.consumer.client import Offset
-from rota.consumer.counts import BOUNDS, Counts, Durations
+from rota.consumer.counts import BOUNDS, MOST_FAILURES, Counts, Durations
 from rota.consumer.observers import Observers
-from rota.consumer.policy import skip
+from rota.consumer.policy import DeadLetter, skip
 from rota.consumer.state import Observer
 from rota.model import TopicPartition
 
@@ -78,6 +83,49 @@ def test_a_failed_record_is_forgotten_when_its_offset_is_committed_or_its_partit
     assert P1 not in found.failures
 
 
+@pytest.mark.parametrize("how", ["a later attempt", "a dead letter", "skipped"])
+def test_a_failed_record_is_forgotten_when_it_is_done_though_nothing_is_committed(how: str) -> None:
+    """One record that is stuck must not keep the failures of all behind it."""
+    found, letters = counts(), FakeLetters()
+    stage = Stage(
+        observer=found,
+        letters=letters,
+        attempts=1 if how == "a dead letter" else 2,
+        dead_letter=DeadLetter("dead") if how == "a dead letter" else None,
+    )
+    stage.produce(["a", "b", "c"])
+    stage.stuck = {0}
+    stage.fails = {1: OSError("down"), 2: OSError("down")}
+    stage.fetch()
+    stage.work()
+    stage.tick()
+    assert set(found.failures[P0]) == {1, 2}
+    stage.fails = {1: skip("no"), 2: skip("no")} if how == "skipped" else {}
+    letters.prompt = True
+    stage.go_on()
+    assert stage.committed() in {None, 0}
+    assert not found.failures.get(P0)
+
+
+def test_of_endless_failures_the_first_ones_are_kept() -> None:
+    found = counts()
+    for offset in reversed(range(3 * MOST_FAILURES)):
+        found.failed(FakeMessage(P0, offset, None), OSError(), 1, "retry")
+    assert set(found.failures[P0]) == set(range(MOST_FAILURES))
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_a_failure_that_cannot_tell_its_text_is_counted() -> None:
+    found = counts()
+    found.failed(FakeMessage(P0, 7, None), MuteError(), 1, "retry")
+    assert found.failed_as["orders", "retry"] == 1
+    assert found.failures[P0][7].words == "MuteError: <its message cannot be shown: RuntimeError>"
+
+
 def test_rebalances_are_counted_by_kind_with_their_time() -> None:
     times = iter([1_000, 1_250])
     found = Counts(lambda: next(times), lambda: 0)
@@ -87,6 +135,29 @@ def test_rebalances_are_counted_by_kind_with_their_time() -> None:
     assert found.rebalance_now is None
     assert found.rebalances["revoked"] == 1
     assert found.rebalance_s["revoked"].read().total == 0.25
+
+
+NEWS = [name for name in vars(Observer) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", NEWS)
+def test_every_news_reaches_every_observer(name: str) -> None:
+    heard: list[tuple[int, tuple[Any, ...], dict[str, Any]]] = []
+
+    def listener(number: int) -> Observer:
+        observer = Observer()
+        setattr(observer, name, lambda *args, **more: heard.append((number, args, more)))
+        return observer
+
+    args: list[str] = []
+    more: dict[str, str] = {}
+    for parameter in list(inspect.signature(getattr(Observer, name)).parameters.values())[1:]:
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            more[parameter.name] = parameter.name
+        else:
+            args.append(parameter.name)
+    getattr(Observers([listener(1), listener(2)]), name)(*args, **more)
+    assert heard == [(1, tuple(args), more), (2, tuple(args), more)]
 
 
 class Broken(Observer):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rota.consumer.policy import SkipRecordError
 from rota.consumer.state import Observer
+from rota.consumer.traces import exception_text
 from rota.model import TopicPartition
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ BOUNDS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 
 """Upper bounds in seconds: those of OpenTelemetry's conventions for messaging, and two below for quick
 handlers.
 """
+
+MOST_FAILURES = 1_000
+"""Of a partition, so many records that failed are known by how they did."""
 
 _topic: Callable[[Any], str] = methodcaller("topic")
 
@@ -125,7 +129,9 @@ class Counts(Observer):
         """Records that a handler skipped, by topic."""
         self.slow_of: Counter[str] = Counter()
         self.failures: dict[TopicPartition, dict[int, Failure]] = {}
-        """The records that have failed and are not committed, by offset."""
+        """The records that have failed and are not done, by offset; of a partition the first ones (`MOST_FAILURES`):
+        what is asked for is how the record has failed that a partition waits for.
+        """
         self.on_commit: Callable[[float, str | None], None] | None = None
         """Who wants to hear how long a commit took, and what was wrong with it."""
         self._fetches = fetches
@@ -154,9 +160,9 @@ class Counts(Observer):
 
     def committed(self, partition: TopicPartition, offset: Offset) -> None:
         self.last_commit_ms = self._wall_ms()
-        known = self.failures.get(partition)
-        if known:
-            self.failures[partition] = {at: kept for at, kept in known.items() if at >= offset.offset}
+        known = self.failures.get(partition, {})
+        for at in [at for at in known if at < offset.offset]:
+            del known[at]
 
     def commit_failed(self, reason: str) -> None:
         self.commits_failed += 1
@@ -172,6 +178,12 @@ class Counts(Observer):
         before = known.get(message.offset())
         since_ms = before.since_ms if before is not None else self._now_ms()
         known[message.offset()] = Failure(attempt, _words(failure), action, since_ms)
+        if len(known) > MOST_FAILURES:
+            del known[max(known)]
+
+    def settled(self, message: Message) -> None:
+        known = self.failures.get(TopicPartition(message.topic(), message.partition()), {})
+        known.pop(message.offset(), None)
 
     def slow(self, message: Message, running_ms: int, attempt: int) -> None:  # noqa: ARG002
         self.slow_of[message.topic()] += 1
@@ -197,6 +209,6 @@ class Counts(Observer):
 
 
 def _words(failure: BaseException) -> str:
-    text = str(failure)
+    text = exception_text(failure)
     said = f"{type(failure).__name__}: {text}" if text else type(failure).__name__
     return said if len(said) <= 200 else said[:199] + "…"

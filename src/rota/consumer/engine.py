@@ -308,6 +308,8 @@ class Engine:
             self._failed(route, entry, task.failure, task.attempt)
         elif task.done:
             route.lanes.release(entry)
+            if task.attempt > 1:
+                self._observer.settled(entry.message)
         else:
             route.lanes.again(entry, task.attempt)
 
@@ -353,6 +355,9 @@ class Engine:
     def _done_before(self, message: Message) -> bool:
         state = self.partitions[TopicPartition(message.topic(), message.partition())]
         offset = message.offset()
+        if offset < state.next:  # the log begins anew: what was done were other records
+            state.kept, state.done = [], ()
+        state.next = offset + 1
         while state.kept and state.kept[0].end <= offset:
             del state.kept[0]
         return bool(state.kept) and state.kept[0].first <= offset

@@ -146,7 +146,7 @@ class Failures:
             log.warning("skipped: %s", _told(entry.message, failure, attempt), exc_info=failure)
         elif route.policy.dead_letter is not None:
             self._tally(route).handled()
-        route.lanes.settle(entry)
+        self._settle(route, entry)
 
     def _bury(self, route: Route, entry: Blocked, failure: BaseException, attempt: int) -> None:
         letter = route.policy.dead_letter
@@ -181,12 +181,16 @@ class Failures:
             if entry.stale:
                 route.lanes.release(entry)
             elif problem is None:
-                route.lanes.settle(entry)
+                self._settle(route, entry)
             else:
                 self._stop(f"{topic} did not take a record: {problem}; {told}")
 
         delivery = Delivery(entry, delivered)
         self._dead_letters.send(entry.message, failure, attempt, topic, delivery, wait_ms)
+
+    def _settle(self, route: Route, entry: Blocked) -> None:
+        route.lanes.settle(entry)
+        self._observer.settled(entry.message)
 
     def _tally(self, route: Route) -> _Tally:
         tally = self._tallies.get(route)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rota.consumer.state import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rota.consumer.client import Message, Offset
     from rota.model import TopicPartition
@@ -44,6 +44,18 @@ class Observers(Observer):
 
     def failed(self, message: Message, failure: BaseException, attempt: int, action: str) -> None:
         self._tell(lambda observer: observer.failed(message, failure, attempt, action))
+
+    def settled(self, message: Message) -> None:
+        self._tell(lambda observer: observer.settled(message))
+
+    def paused(self, reasons: Mapping[TopicPartition, str]) -> None:
+        self._tell(lambda observer: observer.paused(reasons))
+
+    def resumed(self, partitions: Sequence[TopicPartition]) -> None:
+        self._tell(lambda observer: observer.resumed(partitions))
+
+    def client_error(self, words: str, *, final: bool) -> None:
+        self._tell(lambda observer: observer.client_error(words, final=final))
 
     def slow(self, message: Message, running_ms: int, attempt: int) -> None:
         self._tell(lambda observer: observer.slow(message, running_ms, attempt))

@@ -67,13 +67,15 @@ class Ours:
 class Partition:
     """One partition while it is ours."""
 
-    __slots__ = ("committed", "done", "kept", "paused")
+    __slots__ = ("committed", "done", "kept", "next", "paused")
 
     def __init__(self, committed: Offset | None, kept: Sequence[Range]) -> None:
         self.committed = committed
         """What the broker has confirmed."""
         self.kept = list(kept)
         """Offsets that were done before it came to us and have not been fetched since."""
+        self.next = committed.offset if committed else 0
+        """The least offset that may come next, as long as there are `kept` ones."""
         self.done: Sequence[Range] = tuple(kept)
         """What was done beyond the first record that was not, when all was looked at."""
         self.paused = False
@@ -206,7 +208,10 @@ class Observer:
         """It has not."""
 
     def failed(self, message: Message, failure: BaseException, attempt: int, action: str) -> None:
-        """A handler raised; ``action``: retry, dead-letter, skip or crash."""
+        """A handler raised; ``action``: retry, retry-topic, dead-letter, skip or crash."""
+
+    def settled(self, message: Message) -> None:
+        """A record that had failed is done: by a later attempt, skipped, or safe in another topic."""
 
     def paused(self, reasons: Mapping[TopicPartition, str]) -> None:
         """These are not fetched for the time being, and why."""
