@@ -11,6 +11,7 @@ from tests.consumer.stored_message import StoredMessage
 from rota.consumer.letters import (
     LONGEST_MESSAGE,
     LONGEST_TRACE,
+    OURS,
     REPLAYED,
     UNREADABLE,
     Letter,
@@ -28,7 +29,8 @@ TOPIC = st.from_regex(r"[a-zA-Z0-9._-]{1,249}", fullmatch=True)
 NUMBER = st.integers(0, LARGEST)
 OWN_HEADERS = st.lists(
     st.tuples(
-        st.text(st.characters(codec="utf-8"), max_size=20).filter(lambda name: not name.startswith("rota-")),
+        st.sampled_from(["rota-shift", "rota-", "rota-original-topic-2"])
+        | st.text(st.characters(codec="utf-8"), max_size=20).filter(lambda name: name not in OURS),
         st.none() | st.binary(max_size=40),
     ),
     max_size=5,
@@ -77,6 +79,11 @@ def test_a_record_without_a_full_origin_has_no_letter() -> None:
     assert read_letter([("rota-original-topic", b"\x1b[2J"), *FULL.headers()[1:]]) is None
     broken = [(name, b"-1" if name == "rota-original-offset" else value) for name, value in FULL.headers()]
     assert read_letter(broken) is None
+
+
+def test_a_header_of_the_user_may_begin_as_ours_do() -> None:
+    own = [("rota-shift", b"night"), ("rota-", b"1"), ("x", b"2")]
+    assert without_ours([*own, *FULL.headers(), (REPLAYED, b"d-0@1"), (UNREADABLE, b"lost")]) == own
 
 
 def test_a_long_message_keeps_its_beginning_and_a_long_trace_its_end() -> None:

@@ -32,7 +32,6 @@ __all__ = [
     "without_ours",
 ]
 
-OURS = "rota-"
 TOPIC = "rota-original-topic"
 PARTITION = "rota-original-partition"
 OFFSET = "rota-original-offset"
@@ -46,6 +45,24 @@ FAILED_AT = "rota-failed-at"
 DUE_AT = "rota-due-at"
 REPLAYED = "rota-replayed"
 UNREADABLE = "rota-unreadable-headers"
+OURS = frozenset(
+    {
+        TOPIC,
+        PARTITION,
+        OFFSET,
+        TIMESTAMP,
+        GROUP,
+        ATTEMPTS,
+        EXCEPTION,
+        MESSAGE,
+        TRACE,
+        FAILED_AT,
+        DUE_AT,
+        REPLAYED,
+        UNREADABLE,
+    }
+)
+"""All that we write; another name that begins with ``rota-`` is the user's own."""
 
 LONGEST_MESSAGE = 1_000
 LONGEST_TRACE = 8_000
@@ -142,7 +159,7 @@ def due_at_ms(headers: Any) -> int | None:
 
 def without_ours(headers: Any) -> Headers:
     """The record's own headers, in their order."""
-    return [(name, value) for name, value in _pairs(headers) if not name.startswith(OURS)]
+    return [(name, value) for name, value in _pairs(headers) if name not in OURS]
 
 
 def here(message: Message) -> Origin:
@@ -158,7 +175,7 @@ def origin_of(message: Message) -> Origin:
 
 
 def _ours(headers: Any) -> dict[str, bytes]:
-    return {name: value for name, value in _pairs(headers) if name.startswith(OURS) and value is not None}
+    return {name: value for name, value in _pairs(headers) if name in OURS and value is not None}
 
 
 def _pairs(headers: Any) -> Iterable[tuple[str, bytes | None]]:
