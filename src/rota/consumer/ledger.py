@@ -27,7 +27,7 @@ from uuid import uuid4
 
 from rota.consumer.databases import Answer, Dialect, Statement, drive, drive_async, table_name, translated
 from rota.consumer.later import RetryLaterError
-from rota.consumer.ledger_rules import Ambiguous, Outcome, Rules
+from rota.consumer.ledger_rules import Ambiguous, Outcome, Rules, milliseconds
 from rota.consumer.statements import AsyncStatements, Statements
 from rota.model import RotaError
 
@@ -87,6 +87,17 @@ class Claim:
         self.released = True
 
 
+class _Life:
+    """What belongs to one process: a name, and who is at which key. A forked process has its own."""
+
+    def __init__(self, table: str, lease_ms: int) -> None:
+        self.rules = Rules(table, f"{socket.gethostname()} {os.getpid()} {uuid4().hex[:12]}", lease_ms)
+        self.guard = threading.Lock()
+        self.busy: set[str] = set()
+        self.finished: set[str] = set()
+        """Keys whose effect happened, and whose row could not be written so."""
+
+
 class _Book:
     """What both ledgers know: the choices, who is at which key, and the steps of a claim."""
 
@@ -99,21 +110,29 @@ class _Book:
         undone: tuple[type[BaseException], ...],
         table: str,
     ) -> None:
-        if lease_s <= 0:
-            raise RotaError(f"lease_s is {lease_s:g}; it must be longer than the effect can take, in seconds")
+        self._lease_ms = milliseconds(
+            "lease_s", lease_s, least_s=0.001, meaning="longer than the effect can take, and 0.001 at least"
+        )
         if ambiguous not in ("repeat", "skip", "verify"):
             raise RotaError(f"ambiguous is {ambiguous!r}; it must be 'repeat', 'skip' or 'verify'")
         if verify is not None and ambiguous != "verify":
             raise RotaError(f"verify is never asked with ambiguous={ambiguous!r}: choose ambiguous='verify'")
-        me = f"{socket.gethostname()} {os.getpid()} {uuid4().hex[:12]}"
-        self.rules = Rules(table_name(table), me, int(lease_s * 1000))
         self.verify = verify
+        self._table = table_name(table)
         self._ambiguous = ambiguous
         self._undone = undone
-        self._guard = threading.Lock()
-        self._busy: set[str] = set()
-        self._finished: set[str] = set()
-        """Keys whose effect happened, and whose row could not be written so."""
+        self._lives: dict[int, _Life] = {}
+
+    @property
+    def rules(self) -> Rules:
+        """The statements, as this process writes them."""
+        return self._life.rules
+
+    @property
+    def _life(self) -> _Life:
+        pid = os.getpid()
+        # setdefault is one step: of two threads that ask first in a forked process, both get the same.
+        return self._lives.get(pid) or self._lives.setdefault(pid, _Life(self._table, self._lease_ms))
 
     def chosen_verify(self, verify: Callable[[str], Any] | None) -> Callable[[str], Any] | None:
         """What is asked about an ambiguous claim; None if nothing is."""
@@ -126,23 +145,25 @@ class _Book:
 
     def enter(self, key: str) -> None:
         """One at a time in this process."""
-        with self._guard:
-            if key in self._busy:
+        life = self._life
+        with life.guard:
+            if key in life.busy:
                 raise _held(key, _LOOK_AGAIN_S)
-            self._busy.add(key)
+            life.busy.add(key)
 
     def leave(self, key: str) -> None:
-        with self._guard:
-            self._busy.discard(key)
+        life = self._life
+        with life.guard:
+            life.busy.discard(key)
 
     def claiming(self, key: str, note: str) -> Generator[Statement, Answer, Outcome]:
         """Raises RetryLaterError if somebody else is at it."""
         outcome = yield from self.rules.claim(
-            key, note, finished=key in self._finished, take_ambiguous=self._ambiguous != "skip"
+            key, note, finished=key in self._life.finished, take_ambiguous=self._ambiguous != "skip"
         )
         if outcome.verdict == "held":
             raise _held(key, min(outcome.wait_ms / 1000, _LOOK_AGAIN_S))
-        self._finished.discard(key)
+        self._life.finished.discard(key)
         if outcome.verdict == "ambiguous":
             log.warning("nobody knows whether %r happened: it is skipped, and listed as ambiguous", key)
         return outcome
@@ -171,9 +192,9 @@ class _Book:
         if not claim.token:
             return
         if error is None and not claim.released:
-            self._finished.add(claim.key)
+            self._life.finished.add(claim.key)
             answer = yield self.rules.finish(claim.key, claim.token)
-            self._finished.discard(claim.key)
+            self._life.finished.discard(claim.key)
             if answer.changed == 0:
                 raise _lost(claim)
         elif claim.released or isinstance(error, self._undone):
@@ -198,6 +219,10 @@ class _Book:
                 f"the block of `with ledger.once({claim.key!r}) as claim` did not ask `if claim:`; without it "
                 "the effect happens every time"
             )
+
+
+def _age_ms(older_s: float) -> int:
+    return milliseconds("older_s", older_s, least_s=0, meaning="longer than a record can take to come again")
 
 
 def _held(key: str, wait_s: float) -> RetryLaterError:
@@ -268,7 +293,7 @@ class Ledger:
         """Forget what was done so long ago; how many. Choose longer than a record can take to come again, which
         is as long as its topic keeps it.
         """
-        return self._statements.run(self._book.rules.prune(int(older_s * 1000))).changed
+        return self._statements.run(self._book.rules.prune(_age_ms(older_s))).changed
 
     def close(self) -> None:
         """Close the connection that the ledger made, if it made one."""
@@ -313,7 +338,7 @@ class AsyncLedger:
 
     async def prune(self, older_s: float) -> int:
         """See `Ledger.prune`."""
-        return (await self._statements.run(self._book.rules.prune(int(older_s * 1000)))).changed
+        return (await self._statements.run(self._book.rules.prune(_age_ms(older_s)))).changed
 
 
 class _AsyncOnce:

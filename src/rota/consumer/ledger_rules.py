@@ -5,17 +5,31 @@ No database and no clock: a row brings the time at which it was read.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rota.consumer.databases import Answer, Statement
+from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["Ambiguous", "Outcome", "Row", "Rules", "Verdict", "judge"]
+__all__ = ["Ambiguous", "Outcome", "Row", "Rules", "Verdict", "judge", "milliseconds"]
 
 State = Literal["claimed", "done", "ambiguous", "free"]
 Verdict = Literal["take", "finish", "done", "ambiguous", "held"]
+
+
+_LONGEST_S = 100 * 365 * 86_400
+"""A hundred years: what is added to the time of day must stay a number that databases take."""
+
+
+def milliseconds(name: str, seconds: object, *, least_s: float, meaning: str) -> int:
+    """What was given in seconds. Raises RotaError for what is no such number."""
+    number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else math.nan
+    if not least_s <= number <= _LONGEST_S:
+        raise RotaError(f"{name} is {seconds!r}; it must be {meaning}, in seconds")
+    return round(number * 1000)
 
 
 class Row(NamedTuple):
