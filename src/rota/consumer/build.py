@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rota.cluster import Cluster
 from rota.cluster.errors import UnreachableError
+from rota.consumer.circles import refuse_circles
 from rota.consumer.client_errors import client_log
 from rota.consumer.context import Context, Effects
 from rota.consumer.dead_letters import KafkaLetters
@@ -74,21 +75,14 @@ def build(
     Nothing runs yet. Raises RotaError for what cannot work; waits for a
     broker if failed records are to go to other topics, to see whether these are there.
     """
+    policies = [policy_of(spec, str(config["group.id"])) for spec in specs]
+    refuse_circles(specs, policies)
     exactly_once = any(spec.exactly_once for spec in specs)
     client = watch.client(KafkaClient(config, client_log(), exactly_once=exactly_once))
-    policies = [policy_of(spec, str(config["group.id"])) for spec in specs]
     parts = _Parts(config)
     letters = _letters(config, specs, policies, parts)
-    routes: dict[str, Route] = {}
-    hooks: dict[Route, Any] = {}
-    for spec, policy in zip(specs, policies, strict=True):
-        route = parts.route(spec, policy)
-        hooks[route] = spec.hooks
-        for topic in (*spec.topics, *policy.retry_topics):
-            if topic in routes:
-                raise RotaError(f"{topic} is read by two handlers, {routes[topic].name} and {spec.name}")
-            routes[topic] = route
-    by_topic = ByTopic(routes)
+    by_topic, hooks = _routes(specs, policies, parts)
+
     parts.route_of = by_topic.__getitem__
     transactions = _transactions(config, client, parts)
     engine = Engine(
@@ -105,10 +99,26 @@ def build(
         committer=watch.committer(transactions) if transactions is not None else None,
     )
     parts.partitions = engine.partitions
-    owner = Owner(client, engine, list(routes))
+    owner = Owner(client, engine, list(by_topic))
     if transactions is not None:
         transactions.post = lambda call: owner.ask(lambda _engine: call())
     return Built(owner, tuple(part.close for part in (letters, transactions) if part is not None))
+
+
+def _routes(
+    specs: Sequence[HandlerSpec], policies: Sequence[Policy], parts: _Parts
+) -> tuple[ByTopic[Route], dict[Route, Any]]:
+    """By topic, and the hooks of each."""
+    routes: dict[str, Route] = {}
+    hooks: dict[Route, Any] = {}
+    for spec, policy in zip(specs, policies, strict=True):
+        route = parts.route(spec, policy)
+        hooks[route] = spec.hooks
+        for topic in (*spec.topics, *policy.retry_topics):
+            if topic in routes:
+                raise RotaError(f"{topic} is read by two handlers, {routes[topic].name} and {spec.name}")
+            routes[topic] = route
+    return ByTopic(routes), hooks
 
 
 class _Parts:

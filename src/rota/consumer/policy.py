@@ -8,6 +8,7 @@ comes again.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rota.consumer.later import RetryLaterError
 from rota.consumer.naming import names_checked
 from rota.consumer.retry_topics import hops_of
+from rota.consumer.traces import exception_name
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -34,8 +36,11 @@ __all__ = [
     "Skip",
     "SkipRecordError",
     "policy_of",
+    "reads",
     "skip",
 ]
+
+log = logging.getLogger("rota.consumer")
 
 _THE_PROGRAM = (SystemExit, KeyboardInterrupt)
 
@@ -169,10 +174,17 @@ class Policy:
 
     def decide(self, failure: BaseException, attempt: int, random: Random, topic: str = "") -> Decision:
         """What to do after the ``attempt``-th failure of a record of ``topic``."""
+        try:
+            return self._decide(failure, attempt, random, topic)
+        except Exception:  # of the application's classes: an `isinstance` may be code of theirs
+            log.exception("the policy cannot tell what to do about %s", exception_name(failure))
+            return Crash
+
+    def _decide(self, failure: BaseException, attempt: int, random: Random, topic: str) -> Decision:
         if isinstance(failure, SkipRecordError):
             return Skip
         if isinstance(failure, RetryLaterError):
-            return Decision("later", max(1, int(1000 * failure.wait_s)))
+            return Decision("later", failure.wait_ms)
         if _ends_the_program(failure):
             return Crash
         if self.retry.may_cure(failure):
@@ -201,7 +213,7 @@ def policy_of(spec: HandlerSpec, group: str) -> Policy:
             "kept and skipped; leave one out"
         )
     written = {hop.topic for hop in hops.values()} | ({spec.dead_letter.topic} if spec.dead_letter else set())
-    circle = [(name, topic) for name in sorted(written) for topic in spec.topics if _reads(topic, name)]
+    circle = [(name, topic) for name in sorted(written) for topic in spec.topics if reads(topic, name)]
     if circle:
         name, topic = circle[0]
         pattern = f" (it matches {topic})" if name != topic else ""
@@ -218,7 +230,7 @@ def policy_of(spec: HandlerSpec, group: str) -> Policy:
     )
 
 
-def _reads(topic: str, name: str) -> bool:
+def reads(topic: str, name: str) -> bool:
     """Whether a subscription to ``topic``, a name or a pattern (``^…``), brings the topic ``name``."""
     if not topic.startswith("^"):
         return topic == name
