@@ -98,6 +98,22 @@ def test_and_is_not_done_again_by_whoever_has_the_partition_next() -> None:
     assert stage.kafka.committed[P0] == Offset(5)
 
 
+@pytest.mark.parametrize("at", [8, 9], ids=["at once", "after a record"])
+def test_what_was_done_of_a_log_that_begins_anew_is_forgotten(at: int) -> None:
+    stage = Stage()
+    stage.client.withdraw([P0], lost=False)
+    stage.kafka.committed[P0] = Offset(8, encode_done(8, [Range(9, 12)]))
+    stage.produce([str(number) for number in range(at)])
+    stage.client.assign([P0])
+    stage.fetch()
+    assert stage.begun == []
+    stage.produce([str(number) for number in range(at, 14)])
+    stage.client.fetch_at[P0] = stage.client.wished[P0] = 0  # OFFSET_OUT_OF_RANGE, and auto.offset.reset=earliest
+    stage.go_on(100)
+    assert sorted(set(stage.done)) == list(range(14))
+    assert stage.committed() == 14
+
+
 def test_markers_and_holes_hold_nothing_up() -> None:
     stage = Stage()
     stage.kafka.produce(P0, b"a", hole=3)
