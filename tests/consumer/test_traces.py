@@ -103,3 +103,10 @@ def test_a_trace_names_the_cause_and_is_bounded_however_deep_it_goes() -> None:
     assert "KeyError: 'deep'" in trace
     assert trace.rstrip().endswith("ValueError: above")
     assert len(trace.splitlines()) < 200
+
+
+def test_notes_that_are_none() -> None:
+    for notes in (5, None, ["a word", 7]):
+        failure = ValueError("no")
+        failure.__notes__ = notes  # type: ignore[assignment]
+        assert trace_of(failure).startswith("ValueError: no\n")

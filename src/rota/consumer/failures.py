@@ -96,7 +96,7 @@ class Failures:
         if decision.action == "later":
             log.info(
                 "%s-%d at offset %d waits for %d ms: %s",
-                message.topic(), message.partition(), message.offset(), decision.wait_ms, failure,
+                message.topic(), message.partition(), message.offset(), decision.wait_ms, exception_text(failure),
             )  # fmt: skip
             heapq.heappush(self._due, (now_ms + decision.wait_ms, next(self._count), route, entry, attempt))
             return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from rota.consumer.traces import exception_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -46,7 +48,7 @@ class Hooked:
             try:
                 call(hooks, its)
             except BaseException as error:  # the application's own code
-                said = f"{type(error).__name__}: {error}".removesuffix(": ")
+                said = f"{type(error).__name__}: {exception_text(error)}".removesuffix(": ")
                 why = why or f"{name} of {type(hooks).__name__} raised {said}"
                 log.error("%s of %s raised", name, type(hooks).__name__, exc_info=error)
         return why

@@ -80,5 +80,6 @@ def _one(exception: BaseException) -> str:
             lines.append(f"    {source}\n")
     text = exception_text(exception)
     lines.append(f"{exception_name(exception)}: {text}\n" if text else f"{exception_name(exception)}\n")
-    lines += (f"{note}\n" for note in getattr(exception, "__notes__", ()))
+    notes = getattr(exception, "__notes__", ())
+    lines += (f"{note}\n" for note in notes if isinstance(note, str)) if isinstance(notes, list) else ()
     return "".join(lines)
