@@ -105,7 +105,9 @@ class FakeClient:
         return self.fetch(most)
 
     def fetch(self, most: int, between: Callable[[], None] | None = None) -> list[FakeMessage]:
-        """``between`` happens when one record is in hand, and not with the caller yet."""
+        """``between`` happens when one record is in hand, and not with the caller yet: not at all, if its partition
+        goes and comes back.
+        """
         found: list[FakeMessage] = []
         for partition in list(self.fetch_at):
             while partition in self.fetch_at and partition not in self.paused and len(found) < most:
@@ -114,8 +116,11 @@ class FakeClient:
                     break
                 found.append(message)
                 if between is not None:
+                    epoch = self.epochs[partition]
                     between()
                     between = None
+                    if self.epochs[partition] != epoch:
+                        found.clear()
         return found
 
     def _next(self, partition: TopicPartition) -> FakeMessage | None:

@@ -6,9 +6,11 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from rota.consumer.client_errors import (
+    CarefulLog,
     Outage,
     client_log,
     commit_error,
+    guarded,
     in_words,
     is_final,
     may_pass,
@@ -128,3 +130,36 @@ def test_what_is_told_in_words_is_not_told_twice(caplog: pytest.LogCaptureFixtur
         if level == logging.DEBUG:
             expected.insert(0, "FAIL [rdkafka#consumer-1] refused")
         assert caplog.messages == expected
+
+
+def test_what_a_callback_of_the_application_raises_is_logged_and_goes_no_further(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(_error: object) -> None:
+        raise RuntimeError("the metrics are away")
+
+    outage = Outage("kafka:9092", broken)
+    outage(KafkaError(ALL_DOWN))
+    assert outage.on
+    assert "error_cb of the configuration raised" in caplog.text
+    assert "the metrics are away" in caplog.text
+    with pytest.raises(TypeError, match="stats_cb is 5; it must be a function"):
+        guarded("stats_cb", 5)  # type: ignore[arg-type]
+
+
+def test_a_log_handler_that_raises_does_not_disturb_the_client() -> None:
+    class Broken(logging.Handler):
+        heard = 0
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.heard += 1
+            raise RuntimeError(record.getMessage())
+
+    logger = logging.getLogger("a client's own")
+    handler = Broken()
+    logger.addHandler(handler)
+    try:
+        CarefulLog(logger).log(logging.ERROR, "%s of %s", "FAIL", "a broker")
+    finally:
+        logger.removeHandler(handler)
+    assert handler.heard == 1

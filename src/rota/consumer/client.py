@@ -65,7 +65,11 @@ class Client(Protocol):
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance, /) -> None: ...
 
     def consume(self, most: int, timeout_s: float, /) -> Sequence[Message]:
-        """What is at hand, up to ``most`` records; waits for the first of them. Calls back."""
+        """What is at hand, up to ``most`` records; waits for the first of them. Calls back.
+
+        Of a partition that goes meanwhile there may be records, unless it has come back: then there are only
+        those fetched since.
+        """
         ...
 
     def problem(self, message: Message) -> tuple[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,17 @@ from rota.model import ErrorCode, RotaError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Outage", "client_log", "commit_error", "in_words", "is_final", "may_pass", "of_the_client"]
+__all__ = [
+    "CarefulLog",
+    "Outage",
+    "client_log",
+    "commit_error",
+    "guarded",
+    "in_words",
+    "is_final",
+    "may_pass",
+    "of_the_client",
+]
 
 log = logging.getLogger("rota.consumer")
 
@@ -153,10 +164,40 @@ def client_log() -> logging.Logger:
     return logger
 
 
+class CarefulLog:
+    """So much of a logger as the client calls. What the application's log handlers raise is let go: the client would
+    raise it in the middle of its work.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def log(self, level: int, *said: object) -> None:
+        with contextlib.suppress(Exception):
+            self._logger.log(level, *said)
+
+
 class _ToldInWords(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         told = record.getMessage().startswith(("FAIL ", "ERROR ", "FATAL ", "MAXPOLL "))
         return not told or logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+
+
+def guarded(name: str, callback: Callable[..., object]) -> Callable[..., object]:
+    """An application's callback: what it raises is logged, and neither ends the consumer nor takes records along
+    that the client has in its hands. Raises TypeError for what is no function.
+    """
+    if not callable(callback):
+        raise TypeError(f"{name} is {callback!r}; it must be a function")
+
+    def call(*args: Any) -> object:
+        try:
+            return callback(*args)
+        except Exception:
+            log.exception("%s of the configuration raised", name)
+            return None
+
+    return call
 
 
 class Outage:
@@ -167,7 +208,7 @@ class Outage:
     def __init__(self, bootstrap: str, other: Callable[[Any], object] | None = None) -> None:
         self.on = False
         self._bootstrap = bootstrap
-        self._other = other
+        self._other = guarded("error_cb", other) if other is not None else None
         self._last = ""
         self._told: set[int] = set()
 

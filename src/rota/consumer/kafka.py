@@ -10,7 +10,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from rota.consumer.client import CommitError, Offset
-from rota.consumer.client_errors import Outage, commit_error, in_words, is_final, may_pass
+from rota.consumer.client_errors import (
+    CarefulLog,
+    Outage,
+    commit_error,
+    guarded,
+    in_words,
+    is_final,
+    may_pass,
+)
 from rota.consumer.settings import refused
 from rota.model import RotaError, TopicPartition
 
@@ -22,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["KafkaClient", "is_cooperative"]
 
 log = logging.getLogger("rota.consumer")
+
+_CALLED_BACK = ("stats_cb", "throttle_cb")
+"""An application's callbacks besides ``error_cb``. Of what ``oauth_cb`` raises the client makes an error by itself."""
 
 _COMMITTED_TIMEOUT_S = 10.0
 _COMMIT_S = 10.0
@@ -50,11 +61,14 @@ class KafkaClient:
         self._deaf = False
         self._stuck = False
         self._called_back = False
+        self._withdrawn: set[tuple[str | None, int]] = set()
         self._incremental = is_cooperative(config)
-        self._outage = Outage(str(config.get("bootstrap.servers", "")), config.get("error_cb"))
-        ours = {"on_commit": self._on_commit, "error_cb": self._outage}
         try:
-            self._consumer = Consumer({**config, **ours}, logger=logger)
+            self._outage = Outage(str(config.get("bootstrap.servers", "")), config.get("error_cb"))
+            theirs = {name: guarded(name, config[name]) for name in _CALLED_BACK if name in config}
+            ours = {"on_commit": self._on_commit, "error_cb": self._outage}
+            careful: Any = CarefulLog(logger)
+            self._consumer = Consumer({**config, **theirs, **ours}, logger=careful)
         except KafkaException as error:
             raise refused(error.args[0].str()) from error
         except (TypeError, ValueError) as error:
@@ -79,7 +93,12 @@ class KafkaClient:
             if first is not None:
                 found = [first]
                 if most > 1 and self._raised is None:
-                    found += self._consumer.consume(most - 1, 0)
+                    self._withdrawn.clear()
+                    more = self._consumer.consume(most - 1, 0)
+                    # One that goes while its record is in our hands may come back before we have the rest, and
+                    # then hands it out again.
+                    gone = (first.topic(), first.partition()) in self._withdrawn
+                    found = more if gone else [first, *more]
         if self._raised is not None:
             self._raise()
         while self._answered:
@@ -218,10 +237,12 @@ class KafkaClient:
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
         assert self._rebalance is not None
+        self._withdrawn.update(map(_named, partitions))
         self._guarded(self._rebalance.revoked, partitions)
 
     def _on_lost(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
         assert self._rebalance is not None
+        self._withdrawn.update(map(_named, partitions))
         self._guarded(self._rebalance.lost, partitions)
 
     def _guarded(

@@ -1,0 +1,136 @@
+"""A group member's code around librdkafka, with a consumer in its place that does what a test says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition as ClientPartition
+from tests.consumer.fakes import FakeMessage
+from tests.kafka.ports import wait_until
+
+from rota.consumer.kafka import KafkaClient
+from rota.consumer.settings import effective_config
+from rota.model import RotaError, TopicPartition
+
+P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
+NOBODY = {"bootstrap.servers": "127.0.0.1:1", "group.id": "billing"}
+"""Nothing listens there."""
+
+
+class Told:
+    """Hears of rebalances."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Sequence[TopicPartition]]] = []
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        self.heard.append(("assigned", partitions))
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        self.heard.append(("revoked", partitions))
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self.heard.append(("lost", partitions))
+
+
+class Consumer:
+    """``polled``: what `poll` hands out; ``meanwhile``: what happens in the `consume` after it."""
+
+    def __init__(self, polled: FakeMessage, behind: list[FakeMessage], meanwhile: Callable[[], None]) -> None:
+        self.polled: FakeMessage | None = polled
+        self.behind = behind
+        self.meanwhile = meanwhile
+
+    def consume(self, _most: int, _timeout_s: float) -> list[FakeMessage]:
+        if self.polled is not None:
+            return []
+        self.meanwhile()
+        return self.behind
+
+    def poll(self, _timeout_s: float) -> FakeMessage | None:
+        polled, self.polled = self.polled, None
+        return polled
+
+
+@contextmanager
+def client(**config: Any) -> Iterator[tuple[KafkaClient, Told]]:
+    made = KafkaClient(effective_config({**NOBODY, **config}), logging.getLogger("a client's"))
+    told = Told()
+    made.subscribe(["orders"], told)
+    real = made._consumer
+    try:
+        yield made, told
+    finally:
+        made._deaf = True
+        real.close()
+
+
+@pytest.mark.parametrize("name", ["error_cb", "stats_cb"])
+def test_what_a_callback_of_the_application_raises_does_not_come_out_of_consume(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[object] = []
+
+    def broken(news: object) -> None:
+        called.append(news)
+        raise RuntimeError("the metrics are away")
+
+    with client(**{name: broken, "statistics.interval.ms": 20}) as (made, _told):
+        wait_until("a call", lambda: made.consume(10, 0.02) or called, every_s=0.0)
+    assert f"{name} of the configuration raised" in caplog.text
+
+
+def test_a_callback_that_is_no_function_is_refused() -> None:
+    for name in ("error_cb", "stats_cb", "throttle_cb"):
+        with (
+            pytest.raises(RotaError, match=f"{name} is 'log it'; it must be a function"),
+            client(**{name: "log it"}),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("how", ["_on_revoke", "_on_lost"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_record_in_hand_whose_partition_goes_before_the_rest_is_there_is_not_handed_out(
+    how: str, again: bool
+) -> None:
+    in_hand, fetched_again, other = (
+        FakeMessage(P0, 5, None),
+        FakeMessage(P0, 5, None),
+        FakeMessage(P1, 7, None),
+    )
+
+    with client() as (made, told):
+        going = [ClientPartition(*P0)]
+
+        def rebalance() -> None:
+            getattr(made, how)(made._consumer, going)
+            if again:
+                made._on_assign(made._consumer, going)
+
+        real = made._consumer
+        made._consumer = Consumer(in_hand, [fetched_again, other] if again else [other], rebalance)  # type: ignore[assignment]
+        try:
+            found = made.consume(10, 1.0)
+        finally:
+            made._consumer = real
+    assert found == ([fetched_again, other] if again else [other])
+    assert [where for _, where in told.heard] == [[P0]] * (1 + again)
+
+
+def test_a_record_in_hand_stays_when_another_partition_goes() -> None:
+    in_hand, other = FakeMessage(P0, 5, None), FakeMessage(P1, 7, None)
+    with client() as (made, _told):
+        real = made._consumer
+        made._consumer = Consumer(
+            in_hand, [other], lambda: made._on_revoke(real, [ClientPartition("orders", 2)])
+        )  # type: ignore[assignment]
+        try:
+            found = made.consume(10, 1.0)
+        finally:
+            made._consumer = real
+    assert found == [in_hand, other]
