@@ -73,6 +73,7 @@ def test_rows_are_deleted_while_the_app_runs(
     desk: Desk, database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql, "_PRUNE_EVERY", 5)
+    monkeypatch.setattr(sql, "_KEPT", 10)
     source, group = desk.topic("source"), desk.name("group")
     app = app_for(desk, group)
     app.handler(source)(book)

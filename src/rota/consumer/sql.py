@@ -45,6 +45,9 @@ log = logging.getLogger("rota.consumer")
 _PRUNE_EVERY = 500
 """Old rows are deleted after one record in so many."""
 
+_KEPT = 10_000
+"""Rows of so many offsets below the committed one are kept, for who comes late or again; a row has some 100 bytes."""
+
 
 def schema(dialect: Dialect, table: str = "rota_done") -> list[str]:
     """The statements that make the tables, for those who make their tables themselves."""
@@ -215,11 +218,12 @@ class SqlEffect:
         return self._database
 
     def _to_prune(self) -> int | None:
-        """The committed offset, if it is time to delete rows before it."""
+        """Before which offset rows are to be deleted, if it is time to."""
         chosen = any(
             offset * 2_654_435_761 % (1 << 32) * _PRUNE_EVERY < 1 << 32 for offset, _ in self._records
         )
-        return self._committed() if chosen else None
+        committed = self._committed() if chosen else None
+        return committed - _KEPT if committed is not None and committed > _KEPT else None
 
 
 _threads = threading.local()

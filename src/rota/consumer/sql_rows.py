@@ -5,20 +5,20 @@ written first in the transaction of the effect, so whoever else is at the same r
 partition, or the last one, who does not know yet that he lost it) waits for this transaction to end, and then finds
 the row, or does not.
 
-Rows below the committed offset are deleted: whoever owns the partition will not ask for them. One who lost it,
-and was frozen for so long that others went past him, will. Therefore ``rota_done_below`` keeps how far was deleted,
-and that is looked at *after* the row was written: a row that was there and could be written all the same was
+Rows some way below the committed offset are deleted: whoever owns the partition will not ask for them. One who
+lost it, and was frozen for so long that others went past him, will. Therefore ``rota_done_below`` keeps how far was
+deleted, and that is looked at *after* the row was written: a row that was there and could be written all the same was
 deleted by a transaction that is committed, and has raised that number. (In a transaction that reads from a snapshot,
 PostgreSQL's REPEATABLE READ, one would not see it; so what is deleted lies below what the number was before.)
 
-A record may come again although it was applied long ago, because the group's offsets were set back: it is not
-applied again. Or it is another record, because the topic was deleted and made anew: its timestamp tells, and that is
-an error, for either answer might be wrong.
+A record may come again although it was applied, because the group's offsets were set back: where its row is, it is
+not applied again. Or it is another record, because the topic was deleted and made anew: then its timestamp is not
+the row's. Below what was deleted no timestamp tells one from the other (records may bring old ones), so that is an
+error: to apply it might be wrong, and to pass over it might be as well.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from rota.consumer.databases import Answer, Statement, table_name
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 __all__ = ["RAISED_AT_ONCE", "Place", "Rows"]
-
-log = logging.getLogger("rota.consumer")
 
 RAISED_AT_ONCE = 10_000
 """Offsets whose rows are deleted in one go, at most."""
@@ -92,11 +90,12 @@ class Rows:
         for offset, timestamp_ms in records:
             if known.get(offset, timestamp_ms) != timestamp_ms:
                 raise self._another(place, offset)
-        passed = (yield from self._passed(place, fresh)) if fresh else set()
-        return {offset for offset, _ in fresh} - passed
+        if fresh:
+            yield from self._refuse_deleted(place, fresh)
+        return {offset for offset, _ in fresh}
 
-    def prune(self, place: Place, committed: int) -> Generator[Statement, Answer, None]:
-        """Delete rows below a committed offset; in a transaction of their own."""
+    def prune(self, place: Place, before: int) -> Generator[Statement, Answer, None]:
+        """Delete rows before an offset that is not above the committed one; in a transaction of their own."""
         answer = yield Statement(f"SELECT below_offset FROM {self.below} {_HERE}", place)
         below = answer.rows[0][0] if answer.rows else 0
         yield Statement(f"DELETE FROM {self.table} {_HERE} AND record_offset < ?", (*place, below))
@@ -104,7 +103,7 @@ class Rows:
             f"SELECT min(record_offset) FROM {self.table} {_HERE} AND record_offset >= ?", (*place, below)
         )
         first = answer.rows[0][0]
-        upto = committed if first is None else min(committed, first + RAISED_AT_ONCE)
+        upto = before if first is None else min(before, first + RAISED_AT_ONCE)
         yield Statement(
             f"INSERT INTO {self.below} AS kept (group_id, topic, partition_id, below_offset, raised_ms) "
             "VALUES (?, ?, ?, ?, {now}) ON CONFLICT (group_id, topic, partition_id) DO UPDATE "
@@ -131,29 +130,36 @@ class Rows:
             tuple(value for record in records for value in (*place, *record)),
         )
 
-    def _passed(
+    def _refuse_deleted(
         self, place: Place, fresh: Sequence[tuple[int, int]]
-    ) -> Generator[Statement, Answer, set[int]]:
-        """Of records whose rows were just written: those whose rows had been deleted, without them now."""
+    ) -> Generator[Statement, Answer, None]:
+        """Of records whose rows were just written: none may be where rows were deleted."""
         answer = yield Statement(f"SELECT below_offset, raised_ms FROM {self.below} {_HERE}", place)
         if not answer.rows:
-            return set()
+            return
         below, raised_ms = answer.rows[0]
-        passed = {offset: timestamp_ms for offset, timestamp_ms in fresh if offset < below}
-        for offset, timestamp_ms in passed.items():
-            if timestamp_ms > raised_ms:
+        for offset, timestamp_ms in fresh:
+            if offset < below and timestamp_ms > raised_ms:
                 raise self._another(place, offset)
-            yield Statement(f"DELETE FROM {self.table} {_HERE} AND record_offset = ?", (*place, offset))
-        if passed:
-            log.warning(
-                "%s: records before offset %d were applied long ago and are not applied again; if they should be, "
-                "delete what %s and %s hold of the partition", place, below, self.table, self.below,
-            )  # fmt: skip
-        return set(passed)
+            if offset < below:
+                raise self._unknown(place, offset, below)
 
     def _another(self, place: Place, offset: int) -> RotaError:
         return RotaError(
             f"{place} at offset {offset} is not the record that was applied under this offset: the topic was deleted "
-            f"and made anew. Delete what belongs to the old one: DELETE FROM {self.table} WHERE topic = "
-            f"'{place.topic}', and the same in {self.below}"
+            f"and made anew. Delete what belongs to the old one: {self._deletion(place)}"
+        )
+
+    def _unknown(self, place: Place, offset: int, below: int) -> RotaError:
+        return RotaError(
+            f"{place} at offset {offset} was applied long ago, or is of a topic made anew; which cannot be told since "
+            f"rows before {below} were deleted. If the group's offsets were set back, let it go on from {below}; if "
+            f"the topic is another, or its records are to be applied again: {self._deletion(place)}"
+        )
+
+    def _deletion(self, place: Place) -> str:
+        group = place.group.replace("'", "''")
+        return (
+            f"DELETE FROM {self.table} WHERE group_id = '{group}' AND topic = '{place.topic}', and the same in "
+            f"{self.below}"
         )
