@@ -23,7 +23,8 @@ from bench.consumer.logs import Handled, longest_silence, read_log, repeated, un
 from bench.consumer.topics import PARTITIONS, fresh
 from bench.frame import Figure
 from bench.load import Client, log_end
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 from tests.children import ending_with_parent
 
 from rota.consumer.offset_metadata import decode_done
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 RATE = 5_000
 SESSION = {"session.timeout.ms": 6_000, "heartbeat.interval.ms": 2_000}
 _BEFORE_S = 5.0
-"""Between the first records and the signal. The other member hears of it with its next heartbeat, one of which falls on
-every second second after the group has formed: the signal comes in the middle between two of them, for everybody.
+"""Between the group's becoming stable and the signal. The other member hears of it with its next heartbeat, one of
+which falls on every second second from then on: the signal comes in the middle between two of them, for everybody.
 """
 _AFTER_S = {signal.SIGTERM: 5.0, signal.SIGKILL: 11.0}
 _LIMIT_S = 60.0
@@ -121,11 +122,13 @@ def _turn(contest: Contest, name: str, contestant: Contestant, number: signal.Si
             for file in files
         ]
         pair = _Pair(members[0], members[1], files)
+        _wait_for("both members to have partitions", lambda: _is_stable(contest.bootstrap, topic))
+        stable_s = time.monotonic()
         _wait_for(
             "both members to handle records",
             lambda: all(file.exists() and file.stat().st_size for file in files),
         )
-        time.sleep(_BEFORE_S)
+        time.sleep(max(0.0, stable_s + _BEFORE_S - time.monotonic()))
         at_s = time.monotonic()
         pair.first.send_signal(number)
         finished: set[tuple[int, int]] = set()
@@ -162,6 +165,17 @@ def _note(
     if name == "kill":
         entry.add("needless", len(again - finished))
     contest.say(f"    {contestant.name}: {lost} lost, {len(again)} repeated, stall {stall:.2f} s")
+
+
+def _is_stable(bootstrap: str, group: str) -> bool:
+    """Whether the group has two members, and both have partitions."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    try:
+        found = admin.describe_consumer_groups([group], request_timeout=_LIMIT_S)[group].result(_LIMIT_S)
+    except KafkaException:
+        return False
+    having = [member for member in found.members if member.assignment.topic_partitions]
+    return found.state == ConsumerGroupState.STABLE and len(found.members) == len(having) == 2
 
 
 def _not_committed(bootstrap: str, topic: str, handled: list[Handled]) -> set[tuple[int, int]]:
