@@ -12,6 +12,7 @@ from rota.consumer.engine import Engine
 from rota.consumer.handlers import Batch
 from rota.consumer.lanes import Lanes
 from rota.consumer.ordering import Order, ordering_for
+from rota.consumer.outputs import Outputs
 from rota.consumer.policy import DeadLetter, Policy, Retry
 from rota.consumer.state import Limits, Observer, Ours, Route
 from rota.consumer.work import Task
@@ -40,6 +41,7 @@ class Stage:
         behaves: Callable[[Sequence[Any]], Any] | None = None,
         observer: Observer | None = None,
         letters: Any = None,
+        outputs: Outputs | None = None,
         **limits: Any,
     ) -> None:
         self.clock = FakeClock()
@@ -54,7 +56,7 @@ class Stage:
         self._many = batch is not None
         returned = FakeReturned(Random(1), self.clock)
         ours = Ours()
-        self.workers = FakeWorkers(workers, returned, self._handle, batch=self._many)
+        self.workers = FakeWorkers(workers, returned, self._handle, batch=self._many, outputs=outputs)
         self.lanes = Lanes(
             ordering_for(order, 8, "partition"),
             self.workers.ready,
@@ -64,7 +66,7 @@ class Stage:
             due_ms=due_ms,
         )
         policy = Policy(Retry(attempts=attempts, backoff=(0.01, 0.01)), dead_letter)
-        self.route = Route("handle", self.lanes, self.workers, policy)
+        self.route = Route("handle", self.lanes, self.workers, policy, outputs=outputs)
         self.engine = Engine(
             self.client,
             {"orders": self.route},

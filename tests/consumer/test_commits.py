@@ -12,6 +12,7 @@ from tests.consumer.stage import P0, P1, Stage
 
 from rota.consumer.client import CommitError, Offset
 from rota.consumer.offset_metadata import decode_done, encode_done
+from rota.consumer.outputs import Outputs
 from rota.consumer.progress import Range
 from rota.consumer.state import Partition
 from rota.model import TopicPartition
@@ -108,7 +109,9 @@ def test_what_was_done_of_a_log_that_begins_anew_is_forgotten(at: int) -> None:
     stage.fetch()
     assert stage.begun == []
     stage.produce([str(number) for number in range(at, 14)])
-    stage.client.fetch_at[P0] = stage.client.wished[P0] = 0  # OFFSET_OUT_OF_RANGE, and auto.offset.reset=earliest
+    stage.client.fetch_at[P0] = stage.client.wished[P0] = (
+        0  # OFFSET_OUT_OF_RANGE, and auto.offset.reset=earliest
+    )
     stage.go_on(100)
     assert sorted(set(stage.done)) == list(range(14))
     assert stage.committed() == 14
@@ -224,3 +227,65 @@ def test_the_quick_look_finds_the_first_of_each_partition_that_is_not_done(
     for where, at in (place for piece in places for place in piece):
         expected[where] = min(at, expected.get(where, at))
     assert stage.engine.commits._first_undone() == expected
+
+
+class Written(Outputs):
+    """Where commits are not transactions: what is committed is written."""
+
+    @property
+    def waiting(self) -> int:
+        return 0
+
+
+def out_of_order(stage: Stage, offsets: list[int]) -> None:
+    """Records of a new partition are done in this order, each with a commit of its own."""
+    stage.stuck = set(range(10))
+    stage.produce([f"k{at}" for at in range(10)])
+    for at in offsets:
+        stage.stuck.discard(at)
+        stage.go_on(100)
+
+
+@pytest.mark.parametrize("outputs", [None, Written()], ids=["at least once", "exactly once"])
+def test_what_a_commit_has_named_stays_named_when_there_is_no_room_for_more(outputs: Outputs | None) -> None:
+    stage = Stage(order="none", workers=10, metadata_bytes=14, outputs=outputs)
+    out_of_order(stage, [8, 6, 4, 2])
+    assert decode_done(*stage.kafka.committed[P0]) == (Range(4, 5), Range(6, 7), Range(8, 9))
+    stage.stuck = set()
+    stage.go_on(100)
+    assert stage.kafka.committed[P0] == Offset(10)
+
+
+def test_outputs_that_are_visible_stay_named_with_smaller_metadata_bytes() -> None:
+    stage = Stage(order="none", workers=10, metadata_bytes=0, outputs=Written())
+    stage.client.withdraw([P0], lost=False)
+    named = [Range(at, at + 1) for at in range(3, 13, 2)]
+    stage.kafka.committed[P0] = Offset(0, encode_done(0, named))
+    stage.client.assign([P0])
+    out_of_order(stage, [0])
+    assert stage.kafka.committed[P0] == Offset(1, encode_done(1, named))
+
+
+def test_a_broker_that_takes_less_than_what_must_be_named_ends_the_consumer() -> None:
+    stage = Stage(order="none", workers=10, outputs=Written())
+    out_of_order(stage, [9, 7, 5, 3])
+    stage.kafka.largest_metadata = 4
+    stage.stuck.discard(0)
+    stage.go_on(1_000)
+    named = decode_done(*stage.kafka.committed[P0])
+    assert len(named) == 4, "nothing was dropped"
+    assert stage.engine.stopping is not None
+    assert "offset.metadata.max.bytes" in stage.engine.stopping
+
+
+def test_a_transaction_that_ends_late_counts_all_the_same() -> None:
+    stage = Stage(order="none", outputs=Written())
+    done_of(stage, ["a", "b", "c"])
+    stage.tick(50)
+    ((offsets, late),) = stage.client.asked
+    stage.client.asked.clear()
+    stage.tick(61_000)
+    ((_, refuse),) = stage.client.asked
+    refuse(CommitError("the transaction before it is still under way"), {})
+    late(None, {})
+    assert stage.engine.partitions[P0].committed == offsets[P0] == Offset(3)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rota.consumer.offset_metadata import LONGEST, decode_done, encode_done
-from rota.consumer.progress import Range
+from rota.consumer.offset_metadata import CEILING, LONGEST, decode_done, encode_after, encode_done
+from rota.consumer.progress import Range, progress
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -89,3 +91,47 @@ def test_thousands_of_single_records_fit_by_half_a_thousand() -> None:
     text = encode_done(0, done)
     assert len(text) <= LONGEST
     assert len(decode_done(0, text)) > 1_500
+
+
+def names(ranges: tuple[Range, ...]) -> set[int]:
+    return {at for first, end in ranges for at in range(first, end)}
+
+
+@relaxed
+@given(st.sets(st.integers(1, 60)), st.randoms(use_true_random=False), st.integers(8, 40), st.data())
+def test_what_a_commit_has_named_the_next_one_names_again(
+    missing: set[int], random: Random, longest: int, data: st.DataObject
+) -> None:
+    """Records finish in any order; each commit has as little room as the one before."""
+    undone = {0, *missing}
+    past: tuple[Range, ...] = ()
+    while undone:
+        undone -= set(random.sample(sorted(undone), data.draw(st.integers(1, len(undone)))))
+        offset, done = progress(undone, 61)
+        text = encode_after(past, offset, done, longest)
+        assert text is not None
+        assert len(text) <= longest
+        found = decode_done(offset, text)
+        assert {at for at in names(past) if at > offset} <= names(found) <= names(done)
+        past = found
+
+
+def test_what_was_named_and_has_no_room_any_more_is_not_left_out_in_silence() -> None:
+    done = [Range(at, at + 1) for at in range(2, 20, 2)]
+    assert encode_after(done, 0, done, 14) is None
+    assert encode_after(done[6:7], 0, done, 14) == encode_done(0, [*done[:2], done[6]])
+
+
+def test_a_range_that_grew_beyond_the_room_is_named_as_it_was() -> None:
+    before = [Range(2, 3)]
+    assert encode_after(before, 0, [Range(2, 10_000)], 10) is not None
+    longest = len(encode_done(0, before))
+    assert encode_after(before, 0, [Range(2, 10_000)], longest) == encode_done(0, before)
+
+
+def test_no_more_ranges_are_written_than_are_read() -> None:
+    done = [Range(at, at + 1) for at in range(2, 10_002, 2)]
+    found = decode_done(0, encode_done(0, done, CEILING))
+    assert found == tuple(done[:4096])
+    last = encode_after(done[4999:], 0, done, CEILING)
+    assert decode_done(0, last) == (*done[:4095], done[4999])

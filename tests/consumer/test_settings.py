@@ -156,6 +156,12 @@ def test_limits_that_nothing_fits_into_are_refused(name: str) -> None:
         check_limits(limits(**{name: 0}), CONFIG)
 
 
+def test_a_text_that_no_commit_can_carry_is_refused() -> None:
+    check_limits(Limits(metadata_bytes=32_767), {})
+    with pytest.raises(RotaError, match=r"metadata_bytes is 65536; a commit can carry 32,767 at most"):
+        check_limits(Limits(metadata_bytes=65_536), {})
+
+
 @pytest.mark.parametrize("name", ["commit_interval", "commit_spacing", "metadata_bytes", "shutdown_drain"])
 def test_negative_limits_are_refused(name: str) -> None:
     with pytest.raises(RotaError, match=f"Limits: {name} is -1"):

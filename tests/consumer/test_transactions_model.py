@@ -31,7 +31,7 @@ from rota.consumer.work import Task
 from rota.model import TopicPartition
 
 PARTITIONS = [TopicPartition("orders", number) for number in range(2)]
-WORKERS = 3
+WORKERS = 12
 IN_FLIGHT = 20
 Place = tuple[TopicPartition, int]
 
@@ -152,7 +152,7 @@ class ExactlyOnce(RuleBasedStateMachine):
     @initialize(
         order=st.sampled_from(["key", "partition", "none"]),
         seed=st.integers(0, 10_000),
-        metadata=st.sampled_from([0, 14, 20, 4095]),
+        metadata=st.sampled_from([0, 10, 14, 20, 4095]),
     )
     def begin(self, order: Order, seed: int, metadata: int) -> None:
         self.order: Order = order
@@ -160,6 +160,8 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.random = Random(seed)
         self.cluster = Cluster()
         self.clock = FakeClock()
+        self.holding = False
+        self.held: set[Place] = set()
         self.start_process()
         for partition in PARTITIONS:
             self.produce(partition, [b"a", b"b", b"a", b"c", b"b", b"a"])
@@ -172,7 +174,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         returned = FakeReturned(self.random, self.clock)
         self.workers = FakeWorkers(WORKERS, returned, self.handle, outputs=self.outputs)
         ours = Ours()
-        lanes = Lanes(ordering_for(self.order, 4, "partition"), self.workers.ready, ours.owns)
+        lanes = Lanes(ordering_for(self.order, 16, "partition"), self.workers.ready, ours.owns)
         route = Route(
             "copy",
             lanes,
@@ -201,7 +203,12 @@ class ExactlyOnce(RuleBasedStateMachine):
         known = self.engine.partitions.get(partition)
         return None if known is None else known.committed
 
-    def handle(self, _message: FakeMessage, _task: Task) -> Iterator[None]:
+    def handle(self, message: FakeMessage, _task: Task) -> Iterator[None]:
+        place = (message.where, message.at)
+        if self.holding:
+            self.held.add(place)
+        while place in self.held:
+            yield
         for _ in range(self.random.choice([0, 1, 1, 2, 30])):
             yield
         if self.random.random() < 0.15:
@@ -239,6 +246,21 @@ class ExactlyOnce(RuleBasedStateMachine):
     def work(self, steps: int) -> None:
         for _ in range(steps):
             self.workers.step(self.random.randrange(WORKERS))
+
+    @rule(holding=st.booleans())
+    def records_take_long(self, holding: bool) -> None:
+        """From now on they end when they are told to."""
+        self.holding = holding
+        if not holding:
+            self.held.clear()
+
+    @rule(turns=st.integers(5, 20))
+    def the_last_one_ends_first(self, turns: int) -> None:
+        """First every second one: what was done is named range by range, in one commit after the other."""
+        for _ in range(turns):
+            if self.held:
+                self.held.remove(max(self.held, key=lambda place: (place[1] % 2, place[1])))
+            self.life_goes_on(8)
 
     @rule()
     def a_transaction_ends(self) -> None:
@@ -288,15 +310,18 @@ class ExactlyOnce(RuleBasedStateMachine):
                 beyond = [item for item in beyond if item.first > upto]
                 self.cluster.committed[partition] = Offset(upto, encode_done(upto, beyond))
 
-    @rule(politely=st.booleans())
-    def the_process_ends(self, politely: bool) -> None:
+    @rule(politely=st.booleans(), metadata=st.sampled_from([0, 10, 14, 20, 4095]))
+    def the_process_ends(self, politely: bool, metadata: int) -> None:
+        """The next one may have been told to write shorter texts."""
         if politely:
             self.engine.finish()
+        self.metadata = metadata
         self.start_process()
 
     @rule()
     def everything_ends(self) -> None:
         """Left alone, everything is copied."""
+        self.records_take_long(holding=False)
         self.tell()
         self.engine.tick()
         self.stop_if_fenced()

@@ -14,7 +14,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from rota.consumer.client import CommitError, Offset
-from rota.consumer.offset_metadata import encode_done
+from rota.consumer.offset_metadata import decode_done, encode_after, encode_done
 from rota.consumer.progress import beyond, progress
 from rota.model import TopicPartition
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rota.consumer.client import Client, Message
-    from rota.consumer.progress import Progress
+    from rota.consumer.progress import Progress, Range
     from rota.consumer.state import Committer, Limits, Observer, Partition, Route
 
 __all__ = ["Commits"]
@@ -61,6 +61,7 @@ class Commits:
         self._committer = committer
         self._partitions = partitions
         self._routes = routes
+        self._exactly_once = any(route.outputs is not None for route in routes)
         self._limits = limits
         self._observer = observer
         self._clock_ms = clock_ms
@@ -74,7 +75,7 @@ class Commits:
         self._last_ms = 0
         self._finished = 0
         self.fenced: str | None = None
-        """Another member has our ``group.instance.id``: why nothing more can be committed."""
+        """Why nothing more can be committed: another member has our ``group.instance.id``, for one."""
 
     def handed_out(self, messages: Sequence[Message]) -> None:
         """These came from the client, and are given to the lanes at once.
@@ -133,7 +134,7 @@ class Commits:
         except CommitError as error:
             self._note(offsets, owned, error, {})
             shorter = self._without_metadata(str(error), offsets)
-            return None if shorter or not (error.fenced or error.lost or error.final) else False
+            return None if shorter or not (self.fenced or error.lost or error.final) else False
         self._note(offsets, owned, None, refused)
         too_long = [reason for reason in refused.values() if self._without_metadata(reason, offsets)]
         return None if too_long else not refused
@@ -149,11 +150,24 @@ class Commits:
                 continue
             state = self._partitions[partition]
             state.done = done
-            text = encode_done(offset, done, self._metadata_bytes) if self._metadata_bytes else ""
-            wish = Offset(offset, text or self._limits.note)
+            wish = Offset(offset, self._text(state.committed, offset, done) or self._limits.note)
             if wish != state.committed:
                 found[partition] = wish
         return found
+
+    def _text(self, before: Offset | None, offset: int, done: Sequence[Range]) -> str:
+        """What is named beyond ``offset``. What the commit ``before`` has named is named again, so that it is not
+        repeated. Outputs of exactly-once handlers are visible by then: for these it is as long as it must be.
+        """
+        longest = self._metadata_bytes
+        everything = encode_done(offset, done, longest) if longest else ""
+        named = _named(before)
+        if not named or decode_done(offset, everything) == tuple(done):
+            return everything
+        if self._exactly_once and before is not None:
+            longest = max(longest, len(before.metadata.rstrip("\0")))
+        text = encode_after(named, offset, done, longest)
+        return everything if text is None else text
 
     def undone(self) -> dict[TopicPartition, list[int]]:
         """The offsets that were fetched and are not done."""
@@ -224,8 +238,10 @@ class Commits:
         owned = {partition: self._partitions[partition] for partition in offsets}
 
         def answered(error: CommitError | None, refused: Mapping[TopicPartition, str]) -> None:
-            if number != self._under_way:
-                return  # so late that another was sent
+            if number != self._under_way:  # so late that another was sent
+                if self._exactly_once and error is None:  # a transaction, and they follow each other
+                    self._note(offsets, owned, error, refused)
+                return
             self._under_way = 0
             if error is not None:
                 passing = not (error.fenced or error.lost or error.final)
@@ -264,9 +280,21 @@ class Commits:
 
     def _without_metadata(self, reason: str, offsets: Mapping[TopicPartition, Offset]) -> bool:
         """Commit offsets alone from now on if the broker takes no text so long; whether that was it."""
-        if "metadata" not in reason.lower() or not self._metadata_bytes:
+        if "metadata" not in reason.lower():
             return False
-        longest = max(len(offset.metadata) for offset in offsets.values())
+        where, (_, text) = max(offsets.items(), key=lambda item: len(item[1].metadata))
+        longest = len(text)
+        state = self._partitions.get(where)
+        before = state.committed if state is not None and self._exactly_once else None
+        again = before is not None and _named(before) and len(before.metadata) >= longest
+        if again and "too large" in reason.lower():
+            self.fenced = (
+                f"{where} cannot be committed: what was done out of order was named in {longest:,} bytes, and the "
+                "broker takes no text so long any more; set its offset.metadata.max.bytes as high as it was"
+            )
+            return False
+        if not self._metadata_bytes:
+            return False
         self._metadata_bytes = longest // 2 if longest > 64 else 0
         log.warning(
             "the broker takes no %d bytes with an offset (offset.metadata.max.bytes); from now on at most %d",
@@ -274,3 +302,8 @@ class Commits:
             self._metadata_bytes,
         )
         return True
+
+
+def _named(before: Offset | None) -> tuple[Range, ...]:
+    """What a commit says is done beyond its offset."""
+    return () if before is None else decode_done(before.offset, before.metadata)

@@ -16,17 +16,20 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
-from rota.consumer.progress import Range
+from rota.consumer.progress import Range, join_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["LONGEST", "decode_done", "encode_done"]
+__all__ = ["CEILING", "LONGEST", "decode_done", "encode_after", "encode_done"]
 
 LONGEST = 4095
 """Bytes of metadata that a broker takes unless told otherwise (``offset.metadata.max.bytes``, 4096), less
 the NUL that librdkafka counts in.
 """
+
+CEILING = 32_767
+"""The longest string that a commit can carry, whatever the broker's settings."""
 
 _MARK = "rota1:"
 _MOST_RANGES = 4096
@@ -37,16 +40,105 @@ def encode_done(offset: int, done: Sequence[Range], longest: int = LONGEST) -> s
     """The text for a commit of ``offset``, at most ``longest`` characters; what does not fit is left out
     from the end.
     """
-    room = (longest - len(_MARK)) * 3 // 4
+    return _text(offset, _with_room(offset, (), done, _room(longest)))
+
+
+def encode_after(
+    before: Sequence[Range], offset: int, done: Sequence[Range], longest: int = LONGEST
+) -> str | None:
+    """The same where ``before`` was named by the commit before: what of it lies beyond ``offset`` is named again,
+    and what is new only in the room that is left. None if it does not fit.
+
+    With the ``longest`` of the commit before it always fits: ranges only grow together.
+    """
+    if not before:
+        return encode_done(offset, done, longest)
+    room = _room(longest)
+    grown, named = _named_again(before, offset, done)
+    for wanted in (grown, named):
+        if _fits(offset, wanted, room):
+            chosen = _with_room(offset, wanted, done, room) if wanted is grown else wanted
+            return _text(offset, chosen)
+    return None
+
+
+def _named_again(
+    before: Sequence[Range], offset: int, done: Sequence[Range]
+) -> tuple[list[Range], list[Range]]:
+    """Of ``done`` the ranges that have something of ``before`` in them: as they are now, and as they were."""
+    grown: list[Range] = []
+    named: list[Range] = []
+    index = 0
+    for first, end in join_ranges(before):
+        while index < len(done) and done[index].end < end:
+            index += 1
+        if index == len(done):
+            break
+        now = done[index]
+        if first > offset and now.first <= first:
+            named.append(Range(first, end))
+            if not grown or grown[-1] is not now:
+                grown.append(now)
+    return grown, named
+
+
+def _with_room(offset: int, wanted: Sequence[Range], done: Sequence[Range], room: int) -> list[Range]:
+    """``wanted``, which fits, and of the other ranges of ``done`` the first ones that fit as well."""
+    left = room - _size(offset, wanted)
+    count = _MOST_RANGES - len(wanted)
+    chosen: list[Range] = []
+    at, index, more = offset, 0, True
+    for item in done:
+        following = wanted[index] if index < len(wanted) else None
+        if item is following:
+            index += 1
+        elif more:
+            cost = len(_pair(at, item))
+            if following is not None:
+                cost += len(_leb128(following.first - item.end)) - len(_leb128(following.first - at))
+            more = cost <= left and count > 0
+            if not more:
+                continue
+            left -= cost
+            count -= 1
+        elif following is None:
+            break
+        else:
+            continue
+        chosen.append(item)
+        at = item.end
+    return chosen
+
+
+def _fits(offset: int, ranges: Sequence[Range], room: int) -> bool:
+    return len(ranges) <= _MOST_RANGES and _size(offset, ranges) <= room
+
+
+def _room(longest: int) -> int:
+    """Bytes that a text of this length holds."""
+    return (longest - len(_MARK)) * 3 // 4
+
+
+def _size(offset: int, ranges: Sequence[Range]) -> int:
+    return len(_encoded(offset, ranges))
+
+
+def _text(offset: int, ranges: Sequence[Range]) -> str:
+    encoded = _encoded(offset, ranges)
+    return _MARK + base64.b64encode(encoded).decode().rstrip("=") if encoded else ""
+
+
+def _encoded(offset: int, ranges: Sequence[Range]) -> bytes:
     encoded = bytearray()
     at = offset
-    for first, end in done:
-        pair = _leb128(first - at) + _leb128(end - first - 1)
-        if len(encoded) + len(pair) > room:
-            break
-        encoded += pair
-        at = end
-    return _MARK + base64.b64encode(encoded).decode().rstrip("=") if encoded else ""
+    for item in ranges:
+        encoded += _pair(at, item)
+        at = item.end
+    return bytes(encoded)
+
+
+def _pair(at: int, item: Range) -> bytes:
+    return _leb128(item.first - at) + _leb128(item.end - item.first - 1)
 
 
 def decode_done(offset: int, text: str | None) -> tuple[Range, ...]:

@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rota.cluster.properties import KNOWN, client_properties
-from rota.consumer.offset_metadata import LONGEST
+from rota.consumer.offset_metadata import CEILING, LONGEST
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -154,6 +154,11 @@ def check_limits(limits: Limits, config: Mapping[str, Any]) -> None:
             raise RotaError(f"Limits: {field.name} is {value!r}; it must be a whole number, {least} or more")
     if len(limits.note.encode()) > LONGEST:
         raise RotaError(f"Limits: note has more than {LONGEST} bytes; brokers take no more with a commit")
+    if limits.metadata_bytes > CEILING:
+        raise RotaError(
+            f"Limits: metadata_bytes is {limits.metadata_bytes}; a commit can carry {CEILING:,} at most, and a broker "
+            f"takes {LONGEST:,} unless its offset.metadata.max.bytes says more"
+        )
     longest = _number(config, "max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)
     if 2 * limits.revoke_drain > longest:
         raise RotaError(
