@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from tests.consumer.fakes import FakeClient, FakeKafka, FakeMessage
+from tests.consumer.stage import Stage
 from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.consumer import owner as owner_module
-from rota.consumer.client import Message
+from rota.consumer.client import CommitError, Message
 from rota.consumer.engine import Engine
 from rota.consumer.lanes import Lanes
 from rota.consumer.ordering import ordering_for
@@ -216,6 +217,61 @@ def test_while_a_rebalance_waits_for_a_handler_questions_are_answered() -> None:
         wait_until("it is being taken", lambda: it.gone(P0))
         free.set()
         wait_until("it is committed", lambda: it.kafka.committed.get(P0, (0,))[0] == 1)
+
+
+def test_a_stop_in_the_middle_of_a_rebalance_does_not_wait_for_the_rebalance_first() -> None:
+    begun, free = threading.Event(), threading.Event()
+
+    def handle(_record: Any, _context: Any) -> None:
+        begun.set()
+        free.wait(20 * PATIENCE_S)
+
+    with desk(handle, revoke_drain=int(10_000 * PATIENCE_S), shutdown_drain=50) as it:
+        it.kafka.produce(P0, b"one")
+        assert begun.wait(PATIENCE_S)
+        it.client.to_come.append(lambda: it.client.withdraw([P0], lost=False))
+        wait_until("it is being taken", lambda: it.gone(P0))
+        it.owner.stop()
+        assert it.end() is None
+        free.set()
+    assert it.kafka.committed.get(P0, (0,))[0] == 0
+
+
+@pytest.mark.parametrize(("asked_ms", "ended_ms"), [(300, 1_300), (9_500, 10_500)])
+def test_handlers_have_the_drain_of_the_end_once_from_when_it_was_asked_for(
+    asked_ms: int, ended_ms: int
+) -> None:
+    stage = Stage(revoke_drain=10_000, shutdown_drain=1_000)
+    stage.produce(["a"])
+    stage.produce(["b"], P1)
+    stage.stuck = {0, 1000}
+    stage.fetch()
+    stage.work()
+
+    def asked() -> None:
+        if stage.clock.now >= asked_ms:
+            stage.engine.hurry()
+
+    stage.engine.meanwhile = asked
+    began_ms = stage.clock.now
+    stage.client.withdraw([P0], lost=False)
+    assert stage.clock.now - began_ms <= min(ended_ms, 10_000) + 50
+    assert not stage.engine.finish()
+    assert ended_ms <= stage.clock.now <= ended_ms + 50  # it is asked every 50 ms
+
+
+def test_commits_are_tried_again_for_so_long_once_from_the_end_of_the_drain() -> None:
+    stage = Stage(revoke_drain=10_000, shutdown_drain=1_000, commit_interval=60_000, commit_every=1_000)
+    stage.produce(["a"])
+    stage.produce(["b"], P1)
+    stage.fetch()
+    stage.work()
+    stage.tick()
+    stage.client.commits_fail = [CommitError("the coordinator is away") for _ in range(1_000)]
+    stage.engine.hurry()
+    stage.client.withdraw([P0], lost=False)
+    assert not stage.engine.finish()
+    assert stage.clock.now <= 6_100
 
 
 def test_an_error_that_is_the_end_stops_it_with_the_reason() -> None:

@@ -87,6 +87,7 @@ class Engine:
         self._route_of = {route.lanes: route for route in self._every}
         self._random = random
         self._withdrawn = False
+        self._end_ms: int | None = None
         self._said: dict[str, int] = {}
         self.failures = Failures(dead_letters, random, self._observer, self._stop)
         self.commits = Commits(
@@ -104,6 +105,13 @@ class Engine:
         """Before the first record."""
         for route in self._every:
             route.workers.start()
+
+    def hurry(self) -> None:
+        """The end is asked for: whatever is waited for from now on, handlers have `Limits.shutdown_drain` in all.
+        From any thread, and from a signal handler.
+        """
+        if self._end_ms is None:
+            self._end_ms = self._now_ms() + self.limits.shutdown_drain
 
     def close(self) -> None:
         """After `finish`."""
@@ -239,7 +247,8 @@ class Engine:
             route.lanes.recall()
         deadline_ms = self._now_ms() + drain_ms
         while any(route.lanes.busy_elsewhere() for route in self._every):
-            left_ms = deadline_ms - self._now_ms()
+            end_ms = deadline_ms if self._end_ms is None else min(deadline_ms, self._end_ms)
+            left_ms = end_ms - self._now_ms()
             if left_ms <= 0:
                 break
             self._take_back(min(left_ms, 50))
@@ -253,6 +262,8 @@ class Engine:
     def _commit(self, going: Sequence[TopicPartition]) -> bool:
         """Commit what is done of partitions that go; again, if the broker cannot take it just now."""
         until_ms = self._now_ms() + _COMMIT_PATIENCE_MS
+        if self._end_ms is not None:  # a rebalance on the way out takes none of what the end has
+            until_ms = min(until_ms, self._end_ms + _COMMIT_PATIENCE_MS)
         while True:
             committed = self.commits.now(going)
             if committed is not None:

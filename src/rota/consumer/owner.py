@@ -57,6 +57,7 @@ class Owner:
     def stop(self) -> None:
         """From a signal handler too: finish what has begun, commit, leave."""
         self._told_to_stop = True
+        self._engine.hurry()
 
     def ask(self, question: Callable[[Engine], T]) -> Future[T]:
         """Let the owner thread call ``question``, within a moment. It must be quick, must not wait for

@@ -43,7 +43,7 @@ class Limits:
     revoke_drain: int = 10_000
     """How long a rebalance waits for work that has begun."""
     shutdown_drain: int = 25_000
-    """How long the end waits for it."""
+    """How long the end waits for it, a rebalance that it comes upon included."""
 
 
 class Ours:
