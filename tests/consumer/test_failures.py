@@ -62,11 +62,12 @@ class Desk:
         handler: Handler,
         in_flight: int = 10_000,
         due_ms: Callable[[Message], int] | None = None,
+        letters: FakeLetters | None = None,
     ) -> None:
         self.kafka = FakeKafka()
         self.clock = FakeClock()
         self.client = FakeClient(self.kafka)
-        self.letters = FakeLetters()
+        self.letters = letters or FakeLetters()
         self.handler = handler
         self.ran: list[tuple[int, int]] = []
         random = Random(7)
@@ -382,3 +383,19 @@ def test_what_waits_for_its_time_goes_with_its_partition() -> None:
     desk.go(500)
     assert sorted(desk.ran) == [(0, 1), (1, 1), (2, 1)]
     assert desk.committed(RETRY) == 3
+
+
+def test_a_producer_that_cannot_be_made_ends_the_consumer_in_order() -> None:
+    class NoLetters(FakeLetters):
+        def send(self, *_: object, **__: object) -> None:
+            raise OSError("no more threads")
+
+    desk = Desk(Policy(dead_letter=DeadLetter("orders.dlq")), failing(1), letters=NoLetters())
+    desk.produce(b"a", b"a", b"a")
+    desk.go(100)
+    assert desk.engine.stopping is not None
+    assert desk.engine.stopping.startswith(
+        "orders.dlq did not take a record: OSError: no more threads; the record"
+    )
+    assert desk.engine.finish()
+    assert desk.committed() == 1

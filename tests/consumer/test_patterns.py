@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.consumer.kafka_tools import app_for, create, produce, total_committed
+from tests.consumer.stage import Stage
 from tests.kafka.ports import wait_until
 
 from rota.consumer import Record
 from rota.consumer.patterns import ByTopic
-from rota.model import RotaError
+from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
@@ -59,3 +60,20 @@ def test_a_topic_of_nobody_or_of_two_is_an_error() -> None:
         ByTopic({"orders": 1})["returns"]
     with pytest.raises(RotaError, match=r"the topic ab matches \^a and \^\.b: which handler is it for\?"):
         ByTopic({"^a": 1, "^.b": 2})["ab"]
+
+
+def test_a_new_topic_that_is_nobodys_ends_the_consumer_in_order() -> None:
+    stage = Stage()
+    stage.produce(["a", "b"])
+    stage.fetch()
+    stage.work()
+    new = TopicPartition("payments", 0)
+    stage.kafka.produce(new, b"c")
+    stage.engine._routes = ByTopic(stage.engine.routes)
+    stage.client.assign([new])
+    stage.fetch()
+    assert stage.engine.stopping == "no handler has the topic payments"
+    assert stage.engine.finish()
+    assert stage.committed() == 2
+    assert new not in stage.kafka.committed
+    assert sorted(stage.begun) == [0, 1]

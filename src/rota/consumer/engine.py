@@ -19,7 +19,7 @@ from rota.consumer.offset_metadata import decode_done
 from rota.consumer.policy import SkipRecordError
 from rota.consumer.state import Limits, Observer, Ours, Partition, Route
 from rota.consumer.watch import Watch
-from rota.model import TopicPartition
+from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +38,8 @@ log = logging.getLogger("rota.consumer")
 _COMMIT_PATIENCE_MS = 5_000
 """How long a rebalance, or the end, tries to commit what is done, after it has waited for it."""
 _AGAIN_MS = 100
+_MOST_TOLD = 5
+"""Partitions in one line."""
 _SAME_WORDS_MS = 60_000
 """The client's complaints are repeated so often at most."""
 
@@ -190,6 +192,8 @@ class Engine:
         self.commits.look(going)
         clean = self._let_go(going, self.limits.shutdown_drain)
         committed = self._commit(going)
+        if not committed:
+            self._stop(self._comes_again(going))
         self._forget(going)
         self._stop(self._hooks.revoked(going, lost=False))
         self._observer.revoked(going)
@@ -199,6 +203,12 @@ class Engine:
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """Partitions came: begin where the group is, without what was done beyond."""
+        nobody = self._without_handler(partitions)
+        if nobody is not None:
+            self._client.start(dict.fromkeys(partitions))
+            self._withdrawn = True
+            self._stop(nobody)
+            return
         known = self._client.committed(partitions)
         starts: dict[TopicPartition, int | None] = {}
         for partition in partitions:
@@ -276,6 +286,20 @@ class Engine:
                 self._take_back(wait_ms)
                 self.meanwhile()
 
+    def _comes_again(self, going: Sequence[TopicPartition]) -> str:
+        """What is done and could not be committed, in words."""
+        known = [(partition, self.partitions[partition].committed) for partition in sorted(going)]
+        due = self.commits.due(going, full=True)
+        where = [
+            f"{partition} from {f'offset {before.offset}' if before is not None else 'its beginning'}"
+            for partition, before in known
+            if partition in due
+        ]
+        told, more = ", ".join(where[:_MOST_TOLD]), len(where) - _MOST_TOLD
+        return f"what was done could not be committed and comes again: {told}" + (
+            f" and {more} more" if more > 0 else ""
+        )
+
     def _forget(self, gone: Sequence[TopicPartition]) -> None:
         for partition in gone:
             self.partitions.pop(partition, None)
@@ -338,6 +362,15 @@ class Engine:
                 route.lanes.again(entry, attempt)
                 return
         self.failures.handle(route, entry, failure, attempt, self._now_ms())
+
+    def _without_handler(self, partitions: Iterable[TopicPartition]) -> str | None:
+        """Why nobody, or more than one, would have to handle these: a topic that came later, and a pattern."""
+        try:
+            for partition in partitions:
+                self._routes[partition.topic]
+        except RotaError as error:
+            return str(error)
+        return None
 
     def _disown(self, partitions: Sequence[TopicPartition], why: str) -> None:
         """Partitions that have just come cannot be worked on: none of their records begins."""

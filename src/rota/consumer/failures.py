@@ -186,7 +186,11 @@ class Failures:
                 self._stop(f"{topic} did not take a record: {problem}; {told}")
 
         delivery = Delivery(entry, delivered)
-        self._dead_letters.send(entry.message, failure, attempt, topic, delivery, wait_ms)
+        try:
+            self._dead_letters.send(entry.message, failure, attempt, topic, delivery, wait_ms)
+        except Exception as broken:  # no producer can be made: what has begun is to be finished all the same
+            log.exception("%s cannot be written to", topic)
+            delivered(f"{exception_name(broken)}: {exception_text(broken)}")
 
     def _settle(self, route: Route, entry: Blocked) -> None:
         route.lanes.settle(entry)
