@@ -16,12 +16,14 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from tests.consumer.fakes import FakeMessage
 from tests.consumer.running_app import broker_with, config, produce, started
 from tests.kafka.ports import wait_until
 
 from rota.consumer import App, DeadLetter, Record, Records, Retry, skip, tracing
 from rota.consumer.handlers import Batch
-from rota.consumer.otel import BOUNDARIES, OpenTelemetry
+from rota.consumer.otel import BOUNDARIES, OpenTelemetry, Telemetry
+from rota.model import TopicPartition
 from rota.testing import Broker
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -120,6 +122,28 @@ def test_a_record_is_a_span_below_the_one_it_came_from(broker: Broker) -> None:
         assert int(context.span_id, 16) == span_id
         assert (context.trace_id, context.state) == (TRACE, "shop=7")
     assert tracing.now.get() is None
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_a_failure_that_cannot_tell_its_text_is_a_span_as_any_other() -> None:
+    backend = Backend()
+    telemetry = Telemetry(backend.wish, "billing", "billing-1")
+    failure = MuteError()
+    message = FakeMessage(TopicPartition("orders", 0), 7, None)
+    with pytest.raises(MuteError), telemetry.span([message], 1, batch=False):
+        raise failure
+    (span,) = backend.spans
+    told = "<its message cannot be shown: RuntimeError>"
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, told)
+    (event,) = span.events
+    found = dict(event.attributes or {})
+    assert found["exception.message"] == told
+    assert found["exception.type"] == f"{__name__}.MuteError"
+    assert str(found["exception.stacktrace"]).startswith("Traceback (most recent call last):")
 
 
 def test_a_batch_is_one_span_with_a_link_for_each_origin(broker: Broker) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 
+import pytest
 from tests.consumer.fakes import FakeMessage
 from tests.consumer.running_app import broker_with, config, produce
 from tests.kafka.ports import wait_until
@@ -14,7 +17,7 @@ from rota.consumer.handlers import Batch
 from rota.consumer.offset_metadata import encode_done
 from rota.consumer.progress import Range
 from rota.consumer.timeline_observer import TimelineObserver, spans
-from rota.model import TopicPartition
+from rota.model import RotaError, TopicPartition
 from rota.timeline import Timeline
 from rota.timeline.events import (
     Assigned,
@@ -98,6 +101,48 @@ def test_what_other_processes_handle_counts_when_it_is_committed(tmp_path: Path)
     observer.committed(P0, Offset(11))
     assert offsets(events(path), Processed) == list(range(3, 10))
     observer.stopped("asked to stop")
+
+
+def test_a_timeline_that_cannot_be_written_any_more_ends_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "app.jsonl"
+    observer = TimelineObserver(path, "billing-1")
+    observer.processed([FakeMessage(P0, 1, None)])
+    writable = os.dup(observer._log._fd)
+    unwritable = os.open(path, os.O_RDONLY)
+    os.dup2(unwritable, observer._log._fd)
+    with caplog.at_level(logging.ERROR, "rota.consumer"):
+        observer.processed([FakeMessage(P0, 2, None)])
+        observer.assigned([P0])
+        os.dup2(writable, observer._log._fd)
+        observer.processed([FakeMessage(P0, 3, None)])  # there is room again, but a hole before it
+        observer.stopped("asked to stop")
+    (said,) = caplog.records
+    assert said.getMessage().startswith(f"the timeline {path} ends here, it cannot be written: ")
+    assert [type(event) for event in events(path)] == [ConsumerStarted, Processed]
+    os.close(writable)
+    os.close(unwritable)
+
+
+def test_a_handler_that_runs_on_after_the_end_writes_nowhere(tmp_path: Path) -> None:
+    observer = TimelineObserver(tmp_path / "app.jsonl", "billing-1")
+    number = observer._log._fd
+    observer.stopped("asked to stop")
+    somebodys = tmp_path / "orders.csv"
+    opened = os.open(somebodys, os.O_WRONLY | os.O_CREAT)
+    if opened != number:
+        os.dup2(opened, number)
+    observer.processed([FakeMessage(P0, 1, None)])
+    assert somebodys.read_bytes() == b""
+    for descriptor in {opened, number}:
+        os.close(descriptor)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is Linux's")
+def test_a_disk_that_is_full_at_the_start_is_an_error() -> None:
+    with pytest.raises(RotaError, match="cannot write the timeline /dev/full: No space left"):
+        TimelineObserver("/dev/full", "billing-1")
 
 
 def test_what_was_finished_is_written_when_it_is_finished(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 """Around a handler's call: a stop-watch, a span, a line in the timeline; only what was asked for is there.
+None of them can make a record fail: its work is done by then.
 
 A handler that runs in other processes is called there: of it these know nothing.
 """
@@ -11,10 +12,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from rota.consumer.counts import BOUNDS
+from rota.consumer.harmless import Harmless
 from rota.consumer.runners import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from rota.consumer.client import Message
     from rota.consumer.counts import Durations
@@ -79,46 +83,65 @@ def _timed_async(function: Function, durations: Durations) -> Function:
 
 
 def _traced(function: Function, telemetry: Telemetry, *, batch: bool, is_async: bool) -> Function:
-    span, measured = telemetry.span, telemetry.measured
+    harmless = Harmless("OpenTelemetry")
 
     def call(record: Any, context: Any) -> Any:
-        messages = _messages(record)
-        failure: BaseException | None = None
-        began = perf_counter()
-        try:
-            with span(messages, context.attempt, batch=batch):
-                return function(record, context)
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            measured(messages, perf_counter() - began, failure)
+        with _Call(telemetry, harmless, record, context.attempt, batch=batch):
+            return function(record, context)
 
     async def call_async(record: Any, context: Any) -> Any:
-        messages = _messages(record)
-        failure: BaseException | None = None
-        began = perf_counter()
-        try:
-            with span(messages, context.attempt, batch=batch):
-                return await function(record, context)
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            measured(messages, perf_counter() - began, failure)
+        with _Call(telemetry, harmless, record, context.attempt, batch=batch):
+            return await function(record, context)
 
     return call_async if is_async else call
 
 
+class _Call:
+    """One call of a handler, in a span and measured; neither changes what comes of it."""
+
+    __slots__ = ("_attempt", "_batch", "_began", "_harmless", "_messages", "_span", "_telemetry")
+
+    def __init__(
+        self, telemetry: Telemetry, harmless: Harmless, record: Any, attempt: int, *, batch: bool
+    ) -> None:
+        self._telemetry = telemetry
+        self._harmless = harmless
+        self._messages = _messages(record)
+        self._attempt = attempt
+        self._batch = batch
+
+    def __enter__(self) -> None:
+        self._span = self._harmless(self._begun)
+        self._began = perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = perf_counter() - self._began
+        if self._span is not None:
+            self._harmless(self._span.__exit__, kind, failure, trace)
+        self._harmless(self._telemetry.measured, self._messages, seconds, failure)
+
+    def _begun(self) -> AbstractContextManager[None]:
+        span = self._telemetry.span(self._messages, self._attempt, batch=self._batch)
+        span.__enter__()
+        return span
+
+
 def _recorded(function: Function, timeline: TimelineObserver, *, is_async: bool) -> Function:
+    harmless = Harmless("the timeline")
+
+    def note(record: Any, answer: object) -> None:
+        timeline.processed(_done(record, answer))
+
     def call(record: Any, context: Any) -> Any:
         answer = function(record, context)
-        timeline.processed(_done(record, answer))
+        harmless(note, record, answer)
         return answer
 
     async def call_async(record: Any, context: Any) -> Any:
         answer = await function(record, context)
-        timeline.processed(_done(record, answer))
+        harmless(note, record, answer)
         return answer
 
     return call_async if is_async else call

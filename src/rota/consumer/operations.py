@@ -14,11 +14,13 @@ import threading
 import time
 from concurrent.futures import TimeoutError as NotInTimeError
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rota.consumer.counts import Counts, Durations
 from rota.consumer.ends import Ends
+from rota.consumer.harmless import Harmless
 from rota.consumer.health import Health, Movement, Verdict, live, ready
 from rota.consumer.http_server import Request, Response, Server
 from rota.consumer.instrument import instrument
@@ -103,7 +105,7 @@ class Operations:
         self._telemetry = _telemetry(wishes.otel, self.about)
         self._timeline = _timeline(wishes.timeline, name, specs)
         if self._telemetry is not None:
-            self.counts.on_commit = self._telemetry.committed
+            self.counts.on_commit = partial(Harmless("OpenTelemetry"), self._telemetry.committed)
         self.specs = [
             instrument(
                 spec,

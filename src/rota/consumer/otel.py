@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rota.consumer import tracing
 from rota.consumer.headers import headers_of
 from rota.consumer.policy import SkipRecordError
+from rota.consumer.traces import exception_name, exception_text, trace_of
 from rota.model import RotaError
 
 try:
@@ -109,7 +110,7 @@ class Telemetry:
             attributes = {**self._common, **_where(topic), "messaging.operation.name": "process"}
             self._process[topic] = attributes
         if failure is not None and not isinstance(failure, SkipRecordError):
-            attributes = {**attributes, "error.type": _error_type(failure)}
+            attributes = {**attributes, "error.type": exception_name(failure)}
         self._durations.record(seconds, attributes)
 
     def span(self, messages: Sequence[Message], attempt: int, *, batch: bool) -> AbstractContextManager[None]:
@@ -146,9 +147,9 @@ class Telemetry:
                 span.add_event("rota.skipped")
                 raise
             except BaseException as failure:
-                span.record_exception(failure)
-                span.set_attribute("error.type", _error_type(failure))
-                span.set_status(Status(StatusCode.ERROR, str(failure) or None))
+                span.add_event("exception", _of_failure(failure))
+                span.set_attribute("error.type", exception_name(failure))
+                span.set_status(Status(StatusCode.ERROR, exception_text(failure) or None))
                 raise
             finally:
                 tracing.now.reset(before)
@@ -299,9 +300,13 @@ def _told(span: Span) -> tracing.TraceContext | None:
     )
 
 
-def _error_type(failure: BaseException) -> str:
-    kind = type(failure)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+def _of_failure(failure: BaseException) -> dict[str, Any]:
+    """As `Span.record_exception` would; also of a failure that cannot tell its text."""
+    return {
+        "exception.type": exception_name(failure),
+        "exception.message": exception_text(failure),
+        "exception.stacktrace": trace_of(failure),
+    }
 
 
 _GAUGES: tuple[tuple[str, str, str, Callable[[PartitionState], float | None]], ...] = (

@@ -6,7 +6,9 @@ process dies, and costs a system call a record. So it is for rehearsals, tests a
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from rota.consumer.offset_metadata import decode_done
@@ -19,6 +21,7 @@ from rota.timeline.events import (
     ConsumerStarted,
     ConsumerStopped,
     Delivered,
+    Event,
     Fault,
     FaultKind,
     Lost,
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TimelineObserver", "spans"]
 
+log = logging.getLogger("rota.consumer")
+
 K = TypeVar("K", Delivered, Processed)
 
 
@@ -42,44 +47,54 @@ class TimelineObserver(Observer):
     ``elsewhere`` says of which topics the records are handled in other processes: they count as processed when
     that is committed.
 
-    Raises RotaError if the file cannot be written.
+    Raises RotaError if the file cannot be written. If it cannot be later on, it ends there, and nothing else does.
     """
 
     def __init__(
         self, path: Path | str, consumer: str, elsewhere: Callable[[str], bool] = lambda _: False
     ) -> None:
-        try:
-            self._log = EventLog(path)
-        except OSError as error:
-            raise RotaError(f"cannot write the timeline {path}: {error.strerror}") from None
+        self._path = path
+        self._writing = threading.Lock()
+        self._ended = False
+        """Whether nothing is written any more: there was an error, or it is closed."""
         self._consumer = consumer
         self._elsewhere = elsewhere
         self._open: dict[TopicPartition, set[int]] = {}
         """Records that are handled elsewhere, and not committed."""
-        self._log.write(ConsumerStarted(clock_ms(), consumer, os.getpid()))
+        try:
+            self._log = EventLog(path)
+            try:
+                self._log.write(ConsumerStarted(clock_ms(), consumer, os.getpid()))
+            except OSError:
+                self._log.close()
+                raise
+        except OSError as error:
+            raise RotaError(f"cannot write the timeline {path}: {error.strerror}") from None
 
     def processed(self, messages: Sequence[Message]) -> None:
         """From any thread: the work on these is done."""
-        self._log.write(*self._spans(Processed, messages))
+        self._write(*self._spans(Processed, messages))
 
     def stopped(self, how: str) -> None:
         """The end."""
-        self._log.write(ConsumerStopped(clock_ms(), self._consumer, how))
-        self._log.close()
+        self._write(ConsumerStopped(clock_ms(), self._consumer, how))
+        with self._writing:
+            self._ended = True  # a handler may run on after the end
+            self._log.close()
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        self._log.write(Assigned(clock_ms(), self._consumer, tuple(partitions)))
+        self._write(Assigned(clock_ms(), self._consumer, tuple(partitions)))
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        self._log.write(Revoked(clock_ms(), self._consumer, tuple(partitions)))
+        self._write(Revoked(clock_ms(), self._consumer, tuple(partitions)))
         self._forget(partitions)
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
-        self._log.write(Lost(clock_ms(), self._consumer, tuple(partitions)))
+        self._write(Lost(clock_ms(), self._consumer, tuple(partitions)))
         self._forget(partitions)
 
     def fetched(self, messages: Sequence[Message]) -> None:
-        self._log.write(*self._spans(Delivered, messages))
+        self._write(*self._spans(Delivered, messages))
         for message in messages:
             if self._elsewhere(message.topic()):
                 where = TopicPartition(message.topic(), message.partition())
@@ -88,17 +103,29 @@ class TimelineObserver(Observer):
     def committed(self, partition: TopicPartition, offset: Offset) -> None:
         now_ms = clock_ms()
         done = self._done_elsewhere(partition, offset)
-        self._log.write(
+        self._write(
             *(Processed(now_ms, self._consumer, *partition, at, at) for at in done),
             Committed(now_ms, self._consumer, *partition, offset.offset),
         )
 
     def commit_failed(self, reason: str) -> None:
-        self._log.write(Fault(clock_ms(), self._consumer, FaultKind.COMMIT_REFUSED, reason))
+        self._write(Fault(clock_ms(), self._consumer, FaultKind.COMMIT_REFUSED, reason))
 
     def failed(self, message: Message, failure: BaseException, attempt: int, action: str) -> None:  # noqa: ARG002
         if action not in {"retry", "crash"} and not self._elsewhere(message.topic()):
             self.processed((message,))  # skipped, or on its way to another topic: it is settled here
+
+    def _write(self, *events: Event) -> None:
+        """With the first error the file ends: what came behind a hole, or half a line, would be misread."""
+        with self._writing:
+            if self._ended:
+                return
+            try:
+                self._log.write(*events)
+            except OSError as error:
+                self._ended = True
+                words = "the timeline %s ends here, it cannot be written: %s; the consumer goes on"
+                log.error(words, self._path, error.strerror)
 
     def _done_elsewhere(self, partition: TopicPartition, offset: Offset) -> list[int]:
         known = self._open.get(partition)
