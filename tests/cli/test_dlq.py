@@ -220,7 +220,7 @@ def test_to_another_topic_they_still_say_where_they_were_first(cli: Command, let
     letters.write(2)
     cli.good("dlq", "replay", letters.dlq, "--to", retry, "--execute")
     first, second = letters.desk.read(retry, 2)
-    assert {origin_of(message)[:3] for message in (first, second)} == {  # type: ignore[arg-type]
+    assert {origin_of(message, [retry])[:3] for message in (first, second)} == {  # type: ignore[arg-type]
         (letters.topic, 0, 0),
         (letters.topic, 1, 1),
     }
@@ -239,20 +239,28 @@ def test_records_that_do_not_say_where_they_come_from(cli: Command, letters: Let
     assert letters.sent() == Counter([0, 99])
 
 
-def test_a_topic_that_is_gone_ends_it_and_what_was_not_sent_is_sent_later(
-    cli: Command, letters: Letters
-) -> None:
-    letters.write(2)
+def test_a_letter_whose_topic_is_gone_stays_and_holds_up_no_other(cli: Command, letters: Letters) -> None:
     desk = letters.desk
     gone = desk.name("gone")
     headers = Letter(Origin(gone, 0, 5), "billing", "ValueError", "", AT_MS).headers()
-    desk.write(letters.dlq, [{"value": b'{"order": 5}', "partition": 1, "headers": headers}])
-    said = cli("dlq", "replay", letters.dlq, "--execute")
-    assert said.code == 1
-    assert said.err.startswith(f"error: topic {gone} does not exist at {cli.bootstrap_servers}")
-    assert said.lines[-1].endswith("sent.")
+    forged = Letter(Origin("..", 0, 5), "billing", "ValueError", "", AT_MS).headers()
+    desk.write(letters.dlq, [{"value": b'{"order": 5}', "partition": 0, "headers": headers}])
+    letters.write(2)
+    why = f"error: 1 letter in {letters.dlq} comes from a topic that does not exist ({gone}), and stayed: "
+    for more, last in (
+        ((), "2 letters would be sent; --execute sends them."),
+        (("--execute",), "2 letters sent."),
+    ):
+        said = cli("dlq", "replay", letters.dlq, *more)
+        assert (said.code, said.lines[-1]) == (1, last)
+        assert said.err == f"{why}make the topic, or name another one with --to\n"
+    desk.write(letters.dlq, [{"value": b'{"order": 6}', "partition": 0, "headers": forged}])
+    again = cli("dlq", "replay", letters.dlq, "--execute", "--json")
+    assert again.code == 1
+    assert (again.json()["letters"], again.json()["toMissingTopics"]) == (0, {"..": 1, gone: 1})
+    assert "2 letters" in again.err
     desk.cluster.create_topic(gone, partitions=1)
-    cli.good("dlq", "replay", letters.dlq, "--execute")
+    assert cli("dlq", "replay", letters.dlq, "--execute").lines[-1] == "1 letter sent."
     assert letters.sent() == Counter([0, 1])
     assert letters.sent(gone) == Counter([5])
 

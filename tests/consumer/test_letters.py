@@ -109,10 +109,18 @@ def test_text_that_is_no_unicode_is_escaped() -> None:
 def test_where_a_record_is() -> None:
     assert here(StoredMessage("t", 2, 5, at_ms=8)) == Origin("t", 2, 5, 8)
     assert here(StoredMessage("t", 2, 5)).timestamp_ms == -1
-    assert origin_of(StoredMessage("t", 2, 5, at_ms=8)) == Origin("t", 2, 5, 8)
-    assert origin_of(StoredMessage("t", its_headers=FULL.headers())) == FULL.origin
+    assert origin_of(StoredMessage("t", 2, 5, at_ms=8), ["t"]) == Origin("t", 2, 5, 8)
+    assert origin_of(StoredMessage("t", its_headers=FULL.headers()), ["t"]) == FULL.origin
     dead = FULL._replace(due_at_ms=None).headers()
-    assert origin_of(StoredMessage("t", 2, 5, its_headers=dead)) == Origin("t", 2, 5)
+    assert origin_of(StoredMessage("t", 2, 5, its_headers=dead), ["other"]) == Origin("t", 2, 5)
+
+
+def test_headers_are_believed_in_the_handlers_own_retry_topics_only() -> None:
+    forged = StoredMessage("t", 2, 5, its_headers=FULL.headers())
+    assert origin_of(forged, ["t.g.retry.1s"]) == Origin("t", 2, 5)
+
+
+def test_where_records_are() -> None:
     assert str(here(StoredMessage("t", 2, 5))) == "t-2 at offset 5"
 
 

@@ -23,8 +23,9 @@ class Decoded(Record[Any]):
 
     __slots__ = ("_key", "_value")
 
-    def __init__(self, message: Message, value: Any, key: Any) -> None:
+    def __init__(self, message: Message, value: Any, key: Any, retry_topics: Sequence[str]) -> None:
         self.message = message
+        self._retry_topics = retry_topics
         self._value = value
         self._key = key
 
@@ -87,7 +88,7 @@ def _without_context(function: Callable[..., Any], *, is_async: bool) -> Callabl
 def _one(call: Callable[[Any, Any], Any], value: Decoder, key: Decoder) -> Callable[[Any, Any], Any]:
     def handle(record: Record[Any], context: Any) -> Any:
         message = record.message
-        return call(Decoded(message, value(message), key(message)), context)
+        return call(Decoded(message, value(message), key(message), record._retry_topics), context)  # noqa: SLF001
 
     return handle
 
@@ -95,7 +96,7 @@ def _one(call: Callable[[Any, Any], Any], value: Decoder, key: Decoder) -> Calla
 def _async_one(call: Callable[[Any, Any], Any], value: Decoder, key: Decoder) -> Callable[[Any, Any], Any]:
     async def handle(record: Record[Any], context: Any) -> Any:
         message = record.message
-        return await call(Decoded(message, value(message), key(message)), context)
+        return await call(Decoded(message, value(message), key(message), record._retry_topics), context)  # noqa: SLF001
 
     return handle
 
@@ -119,9 +120,10 @@ def _async_many(call: Callable[[Any, Any], Any], value: Decoder, key: Decoder) -
 def _readable(records: Records[Any], value: Decoder, key: Decoder) -> list[Decoded]:
     """Those before the first that cannot be decoded; if that is the very first, its error is the batch's."""
     found: list[Decoded] = []
+    retry_topics = records._retry_topics  # noqa: SLF001
     for message in records.messages:
         try:
-            found.append(Decoded(message, value(message), key(message)))
+            found.append(Decoded(message, value(message), key(message), retry_topics))
         except PayloadError:
             if not found:
                 raise

@@ -14,13 +14,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rota.consumer.record import Record, Records
-from rota.consumer.runners import BatchError, begin_batch, end_batch, position_in
+from rota.consumer.runners import BatchError, begin_batch, done_before, end_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from contextvars import Context
 
     from rota.consumer.client import Message
+    from rota.consumer.outputs import Output
     from rota.consumer.state import Outputs
     from rota.consumer.work import Task
 
@@ -82,8 +83,11 @@ def each_async(
     decode: Callable[[Message], Any],
     context: Callable[[Task], Any],
     outputs: Outputs | None = None,
+    retry_topics: Sequence[str] = (),
 ) -> AsyncWork:
-    """Every record is a call. ``outputs``: who gets what the context has to be written after each."""
+    """Every record is a call. ``outputs``: who gets what the context has to be written after each.
+    ``retry_topics``: the handler's own.
+    """
 
     async def work(task: Task, turn: Turn) -> bool:
         # The hot loop of the event loop. `running` is written before `end` is read: see `rota.consumer.work`.
@@ -97,7 +101,7 @@ def each_async(
             task.running = index
             if index >= task.end:
                 return False
-            await handle(Record(messages[index], decode), mine)
+            await handle(Record(messages[index], decode, retry_topics), mine)
             if outputs is not None and not turn.over:
                 outputs.done(messages[index], mine.take_outputs())
             if monotonic() > turn.until:
@@ -122,6 +126,7 @@ def in_batches_async(
     decode: Callable[[Message], Any],
     context: Callable[[Task], Any],
     outputs: Outputs | None = None,
+    retry_topics: Sequence[str] = (),
 ) -> AsyncWork:
     """A task is one call, and what it produced belongs to the last record that it has done."""
 
@@ -134,14 +139,18 @@ def in_batches_async(
         before = copy_context()
         mine = context(task)
         failure = None
+        produced: Sequence[Output] = ()
         try:
-            done = end_batch(messages, await handle(Records(messages, decode), mine))
+            done = end_batch(messages, await handle(Records(messages, decode, retry_topics), mine))
         except BatchError as error:
-            done, failure = position_in(messages, error.record.message), error
+            failure = error
+            done = done_before(error, messages, () if outputs is None else mine.take_outputs())
+        else:
+            produced = () if outputs is None else mine.take_outputs()
         if turn.over:
             return False
         if outputs is not None and done:
-            outputs.done(messages[done - 1], mine.take_outputs())
+            outputs.done(messages[done - 1], produced)
         task.running = done
         if failure is not None:
             raise failure

@@ -82,7 +82,6 @@ def build(
     parts = _Parts(config)
     letters = _letters(config, specs, policies, parts)
     by_topic, hooks = _routes(specs, policies, parts)
-
     parts.route_of = by_topic.__getitem__
     transactions = _transactions(config, client, parts)
     engine = Engine(
@@ -137,7 +136,7 @@ class _Parts:
     def route(self, spec: HandlerSpec, policy: Policy) -> Route:
         ordering = ordering_for(spec.order, LANES_PER_WORKER * spec.concurrency, spec.null_key)
         outputs = self._outputs_of(spec)
-        workers = self._workers(spec, outputs)
+        workers = self._workers(spec, outputs, policy.retry_topics)
         delays_ms = policy.delays_ms
         lanes = Lanes(
             ordering,
@@ -159,32 +158,34 @@ class _Parts:
         self.outputs.append(Outputs())
         return self.outputs[-1]
 
-    def _workers(self, spec: HandlerSpec, outputs: Outputs | None) -> Workers:
+    def _workers(self, spec: HandlerSpec, outputs: Outputs | None, retry_topics: Sequence[str]) -> Workers:
         if spec.workers == "loop":
-            return self._on_the_loop(spec, outputs)
+            return self._on_the_loop(spec, outputs, retry_topics)
         if spec.workers == "processes":
-            return self._in_processes(spec)
+            return self._in_processes(spec, retry_topics)
         runner = each if spec.batch is None else in_batches
-        work = runner(spec.function, spec.decode, self._contexts(spec), outputs)
+        work = runner(spec.function, spec.decode, self._contexts(spec), outputs, retry_topics)
         return Threads(spec.concurrency, work, self.returned, spec.name)
 
-    def _on_the_loop(self, spec: HandlerSpec, outputs: Outputs | None) -> Workers:
+    def _on_the_loop(
+        self, spec: HandlerSpec, outputs: Outputs | None, retry_topics: Sequence[str]
+    ) -> Workers:
         from rota.consumer.aio import LoopWorkers
         from rota.consumer.async_runners import each_async, in_batches_async
         from rota.consumer.loop_thread import LoopThread
 
         self._loop = self._loop or LoopThread()
         runner = each_async if spec.batch is None else in_batches_async
-        work = runner(spec.function, spec.decode, self._contexts(spec), outputs)
+        work = runner(spec.function, spec.decode, self._contexts(spec), outputs, retry_topics)
         return LoopWorkers(spec.concurrency, work, self.returned, spec.name, self._loop)
 
-    def _in_processes(self, spec: HandlerSpec) -> Workers:
+    def _in_processes(self, spec: HandlerSpec, retry_topics: Sequence[str]) -> Workers:
         from rota.consumer.processes import ProcessWorkers
         from rota.consumer.recipes import recipe_of
 
         return ProcessWorkers(
             spec.concurrency,
-            recipe_of(spec, self._group),
+            recipe_of(spec, self._group, retry_topics),
             self.ours.owns,
             self.returned,
             spec.name,

@@ -20,8 +20,7 @@ from rota.consumer.letter_topics import Facts, connection_settings, timestamp_fo
 from rota.consumer.letters import (
     UNREADABLE,
     Letter,
-    here,
-    read_letter,
+    origin_of,
     without_ours,
 )
 from rota.consumer.traces import exception_name, exception_text, trace_of
@@ -118,8 +117,7 @@ class KafkaLetters:
     ) -> None:
         """Returns at once."""
         now_ms = self._wall_ms()
-        before = read_letter(headers_of(message)) if message.topic() in self._retry_topics else None
-        origin = before.origin if before is not None else here(message)
+        origin = origin_of(message, self._retry_topics)
         letter = Letter(
             origin=origin._replace(attempts=origin.attempts + attempts),
             group=self._group,

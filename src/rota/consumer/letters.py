@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rota.consumer.headers import headers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from rota.consumer.client import Message
     from rota.consumer.headers import Headers
@@ -168,10 +168,12 @@ def here(message: Message) -> Origin:
     return Origin(message.topic(), message.partition(), message.offset(), timestamp_ms if kind else -1)
 
 
-def origin_of(message: Message) -> Origin:
-    """Where a record was first: where it is, unless it comes from a retry topic."""
-    letter = read_letter(headers_of(message))
-    return here(message) if letter is None or letter.due_at_ms is None else letter.origin
+def origin_of(message: Message, retry_topics: Collection[str]) -> Origin:
+    """Where a record was first: where it is, unless it comes from one of these. In any other topic headers of
+    these names are somebody else's.
+    """
+    letter = read_letter(headers_of(message)) if message.topic() in retry_topics else None
+    return here(message) if letter is None else letter.origin
 
 
 def _ours(headers: Any) -> dict[str, bytes]:

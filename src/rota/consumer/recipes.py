@@ -11,7 +11,7 @@ from rota.consumer.runners import each, in_batches
 from rota.consumer.specs import decoding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rota.consumer.handlers import HandlerSpec
     from rota.consumer.process_child import Asking
@@ -29,11 +29,12 @@ class Recipe:
     key: Any
     batch: bool
     group: str
+    retry_topics: tuple[str, ...]
 
     def __call__(self, asking: Asking) -> Callable[[Task], None]:
         decode, function = decoding(self.source, {}, value=self.value, key=self.key, many=self.batch)
         runner = in_batches if self.batch else each
-        return runner(function, decode, self._context(asking))
+        return runner(function, decode, self._context(asking), retry_topics=self.retry_topics)
 
     def _context(self, asking: Asking) -> Callable[[Task], Context]:
         ours: Any = asking  # it owns, and is not asked to add
@@ -41,7 +42,7 @@ class Recipe:
         return lambda task: Context(ours, task, effects)
 
 
-def recipe_of(spec: HandlerSpec, group: str) -> Recipe:
+def recipe_of(spec: HandlerSpec, group: str, retry_topics: Sequence[str]) -> Recipe:
     """Raises RotaError if another process could not import the handler."""
     check_importable(spec.source)
-    return Recipe(spec.source, spec.value, spec.key, spec.batch is not None, group)
+    return Recipe(spec.source, spec.value, spec.key, spec.batch is not None, group, tuple(retry_topics))

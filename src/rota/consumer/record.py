@@ -25,11 +25,15 @@ class Record(Generic[T]):
     for.
     """
 
-    __slots__ = ("_decode", "message")
+    __slots__ = ("_decode", "_retry_topics", "message")
 
-    def __init__(self, message: Message, decode: Callable[[Message], T]) -> None:
+    def __init__(
+        self, message: Message, decode: Callable[[Message], T], retry_topics: Sequence[str] = ()
+    ) -> None:
+        """``retry_topics``: on records from these, headers say where they were first."""
         self.message = message
         self._decode = decode
+        self._retry_topics = retry_topics
 
     @property
     def topic(self) -> str:
@@ -68,7 +72,7 @@ class Record(Generic[T]):
     @property
     def origin(self) -> Origin:
         """Where it was first: of a record from a retry topic not where it is now (`rota.consumer.letters`)."""
-        return origin_of(self.message)
+        return origin_of(self.message, self._retry_topics)
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition} at offset {self.offset}"
@@ -80,11 +84,14 @@ class Record(Generic[T]):
 class Records(Sequence[Record[T]]):
     """Some records of one partition, in order; made one by one, when they are looked at."""
 
-    __slots__ = ("_decode", "messages")
+    __slots__ = ("_decode", "_retry_topics", "messages")
 
-    def __init__(self, messages: Sequence[Message], decode: Callable[[Message], T]) -> None:
+    def __init__(
+        self, messages: Sequence[Message], decode: Callable[[Message], T], retry_topics: Sequence[str] = ()
+    ) -> None:
         self.messages = messages
         self._decode = decode
+        self._retry_topics = retry_topics
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -95,8 +102,8 @@ class Records(Sequence[Record[T]]):
     def __getitem__(self, index: slice) -> Records[T]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return Records(self.messages[index], self._decode)
-        return Record(self.messages[index], self._decode)
+            return Records(self.messages[index], self._decode, self._retry_topics)
+        return Record(self.messages[index], self._decode, self._retry_topics)
 
     @property
     def values(self) -> list[T]:

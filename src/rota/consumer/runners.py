@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rota.consumer.state import Outputs
     from rota.consumer.work import Task
 
-__all__ = ["BatchError", "Done", "begin_batch", "each", "end_batch", "in_batches", "position_in"]
+__all__ = ["BatchError", "Done", "begin_batch", "done_before", "each", "end_batch", "in_batches", "position_in"]
 
 
 def each(
@@ -22,8 +22,11 @@ def each(
     decode: Callable[[Message], Any],
     context: Callable[[Task], Any],
     outputs: Outputs | None = None,
+    retry_topics: Sequence[str] = (),
 ) -> Callable[[Task], None]:
-    """Every record is a call. ``outputs``: who gets what the context has to be written after each."""
+    """Every record is a call. ``outputs``: who gets what the context has to be written after each.
+    ``retry_topics``: the handler's own.
+    """
 
     def work(task: Task) -> None:
         # The hot loop of a worker. `running` is written before `end` is read: see `rota.consumer.work`.
@@ -37,6 +40,7 @@ def each(
             record = new(Record)  # a call of Record would cost half as much again
             record.message = message
             record._decode = decode  # noqa: SLF001
+            record._retry_topics = retry_topics  # noqa: SLF001
             handle(record, mine)
             index += 1
         task.running = index
@@ -50,7 +54,7 @@ def each(
             task.running = index
             if index >= task.end:
                 return
-            handle(Record(messages[index], decode), mine)
+            handle(Record(messages[index], decode, retry_topics), mine)
             outputs.done(messages[index], mine.take_outputs())
             index += 1
 
@@ -62,6 +66,7 @@ def in_batches(
     decode: Callable[[Message], Any],
     context: Callable[[Task], Any],
     outputs: Outputs | None = None,
+    retry_topics: Sequence[str] = (),
 ) -> Callable[[Task], None]:
     """A task is one call, and what it produced belongs to the last record that it has done."""
 
@@ -71,11 +76,11 @@ def in_batches(
             return
         mine = context(task)
         try:
-            answer = handle(Records(messages, decode), mine)
+            answer = handle(Records(messages, decode, retry_topics), mine)
         except BatchError as error:
-            done = position_in(messages, error.record.message)
+            done = done_before(error, messages, () if outputs is None else mine.take_outputs())
             if outputs is not None and done:
-                outputs.done(messages[done - 1], mine.take_outputs())
+                outputs.done(messages[done - 1], ())
             task.running = done
             raise
         done = end_batch(messages, answer)
@@ -98,6 +103,15 @@ def end_batch(messages: Sequence[Message], answer: object) -> int:
     if not isinstance(answer, Done):
         return len(messages)
     return position_in(messages, answer.record.message) + 1
+
+
+def done_before(error: BatchError, messages: Sequence[Message], produced: Sequence[object]) -> int:
+    """How many of a batch are done of which a record failed. None if something was ``produced``: nobody knows for
+    which record, and what was for the one that failed must not be written.
+    """
+    done = position_in(messages, error.record.message)
+    error.whole = bool(produced)
+    return 0 if error.whole else done
 
 
 def position_in(messages: Sequence[Message], message: Message) -> int:
