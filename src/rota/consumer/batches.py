@@ -26,11 +26,16 @@ class Done:
 class BatchError(Exception):
     """``raise BatchError(record) from error``: those before ``record`` are done, this one failed with
     ``error``. It is tried again by itself, and the rest of the batch comes behind it.
+
+    If an exactly-once handler has produced something by then, nothing of the batch is done, and all of it is
+    tried again.
     """
 
     def __init__(self, record: Record[Any], reason: str = "") -> None:
         super().__init__(reason or f"{record} failed")
         self.record = record
+        self.whole = False
+        """Whether the records before it are not done either; the runtime says so."""
 
 
 class Gathering:

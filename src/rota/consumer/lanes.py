@@ -401,7 +401,7 @@ class Lanes:
 
 def _together(task: Task) -> bool:
     """Whether the records of a task that failed or ended early come again together."""
-    return not isinstance(task.failure, BatchError)
+    return not isinstance(task.failure, BatchError) or task.failure.whole
 
 
 def _drain(lane: Lane) -> list[Message]:

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from rota.consumer.state import Outputs
     from rota.consumer.work import Task
 
-__all__ = ["BatchError", "Done", "begin_batch", "done_before", "each", "end_batch", "in_batches", "position_in"]
+__all__ = [
+    "BatchError",
+    "Done",
+    "begin_batch",
+    "done_before",
+    "each",
+    "end_batch",
+    "in_batches",
+    "position_in",
+]
 
 
 def each(
