@@ -43,6 +43,8 @@ __all__ = [
     "translated",
 ]
 
+S = TypeVar("S")
+A = TypeVar("A")
 T = TypeVar("T")
 
 BUSY_S = 60.0
@@ -133,29 +135,37 @@ def is_missing_table(error: BaseException) -> bool:
     return getattr(error, "sqlstate", None) == "42P01"
 
 
-# Steps are generators of statements, which are sent the answers: what is to be done, written once for threads
-# and for event loops.
+# Steps are generators of statements, which are sent the answers (or thrown the errors): what is to be done, written
+# once for threads and for event loops.
 
 
-def drive(steps: Generator[Statement, Answer, T], run: Callable[[Statement], Answer]) -> T:
+def drive(steps: Generator[S, A, T], run: Callable[[S], A]) -> T:
     """Go through the steps; what they return."""
     try:
-        statement = next(steps)
+        step = next(steps)
         while True:
-            statement = steps.send(run(statement))
+            try:
+                answer = run(step)
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
     except StopIteration as end:
         result: T = end.value
         return result
 
 
-async def drive_async(
-    steps: Generator[Statement, Answer, T], run: Callable[[Statement], Awaitable[Answer]]
-) -> T:
+async def drive_async(steps: Generator[S, A, T], run: Callable[[S], Awaitable[A]]) -> T:
     """The same in an event loop."""
     try:
-        statement = next(steps)
+        step = next(steps)
         while True:
-            statement = steps.send(await run(statement))
+            try:
+                answer = await run(step)
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
     except StopIteration as end:
         result: T = end.value
         return result
