@@ -214,6 +214,17 @@ def test_many_old_rows_are_deleted_in_turns(bank: Bank) -> None:
     assert bank.rows == [RAISED_AT_ONCE + 10, RAISED_AT_ONCE + 11, RAISED_AT_ONCE + 12]
 
 
+@pytest.mark.usefixtures("pruning")
+def test_rows_that_cannot_be_deleted_are_no_matter_of_the_record(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    with context_of([SomeMessage(7)], committed=7).sql(bank.database) as tx:
+        tx.execute(bank.add, (7,))
+        tx.execute("DROP TABLE rota_done_below")
+    assert "old rows of rota_done could not be deleted" in caplog.text
+    assert bank.bookings == bank.rows == [7]
+
+
 def test_some_records_delete_for_all(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql, "_PRUNE_EVERY", 20)
     monkeypatch.setattr(sql, "_KEPT", 20)

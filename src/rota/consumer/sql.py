@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import threading
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ from rota.consumer.statements import create_tables, create_tables_async
 from rota.model import RotaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from rota.consumer.client import Message
@@ -129,13 +129,10 @@ class SqlEffect:
     ) -> None:
         with self._lent:
             self._ending.__exit__(kind, error, trace)
-            offset = self._to_prune()
-            if error is None and offset is not None:
-                try:
-                    with transaction(self._connection, self._dialect):
-                        drive(self._rows.prune(self._place, offset), self._ask)
-                except Exception:
-                    log.warning("old rows of %s could not be deleted", self._rows.table, exc_info=True)
+            before = self._to_prune()
+            if error is None and before is not None:
+                with self._pruning(), transaction(self._connection, self._dialect):
+                    drive(self._rows.prune(self._place, before), self._ask)
 
     async def __aenter__(self) -> SqlTransaction:
         if not self._kind.startswith("async"):
@@ -157,13 +154,11 @@ class SqlEffect:
     ) -> None:
         async with self._lent:
             await self._ending.__aexit__(kind, error, trace)
-            offset = self._to_prune()
-            if error is None and offset is not None:
-                try:
+            before = self._to_prune()
+            if error is None and before is not None:
+                with self._pruning():
                     async with transaction_async(self._connection):
-                        await drive_async(self._rows.prune(self._place, offset), self._ask_async)
-                except Exception:
-                    log.warning("old rows of %s could not be deleted", self._rows.table, exc_info=True)
+                        await drive_async(self._rows.prune(self._place, before), self._ask_async)
 
     def _begin(self) -> SqlTransaction:
         with ExitStack() as lent:
@@ -216,6 +211,14 @@ class SqlEffect:
             return await lent.enter_async_context(self._database.connection())
         await lent.enter_async_context(the_only_task(self._database))
         return self._database
+
+    @contextmanager
+    def _pruning(self) -> Iterator[None]:
+        """The effect is in the database: what becomes of old rows is no matter of this record."""
+        try:
+            yield
+        except Exception:
+            log.warning("old rows of %s could not be deleted", self._rows.table, exc_info=True)
 
     def _to_prune(self) -> int | None:
         """Before which offset rows are to be deleted, if it is time to."""
