@@ -307,16 +307,20 @@ class Consumers(RuleBasedStateMachine):
         if (room := self.engine.room()) > 0:
             self.engine.dispatch(self.client.consume(min(most, room), 0))
 
-    @rule(most=st.integers(2, 20), chosen=some, lost=st.booleans())
+    @rule(most=st.integers(2, 20), chosen=some, lost=st.booleans(), again=st.booleans())
     def rebalance_while_records_are_handed_out(
-        self, most: int, chosen: set[TopicPartition], lost: bool
+        self, most: int, chosen: set[TopicPartition], lost: bool, again: bool
     ) -> None:
+        going = sorted(chosen & set(self.client.fetch_at))
+
+        def rebalance() -> None:
+            if going:
+                self.client.withdraw(going, lost=lost)
+            if going and again:
+                self.client.assign(going)
+
         if (room := self.engine.room()) > 0:
-            going = sorted(chosen & set(self.client.fetch_at))
-            found = self.client.fetch(
-                min(most, room), lambda: self.client.withdraw(going, lost=lost) if going else None
-            )
-            self.engine.dispatch(found)
+            self.engine.dispatch(self.client.fetch(min(most, room), rebalance))
 
     @rule(steps=st.integers(1, 300))
     def work(self, steps: int) -> None:
