@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,10 +19,11 @@ from tests.kafka.ports import wait_until
 
 from rota.consumer import App, Context, Handler, Limits, Record, Retry
 from rota.consumer.health import Health, Verdict
-from rota.consumer.operations import told
+from rota.consumer.operations import Operations, Wishes, told
 from rota.consumer.running import Running
 from rota.model import RotaError, TopicPartition
 from rota.testing import Broker
+from rota.timeline.events import ConsumerStopped, read_events
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,41 @@ def broker() -> Iterator[Broker]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a very slow machine the owner may take longer than operators wait."""
     monkeypatch.setattr("rota.consumer.operations.ANSWER_S", 60.0)
+
+
+class Clock:
+    """That of the operators: the machine's, and what a test adds to it."""
+
+    def __init__(self) -> None:
+        self.added_ms = 0
+
+    def __call__(self) -> int:
+        return int(time.monotonic() * 1000) + self.added_ms
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr("rota.consumer.operations._monotonic_ms", found)
+    return found
+
+
+STUCK_MS = 3_600_000
+"""So much patience that only a test's own clock can exhaust it."""
+
+
+def stays_alive(running: Running, clock: Clock, *, brokers_asked: bool) -> None:
+    """Looked at again and again while six times the patience passes. ``brokers_asked``: in a quiet partition, where
+    the brokers' answers count; each is waited for.
+    """
+    ends = running.operations._ends
+    for _ in range(6):
+        clock.added_ms += STUCK_MS
+        verdict = running.operations.live()
+        assert verdict.ok, verdict.words
+        assert "stuck" not in "".join(verdict.words)
+        wait_until("the brokers have answered", lambda: not ends._busy)
+    assert bool(ends._known) == brokers_asked
 
 
 @pytest.mark.usefixtures("patient")
@@ -137,9 +174,9 @@ def test_a_handler_that_is_stuck_is_named_and_alive_unless_a_bound_was_given(bro
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_blocked_event_loop_is_the_reason_of_all_that_wait_for_it(broker: Broker) -> None:
+def test_a_blocked_event_loop_is_the_reason_of_all_that_wait_for_it(broker: Broker, clock: Clock) -> None:
     release = threading.Event()
-    app = App(config(broker, **{"group.id": "blocked"}), health=Health(partition_stuck=300))
+    app = App(config(broker, **{"group.id": "blocked"}), health=Health(partition_stuck=STUCK_MS))
 
     @app.handler("blocked")
     async def handle(record: Record[bytes]) -> None:
@@ -157,10 +194,7 @@ def test_a_blocked_event_loop_is_the_reason_of_all_that_wait_for_it(broker: Brok
             produce(broker, "blocked", 3, partition=1)
             told = "waits for the event loop, which blocked-0 at offset 0 blocks"
             wait_until("the others wait", lambda: words(1) == told)
-            for _ in range(8):
-                verdict = running.operations.live()
-                assert verdict.ok, verdict.words
-                time.sleep(0.2)
+            stays_alive(running, clock, brokers_asked=False)
             release.set()
             wait_until("all are done", lambda: running.state and running.state.handlers[0].done == 4)
     finally:
@@ -227,8 +261,8 @@ def test_an_owner_that_is_frozen_is_told_and_dead_after_its_bound(broker: Broker
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_paused_partition_is_alive_and_says_why(broker: Broker) -> None:
-    health = Health(partition_stuck=500)
+def test_a_paused_partition_is_alive_and_says_why(broker: Broker, clock: Clock) -> None:
+    health = Health(partition_stuck=STUCK_MS)
     app = App(config(broker, **{"group.id": "paused"}), port=0, health=health)
     app.handler("paused")(nothing)
     with started(app) as running:
@@ -238,9 +272,8 @@ def test_a_paused_partition_is_alive_and_says_why(broker: Broker) -> None:
         running.pause("paused", 0)
         wait_until("it is paused", lambda: fetch_json(port, "/state")["state"]["partitions"][0]["paused"])
         produce(broker, "paused", 5)
-        for _ in range(8):
-            assert fetch(port, "/health/live")[0] == 200
-            time.sleep(0.25)
+        stays_alive(running, clock, brokers_asked=False)
+        assert fetch(port, "/health/live")[0] == 200
         shown = fetch_json(port, "/state")["state"]["partitions"][0]
         assert shown["paused"] == "paused by the application"
         running.resume("paused", 0)
@@ -276,23 +309,19 @@ def test_a_partition_that_the_client_has_stopped_fetching_is_found_stuck(broker:
 
 
 @pytest.mark.usefixtures("patient")
-def test_an_idle_partition_stays_alive_however_long(broker: Broker) -> None:
-    app = App(config(broker, **{"group.id": "idle"}), port=0, health=Health(partition_stuck=400))
+def test_an_idle_partition_stays_alive_however_long(broker: Broker, clock: Clock) -> None:
+    app = App(config(broker, **{"group.id": "idle"}), port=0, health=Health(partition_stuck=STUCK_MS))
     app.handler("idle")(nothing)
     with started(app) as running:
         produce(broker, "idle", 2)
         wait_until("they are done", lambda: running.state and running.state.handlers[0].done == 2)
-        for _ in range(8):
-            verdict = running.operations.live()
-            assert verdict.ok, verdict.words
-            assert "stuck" not in "".join(verdict.words)
-            time.sleep(0.2)
+        stays_alive(running, clock, brokers_asked=True)
 
 
 @pytest.mark.usefixtures("patient")
-def test_the_marker_behind_a_transaction_makes_no_partition_stuck(broker: Broker) -> None:
+def test_the_marker_behind_a_transaction_makes_no_partition_stuck(broker: Broker, clock: Clock) -> None:
     """Offsets that no consumer is ever given: the end lies beyond the position for ever."""
-    app = App(config(broker, **{"group.id": "marked"}), health=Health(partition_stuck=400))
+    app = App(config(broker, **{"group.id": "marked"}), health=Health(partition_stuck=STUCK_MS))
     app.handler("marked")(nothing)
     with started(app) as running:
         producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": "t"})
@@ -302,13 +331,13 @@ def test_the_marker_behind_a_transaction_makes_no_partition_stuck(broker: Broker
         producer.commit_transaction(60)
         wait_until("it is done", lambda: running.state and running.state.handlers[0].done == 1)
         wait_until("the end is known", lambda: running.state and running.state.partitions[0].end == 2)
-        stays_alive(running)
+        stays_alive(running, clock, brokers_asked=True)
 
 
 @pytest.mark.usefixtures("patient")
-def test_an_open_transaction_makes_no_partition_stuck(broker: Broker) -> None:
+def test_an_open_transaction_makes_no_partition_stuck(broker: Broker, clock: Clock) -> None:
     """Its records are there, and nobody who reads committed ones may have them yet."""
-    app = App(config(broker, **{"group.id": "open"}), health=Health(partition_stuck=400))
+    app = App(config(broker, **{"group.id": "open"}), health=Health(partition_stuck=STUCK_MS))
     app.handler("open")(nothing)
     with started(app) as running:
         produce(broker, "open", 1)
@@ -318,13 +347,14 @@ def test_an_open_transaction_makes_no_partition_stuck(broker: Broker) -> None:
         producer.begin_transaction()
         producer.produce("open", b"x")
         producer.flush(60)
-        stays_alive(running)
+        wait_until("the end is known", lambda: running.state and running.state.partitions[0].end == 2)
+        stays_alive(running, clock, brokers_asked=True)
         producer.commit_transaction(60)
         wait_until("it is done", lambda: running.state and running.state.handlers[0].done == 2)
 
 
 @pytest.mark.usefixtures("patient")
-def test_records_that_were_deleted_make_no_partition_stuck(broker: Broker) -> None:
+def test_records_that_were_deleted_make_no_partition_stuck(broker: Broker, clock: Clock) -> None:
     """The end lies beyond what this consumer has read, but there is nothing to read."""
     produce(broker, "deleted", 5)
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
@@ -333,18 +363,11 @@ def test_records_that_were_deleted_make_no_partition_stuck(broker: Broker) -> No
     committed = Consumer(config(broker, **{"group.id": "deleted"}))
     committed.commit(offsets=[ClientPartition("deleted", 0, 2)], asynchronous=False)
     committed.close()
-    app = App(config(broker, **{"group.id": "deleted"}), health=Health(partition_stuck=400))
+    app = App(config(broker, **{"group.id": "deleted"}), health=Health(partition_stuck=STUCK_MS))
     app.handler("deleted")(nothing)
     with started(app) as running:
-        stays_alive(running)
-
-
-def stays_alive(running: Running, seconds: int = 4) -> None:
-    """As long as it is watched."""
-    for _ in range(5 * seconds):
-        verdict = running.operations.live()
-        assert verdict.ok, verdict.words
-        time.sleep(0.2)
+        wait_until("the end is known", lambda: running.state and running.state.partitions[0].end == 5)
+        stays_alive(running, clock, brokers_asked=True)
 
 
 @pytest.mark.usefixtures("patient")
@@ -418,18 +441,17 @@ def test_an_owner_in_a_rebalance_says_what_it_is_at(broker: Broker) -> None:
         wait_until("it is ready", lambda: fetch(port, "/health/ready")[0] == 200)
 
 
-def test_a_broker_that_is_away_kills_nobody(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("patient")
+def test_a_broker_that_is_away_kills_nobody(tmp_path: Path, clock: Clock) -> None:
     with Broker(mode="process", data_dir=tmp_path) as broker:
-        app = App(config(broker, **{"group.id": "away"}), port=0, health=Health(partition_stuck=500))
+        app = App(config(broker, **{"group.id": "away"}), port=0, health=Health(partition_stuck=STUCK_MS))
         app.handler("away")(nothing)
         produce(broker, "away", 3)
         with started(app) as running:
             port = running.operations.port
             wait_until("they are done", lambda: running.state and running.state.handlers[0].done == 3)
             broker.kill()
-            for _ in range(12):
-                assert fetch(port, "/health/live")[0] == 200
-                time.sleep(0.25)
+            stays_alive(running, clock, brokers_asked=False)
             broker.restart()
             produce(broker, "away", 4)
             wait_until("it goes on", lambda: running.state and running.state.handlers[0].done == 7)
@@ -444,6 +466,20 @@ def test_a_port_that_is_taken_is_an_error_at_the_start(broker: Broker) -> None:
         second.handler("idle")(nothing)
         with pytest.raises(RotaError, match="cannot listen on"):
             second.start()
+
+
+def test_a_consumer_that_cannot_listen_closes_its_timeline(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wishes = Wishes(port=taken.getsockname()[1], timeline=path)
+        settings = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}
+        app = App(settings)
+        app.handler("idle")(nothing)
+        with pytest.raises(RotaError, match="cannot listen on"):
+            Operations(settings, app.handlers, wishes)
+    last = list(read_events(path.read_text().splitlines(keepends=True)))[-1]
+    assert isinstance(last, ConsumerStopped)
+    assert last.how.startswith("cannot listen on")
 
 
 @pytest.mark.parametrize(

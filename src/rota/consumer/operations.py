@@ -95,26 +95,14 @@ class Operations:
         metrics = _wants_metrics(wishes)
         name = consumer_name(config)
         self.about = About(config["group.id"], name, {spec.name: spec.concurrency for spec in specs})
-        self.counts = Counts(
-            _monotonic_ms,
-            clock_ms,
-            fetches=metrics or wishes.otel is not None,
-            only_topic=_only_topic(specs),
-        )
+        fetches = metrics or wishes.otel is not None
+        self.counts = Counts(_monotonic_ms, clock_ms, fetches=fetches, only_topic=_only_topic(specs))
         self._durations = {spec.name: Durations() for spec in specs} if metrics else {}
         self._telemetry = _telemetry(wishes.otel, self.about)
         self._timeline = _timeline(wishes.timeline, name, specs)
         if self._telemetry is not None:
             self.counts.on_commit = partial(Harmless("OpenTelemetry"), self._telemetry.committed)
-        self.specs = [
-            instrument(
-                spec,
-                durations=self._durations.get(spec.name),
-                telemetry=self._telemetry,
-                timeline=self._timeline,
-            )
-            for spec in specs
-        ]
+        self.specs = [self._watched(spec) for spec in specs]
         told = (self.counts, self._timeline, observer)
         self.observer: Observer = Observers([each for each in told if each is not None])
         self._memory = Memory()
@@ -125,7 +113,9 @@ class Operations:
         self._unanswered_ms = -1_000_000
         self._owner: Owner | None = None
         self._client: KafkaClient | None = None
-        self._server = Server(self._answer, wishes.host, wishes.port) if wishes.port is not None else None
+        self._server: Server | None = None
+        if wishes.port is not None:
+            self._server = self._listening(wishes.host, wishes.port)
 
     @property
     def port(self) -> int | None:
@@ -203,6 +193,19 @@ class Operations:
         from rota.consumer.metrics import ConsumerCollector
 
         return ConsumerCollector(self.about.group, self.recent, self.silent_ms, self.counts, self._durations)
+
+    # At the start.
+
+    def _watched(self, spec: HandlerSpec) -> HandlerSpec:
+        durations = self._durations.get(spec.name)
+        return instrument(spec, durations=durations, telemetry=self._telemetry, timeline=self._timeline)
+
+    def _listening(self, host: str, port: int) -> Server:
+        try:
+            return Server(self._answer, host, port)
+        except RotaError as error:
+            self.close(str(error))  # the timeline is open by now
+            raise
 
     # On the owner's thread.
 

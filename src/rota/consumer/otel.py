@@ -173,33 +173,7 @@ class Telemetry:
         meter = self._meter
         if meter is None:
             return
-        counted: list[tuple[str, str, str, Callable[[], Rows]]] = [
-            (
-                "messaging.client.consumed.messages",
-                "{message}",
-                "Number of messages that were delivered to the application.",
-                lambda: [
-                    (number, {_TOPIC: topic, "messaging.operation.name": "poll"})
-                    for topic, number in list(counts.fetched_of.items())
-                ],
-            ),
-            (
-                "rota.consumer.failures",
-                "{attempt}",
-                "Attempts that failed, by what became of the record.",
-                lambda: [
-                    (number, {_TOPIC: topic, "rota.action": action})
-                    for (topic, action), number in list(counts.failed_as.items())
-                ],
-            ),
-            (
-                "rota.consumer.rebalances",
-                "{rebalance}",
-                "Times that partitions came, went, or were lost.",
-                lambda: [(n, {"rota.kind": kind}) for kind, n in list(counts.rebalances.items())],
-            ),
-        ]
-        for name, unit, words, rows in counted:
+        for name, unit, words, rows in _counted(counts):
             meter.create_observable_counter(name, [self._counter(rows)], unit, words)
         for name, unit, words, value in _GAUGES:
             meter.create_observable_gauge(name, [self._per_partition(look, value, name)], unit, words)
@@ -307,6 +281,36 @@ def _of_failure(failure: BaseException) -> dict[str, Any]:
         "exception.message": exception_text(failure),
         "exception.stacktrace": trace_of(failure),
     }
+
+
+def _counted(counts: Counts) -> list[tuple[str, str, str, Callable[[], Rows]]]:
+    """Name, unit, words, and what it is now."""
+    return [
+        (
+            "messaging.client.consumed.messages",
+            "{message}",
+            "Number of messages that were delivered to the application.",
+            lambda: [
+                (number, {_TOPIC: topic, "messaging.operation.name": "poll"})
+                for topic, number in list(counts.fetched_of.items())
+            ],
+        ),
+        (
+            "rota.consumer.failures",
+            "{attempt}",
+            "Attempts that failed, by what became of the record.",
+            lambda: [
+                (number, {_TOPIC: topic, "rota.action": action})
+                for (topic, action), number in list(counts.failed_as.items())
+            ],
+        ),
+        (
+            "rota.consumer.rebalances",
+            "{rebalance}",
+            "Times that partitions came, went, or were lost.",
+            lambda: [(n, {"rota.kind": kind}) for kind, n in list(counts.rebalances.items())],
+        ),
+    ]
 
 
 _GAUGES: tuple[tuple[str, str, str, Callable[[PartitionState], float | None]], ...] = (
