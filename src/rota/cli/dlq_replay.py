@@ -113,6 +113,8 @@ class Run:
         """That were named with --offset and sent by an earlier run."""
         self.homeless = 0
         """That do not say where they come from."""
+        self.gone: Counter[str] = Counter()
+        """That come from a topic that does not exist, by that topic."""
 
     @property
     def code(self) -> int:
@@ -172,6 +174,7 @@ class Run:
                     "letters": self.sent.total(),
                     "to": dict(sorted(self.sent.items())),
                     "withoutOrigin": self.homeless,
+                    "toMissingTopics": dict(sorted(self.gone.items())),
                 }
             )
             return
@@ -188,12 +191,22 @@ class Run:
 
     def complain(self) -> None:
         """Raises RotaError if some could not be sent."""
+        reasons = []
         if self.homeless:
             does = "does" if self.homeless == 1 else "do"
-            raise RotaError(
+            reasons.append(
                 f"{count_of(self.homeless, 'record')} in {self._topic} {does} not say where to go back to, and "
                 "stayed: name a topic with --to"
             )
+        if self.gone:
+            comes = "comes" if self.gone.total() == 1 else "come"
+            topics = "a topic that does" if len(self.gone) == 1 else "topics that do"
+            reasons.append(
+                f"{count_of(self.gone.total(), 'letter')} in {self._topic} {comes} from {topics} not exist "
+                f"({_some(sorted(self.gone))}), and stayed: make the topic, or name another one with --to"
+            )
+        if reasons:
+            raise RotaError("; ".join(reasons))
         missing = self._chosen.offsets and not (self.sent or self.before)
         if missing and not self._stop.code:
             raise RotaError(f"{self._topic} has no such letter; `rota dlq show {self._topic}` lists them")
@@ -257,6 +270,9 @@ class Run:
         if found.letter is None and self._target is None:
             self.homeless += 1
             return False
+        if self._target is None and not self._targets.exists(self._where(found)):
+            self.gone[self._where(found)] += 1
+            return False
         return True
 
     def _where(self, found: Found) -> str:
@@ -266,12 +282,36 @@ class Run:
         return found.letter.origin.topic
 
 
+def _some(names: Sequence[str]) -> str:
+    """Names in a sentence, three at most."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 class Targets:
     """The topics that letters go to, looked up when the first one does."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._known: dict[str, tuple[int, Facts]] = {}
+        self._missing: set[str] = set()
+
+    def exists(self, topic: str) -> bool:
+        """Whether there is such a topic, or can be. Raises RotaError if nobody can tell."""
+        from confluent_kafka import KafkaError
+
+        from rota.cluster.errors import ClusterError
+
+        if topic in self._missing:
+            return False
+        try:
+            self._look(topic)
+        except ClusterError as error:
+            if error.code not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION):
+                raise
+            self._missing.add(topic)
+            return False
+        return True
 
     def partition(self, found: Found, topic: str) -> int | None:
         """The one that it was in, if that is where it goes; else its key decides. Raises RotaError for a topic
@@ -329,6 +369,8 @@ class Outbox:
 
     def add(self, found: Found, topic: str, targets: Targets) -> None:
         """One more."""
+        from confluent_kafka import KafkaError, KafkaException
+
         from rota.consumer.letter_box import replay_headers
 
         if not self._letters:
@@ -353,6 +395,10 @@ class Outbox:
                 )
             except BufferError:  # the client's queue is full
                 self._producer.poll(0.1)
+            except KafkaException as failure:  # it says that it is over, and the transaction says why
+                self._do("send", lambda: self._producer.abort_transaction(PATIENCE_S))
+                self._letters = 0
+                raise self._failed("send", failure.args[0], KafkaError) from None
             else:
                 self._producer.poll(0)
                 return
