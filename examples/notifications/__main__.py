@@ -6,12 +6,14 @@ import argparse
 import os
 import random
 import uuid
+from importlib.util import find_spec
 
 from examples.ending import run
 from examples.notifications.account import lines
 from examples.notifications.scene import Settings, play
 from examples.paper import paint
 
+from rota.model import RotaError
 from rota.testing import Broker
 
 
@@ -29,6 +31,8 @@ def main() -> int:
     parser.add_argument("--ledger", metavar="ADDRESS", help="postgresql://…, instead of an SQLite file")
     parser.add_argument("--seed", type=int, help="chooses who is killed and frozen, and when")
     options = parser.parse_args()
+    if find_spec("aiosmtpd") is None:
+        raise RotaError("the mail server needs aiosmtpd, which is not installed: pip install aiosmtpd")
     seed = random.randrange(10_000) if options.seed is None else options.seed
     if options.bootstrap_server:
         return _run(options, options.bootstrap_server, seed)

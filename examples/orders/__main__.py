@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 
 from examples.ending import run
 from examples.orders.account import Account, by_reason, listed
 from examples.orders.scene import Kind, Settings, play
 from examples.paper import paint
 
+from rota.model import RotaError
 from rota.testing import Broker
 
 TITLES: dict[Kind, str] = {
@@ -38,6 +40,11 @@ def main() -> int:
         help="max.poll.interval.ms, in seconds (12; Kafka's default is 300, with 500 orders for one poll)",
     )
     options = parser.parse_args()
+    if options.only != "rota" and find_spec("kafka") is None:
+        raise RotaError(
+            "the naive loop needs kafka-python, which is not installed: pip install kafka-python, or see the "
+            "other half alone with --only rota"
+        )
     if options.bootstrap_server:
         return _run(options, options.bootstrap_server)
     with Broker(mode="process", prompt_heartbeats=False) as broker:

@@ -68,6 +68,26 @@ def test_one_command_runs_it_and_leaves_nothing_behind(broker: BrokerUnderTest) 
     cluster.close()
 
 
+def test_without_kafka_python_it_says_what_to_do() -> None:
+    code = (
+        "import sys, runpy; sys.modules['kafka'] = None; sys.path.insert(0, '.'); sys.argv = ['examples.orders']; "
+        "runpy.run_module('examples.orders', run_name='__main__', alter_sys=False)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: the naive loop needs kafka-python, which is not installed: pip install kafka-python, or see the "
+        "other half alone with --only rota\n"
+    )
+
+
 def test_a_kafka_that_is_not_there_is_told_in_one_line() -> None:
     command = [sys.executable, "-m", "examples.orders", "--bootstrap-server", "127.0.0.1:1"]
     done = subprocess.run(
