@@ -41,7 +41,9 @@ class Desk:
     def write(self, topic: str, records: Iterable[dict[str, Any]]) -> None:
         """Each as confluent-kafka's `produce` takes it."""
         problems: list[object] = []
-        producer = Producer({"bootstrap.servers": self.bootstrap_servers, "linger.ms": 0})
+        producer = Producer(
+            {"bootstrap.servers": self.bootstrap_servers, "linger.ms": 0, "message.max.bytes": 1_000_000_000}
+        )
         for record in records:
             producer.produce(
                 topic, on_delivery=lambda error, _: problems.append(error) if error else None, **record

@@ -189,6 +189,53 @@ def test_failed_records_are_in_the_transaction_too(desk: Desk) -> None:
     assert all(("k", b"v") in (letter.headers() or []) for letter in letters)
 
 
+def test_a_large_record_that_fails_goes_without_the_trace_where_it_does_not_fit(desk: Desk) -> None:
+    """And without its timestamp where that is refused: the transaction would be, and each one after it."""
+    source, group = desk.topic("source", max_message_bytes="4000000"), desk.name("group")
+    dead = desk.topic("dead", max_message_bytes="1500000", message_timestamp_before_max_ms="60000")
+    fits, just = b"x" * 1_200_000, b"y" * (1_500_000 - 2_000)
+    hour_ago = int(time.time() * 1_000) - 3_600_000
+    desk.write(source, [{"value": fits}, {"value": just}, {"value": b"old", "timestamp": hour_ago}])
+    app = app_for(desk, group)
+
+    @app.handler(source, exactly_once=True, dead_letter=DeadLetter(dead), retry=Retry(attempts=1))
+    def handle(_record: Record[bytes], _context: Context) -> None:
+        error = None
+        for _ in range(40):  # a long trace
+            try:
+                raise OSError("not this one") from error
+            except OSError as failure:
+                error = failure
+        assert error is not None
+        raise error
+
+    with app.start():
+        desk.wait_committed(group, source, 3)
+    letters = {letter.value(): letter for letter in desk.read(dead, 3)}
+    assert set(letters) == {fits, just, b"old"}
+    traces = {
+        value: dict(letter.headers() or []).get("rota-exception-trace") for value, letter in letters.items()
+    }
+    assert traces[fits]
+    assert traces[b"old"]
+    assert not traces[just]
+    assert letters[b"old"].timestamp()[1] > hour_ago
+
+
+def test_a_record_that_no_dead_letter_topic_takes_is_told(desk: Desk) -> None:
+    source = desk.topic("source", max_message_bytes="4000000")
+    dead = desk.topic("dead", max_message_bytes="1000000")
+    desk.write(source, [{"value": b"x" * 1_200_000}])
+    app = app_for(desk, desk.name("group"))
+
+    @app.handler(source, exactly_once=True, dead_letter=DeadLetter(dead), retry=Retry(attempts=1))
+    def handle(_record: Record[bytes], _context: Context) -> None:
+        raise OSError("not this one")
+
+    with pytest.raises(RotaError, match=f"raise max.message.bytes of {dead}"):
+        app.start().wait()
+
+
 def test_mistakes_are_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     source, group = desk.topic("source"), desk.name("group")
     desk.write(source, numbers(1))

@@ -83,7 +83,7 @@ def build(
     letters = _letters(config, specs, policies, parts)
     by_topic, hooks = _routes(specs, policies, parts)
     parts.route_of = by_topic.__getitem__
-    transactions = _transactions(config, client, parts)
+    transactions = _transactions(config, client, parts, letters)
     engine = Engine(
         client,
         by_topic,
@@ -211,7 +211,9 @@ class _Parts:
         return None if known is None else known.committed
 
 
-def _transactions(config: Mapping[str, Any], client: KafkaClient, parts: _Parts) -> Transactions | None:
+def _transactions(
+    config: Mapping[str, Any], client: KafkaClient, parts: _Parts, letters: KafkaLetters | None
+) -> Transactions | None:
     """Who commits for exactly-once handlers, if there are any."""
     if not parts.outputs:
         return None
@@ -219,7 +221,10 @@ def _transactions(config: Mapping[str, Any], client: KafkaClient, parts: _Parts)
 
     from rota.consumer.eos import Transactions, producer_config
 
-    producer = Producer(producer_config(config, connection_settings(config)), logger=client_log())
+    settings = producer_config(config, connection_settings(config))
+    if letters is not None:
+        settings |= letters.batch_size()
+    producer = Producer(settings, logger=client_log())
     transactions = Transactions(producer, parts.outputs, client.group_metadata, parts.committed)
     transactions.start()
     return transactions

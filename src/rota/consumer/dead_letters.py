@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rota.consumer.failures import Delivery
     from rota.consumer.headers import Headers
 
-__all__ = ["KafkaLetters"]
+__all__ = ["KafkaLetters", "Sending", "in_words"]
 
 log = logging.getLogger("rota.consumer")
 
@@ -42,7 +42,7 @@ _BATCH_OVERHEAD = 512
 _GOODBYE_S = 2.0
 
 
-class _Sending:
+class Sending:
     """A record on its way; what the first attempt could not carry is left out of the next."""
 
     __slots__ = ("delivered", "letter", "message", "timestamp_ms", "topic")
@@ -102,9 +102,9 @@ class KafkaLetters:
         self._make = make or _producer
         self._producer: Any = None
         self._under_way = 0
-        self._waiting: deque[_Sending] = deque()
-        self._refused: deque[tuple[_Sending, KafkaError]] = deque()
-        self._unwanted: deque[_Sending] = deque()
+        self._waiting: deque[Sending] = deque()
+        self._refused: deque[tuple[Sending, KafkaError]] = deque()
+        self._unwanted: deque[Sending] = deque()
 
     def send(
         self,
@@ -128,7 +128,7 @@ class KafkaLetters:
             due_at_ms=None if wait_ms is None else now_ms + wait_ms,
         )
         timestamp_ms = timestamp_for(origin.timestamp_ms, self._facts.get(topic, Facts()), now_ms)
-        self._waiting.append(_Sending(message, letter, topic, timestamp_ms, delivered))
+        self._waiting.append(Sending(message, letter, topic, timestamp_ms, delivered))
         self._produce()
 
     def serve(self) -> None:
@@ -178,18 +178,23 @@ class KafkaLetters:
                 self._under_way += 1
             self._waiting.popleft()
 
-    def _answered(self, sending: _Sending, error: KafkaError | None) -> None:
+    def _answered(self, sending: Sending, error: KafkaError | None) -> None:
         self._under_way -= 1
         if error is None:
             sending.delivered(None)
         else:
             self._refused.append((sending, error))
 
-    def _again_or_not(self, sending: _Sending, error: KafkaError) -> None:
+    def _again_or_not(self, sending: Sending, error: KafkaError) -> None:
         if sending.smaller(error.code()):
             self._waiting.append(sending)
         else:
-            sending.delivered(_in_words(error, sending.topic))
+            sending.delivered(in_words(error, sending.topic))
+
+    def batch_size(self) -> dict[str, Any]:
+        """For a producer, if the topics are known: a batch that is too large is refused with all in it."""
+        known = [facts.max_bytes for facts in self._facts.values() if facts.max_bytes is not None]
+        return {"batch.size": max(1, min(*known, 1_000_000) - _BATCH_OVERHEAD)} if known else {}
 
     def _own_settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
         settings: dict[str, Any] = {
@@ -201,12 +206,7 @@ class KafkaLetters:
             # The broker says what is too large for its topic; the client's own limit would only guess.
             "message.max.bytes": config.get("message.max.bytes", _LARGEST),
         }
-        known = [facts.max_bytes for facts in self._facts.values() if facts.max_bytes is not None]
-        if known:  # a batch that is too large is refused with all that is in it
-            settings["batch.size"] = max(1, min(*known, 1_000_000) - _BATCH_OVERHEAD)
-        else:
-            settings["batch.num.messages"] = 1
-        return settings
+        return {**settings, **(self.batch_size() or {"batch.num.messages": 1})}
 
 
 def _own_headers(message: Message) -> Headers:
@@ -218,7 +218,8 @@ def _producer(config: dict[str, Any]) -> Producer:
     return Producer(config, logger=client_log())
 
 
-def _in_words(error: KafkaError, topic: str) -> str:
+def in_words(error: KafkaError, topic: str) -> str:
+    """Why a topic did not take a record."""
     words = {
         KafkaError.MSG_SIZE_TOO_LARGE: "it is too large for it with its headers, even without the trace; raise "
         f"max.message.bytes of {topic}",

@@ -26,7 +26,6 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from rota.consumer.client import CommitError
-from rota.consumer.outputs import LARGEST_OUTPUT
 from rota.model import ErrorCode, RotaError
 
 if TYPE_CHECKING:
@@ -46,8 +45,8 @@ _CALL_S = 5.0
 _PAUSE_S = 0.1
 _STILL_WAITING = "the transaction before it still waits for its coordinator"
 
-_OURS = 48_000
-"""Bytes that our own headers and the batch may have besides; so a broker's default takes what we take."""
+_LARGEST = 1_000_000_000
+"""What handlers produce is measured before (`Context.produce`), and dead letters are as large as their records."""
 _TIMEOUT_MS = 20_000
 """When the coordinator aborts a transaction that nobody ends: the next owner of the partitions waits for that."""
 
@@ -91,7 +90,7 @@ def producer_config(config: Mapping[str, Any], connection: Mapping[str, Any]) ->
         "transaction.timeout.ms": _TIMEOUT_MS,
         "enable.idempotence": True,
         "partitioner": "murmur2_random",  # as Kafka's own producers
-        "message.max.bytes": int(config.get("message.max.bytes", LARGEST_OUTPUT)) + _OURS,
+        "message.max.bytes": _LARGEST,
     }
 
 

@@ -66,12 +66,15 @@ class Wanted(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of a topic: its largest batch in bytes (None: not known), and for how long it keeps
-    records, in milliseconds (None: for ever).
+    """What is known of a topic: its largest batch in bytes (None: not known), for how long it keeps records, in
+    milliseconds (None: for ever), and how far before and after its own clock it takes a timestamp to be (None: not
+    known).
     """
 
     max_bytes: int | None = None
     keeps_ms: int | None = _DEFAULT_RETENTION_MS
+    before_ms: int | None = None
+    after_ms: int | None = None
 
 
 def connection_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,10 +144,20 @@ def _command(topic: str, partitions: int | None) -> str:
 def facts_of(topic: TopicDescription) -> Facts:
     """What its settings say."""
     values = {config.name: config.value for config in topic.configs}
-    keeps_ms = _number(values.get("retention.ms", ""))
-    if keeps_ms is None:
-        return Facts(_number(values.get("max.message.bytes", "")))
-    return Facts(_number(values.get("max.message.bytes", "")), None if keeps_ms < 0 else keeps_ms)
+    keeps_ms = _number(values.get("retention.ms", str(_DEFAULT_RETENTION_MS)))
+    keeps_ms = _DEFAULT_RETENTION_MS if keeps_ms is None else keeps_ms
+    # Until Kafka 4.0 one setting may say both.
+    both = values.get("message.timestamp.difference.max.ms", "")
+    before, after = (
+        [_number(text) for text in (values.get(f"message.timestamp.{side}.max.ms", ""), both)]
+        for side in ("before", "after")
+    )
+    return Facts(
+        _number(values.get("max.message.bytes", "")),
+        None if keeps_ms < 0 else keeps_ms,
+        min((each for each in before if each is not None), default=None),
+        min((each for each in after if each is not None), default=None),
+    )
 
 
 def timestamp_for(timestamp_ms: int, facts: Facts, now_ms: int) -> int | None:
