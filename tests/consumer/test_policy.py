@@ -120,7 +120,7 @@ def test_waits_grow_to_the_longest_and_chance_takes_off_a_quarter_at_most(
         (lambda: Retry(attempts=0), "attempts=0"),
         (lambda: Retry(backoff=(2, 1)), "the shortest wait and the longest"),
         (lambda: Retry(backoff=(-1, 1)), "the shortest wait and the longest"),
-        (lambda: Retry(on=("OSError",)), "'OSError' is no exception class"),  # type: ignore[arg-type]
+        (lambda: Retry(on=("OSError",)), r"Retry\(on=\('OSError',\)\): it must be an exception class"),  # type: ignore[arg-type]
         (lambda: DeadLetter(""), "name of a topic"),
         (lambda: DeadLetter("t", limit=0), "limit=0"),
         (lambda: DeadLetter("t", max_ratio=1.5), "max_ratio=1.5"),

@@ -104,8 +104,9 @@ def test_one_that_does_not_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) -
         owner.told.set()
 
 
-def test_the_first_signal_stops_and_the_second_does_what_it_always_did() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN, lambda *_: None])
+def test_the_first_signal_stops_and_the_second_ends_the_program(before: Any) -> None:
+    really = signal.signal(signal.SIGINT, before)
     owner = Owner(deaf=True)
     asked: list[str] = []
     signals = StopSignals()
@@ -116,11 +117,14 @@ def test_the_first_signal_stops_and_the_second_does_what_it_always_did() -> None
             signal.raise_signal(signal.SIGINT)
         return False
 
-    with pytest.raises(KeyboardInterrupt), signals:
-        signals.run(lambda: running_with(owner), orphaned)
-    assert len(asked) == 2
-    assert signal.getsignal(signal.SIGINT) is before
-    owner.told.set()
+    try:
+        with pytest.raises(KeyboardInterrupt), signals:
+            signals.run(lambda: running_with(owner, drain_ms=5_000), orphaned)
+        assert len(asked) == 2
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, really)
+        owner.told.set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
+import sysconfig
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rota.cli.output import note
 from rota.consumer import App
+from rota.consumer.traces import exception_name
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -64,7 +67,7 @@ def _imported(name: str, directory: Path) -> ModuleType:
     except Exception as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _ours(frame.filename)]
         note("".join(["Traceback (most recent call last):\n", *traceback.format_list(frames)]).rstrip())
-        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        said = f"{exception_name(error)}: {error}".removesuffix(": ")
         raise RotaError(f"{_place(error)}: {said}") from error
 
 
@@ -108,15 +111,20 @@ def _apps_in(module: ModuleType) -> str:
 def _place(error: BaseException) -> str:
     """The innermost line of the application that led to it."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not _ours(frame.filename) and "site-packages" not in frame.filename:
+        if not _ours(frame.filename) and not _of_others(frame.filename):
             return f"{_shown(frame.filename)} line {frame.lineno}"
     return "importing it"
 
 
 def _ours(filename: str) -> bool:
-    return filename.startswith((str(Path(__file__).parents[1]), "<frozen importlib")) or filename == str(
-        Path(importlib.__file__)
-    )
+    ours = str(Path(__file__).parents[1]) + os.sep
+    return filename.startswith((ours, "<frozen importlib")) or filename == str(Path(importlib.__file__))
+
+
+def _of_others(filename: str) -> bool:
+    """Whether it is a library, Python's own or another, or code that has no file, as a dataclass makes it."""
+    library = sysconfig.get_path("stdlib") + os.sep
+    return "site-packages" in filename or filename.startswith(("<", library))
 
 
 def _shown(filename: str | None) -> str:

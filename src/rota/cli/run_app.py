@@ -87,22 +87,25 @@ def run_app(
       rota run shop:app --port 8080
       rota run shop --set bootstrap.servers=kafka:9092 --set group.id=billing-test
 
-    Exit codes: 0 after a signal, 1 if the consumer ended by itself, 2 wrong usage.
+    Exit codes: 0 after a signal, 1 if the consumer ended by itself or could not commit at the end, 2 wrong usage,
+    such as a client property that cannot be.
     """
     overrides = key_values(settings, "--set")
-    directory = Path.cwd()
     if reload:
-        from rota.consumer.reload import Reloader
-
         _log_to_stderr(log_level)
-        command = _command(target, settings, port=port, host=host, log_level=log_level)
-        return Reloader(command, directory).run()
+        return _reloading(_command(target, settings, port=port, host=host, log_level=log_level))
     from rota.cli.app_module import load_app
 
-    app = load_app(target, directory)
+    app = load_app(target, Path.cwd())
     app.override(overrides, port=port, host=host)
     _log_to_stderr(log_level)
     return _run(app)
+
+
+def _reloading(command: Sequence[str]) -> int:
+    from rota.consumer.reload import Reloader
+
+    return Reloader(command, Path.cwd()).run()
 
 
 def _run(app: App) -> int:

@@ -54,6 +54,7 @@ class AppOptions(TypedDict, total=False):
     timeline: Path | str | None
 
 
+_OPTIONS = tuple(AppOptions.__annotations__)
 _KINDS: dict[str, type] = {
     "limits": Limits,
     "observer": Observer,
@@ -82,7 +83,7 @@ class App:
     """
 
     def __init__(self, config: Mapping[str, Any], **options: Unpack[AppOptions]) -> None:
-        check_known(options, tuple(AppOptions.__annotations__), "App")
+        check_known(options, _OPTIONS, "App", OPTIONS, "a handler's, @app.handler('topic', {}=…)")
         if not isinstance(config, Mapping):
             raise RotaError(f"App wants the client's configuration, a dict, first; not {config!r}")
         self.config: dict[str, Any] = dict(config)
@@ -130,7 +131,7 @@ class App:
             self._register(name, function, topics, options, None, sys._getframe(1).f_locals)  # noqa: SLF001
             return function
 
-        check_known(options, OPTIONS, "@app.handler")
+        check_known(options, OPTIONS, "@app.handler", _OPTIONS, "the app's, App(config, {}=…)")
         return register
 
     def add(self, handler: H) -> H:
@@ -180,7 +181,15 @@ class App:
         except BaseException as error:
             operations.close(str(error))
             raise
-        return Running(built.owner, operations, drain_ms=self._limits.shutdown_drain, closers=built.closers)
+        running = Running(
+            built.owner, operations, drain_ms=self._limits.shutdown_drain, closers=built.closers
+        )
+        if operations.port is not None:
+            host = f"[{self._wishes.host}]" if ":" in self._wishes.host else self._wishes.host
+            log.info(
+                "http://%s:%d answers /health/live, /health/ready, /metrics and /state", host, operations.port
+            )
+        return running
 
     def run(self) -> None:
         """Consume until SIGTERM or SIGINT; then finish what has begun, commit and leave. A second signal ends

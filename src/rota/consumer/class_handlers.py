@@ -51,15 +51,16 @@ def topics_of(handler: Handler) -> tuple[str, ...]:
 
 
 def options_of(handler: Handler) -> HandlerOptions:
-    """Its class attributes; a name that is nearly an option is taken for a slip of the pen."""
+    """Its class attributes; a name that is nearly an option, or a hook, is taken for a slip of the pen."""
     kind = type(handler)
     found: dict[str, Any] = {}
     for option in OPTIONS:
         given = inspect.getattr_static(handler, option, None)
         found[option] = given.__func__ if isinstance(given, staticmethod) else given
     own = {name for each in kind.__mro__[:-1] if each is not Handler for name in vars(each)}
-    for name in sorted(own - {*OPTIONS, "topics"}):
-        close = difflib.get_close_matches(name, (*OPTIONS, "topics"), n=1, cutoff=0.87)
+    known = (*OPTIONS, "topics", "process", "on_assigned", "on_revoked")
+    for name in sorted(own - {*known}):
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.87)
         if close and name != f"{close[0]}s" and not name.startswith("_"):
             raise RotaError(f"{kind.__name__}.{name}: did you mean {close[0]}?")
     return found  # type: ignore[return-value]  # made of OPTIONS

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from rota.consumer.naming import names_checked
 from rota.model import RotaError, count_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Health", "Movement", "Verdict", "live", "ready", "reason"]
 
 
+@names_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """When ``/health/live`` says no. Times are milliseconds."""
@@ -39,8 +41,8 @@ class Health:
     def __post_init__(self) -> None:
         for name in ("owner_silent", "partition_stuck", "record_running"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RotaError(f"Health({name}={value}): it must be 1 millisecond or more")
+            if value is not None and (not isinstance(value, int | float) or value < 1):
+                raise RotaError(f"Health({name}={value!r}): it must be 1 millisecond or more")
 
 
 class Verdict(NamedTuple):

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from rota.consumer.databases import Answer, Dialect, Statement, drive, drive_async, table_name, translated
 from rota.consumer.ledger_claims import AmbiguousChoice, Book, Claim, ClaimLostError, Question
 from rota.consumer.ledger_rules import Ambiguous, Rules, milliseconds
+from rota.consumer.naming import names_checked
 from rota.consumer.statements import AsyncStatements, Statements
 from rota.model import RotaError
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Ambiguous", "AmbiguousChoice", "AsyncLedger", "Claim", "ClaimLostError", "Ledger"]
 
 
+@names_checked
 class Ledger:
     """``database``: the path of an SQLite file, an address (``postgresql://…``), or a connection or pool of
     sqlite3 or psycopg. From any thread.
@@ -99,6 +101,7 @@ class Ledger:
         self._statements.close()
 
 
+@names_checked
 class AsyncLedger:
     """The same on an asynchronous connection or pool of psycopg: see `Ledger`."""
 

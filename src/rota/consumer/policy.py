@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -75,16 +76,23 @@ class Retry:
     backoff: tuple[float, float] = (0.2, 30.0)
     on: tuple[type[BaseException], ...] = (Exception,)
     not_on: tuple[type[BaseException], ...] = ()
+    """Of both: one class needs no tuple."""
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise RotaError(f"Retry(attempts={self.attempts}): it must be 1 or more, the first included")
-        least, most = self.backoff
-        if not 0 <= least <= most:
-            raise RotaError(f"Retry(backoff={self.backoff}): seconds, the shortest wait and the longest")
-        for kind in (*self.on, *self.not_on):
-            if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-                raise RotaError(f"Retry: {kind!r} is no exception class")
+        if not isinstance(self.attempts, int) or self.attempts < 1:
+            raise RotaError(
+                f"Retry(attempts={self.attempts!r}): it must be a whole number, 1 or more, the first included"
+            )
+        if not _is_backoff(self.backoff):
+            raise RotaError(
+                f"Retry(backoff={self.backoff!r}): two numbers of seconds, the shortest wait and the longest"
+            )
+        for name in ("on", "not_on"):
+            given = getattr(self, name)
+            kinds = (given,) if isinstance(given, type) else given
+            if not isinstance(kinds, Sequence) or not all(map(_is_exception, kinds)):
+                raise RotaError(f"Retry({name}={given!r}): it must be an exception class, or a tuple of them")
+            object.__setattr__(self, name, tuple(kinds))
 
     def may_cure(self, failure: BaseException) -> bool:
         """Whether this failure is one that another attempt may cure; of several at once, all of them."""
@@ -105,6 +113,16 @@ class Retry:
         least, most = self.backoff
         seconds = min(most, least * 2 ** min(attempt - 1, 62))
         return int(1000 * seconds * (1 - random.random() / 4))
+
+
+def _is_backoff(given: object) -> bool:
+    if not isinstance(given, Sequence) or len(given) != 2:
+        return False
+    return all(isinstance(each, int | float) for each in given) and 0 <= given[0] <= given[1]
+
+
+def _is_exception(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseException)
 
 
 @names_checked

@@ -131,8 +131,9 @@ class Running:
 
 
 class StopSignals:
-    """Within it the first SIGTERM or SIGINT is an order to stop, and the second does what it did before: it
-    ends the program. Outside of the main thread, where nobody can listen to signals, it does nothing.
+    """Within it the first SIGTERM or SIGINT is an order to stop, and the second ends the program, also where it was
+    ignored before: a shell that starts a program with `&` makes it ignore SIGINT. Outside of the main thread, where
+    nobody can listen to signals, it does nothing.
     """
 
     def __init__(self) -> None:
@@ -183,7 +184,8 @@ class StopSignals:
 
     def _heed(self, number: int, _frame: FrameType | None) -> None:
         self._asked = number
-        self._restore()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self.running is not None:
             self.running.stop_soon()
 

@@ -113,10 +113,10 @@ def effective_config(config: Mapping[str, Any]) -> dict[str, Any]:
         config = {**config, "bootstrap.servers": config["metadata.broker.list"]}
     for name, why in _TAKEN.items():
         if name in config:
-            raise RotaError(f"{name} cannot be set: {why}; take it out of the configuration")
+            raise RotaError(f"{name} cannot be set: {why}; take it out of the configuration", exit_code=2)
     for name in ("bootstrap.servers", "group.id"):
         if not config.get(name):
-            raise RotaError(f"{name} is missing from the configuration of the consumer")
+            raise RotaError(f"{name} is missing from the configuration of the consumer", exit_code=2)
     defaults = {name: ours for name, (ours, _, _) in DEFAULTS.items()}
     if _number(config, "reconnect.backoff.ms", 0) > defaults["reconnect.backoff.max.ms"]:
         del defaults["reconnect.backoff.max.ms"]  # the client wants it to be the larger one
@@ -125,7 +125,8 @@ def effective_config(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, instead in _BROKER_DECIDES.items():
             if name in config:
                 raise RotaError(
-                    f"{name} cannot be set with group.protocol=consumer, where the broker decides: {instead}"
+                    f"{name} cannot be set with group.protocol=consumer, where the broker decides: {instead}",
+                    exit_code=2,
                 )
     return {**defaults, **client_properties(dict(config)), **_OWNED}
 
@@ -135,12 +136,12 @@ def refused(problem: str) -> RotaError:
     problem = " ".join(problem.removeprefix("Failed to create consumer: ").split())
     unknown = re.search(r'No such configuration property: "([^"]*)"', problem)
     if unknown is None:
-        return RotaError(f"the client does not take its configuration: {problem}")
+        return RotaError(f"the client does not take its configuration: {problem}", exit_code=2)
     close = difflib.get_close_matches(unknown[1], {*KNOWN, *_MORE_NAMES}, n=1)
     hint = (
         f"did you mean {close[0]}?" if close else "librdkafka's CONFIGURATION.md lists those that there are"
     )
-    return RotaError(f"the client has no configuration property {unknown[1]}: {hint}")
+    return RotaError(f"the client has no configuration property {unknown[1]}: {hint}", exit_code=2)
 
 
 def check_limits(limits: Limits, config: Mapping[str, Any]) -> None:
@@ -202,4 +203,6 @@ def _number(config: Mapping[str, Any], name: str, default: int) -> int:
     try:
         return int(config.get(name, default))
     except (TypeError, ValueError):
-        raise RotaError(f"{name} is {config[name]!r}; it must be a number of milliseconds") from None
+        raise RotaError(
+            f"{name} is {config[name]!r}; it must be a number of milliseconds", exit_code=2
+        ) from None

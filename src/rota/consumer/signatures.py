@@ -41,6 +41,7 @@ def signature(function: Callable[..., Any], names: Mapping[str, Any]) -> Signatu
         parameters = list(inspect.signature(function).parameters.values())
     except (ValueError, NameError):  # some built-in functions tell nothing
         return Signature(is_async=False, takes_context=False, payload=bytes, many=None)
+    _check_order(parameters, name)
     annotation = parameters[0].annotation if parameters else inspect.Parameter.empty
     payload, many = _payload(annotation, name, {**getattr(inner, "__globals__", {}), **names})
     return Signature(inspect.iscoroutinefunction(inner), _takes_context(parameters, name), payload, many)
@@ -71,6 +72,13 @@ def _takes_context(parameters: list[inspect.Parameter], name: str) -> bool:
         told = ", ".join(map(str, parameters)) or "nothing"
         raise RotaError(f"{name} takes {told}: a handler takes (record) or (record, context)")
     return takes_any or len(positional) > 1
+
+
+def _check_order(parameters: list[inspect.Parameter], name: str) -> None:
+    names = [parameter.name for parameter in parameters[:2]]
+    if len(names) == 2 and (names[0] in ("context", "ctx") or names[1] in ("record", "records")):
+        first, second = names
+        raise RotaError(f"{name} takes ({first}, {second}): the record comes first: ({second}, {first})")
 
 
 _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
