@@ -62,7 +62,7 @@ def specify(
     _check_batch(name, says, batch)
     value, key = given.get("value"), given.get("key")
     decode, call = decoding(function, names, value=value, key=key, many=batch is not None)
-    workers = _workers(name, says, given.get("workers", "auto"))
+    workers = _workers(name, says, given.pop("workers", "auto"))
     spec = HandlerSpec(
         name=name,
         topics=topics,
@@ -70,20 +70,9 @@ def specify(
         source=function,
         kind="async" if says.is_async else "sync",
         workers=workers,
-        order=given.get("order", defaults.order),
-        concurrency=given.get("concurrency", _useful(defaults.concurrency, workers)),
-        null_key=given.get("null_key", defaults.null_key),
-        batch=batch,
-        retry=given.get("retry"),
-        retry_topics=given.get("retry_topics"),
-        dead_letter=given.get("dead_letter"),
-        on_failure=given.get("on_failure", "stop"),
-        rate=given.get("rate"),
         decode=decode,
-        value=value,
-        key=key,
-        exactly_once=given.get("exactly_once", False),
         hooks=hooks,
+        **{**_defaults_for(workers, defaults), **given},
     )
     _check_together(spec)
     return spec
@@ -199,9 +188,12 @@ def _workers(name: str, says: Signature, asked: str) -> Any:
     return "threads" if asked == "auto" else asked
 
 
-def _useful(concurrency: int, workers: str) -> int:
+def _defaults_for(workers: str, defaults: Defaults) -> dict[str, Any]:
     """What the app says for all, unless that is more processes than processors."""
-    return min(concurrency, os.cpu_count() or 1) if workers == "processes" else concurrency
+    options = defaults._asdict()
+    if workers == "processes":
+        options["concurrency"] = min(defaults.concurrency, os.cpu_count() or 1)
+    return options
 
 
 def _check_together(spec: HandlerSpec) -> None:
