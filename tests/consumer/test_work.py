@@ -43,6 +43,10 @@ class Bench:
         self.lanes.dispatch([FakeMessage(P0, at, None) for at in range(RECORDS)])
         (self.task,) = self.lanes._open
         self.worker: Iterator[None] = _go_through(self, self.lanes._lanes[0], 0)
+        self._behind: list[Lane] = []
+
+    def ready(self, lane: Lane) -> None:
+        self._behind.append(lane)
 
     def put(self, task: Task) -> None:
         self.given_back.append(task)
@@ -54,7 +58,9 @@ class Bench:
     def step(self, count: int) -> None:
         for _ in range(count):
             if next(self.worker, StopIteration) is StopIteration:
-                return
+                if not self._behind:
+                    return
+                self.worker = _go_through(self, self._behind.pop(), 0)
 
 
 def interleavings(

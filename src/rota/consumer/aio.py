@@ -167,6 +167,9 @@ class LoopWorkers:
                 worker.lane = None
                 self._returned.put(task)
                 again = True
+            elif ready and worker.lane.tasks:  # what was fetched before comes before
+                ready.append(worker.lane)
+                worker.lane = ready.popleft()
             if again:
                 return
 

@@ -88,3 +88,6 @@ class Threads:
             if task.watched or task.running < len(task.messages):
                 self._returned.put(task)
                 return
+            if tasks:  # behind the lanes that are ready: what was fetched before comes before
+                self.ready(lane)
+                return
