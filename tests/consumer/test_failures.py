@@ -309,6 +309,22 @@ def test_without_a_policy_the_consumer_stops_and_the_record_comes_again() -> Non
     )
 
 
+def test_those_that_were_under_way_when_the_consumer_gave_up_are_counted_in_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = Desk(Policy(dead_letter=DeadLetter("orders.dlq", limit=1)), failing(*range(100)))
+    desk.letters.prompt = True
+    for number in range(40):
+        desk.produce(b"%d" % number)
+    desk.go(50)
+    desk.engine.finish()
+    errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    failed = len(desk.ran)
+    assert failed > 3, "workers had begun with several"
+    assert len(errors) == 2, errors
+    assert errors[1] == f"{failed - 2} more failed meanwhile, and come again"
+
+
 def test_each_record_that_is_skipped_is_named_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "rota.consumer")
     policy = Policy(Retry(attempts=2, backoff=(0.01, 0.01)), skip_failed=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 import traceback
 from collections.abc import Callable
 
 import pytest
 
+import rota.consumer
 from rota.consumer.traces import exception_name, exception_text, trace_of
 
 
@@ -110,3 +113,15 @@ def test_notes_that_are_none() -> None:
         failure = ValueError("no")
         failure.__notes__ = notes  # type: ignore[assignment]
         assert trace_of(failure).startswith("ValueError: no\n")
+
+
+@pytest.mark.parametrize(
+    ("failure", "name"),
+    [
+        (asyncio.CancelledError(), "asyncio.CancelledError"),
+        (rota.consumer.PayloadError(), "rota.consumer.PayloadError"),
+        (json.JSONDecodeError("", "", 0), "json.decoder.JSONDecodeError"),
+    ],
+)
+def test_the_public_name_is_told(failure: Exception, name: str) -> None:
+    assert exception_name(failure) == name

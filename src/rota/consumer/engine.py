@@ -191,6 +191,7 @@ class Engine:
         going = list(self.partitions)
         self.commits.look(going)
         clean = self._let_go(going, self.limits.shutdown_drain)
+        self.failures.end()
         committed = self._commit(going)
         if not committed:
             self._stop(self._comes_again(going))

@@ -88,6 +88,8 @@ class Failures:
         self._due: list[tuple[int, int, Route, Blocked, int]] = []
         self._count = itertools.count()
         self._tallies: dict[Route, _Tally] = {}
+        self._gave_up = False
+        self._more = 0
 
     def handle(self, route: Route, entry: Blocked, failure: BaseException, attempt: int, now_ms: int) -> None:
         """Decide about a record that has failed for the ``attempt``-th time."""
@@ -113,8 +115,8 @@ class Failures:
         elif decision.action == "dead-letter":
             self._bury(route, entry, failure, attempt)
         else:
-            log.error("%s", _told(message, failure, attempt), exc_info=failure)
-            self._stop(_told(message, failure, attempt))
+            told = _told(message, failure, attempt)
+            self._give_up(told, failure, told)
 
     def when_due(self, now_ms: int) -> None:
         """Begin the attempts whose time has come; hear of deliveries."""
@@ -141,6 +143,20 @@ class Failures:
             if _waits(route, entry)
         )
 
+    def end(self) -> None:
+        """Nothing is under way any more: say how many failed after the one that stopped the consumer."""
+        if self._more:
+            log.error("%d more failed meanwhile, and come again", self._more)
+            self._more = 0
+
+    def _give_up(self, told: str, failure: BaseException, why: str) -> None:
+        if self._gave_up:  # was under way: the first is told, the others are counted
+            self._more += 1
+            return
+        self._gave_up = True
+        log.error("%s", told, exc_info=failure)
+        self._stop(why)
+
     def _skip(self, route: Route, entry: Blocked, failure: BaseException, attempt: int) -> None:
         if not isinstance(failure, SkipRecordError):
             log.warning("skipped: %s", _told(entry.message, failure, attempt), exc_info=failure)
@@ -154,8 +170,7 @@ class Failures:
         told = _told(entry.message, failure, attempt)
         too_many = self._tally(route).count(route.workers.completed)
         if too_many:
-            log.error("%s", told, exc_info=failure)
-            self._stop(f"{too_many}; {told}")
+            self._give_up(told, failure, f"{too_many}; {told}")
             return
         log.warning("%s; it goes to %s", told, letter.topic)
         self._send(route, entry, failure, attempt, letter.topic, None)
@@ -250,6 +265,8 @@ def _waits(route: Route, entry: Blocked) -> bool:
 
 def _told(message: Message, failure: BaseException, attempt: int) -> str:
     where = f"{message.topic()}-{message.partition()} at offset {message.offset()}"
+    if isinstance(failure, SystemExit):
+        return f"sys.exit({failure.code!r}) was called for the record in {where}, which comes again"
     name, text = exception_name(failure), exception_text(failure)
     what = f"{name}: {text}" if text else name
     return f"the record in {where} failed {attempt} time{'s' if attempt > 1 else ''}, at last with {what}"

@@ -7,6 +7,7 @@ millisecond a failure, on the one thread that serves the consumer, when everythi
 from __future__ import annotations
 
 import linecache
+import sys
 import traceback
 from collections import deque
 from typing import TYPE_CHECKING
@@ -21,13 +22,25 @@ _FRAMES = 40
 _EXCEPTIONS = 20
 """Of a long chain of causes the last ones."""
 
+_PUBLIC = ("asyncio", "rota.consumer")
+
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 
 def exception_name(failure: BaseException) -> str:
-    """``ValueError``, ``requests.exceptions.Timeout``."""
+    """``ValueError``, ``requests.exceptions.Timeout``; of asyncio's and Rota's own the name that is public, which does
+    not change when a class moves: ``asyncio.CancelledError``.
+    """
     kind = type(failure)
+    for package in _PUBLIC:
+        public = getattr(sys.modules.get(package), kind.__qualname__, None)
+        if public is kind and kind.__module__.startswith(f"{package}."):
+            return f"{package}.{kind.__qualname__}"
+    return _python_name(kind)
+
+
+def _python_name(kind: type[BaseException]) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -79,7 +92,8 @@ def _one(exception: BaseException) -> str:
         if source:
             lines.append(f"    {source}\n")
     text = exception_text(exception)
-    lines.append(f"{exception_name(exception)}: {text}\n" if text else f"{exception_name(exception)}\n")
+    kind = _python_name(type(exception))
+    lines.append(f"{kind}: {text}\n" if text else f"{kind}\n")
     notes = getattr(exception, "__notes__", ())
     lines += (f"{note}\n" for note in notes if isinstance(note, str)) if isinstance(notes, list) else ()
     return "".join(lines)
