@@ -136,6 +136,36 @@ def test_some_can_be_chosen(cli: Command, letters: Letters) -> None:
     assert numbers("--from", "1h") == []
 
 
+@pytest.mark.parametrize("command", ["show", "show --summary", "replay", "replay --execute"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            "--only-exception Timeouterror",
+            "no letter in {} has the exception Timeouterror: there are ValueError (2), requests.exceptions.Timeout (1)",
+        ),
+        ("--offset 9:0", "--offset 9:0: {} has no partition 9; the last is 1"),
+        ("--offset 0:99999", "--offset 0:99999 does not exist: {}-0 holds offsets 0 to 1"),
+    ],
+)
+def test_what_is_named_and_does_not_exist(
+    cli: Command, letters: Letters, command: str, options: str, words: str
+) -> None:
+    letters.write(3, exceptions=("ValueError", "requests.exceptions.Timeout"))
+    said = cli("dlq", *command.split(), letters.dlq, *options.split())
+    assert said.code in (1, 2)
+    assert said.err.splitlines()[-1] == f"error: {words.format(letters.dlq)}"
+    assert not letters.sent()
+
+
+def test_records_that_are_no_dead_letters_are_called_so(cli: Command, letters: Letters) -> None:
+    letters.desk.write(letters.topic, [{"value": b"1"}, {"value": b"2"}])
+    words = "2 of these 2 records are no dead letters: they do not say where they come from."
+    for options in ((), ("--json",), ("--summary",), ("--summary", "--json")):
+        assert cli("dlq", "show", letters.topic, *options).err.splitlines()[-1] == words
+    assert f"0 dead letters in {letters.topic}." in cli("dlq", "show", letters.topic, "--summary").err
+
+
 def test_the_summary_counts_by_exception(cli: Command, letters: Letters) -> None:
     letters.write(5, exceptions=("ValueError", "ValueError", "KeyError"))
     letters.desk.write(letters.dlq, [{"value": b"not ours"}])
@@ -145,7 +175,10 @@ def test_the_summary_counts_by_exception(cli: Command, letters: Letters) -> None
     assert rows[1][:4] == ["4", "ValueError", "billing", letters.topic]
     assert rows[1][-2:] == ["no", "4"]
     assert rows[3][:4] == ["1", "-", "-", "-"] or rows[2][:4] == ["1", "-", "-", "-"]
-    assert said.err == f"6 dead letters in {letters.dlq}.\n"
+    assert said.err == (
+        f"5 dead letters in {letters.dlq}.\n"
+        "1 of these 6 records is no dead letter: it does not say where it comes from.\n"
+    )
     document = cli("dlq", "show", letters.dlq, "--summary", "--json").json()
     assert document["letters"] == 6
     assert document["kinds"][0] == {
@@ -351,9 +384,7 @@ def test_an_empty_topic(cli: Command, letters: Letters) -> None:
     assert cli.good("dlq", "replay", letters.dlq, "--execute").lines == ["0 letters sent."]
     said = cli("dlq", "replay", letters.dlq, "--offset", "0:3")
     assert (said.code, said.lines[-1]) == (1, "0 letters would be sent; --execute sends them.")
-    assert said.err == (
-        f"error: {letters.dlq} has no such letter; `rota dlq show {letters.dlq}` lists them\n"
-    )
+    assert said.err == f"error: --offset 0:3 does not exist: {letters.dlq}-0 is empty\n"
 
 
 def _partitions(letters: Letters) -> list[Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,16 @@ if TYPE_CHECKING:
     from rota.cluster import Cluster
     from rota.consumer.letter_box import Selection
 
-__all__ = ["bounds_of", "dlq", "partitions_of", "read", "reader", "selection", "selection_options"]
+__all__ = [
+    "bounds_of",
+    "check_exceptions",
+    "dlq",
+    "partitions_of",
+    "read",
+    "reader",
+    "selection",
+    "selection_options",
+]
 
 _AGO = re.compile(r"(\d{1,9})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -129,8 +140,39 @@ def bounds_of(
         first, end = firsts[partition], ends[partition]
         if first is None or end is None:
             raise RotaError(f"nobody can say how far {partition} goes: it has no leader now; try again")
+        _check_offsets(partition, first, end, chosen)
         found[partition] = chosen.bounds(partition.partition, first, end)
+    numbers = [partition.partition for partition in partitions]
+    for number, offset in sorted(chosen.offsets):
+        if number not in numbers:
+            raise RotaError(
+                f"--offset {number}:{offset}: {partitions[0].topic} has no partition {number}; "
+                f"the last is {max(numbers)}",
+                exit_code=2,
+            )
     return found
+
+
+def check_exceptions(cluster: Cluster, topic: str, chosen: Selection) -> None:
+    """Nothing was meant. Raises RotaError if that is because no letter has an exception of such a name."""
+    from rota.consumer.letter_box import Found, Selection
+
+    if not chosen.exceptions:
+        return
+    there: Counter[str] = Counter()
+    consumer = reader(cluster, f"rota-dlq-show-{os.getpid()}")
+    try:
+        for message in read(consumer, bounds_of(cluster, partitions_of(cluster, topic), Selection())):
+            letter = Found.of(message).letter if message is not None else None  # type: ignore[arg-type]
+            if letter is not None:
+                there[letter.exception] += 1
+    finally:
+        consumer.close()
+    known = {*there, *(name.rpartition(".")[2] for name in there)}
+    for name in sorted(chosen.exceptions - known):
+        if there:
+            names = ", ".join(f"{each} ({count:,})" for each, count in there.most_common(10))
+            raise RotaError(f"no letter in {topic} has the exception {name}: there are {names}")
 
 
 def read(consumer: Consumer, bounds: Mapping[TopicPartition, tuple[int, int]]) -> Iterator[Message | None]:
@@ -167,6 +209,13 @@ def _check(message: Message, partition: TopicPartition, left: set[TopicPartition
         raise RotaError(f"could not read {partition}: {' '.join(str(error.str()).split())}")
     else:
         note(f"waiting: {' '.join(str(error.str()).split())}")
+
+
+def _check_offsets(partition: TopicPartition, first: int, end: int, chosen: Selection) -> None:
+    for number, offset in sorted(chosen.offsets):
+        if number == partition.partition and not first <= offset < end:
+            holds = f"holds offsets {first} to {end - 1}" if first < end else "is empty"
+            raise RotaError(f"--offset {number}:{offset} does not exist: {partition} {holds}")
 
 
 def _place(text: str) -> tuple[int, int]:

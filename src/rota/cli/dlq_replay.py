@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rota.cli.dlq import bounds_of, partitions_of, read, reader, selection, selection_options
+from rota.cli.dlq import (
+    bounds_of,
+    check_exceptions,
+    partitions_of,
+    read,
+    reader,
+    selection,
+    selection_options,
+)
 from rota.cli.ending import StopRequest
 from rota.cli.options import cluster_options, json_option
 from rota.cli.output import count_of, emit, emit_json, note, table
@@ -77,6 +85,8 @@ def replay(
     run = Run(cluster, topic, chosen, target=target, limit=limit, again=again)
     try:
         (run.execute if execute else run.look)()
+        if not (run.sent or run.code):
+            check_exceptions(cluster, topic, chosen)
     finally:
         run.close()
         run.say(executed=execute, as_json=as_json)

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rota.cli.dlq import bounds_of, partitions_of, read, reader, selection, selection_options
+from rota.cli.dlq import (
+    bounds_of,
+    check_exceptions,
+    partitions_of,
+    read,
+    reader,
+    selection,
+    selection_options,
+)
 from rota.cli.options import cluster_options, json_option
 from rota.cli.output import count_of, emit, emit_json, note, table
 from rota.cli.record_format import text_or_base64
@@ -71,9 +79,12 @@ def show(
         _summarise(cluster, topic, chosen, as_json=as_json)
         return
     total, latest = _latest(cluster, topic, chosen, limit)
+    if not latest:
+        check_exceptions(cluster, topic, chosen)
     if as_json:
         for found in latest:
             emit_json(_document(found), indent=None)
+        _note_others(sum(found.letter is None for found in latest), len(latest))
         return
     if latest:
         for line in table(HEADER, map(_row, latest), right=["ATTEMPTS"]):
@@ -82,6 +93,18 @@ def show(
         note(f"No dead letters in {topic}{'' if chosen.everything else ' that are meant'}.")
     elif total > len(latest):
         note(f"\nThe last {len(latest)} of {total:,}: --limit shows more, --summary counts them.")
+    _note_others(sum(found.letter is None for found in latest), len(latest))
+
+
+def _note_others(others: int, shown: int) -> None:
+    """Of so many records that were shown, how many somebody else has written."""
+    if others:
+        words = (
+            "is no dead letter: it does not say where it comes"
+            if others == 1
+            else "are no dead letters: they do not say where they come"
+        )
+        note(f"{others:,} of these {count_of(shown, 'record')} {words} from.")
 
 
 def _summarise(cluster: Cluster, topic: str, chosen: Selection, *, as_json: bool) -> None:
@@ -91,9 +114,12 @@ def _summarise(cluster: Cluster, topic: str, chosen: Selection, *, as_json: bool
     bounds = bounds_of(cluster, partitions_of(cluster, topic), chosen)
     for found in _letters(cluster, bounds, chosen):
         summary.add(found)
+    if not summary.kinds:
+        check_exceptions(cluster, topic, chosen)
     rows = sorted(summary.kinds.items(), key=lambda row: (-row[1][0], row[0]))
     if as_json:
         emit_json({"topic": topic, "letters": _total(summary), "kinds": [_kind(*row) for row in rows]})
+        _note_others(_others(summary), _total(summary))
         return
     header = ("LETTERS", "EXCEPTION", "GROUP", "FROM", "FIRST", "LAST", "LATEST-MESSAGE")
     cells = [
@@ -111,7 +137,9 @@ def _summarise(cluster: Cluster, topic: str, chosen: Selection, *, as_json: bool
     if cells:
         for line in table(header, cells, right=["LETTERS"]):
             emit(line)
-    note(f"{count_of(_total(summary), 'dead letter')} in {topic}.")
+    others = _others(summary)
+    note(f"{count_of(_total(summary) - others, 'dead letter')} in {topic}.")
+    _note_others(others, _total(summary))
 
 
 def _latest(cluster: Cluster, topic: str, chosen: Selection, limit: int) -> tuple[int, list[Found]]:
@@ -217,6 +245,10 @@ def _kind(kind: Any, counted: tuple[int, int, int, str]) -> dict[str, Any]:
 
 def _total(summary: Summary) -> int:
     return sum(count for count, _, _, _ in summary.kinds.values())
+
+
+def _others(summary: Summary) -> int:
+    return sum(counted[0] for kind, counted in summary.kinds.items() if not kind.topic)
 
 
 def _when(ms: int) -> str:
