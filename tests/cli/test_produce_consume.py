@@ -171,7 +171,8 @@ def test_an_unknown_topic(cli: Command, new_name: NewName, line: str) -> None:
     assert (said.code, said.out) == (1, "")
     assert said.err == (
         f"error: topic {topic} does not exist at {cli.bootstrap_servers}: "
-        f"`rota topics create {topic}` makes it, `rota topics list` shows the others\n"
+        f"`rota topics create {topic} --bootstrap-server {cli.bootstrap_servers}` makes it, "
+        f"`rota topics list --bootstrap-server {cli.bootstrap_servers}` shows the others\n"
     )
 
 

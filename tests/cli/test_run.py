@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -181,6 +182,15 @@ def test_a_failure_is_one_line_and_1(tmp_path: Path, broker: Broker) -> None:
     )
 
 
+def test_a_handler_that_ends_the_program_is_told_with_its_code(tmp_path: Path, broker: Broker) -> None:
+    write(tmp_path, "shop.py", SHOP.replace('raise OSError("no disk")', "raise SystemExit(7)"))
+    produce(broker, "orders", [b"fail"])
+    said = run(tmp_path, "shop:app", *at(broker))
+    assert said.code == 1
+    words = r"error: sys\.exit\(7\) was called for the record in orders-[01] at offset 0, which comes again"
+    assert re.fullmatch(words, said.err.splitlines()[-1])
+
+
 def test_handlers_of_a_module_run_in_processes(tmp_path: Path, broker: Broker) -> None:
     text = SHOP.replace('"orders"', '"orders", workers="processes", concurrency=2')
     write(tmp_path, "shop.py", text.replace('print(f"handled', 'print(f"{os.getpid()} handled'))
@@ -265,6 +275,7 @@ def test_what_is_said_of_a_topic_that_does_not_exist(tmp_path: Path, broker: Bro
     write(tmp_path, "shop.py", SHOP.replace('"orders"', '"odrers"'))
     with Run(tmp_path, "shop:app", *at(broker)) as running:
         running.says("the topic odrers does not exist")
+        running.says(f"`rota topics create odrers --bootstrap-server {broker.bootstrap_servers}` makes it")
 
 
 MISTAKES: list[Any] = [

@@ -218,7 +218,8 @@ def test_missing_topics_are_told_at_the_start_with_the_commands_that_make_them(d
     retry = f"{topic}.{group}.retry.1s"
     assert str(caught.value) == (
         f"failed records are to go to {retry}, {dlq}, which do not exist at {desk.bootstrap_servers}: "
-        f"`rota topics create {retry} --partitions 3; rota topics create {dlq} --partitions 3`, "
+        f"`rota topics create {retry} --bootstrap-server {desk.bootstrap_servers} --partitions 3; "
+        f"rota topics create {dlq} --bootstrap-server {desk.bootstrap_servers} --partitions 3`, "
         "or create=True where the handler names them"
     )
 
@@ -283,7 +284,8 @@ def test_a_dead_letter_topic_that_is_deleted_meanwhile_stops_it(desk: Desk) -> N
     assert desk.cluster.delete_topics([dlq]) == {dlq: None}
     desk.write(topic, [{"value": b"1"}])
     assert why_it_ended(running).startswith(
-        f"{dlq} did not take a record: it does not exist; `rota topics create {dlq}` makes it; the record in"
+        f"{dlq} did not take a record: it does not exist; `rota topics create {dlq} "
+        f"--bootstrap-server {desk.bootstrap_servers}` makes it; the record in"
     )
     assert desk.committed(group, topic) in ({}, {0: (0, "")})
     assert dlq not in desk.cluster.topics()

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from rota.cluster import convert
+from rota.cluster.commands import create_topic, list_topics
 from rota.cluster.connection import NEVER_S, SEE_AGAIN_S, Connection, is_moving
 from rota.cluster.errors import ClusterError, CoordinatorAwayError, Local, explain
 from rota.model import RotaError, TopicPartition
@@ -109,7 +110,8 @@ class Cluster(Connection):
         found: dict[str, TopicDescription] = {}
         for name, answer in self.describe_topics(names, configs=False).items():
             if is_missing(answer):
-                hint = f"`rota topics create {name}` makes it, `rota topics list` shows the others"
+                make, others = create_topic(name, self.bootstrap), list_topics(self.bootstrap)
+                hint = f"`{make}` makes it, `{others}` shows the others"
                 raise ClusterError(
                     f"topic {name} does not exist at {self.bootstrap}: {hint}",
                     ClientError.UNKNOWN_TOPIC_OR_PART,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException
 
+from rota.cluster.commands import create_topic
 from rota.consumer.client import CommitError
 from rota.model import ErrorCode, RotaError
 
@@ -115,13 +116,13 @@ def is_final(error: KafkaError) -> bool:
     return bool(error.fatal()) or error.code() in _END
 
 
-def in_words(error: KafkaError, topic: str | None) -> str:
+def in_words(error: KafkaError, topic: str | None, bootstrap: str = "") -> str:
     """What the client hands out instead of a record, for a person."""
     code, text = error.code(), " ".join(error.str().split())
     if code in _UNKNOWN:
         return (
             f"the topic {topic} does not exist (any more); it is read as soon as it does: "
-            f"`rota topics create {topic}` makes it"
+            f"`{create_topic(str(topic), bootstrap)}` makes it"
         )
     if code == _AUTO_OFFSET_RESET:
         return (

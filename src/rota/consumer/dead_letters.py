@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from rota.cluster.commands import create_topic
 from rota.consumer.client_errors import client_log
 from rota.consumer.headers import headers_of
 from rota.consumer.letter_topics import Facts, connection_settings, timestamp_for
@@ -95,6 +96,7 @@ class KafkaLetters:
         make: Callable[[dict[str, Any]], Any] | None = None,
     ) -> None:
         self._group = str(config["group.id"])
+        self._bootstrap = str(config.get("bootstrap.servers", ""))
         self._facts = dict(facts or {})
         self._config = {**connection_settings(config), **self._own_settings(config)}
         self._retry_topics = frozenset(retry_topics)
@@ -189,7 +191,7 @@ class KafkaLetters:
         if sending.smaller(error.code()):
             self._waiting.append(sending)
         else:
-            sending.delivered(in_words(error, sending.topic))
+            sending.delivered(in_words(error, sending.topic, self._bootstrap))
 
     def batch_size(self) -> dict[str, Any]:
         """For a producer, if the topics are known: a batch that is too large is refused with all in it."""
@@ -218,15 +220,16 @@ def _producer(config: dict[str, Any]) -> Producer:
     return Producer(config, logger=client_log())
 
 
-def in_words(error: KafkaError, topic: str) -> str:
+def in_words(error: KafkaError, topic: str, bootstrap: str = "") -> str:
+    absent = f"it does not exist; `{create_topic(topic, bootstrap)}` makes it"
     """Why a topic did not take a record."""
     words = {
         KafkaError.MSG_SIZE_TOO_LARGE: "it is too large for it with its headers, even without the trace; raise "
         f"max.message.bytes of {topic}",
         KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user may not write to it",
         KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this user may not write to it",
-        KafkaError.UNKNOWN_TOPIC_OR_PART: f"it does not exist; `rota topics create {topic}` makes it",
-        KafkaError._UNKNOWN_TOPIC: f"it does not exist; `rota topics create {topic}` makes it",  # noqa: SLF001
+        KafkaError.UNKNOWN_TOPIC_OR_PART: absent,
+        KafkaError._UNKNOWN_TOPIC: absent,  # noqa: SLF001
         KafkaError._MSG_TIMED_OUT: "no acknowledgement came in time",  # noqa: SLF001
     }
     return words.get(error.code()) or " ".join(str(error.str()).split())

@@ -63,8 +63,9 @@ class KafkaClient:
         self._called_back = False
         self._withdrawn: set[tuple[str | None, int]] = set()
         self._incremental = is_cooperative(config)
+        self._bootstrap = str(config.get("bootstrap.servers", ""))
         try:
-            self._outage = Outage(str(config.get("bootstrap.servers", "")), config.get("error_cb"))
+            self._outage = Outage(self._bootstrap, config.get("error_cb"))
             theirs = {name: guarded(name, config[name]) for name in _CALLED_BACK if name in config}
             ours = {"on_commit": self._on_commit, "error_cb": self._outage}
             careful: Any = CarefulLog(logger)
@@ -109,7 +110,7 @@ class KafkaClient:
 
     def problem(self, message: Message) -> tuple[str, bool]:
         error: Any = message.error()
-        return in_words(error, message.topic()), is_final(error)
+        return in_words(error, message.topic(), self._bootstrap), is_final(error)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset | None]:
         asked = [ClientPartition(*partition) for partition in partitions]

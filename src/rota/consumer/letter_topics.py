@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rota.cluster.commands import create_topic
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -125,7 +126,9 @@ def _make(cluster: Cluster, missing: Sequence[Wanted]) -> None:
     absent = [each for each in missing if not each.create]
     if absent:
         names = ", ".join(each.topic for each in absent)
-        commands = "; ".join(_command(each.topic, counts.get(each.source)) for each in absent)
+        commands = "; ".join(
+            create_topic(each.topic, cluster.bootstrap, counts.get(each.source)) for each in absent
+        )
         raise RotaError(
             f"failed records are to go to {names}, which {'does' if len(absent) == 1 else 'do'} not exist at "
             f"{cluster.bootstrap}: `{commands}`, or create=True where the handler names them"
@@ -135,10 +138,6 @@ def _make(cluster: Cluster, missing: Sequence[Wanted]) -> None:
         configs = {} if each.delay_ms else {"retention.ms": "-1"}
         partitions = counts.get(each.source, -1)  # of a pattern nobody knows: the broker's default
         cluster.create_topic(each.topic, partitions=partitions, configs=configs, if_not_exists=True)
-
-
-def _command(topic: str, partitions: int | None) -> str:
-    return f"rota topics create {topic}" + (f" --partitions {partitions}" if partitions else "")
 
 
 def facts_of(topic: TopicDescription) -> Facts:
