@@ -129,7 +129,7 @@ def lines(account: Account, began_ms: int) -> list[str]:
     ]
     for pod, count in sorted(account.by_pod().items()):
         skipped = story.done_already[pod]
-        more = f"; {skipped} came to it that were sent already" if skipped else ""
+        more = f"; {skipped} were handed to it that were sent already" if skipped else ""
         found.append(f"  {pod}  {count:>5} accepted by the mail server{more}")
     for accident in story.accidents:
         found += ["", *_told(account, accident, began_ms)]

@@ -286,6 +286,12 @@ class _Scene:
         at_ms = int(words["at_ms"])
         if words["what"] == "assigned" and words["partitions"]:
             self.paper.note(at_ms, f"{name} is given {_numbers(words['partitions'])}", "yellow")
+        elif words["what"] == "revoked" and words["partitions"]:
+            self.paper.note(at_ms, f"{name} gives up {_numbers(words['partitions'])}", "yellow")
+        elif words["what"] == "done already":
+            self.paper.note(
+                at_ms, f"{name} is handed {words['id']}, which was sent already: not sent again", "cyan"
+            )
         elif words["what"] == "lost" and words["partitions"]:
             self.paper.note(
                 at_ms, f"{name} learns that it has lost {_numbers(words['partitions'])}", "yellow"

@@ -261,6 +261,10 @@ class _Scene:
     def _take_generation(self, generation: Generation) -> None:
         self.account.generations.append(generation)
         if generation.reads and not any(generation.reads.values()):
+            if len(self.account.generations) == 1:
+                members = " and ".join(sorted(generation.reads))
+                words = f"generation {generation.number}: {members} in the group, nothing assigned yet"
+                self._paper.note(generation.at_ms, words, "yellow")
             return  # on its way: members, and nothing assigned yet
         reads = [
             f"{who} reads partition{'s' if len(held) > 1 else ''} {' and '.join(number_runs(held))}"
