@@ -241,7 +241,7 @@ def test_a_stop_in_the_middle_of_a_rebalance_does_not_wait_for_the_rebalance_fir
 def test_handlers_have_the_drain_of_the_end_once_from_when_it_was_asked_for(
     asked_ms: int, ended_ms: int
 ) -> None:
-    stage = Stage(revoke_drain=10_000, shutdown_drain=1_000)
+    stage = Stage(revoke_drain=10_000, shutdown_drain=1_000, order="partition")
     stage.produce(["a"])
     stage.produce(["b"], P1)
     stage.stuck = {0, 1000}

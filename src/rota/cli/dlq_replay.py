@@ -42,6 +42,7 @@ GROUP = "rota-dlq-replay."
 IN_ONE_TRANSACTION = 500
 TRANSACTION_S = 1.0
 PATIENCE_S = 30.0
+_AGAIN_S = 0.2
 CLEAR_LINE = "\x1b[K"
 
 
@@ -223,26 +224,37 @@ class Run:
 
     def _positions(self) -> dict[TopicPartition, Position]:
         """What earlier runs have sent, as the group's commits say."""
-        from confluent_kafka import KafkaException
-        from confluent_kafka import TopicPartition as ClientPartition
-
-        from rota.cluster import explain
         from rota.consumer.client import Offset
         from rota.consumer.letter_box import Position
 
-        asked = [ClientPartition(*partition) for partition in self._partitions]
-        try:
-            answers = self._consumer.committed(asked, timeout=PATIENCE_S)
-        except KafkaException as error:
-            raise explain(error, f"read how far group {GROUP}{self._topic} is") from None
         found = {}
-        for answer in answers:
-            if answer.error is not None:
-                raise explain(KafkaException(answer.error), f"read how far group {GROUP}{self._topic} is")
+        for answer in self._committed():
             partition = TopicPartition(answer.topic, answer.partition)
             committed = Offset(answer.offset, answer.metadata or "") if answer.offset >= 0 else None
             found[partition] = Position(committed)
         return found
+
+    def _committed(self) -> list[Any]:
+        """Asked again while the group's coordinator is being found: it is a group that nobody has asked for."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka import TopicPartition as ClientPartition
+
+        from rota.cluster import explain
+        from rota.consumer.client_errors import may_pass
+
+        asked = [ClientPartition(*partition) for partition in self._partitions]
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                answers = self._consumer.committed(asked, timeout=PATIENCE_S)
+                problem = next((answer.error for answer in answers if answer.error is not None), None)
+            except KafkaException as error:
+                problem = error.args[0]
+            if problem is None:
+                return answers
+            if not may_pass(problem) or time.monotonic() > deadline:
+                raise explain(KafkaException(problem), f"read how far group {GROUP}{self._topic} is")
+            time.sleep(_AGAIN_S)
 
     def _meant(self, positions: Mapping[TopicPartition, Position]) -> Iterator[Found | None]:
         """The letters to send, in order; those that stay are noted in the positions. None: none at hand."""
