@@ -263,7 +263,7 @@ def test_a_handler_that_ends_the_program_ends_the_consumer_and_its_record_comes_
         return made
 
     assert why_it_ended(app().start()) == (
-        f"the record in {topic}-0 at offset 0 failed 1 time, at last with SystemExit: 3"
+        f"sys.exit(3) was called for the record in {topic}-0 at offset 0, which comes again"
     )
     with app().start():
         desk.wait_committed(group, topic, 2)
