@@ -124,7 +124,7 @@ def test_what_is_meant_for_the_program_neither_ends_the_loop_nor_is_lost(failure
 
     with at_work(on_a_loop(handle), lanes=2, failures=failures) as member:
         member.produce([b"a"] * 5 + [b"b"] + [b"a"] * 15)
-        with pytest.raises(AssertionError, match="the record in orders-0 at offset 5 failed"):
+        with pytest.raises(AssertionError, match="the record in orders-0 at offset 5"):
             member.until("it is told", lambda: False)
         while len(journal.done) < 20:
             member.engine.wait(5)

@@ -88,6 +88,7 @@ def test_a_failed_record_is_forgotten_when_it_is_done_though_nothing_is_committe
     """One record that is stuck must not keep the failures of all behind it."""
     found, letters = counts(), FakeLetters()
     stage = Stage(
+        order="none",
         observer=found,
         letters=letters,
         attempts=1 if how == "a dead letter" else 2,

@@ -129,7 +129,7 @@ def test_what_is_meant_for_the_program_crosses_too(key: bytes, kind: type[BaseEx
     failures: list[BaseException] = []
     with at_work_in_processes(in_processes(handlers.fails), failures=failures) as member:
         member.produce([b"a"] * 5 + [key])
-        with pytest.raises(AssertionError, match="the record in orders-0 at offset 5 failed"):
+        with pytest.raises(AssertionError, match="the record in orders-0 at offset 5"):
             member.until("it is told", lambda: False)
     assert [type(failure) for failure in failures] == [kind]
 
