@@ -159,7 +159,7 @@ def test_who_sends_rubbish_comes_back_more_slowly() -> None:
         admission.left("10.0.0.1")
         admission.in_vain()
         came += 1
-    assert 30 <= came <= 40
+    assert 10 <= came <= 20
 
 
 def test_a_crowd_that_sends_rubbish_is_smaller() -> None:
@@ -170,7 +170,7 @@ def test_a_crowd_that_sends_rubbish_is_smaller() -> None:
         admission.left("10.0.0.1")
         admission.in_vain()
         came += 1
-    assert came < 2000 / 8
+    assert came < 2000 / 20
 
 
 def test_rubbish_of_very_many_at_once_locks_nobody_out_for_long() -> None:

@@ -23,7 +23,7 @@ __all__ = ["Admission"]
 _UNLIMITED = 2**31 - 1
 _CROWD = 2000
 _RATE = 500
-_IN_VAIN = 8  # connections that cost the same
+_IN_VAIN = 20  # connections that cost the same
 _LEAST_WAIT_S = 0.05
 
 
