@@ -104,12 +104,6 @@ def test_a_broken_line_elsewhere_is_an_error_with_its_number() -> None:
         list(ev.read_events([whole + "\n", whole[:20] + "\n", whole]))
 
 
-def test_recordings_are_merged_by_time() -> None:
-    one = [ev.ConsumerStarted(1, "a", 1), ev.ConsumerStarted(5, "a", 1)]
-    other = [ev.ConsumerStarted(3, "b", 1)]
-    assert [event.at_ms for event in ev.merge_events(one, other)] == [1, 3, 5]
-
-
 def test_every_reason_has_words() -> None:
     assert all(reason.words for reason in ev.RebalanceReason)
 

@@ -12,7 +12,6 @@ Times are milliseconds since 1970, by the clock of whoever wrote the event.
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
@@ -46,7 +45,6 @@ __all__ = [
     "RebalanceStarted",
     "Revoked",
     "from_json",
-    "merge_events",
     "read_events",
     "to_json",
 ]
@@ -372,11 +370,6 @@ def read_events(lines: Iterable[str | bytes]) -> Iterator[Event]:
                 return
             raise RotaError(f"line {number}: {error}") from None
         yield event
-
-
-def merge_events(*sources: Iterable[Event]) -> Iterator[Event]:
-    """Several recordings, each in its own order of time, as one."""
-    return heapq.merge(*sources, key=lambda event: event.at_ms)
 
 
 def _unreadable(line: str | bytes, reason: str) -> RotaError:
