@@ -1,0 +1,1 @@
+"""Lag, members, rebalances and findings as metrics for Prometheus."""

@@ -1,0 +1,1 @@
+"""`rota top`: groups, one group, one member, in a terminal."""

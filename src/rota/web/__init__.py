@@ -1,0 +1,1 @@
+"""`rota web`: groups and one group's life, in a browser."""
