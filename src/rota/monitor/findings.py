@@ -60,3 +60,5 @@ class Finding:
     advice: str = ""
     commands: tuple[str, ...] = ()
     doubts: str = ""
+    cause: str = ""
+    """The rule that explains this finding and became a part of it: ``D10`` in a storm of rebalances."""

@@ -1,0 +1,1 @@
+"""The rules, one file each, named after their numbers; each has a constant ``RULE``."""

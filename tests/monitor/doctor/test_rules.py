@@ -1,0 +1,116 @@
+"""What all rules have in common, and how their findings compete."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.monitor.doctor.cases import evidence, tp
+
+import rota.monitor.doctor.rules as package
+from rota.monitor.doctor import Lesson, Need, Rule, all_rules, diagnose
+from rota.monitor.doctor.compete import compete
+from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
+def test_a_rule_lives_in_a_file_of_its_name(rule: Rule) -> None:
+    """So that whoever reads a finding finds the rule."""
+    assert (Path(package.__path__[0]) / f"{rule.id.lower()}_{rule.name.replace('-', '_')}.py").is_file()
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
+def test_a_rule_can_be_explained(rule: Rule) -> None:
+    """A lesson of some sentences in each part; the others it mentions exist."""
+    for text in (rule.lesson.what, rule.lesson.why, rule.lesson.todo):
+        assert 80 < len(text) < 1200, text
+        assert text.endswith("."), text
+        assert "\n" not in text
+        assert "  " not in text
+    known = {each.id for each in all_rules()}
+    assert {*rule.silences, *rule.causes} <= known - {rule.id}
+
+
+def test_rules_have_numbers_and_names_of_their_own() -> None:
+    """Both are in exports and dashboards."""
+    assert (
+        len({rule.id for rule in all_rules()}) == len({rule.name for rule in all_rules()}) == len(all_rules())
+    )
+
+
+RULE = Rule("D90", "one", Severity.WARNING, "one", lambda _: [], Lesson("", "", ""))
+LOOK = evidence("group orders Stable\norders-0 5/5")
+
+
+def competing(*changes: tuple[Rule, dict[str, object]]) -> list[Finding]:
+    """What is left of these findings."""
+    made = [
+        replace(rule.finding(LOOK, f"{rule.name} is so", EvidenceLine("a", "1", "x")), **changed)  # type: ignore[arg-type]
+        for rule, changed in changes
+    ]
+    return compete(made, {rule.id: rule for rule, _ in changes})
+
+
+def test_a_stronger_finding_silences_others_about_the_same_partitions() -> None:
+    """Stuck is told instead of slow; what is slow elsewhere still is."""
+    stuck = replace(RULE, id="D91", silences=("D90",))
+    assert [
+        finding.rule
+        for finding in competing(
+            (RULE, {"partitions": (tp("orders-0"),)}),
+            (stuck, {"partitions": (tp("orders-0"), tp("orders-1"))}),
+        )
+    ] == ["D91"]
+    both = competing(
+        (RULE, {"partitions": (tp("orders-0"), tp("orders-2"))}), (stuck, {"partitions": (tp("orders-0"),)})
+    )
+    assert {finding.rule for finding in both} == {"D90", "D91"}
+    assert [
+        finding.rule for finding in competing((RULE, {}), (stuck, {"partitions": (tp("orders-0"),)}))
+    ] == ["D91"]
+
+
+def test_a_cause_becomes_a_part_of_what_it_explains() -> None:
+    """The surest of several causes; words, evidence and commands are told together."""
+    storm = replace(RULE, id="D91", name="storm", severity=Severity.CRITICAL)
+    flaps = replace(RULE, id="D92", name="flaps", causes=("D91",))
+    (found, other) = competing(
+        (storm, {"advice": "look"}),
+        (flaps, {"certainty": Certainty.GUESS, "words": "another is so"}),
+        (
+            flaps,
+            {
+                "certainty": Certainty.LIKELY,
+                "words": "Pod-7 returns",
+                "commands": ("rota x",),
+                "advice": "mend",
+            },
+        ),
+    )
+    assert (found.rule, found.cause, found.severity) == ("D91", "D92", Severity.CRITICAL)
+    assert found.words == "storm is so. The cause: pod-7 returns"
+    assert (found.certainty, found.commands, found.advice) == (Certainty.LIKELY, ("rota x",), "mend")
+    assert len(found.evidence) == 2
+    assert other.words == "another is so"
+
+
+def test_the_worst_comes_first() -> None:
+    """By severity, then by certainty, then by number."""
+    found = competing(
+        (replace(RULE, id="D95", severity=Severity.INFO), {}),
+        (replace(RULE, id="D94"), {"certainty": Certainty.GUESS}),
+        (replace(RULE, id="D93"), {}),
+        (RULE, {}),
+        (replace(RULE, id="D96", severity=Severity.CRITICAL), {}),
+    )
+    assert [finding.rule for finding in found] == ["D96", "D90", "D93", "D94", "D95"]
+
+
+def test_a_rule_that_lacks_something_is_not_judged() -> None:
+    """After one look without settings: the rules that want more say what."""
+    diagnosis = diagnose(replace(LOOK, missing={Need.EVENTS: "not allowed to read it"}))
+    for rule in all_rules():
+        assert (rule.id in diagnosis.judged) == (rule.lacking(LOOK) is None and Need.EVENTS not in rule.needs)
+    assert all(
+        unjudged.why == "not allowed to read it" for unjudged in diagnosis.unjudged if unjudged.rule == "D10"
+    )
+    assert diagnosis.healthy
