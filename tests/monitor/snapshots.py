@@ -12,8 +12,9 @@
 
 A line of a partition says ``committed/end``; ``-`` is no commit (the partition is there all the same), ``?`` an end
 that nobody could say. ``start`` is 0 and ``stable`` the end unless they are told; ``leaderless`` takes the leader away.
-A member is ``client-id [@host] [static=instance] [epoch=N/TARGET] [session=ms] [poll=ms]: its partitions``; its
-member id is its client id with ``-id`` behind it, and it subscribes to the topics of its partitions unless told.
+A member is ``client-id [@host] [static=instance] [epoch=N/TARGET] [session=ms] [poll=ms] [rack=…] [target=orders-0,…]
+[subscribes=orders,…] [protocols=range,…] [upgraded=yes] [id=…]: its partitions``; its member id is its client id with
+``-id`` behind it unless told, and it subscribes to the topics of its partitions unless told.
 A ``group`` is ``name [type] [state] [assignor]``, and ``epoch=N/TARGET``. A topic is made of what is named of it; the
 line ``topic`` tells more: ``name [partitions] [compact] [id=…] [key=value of a config]``. ``fail group reason``:
 a group that did not answer. What stands behind ``#`` is for readers.
@@ -120,13 +121,18 @@ class _Reader:
             named["subscribes"].split(",") if "subscribes" in named else [each.topic for each in assignment]
         )
         member = MemberFacts(
-            member_id=plain[0] + "-id",
+            member_id=named.get("id", plain[0] + "-id"),
             client_id=plain[0],
             host=host,
             instance_id=named.get("static"),
             rack=named.get("rack"),
             subscription=frozenset(topics),
             assignment=assignment,
+            target=tuple(sorted(tp(word) for word in named["target"].split(",") if word))
+            if "target" in named
+            else None,
+            upgraded=named["upgraded"] == "yes" if "upgraded" in named else None,
+            protocols=tuple(named["protocols"].split(",")) if "protocols" in named else (),
             epoch=epoch,
             target_epoch=target,
             session_timeout_ms=int(named["session"]) if "session" in named else None,

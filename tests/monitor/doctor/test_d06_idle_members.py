@@ -9,29 +9,29 @@ def test_two_members_more_than_partitions() -> None:
     (found,) = alone(
         "D06",
         evidence("""
-            group orders Stable range
-            member a orders-0
-            member b orders-1
-            member c subscribes=orders
-            member d subscribes=orders
-            orders-0 5/5
-            orders-1 5/5
+            group orders classic Stable range
+              a: orders-0
+              b: orders-1
+              c subscribes=orders:
+              d subscribes=orders:
+              orders-0 5/5
+              orders-1 5/5
         """),
     )
     assert found.words == (
         "2 of 4 members have no partition: with 2 partitions they never get work while the others live"
     )
-    assert found.members == ("c", "d")
+    assert found.members == ("c-id", "d-id")
     assert "without a partition: c, d (DescribeGroups)" in told(found)
 
 
 def test_a_member_waits_for_its_share() -> None:
     """While partitions change hands, and where a target is known, nobody is idle for good."""
     story = """
-        group orders {} cooperative-sticky
-        member a orders-0
-        member b subscribes=orders {}
-        orders-0 5/5
+        group orders classic {} cooperative-sticky
+          a: orders-0
+          b subscribes=orders {}:
+          orders-0 5/5
     """
     assert alone("D06", evidence(story.format("Stable", "")))
     assert not alone("D06", evidence(story.format("PreparingRebalance", "")))
@@ -43,10 +43,10 @@ def test_an_uneven_assignment_is_another_matter() -> None:
     assert not alone(
         "D06",
         evidence("""
-            group orders Stable range
-            member a orders-0 orders-1
-            member b subscribes=orders
-            orders-0 5/5
-            orders-1 5/5
+            group orders classic Stable range
+              a: orders-0 orders-1
+              b subscribes=orders:
+              orders-0 5/5
+              orders-1 5/5
         """),
     )

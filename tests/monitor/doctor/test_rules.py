@@ -38,7 +38,7 @@ def test_rules_have_numbers_and_names_of_their_own() -> None:
 
 
 RULE = Rule("D90", "one", Severity.WARNING, "one", lambda _: [], Lesson("", "", ""))
-LOOK = evidence("group orders Stable\norders-0 5/5")
+LOOK = evidence("group orders classic Stable\norders-0 5/5")
 
 
 def competing(*changes: tuple[Rule, dict[str, object]]) -> list[Finding]:
