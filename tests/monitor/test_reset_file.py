@@ -44,13 +44,19 @@ def test_quotes_blank_lines_and_foreign_line_ends() -> None:
         ("", ["x"], "f holds no plan: it is empty"),
         (f'"{"a" * 200_000}",0,5', ["x"], "f, line 1: field larger than field limit"),
         ("[1]", ["x"], "f is no plan: TypeError"),
-        ("{", ["x"], "f is no plan: JSONDecodeError"),
+        ("{", ["x"], "f, line 1: expected topic,partition,offset"),
         ('[{"group": "x"}]', ["x"], "f is no plan: KeyError: 'offsets'"),
     ],
 )
 def test_what_is_no_plan_says_where(text: str, groups: list[str], words: str) -> None:
     with pytest.raises(RotaError, match=words):
         read_plan(text, groups, "f")
+
+
+@pytest.mark.parametrize("group", ["{", "[x]", '{"group": "x"}'])
+def test_a_group_may_be_named_like_a_document(group: str) -> None:
+    plan = {group: ONE["billing"]}
+    assert read_plan(plan_csv(plan, with_group=True), [group], "f") == plan
 
 
 def test_json_keeps_what_csv_cannot_say() -> None:

@@ -62,7 +62,8 @@ def read_plan(text: str, groups: Sequence[str], where: str) -> dict[str, Offsets
     Raises:
         RotaError: it is no plan, says two things of one partition, or nothing about a group that was named.
     """
-    found = _from_json(text, where) if text.lstrip()[:1] in {"[", "{"} else _from_csv(text, groups, where)
+    document = _document(text)
+    found = _from_csv(text, groups, where) if document is None else _from_json(document, where)
     missing = [group for group in groups if group not in found]
     if missing:
         raise RotaError(f"{where} holds no plan for group {', '.join(missing)}")
@@ -95,16 +96,26 @@ def _line(found: dict[str, Offsets], row: Sequence[str], groups: Sequence[str], 
     _add(found, group, tp, Commit(_number(offset.strip(), at)), at)
 
 
-def _from_json(text: str, where: str) -> dict[str, Offsets]:
-    found: dict[str, Offsets] = {}
+def _document(text: str) -> list[Any] | None:
+    """The groups of a JSON plan; None for what is no JSON: a group's name may begin like one."""
+    if text.lstrip()[:1] not in {"[", "{"}:
+        return None
     try:
         document = json.loads(text)
-        for each in document if isinstance(document, list) else [document]:
+    except ValueError:
+        return None
+    return document if isinstance(document, list) else [document]
+
+
+def _from_json(document: list[Any], where: str) -> dict[str, Offsets]:
+    found: dict[str, Offsets] = {}
+    try:
+        for each in document:
             found.setdefault(each["group"], {})
             for entry in each["offsets"]:
                 tp = TopicPartition(str(entry["topic"]), _number(str(entry["partition"]), where))
-                _add(found, str(each["group"]), tp, _commit(entry, where), where)
-    except (ValueError, KeyError, TypeError) as error:
+                _add(found, each["group"], tp, _commit(entry, where), where)
+    except (KeyError, TypeError) as error:
         raise RotaError(f"{where} is no plan: {type(error).__name__}: {error}") from None
     return found
 
