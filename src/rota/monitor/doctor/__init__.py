@@ -12,7 +12,7 @@ from importlib import import_module
 from rota.monitor.doctor import rules as _rules
 from rota.monitor.doctor.compete import compete
 from rota.monitor.doctor.diagnosis import Diagnosis, Unjudged
-from rota.monitor.doctor.evidence import CommitStep, Evidence, Need, RecordFacts
+from rota.monitor.doctor.evidence import CommitStep, Evidence, Need, OpenTransaction, RecordFacts
 from rota.monitor.doctor.rule import Lesson, Rule
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Evidence",
     "Lesson",
     "Need",
+    "OpenTransaction",
     "RecordFacts",
     "Rule",
     "Unjudged",

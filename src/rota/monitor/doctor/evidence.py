@@ -20,7 +20,7 @@ from rota.timeline.events import Event
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CommitStep", "Evidence", "Need", "RecordFacts"]
+__all__ = ["CommitStep", "Evidence", "Need", "OpenTransaction", "RecordFacts"]
 
 
 class Need(StrEnum):
@@ -59,6 +59,26 @@ class CommitStep(NamedTuple):
     offset: int
 
 
+class OpenTransaction(NamedTuple):
+    """A transaction that is open in one partition, and what its coordinator says of it; None is unknown.
+
+    ``start_offset`` is where it begins in the partition, ``written_ms`` when the producer last wrote there (both from
+    DescribeProducers). ``state`` is the coordinator's (DescribeTransactions): ``Ongoing``, another one, or "" where
+    no coordinator knows a transaction of this producer. ``since_ms`` is when it began.
+    """
+
+    partition: TopicPartition
+    producer_id: int
+    producer_epoch: int
+    start_offset: int
+    coordinator_epoch: int | None = None
+    written_ms: int | None = None
+    transactional_id: str | None = None
+    state: str | None = None
+    since_ms: int | None = None
+    timeout_ms: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of one group; times are in milliseconds since 1970.
@@ -81,7 +101,15 @@ class Evidence:
     """The group as `__consumer_offsets` records it: members' timeouts and assignors, since when it is in its state."""
     broker_configs: Mapping[str, str] | None = None
     """Of the group's coordinator."""
+    group_configs: Mapping[str, str] | None = None
+    """The group's own settings (KIP-848), such as ``consumer.heartbeat.interval.ms``."""
     nodes: tuple[Node, ...] | None = None
+    offsets_topic: TopicFacts | None = None
+    """``__consumer_offsets`` itself: who leads the partition in which the group is recorded."""
+    failure: str | None = None
+    """Why the group could not be described; ``view`` then has no members and no partitions."""
+    transactions: tuple[OpenTransaction, ...] | None = None
+    """Those that keep readers of committed records waiting in the group's partitions."""
     records: Mapping[TopicPartition, RecordFacts] = field(default_factory=dict)
     """The first record that is not consumed, of partitions that look stuck."""
     broker_log: tuple[str, ...] | None = None
@@ -138,7 +166,7 @@ class Evidence:
             Need.OFFSETS_TOPIC: self.commits is not None or self.recorded is not None,
             Need.BROKER_CONFIGS: self.broker_configs is not None,
             Need.NODES: self.nodes is not None,
-            Need.PRODUCERS: False,
+            Need.PRODUCERS: self.transactions is not None,
         }[need]
         return None if met else f"nobody could say: {need.value}"
 
