@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from rota.model import TopicPartition
+from rota.model import ErrorCode, TopicPartition
 from rota.monitor.facts import Commit, GroupFacts, Node, Snapshot, TopicFacts
 from rota.monitor.view import GroupView, PartitionView
 from rota.timeline.events import Event
@@ -108,6 +108,8 @@ class Evidence:
     """``__consumer_offsets`` itself: who leads the partition in which the group is recorded."""
     failure: str | None = None
     """Why the group could not be described; ``view`` then has no members and no partitions."""
+    failure_code: ErrorCode | None = None
+    """The same as Kafka's error code, where a broker gave one."""
     transactions: tuple[OpenTransaction, ...] | None = None
     """Those that keep readers of committed records waiting in the group's partitions."""
     records: Mapping[TopicPartition, RecordFacts] = field(default_factory=dict)
