@@ -17,6 +17,7 @@ __all__ = [
     "BatchFacts",
     "Commit",
     "GroupFacts",
+    "GroupListing",
     "MemberFacts",
     "Node",
     "PartitionFacts",
@@ -48,6 +49,18 @@ class Commit(NamedTuple):
     leader_epoch: int | None = None
     metadata: str = ""
     at_ms: int | None = None
+
+
+class GroupListing(NamedTuple):
+    """One line of the list of groups: ``type`` and ``state`` as Kafka's tools spell them (``Classic``, ``Stable``).
+
+    A broker older than 3.8 tells no type, one older than 2.6 no state: then it is ``Unknown``.
+    """
+
+    group: str
+    type: str
+    state: str
+    protocol_type: str = "consumer"
 
 
 class PartitionFacts(NamedTuple):
@@ -107,6 +120,8 @@ class MemberFacts:
     session_timeout_ms: int | None = None
     rebalance_timeout_ms: int | None = None
     protocols: tuple[str, ...] = ()
+    revoking: tuple[TopicPartition, ...] = ()
+    """What it was asked to give up and still holds; from `__consumer_offsets` (KIP-848)."""
 
 
 @dataclass(frozen=True, slots=True)

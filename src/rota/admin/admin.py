@@ -1,0 +1,194 @@
+"""``Admin``: questions and orders to a cluster, each one call, each answered for many groups or partitions at once."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from rota.admin import groups as group_questions
+from rota.admin.commits import commits
+from rota.admin.errors import ConnectionFailedError, refusal
+from rota.admin.looping import LoopThread
+from rota.admin.offsets import At, Position, positions
+from rota.admin.routing import Brokers
+from rota.admin.security import Security, addresses
+from rota.admin.topics import TOPIC, Topics, read_configs
+from rota.model import KafkaError, RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Coroutine, Mapping
+    from types import TracebackType
+
+    from rota.model import TopicPartition
+    from rota.monitor.facts import Commit, GroupFacts, GroupListing, Node, TopicFacts
+
+__all__ = ["Admin"]
+
+DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+_T = TypeVar("_T")
+
+
+class Admin:
+    """A client of one cluster, in Kafka's own protocol. Making one connects to nothing; the first question does.
+
+    ``properties`` are client properties under librdkafka's or Java's names. Every question is answered or refused
+    within about ``timeout_s``: what concerns one group or partition is in its place, a value or a ``RotaError``; one is
+    raised where nobody answers at all.
+
+    It may be used by several threads at once. Its sockets belong to a thread of its own, which does not keep a program
+    from ending. After a fork the child's first question opens connections of its own. ``close`` ends them; a question
+    after that opens them anew.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str = DEFAULT_BOOTSTRAP,
+        properties: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = 10.0,
+    ) -> None:
+        self.bootstrap = bootstrap
+        self.timeout_s = timeout_s
+        self._properties = dict(properties or {})
+        self._addresses = addresses(bootstrap)
+        self._security = Security.from_properties(self._properties)
+        self._talk: _Talk | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        talk, self._talk = self._talk, None
+        if talk is not None and talk.pid == os.getpid():
+            talk.close()
+
+    # The cluster
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The brokers, by id."""
+        brokers = self._here.brokers
+        self._run(brokers.learn_nodes(), f"ask {self.bootstrap} for its brokers")
+        return tuple(brokers.nodes[number] for number in sorted(brokers.nodes))
+
+    # Groups
+
+    def list_groups(
+        self, states: Collection[str] = (), types: Collection[str] = ()
+    ) -> tuple[tuple[GroupListing, ...], RotaError | None]:
+        """Every group, by name, of these states and types; and why some may be missing, if a broker did not answer."""
+        asked = group_questions.list_groups(self._here.brokers, states, types, self.timeout_s)
+        return self._run(asked, f"list the groups at {self.bootstrap}")
+
+    def describe_groups(
+        self, names: Collection[str], types: Mapping[str, str] | None = None
+    ) -> dict[str, GroupFacts | RotaError]:
+        """State and members of each; one that does not exist is in state `Dead`.
+
+        ``types`` say of which type each is, where that is known from a list: it saves a request.
+        """
+        asked = group_questions.describe_groups(self._here.brokers, names, self.timeout_s, types)
+        return self._run(asked, "describe groups")
+
+    def commits(self, names: Collection[str]) -> dict[str, dict[TopicPartition, Commit] | RotaError]:
+        """Every offset that each group has committed; nothing for a group that does not exist."""
+        return self._run(commits(self._here.brokers, names, self.timeout_s), "read committed offsets")
+
+    # Offsets
+
+    def offsets(
+        self, partitions: Collection[TopicPartition], at: int = At.LATEST
+    ) -> dict[TopicPartition, int | RotaError | None]:
+        """One offset of each partition: ``At.LATEST``, ``EARLIEST``, ``STABLE``, ``MAX_TIMESTAMP``, or the first from
+        a timestamp on (milliseconds since 1970). None where there is no such record.
+        """
+        return {
+            tp: answer.offset if isinstance(answer, Position) else answer
+            for tp, answer in self.positions(partitions, at).items()
+        }
+
+    def positions(
+        self, partitions: Collection[TopicPartition], at: int = At.LATEST
+    ) -> dict[TopicPartition, Position | RotaError]:
+        """The same with the record's timestamp (where one was asked about) and its leader's epoch."""
+        here = self._here
+        asked = positions(here.brokers, here.topics, partitions, at, self.timeout_s)
+        return self._run(asked, "read offsets")
+
+    # Topics
+
+    def topics(
+        self, names: Collection[str] | None = None, configs: Collection[str] = ()
+    ) -> dict[str, TopicFacts | RotaError]:
+        """Each named topic, or all there are; with these of its settings."""
+        return self._run(self._topics(names, configs), "describe topics")
+
+    async def _topics(
+        self, names: Collection[str] | None, configs: Collection[str]
+    ) -> dict[str, TopicFacts | RotaError]:
+        from dataclasses import replace
+
+        here = self._here
+        answers = await here.topics.ask(names)
+        found: dict[str, TopicFacts | RotaError] = {
+            name: refusal(each, f"describe topic {name}") if isinstance(each, KafkaError) else each
+            for name, each in sorted(answers.items())
+        }
+        known = [name for name, each in found.items() if not isinstance(each, RotaError)]
+        if configs and known:
+            values = await here.brokers.with_any(lambda c: read_configs(c, TOPIC, known, configs))
+            for name in known:
+                facts, settings = found[name], values.get(name)
+                if not isinstance(facts, RotaError) and isinstance(settings, dict):
+                    found[name] = replace(facts, configs=settings)
+        return found
+
+    # Underneath
+
+    @property
+    def _here(self) -> _Talk:
+        """What belongs to this process: its thread, its connections."""
+        if self._talk is None or self._talk.pid != os.getpid():
+            self._talk = _Talk(
+                self.bootstrap, self._addresses, self._security, self._client_id, self.timeout_s
+            )
+        return self._talk
+
+    @property
+    def _client_id(self) -> str:
+        return self._properties.get("client.id", "rota")
+
+    def _run(self, question: Coroutine[Any, Any, _T], doing: str) -> _T:
+        try:
+            return self._here.thread.run(question)
+        except (KafkaError, ConnectionFailedError) as error:
+            raise refusal(error, doing) from None
+
+
+class _Talk:
+    """The thread and the connections of one process."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        known: list[tuple[str, int]],
+        security: Security,
+        client_id: str,
+        timeout_s: float,
+    ) -> None:
+        self.pid = os.getpid()
+        self.thread = LoopThread(f"rota-admin {bootstrap}")
+        self.brokers = Brokers(bootstrap, known, security, client_id, silence_s=max(timeout_s / 2, 0.5))
+        self.topics = Topics(self.brokers)
+
+    def close(self) -> None:
+        async def end() -> None:
+            self.brokers.close()
+
+        self.thread.run(end())
+        self.thread.close()

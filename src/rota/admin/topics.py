@@ -1,0 +1,156 @@
+"""Topics, who leads their partitions, and settings: Metadata and DescribeConfigs."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING
+
+from rota.admin.errors import ConnectionFailedError, error_of, refusal
+from rota.admin.routing import chunks
+from rota.model import ErrorCode, KafkaError, RotaError, TopicPartition
+from rota.monitor.facts import TopicFacts
+from rota.wire.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResponse,
+)
+from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from rota.admin.connection import Connection
+    from rota.admin.routing import Brokers
+    from rota.wire.messages.metadata import MetadataResponseTopic
+
+__all__ = ["Topics", "read_configs"]
+
+TOPICS_AT_ONCE = 500
+RESOURCES_AT_ONCE = 500
+TOPIC, BROKER = 2, 4
+"""Kinds of resources that have settings."""
+
+_NO_ID = bytes(16)
+
+
+class Topics:
+    """Topics as they were last seen, and so the leaders of their partitions."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        self._brokers = brokers
+        self._seen: dict[str, TopicFacts | KafkaError] = {}
+
+    async def ask(self, names: Collection[str] | None) -> dict[str, TopicFacts | KafkaError]:
+        """Each of these topics, or all there are (None), as a broker knows them now."""
+
+        async def ask(connection: Connection) -> list[MetadataResponse]:
+            requests = [
+                MetadataRequest(
+                    topics=None if each is None else [MetadataRequestTopic(name=name) for name in each],
+                    allow_auto_topic_creation=False,
+                )
+                for each in ([None] if names is None else chunks(names, TOPICS_AT_ONCE))
+            ]
+            return await asyncio.gather(*(connection.ask(each, MetadataResponse) for each in requests))
+
+        if names is not None and not names:
+            return {}
+        found: dict[str, TopicFacts | KafkaError] = {}
+        for answer in await self._brokers.with_any(ask):
+            self._brokers.keep(answer)
+            for topic in answer.topics:
+                if topic.name is not None:
+                    found[topic.name] = error_of(topic.error_code) or _facts(topic)
+        if names is None:
+            self._seen.clear()
+        self._seen |= found
+        return found
+
+    async def leaders(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int | KafkaError | ConnectionFailedError]:
+        """Who leads each of these partitions, asked for where it is not known."""
+        unknown = {tp.topic for tp in partitions if not self._is_known(tp)}
+        if unknown:
+            await self.ask(sorted(unknown))
+        return {tp: self._leader(tp) for tp in partitions}
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Ask anew who leads them when it is next needed."""
+        for topic in {tp.topic for tp in partitions}:
+            self._seen.pop(topic, None)
+
+    def topic_id(self, name: str) -> bytes:
+        """The id of a topic that was seen; zeros where it has none."""
+        found = self._seen.get(name)
+        return read_id(found.topic_id) if isinstance(found, TopicFacts) else _NO_ID
+
+    def _is_known(self, tp: TopicPartition) -> bool:
+        found = self._seen.get(tp.topic)
+        return isinstance(found, TopicFacts) and found.partitions.get(tp.partition) is not None
+
+    def _leader(self, tp: TopicPartition) -> int | KafkaError:
+        found = self._seen.get(tp.topic)
+        if found is None or isinstance(found, KafkaError):
+            return found or KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if tp.partition not in found.partitions:
+            words = f"topic {tp.topic} has {len(found.partitions)} partitions, of which it is none"
+            return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, words)
+        leader = found.partitions[tp.partition]
+        return KafkaError(ErrorCode.LEADER_NOT_AVAILABLE) if leader is None else leader
+
+
+def _facts(topic: MetadataResponseTopic) -> TopicFacts:
+    assert topic.name is not None
+    parts = sorted(topic.partitions, key=lambda part: part.partition_index)
+    return TopicFacts(
+        name=topic.name,
+        topic_id="" if topic.topic_id == _NO_ID else write_id(topic.topic_id),
+        partitions={part.partition_index: part.leader_id if part.leader_id >= 0 else None for part in parts},
+        replicas={part.partition_index: tuple(part.replica_nodes) for part in parts},
+        in_sync={part.partition_index: tuple(part.isr_nodes) for part in parts},
+        internal=topic.is_internal,
+    )
+
+
+def write_id(topic_id: bytes) -> str:
+    """A topic's id as Kafka's tools print it."""
+    return urlsafe_b64encode(topic_id).rstrip(b"=").decode()
+
+
+def read_id(text: str) -> bytes:
+    """The bytes of such an id."""
+    from base64 import urlsafe_b64decode
+
+    return urlsafe_b64decode(text + "==") if text else _NO_ID
+
+
+async def read_configs(
+    connection: Connection, kind: int, names: Collection[str], wanted: Collection[str]
+) -> dict[str, dict[str, str] | RotaError]:
+    """The named settings (all, if none are named) of topics or brokers; a secret one is left out."""
+    keys = sorted(wanted) or None
+    requests = [
+        DescribeConfigsRequest(
+            resources=[
+                DescribeConfigsResource(resource_type=kind, resource_name=name, configuration_keys=keys)
+                for name in each
+            ]
+        )
+        for each in chunks(names, RESOURCES_AT_ONCE)
+    ]
+    found: dict[str, dict[str, str] | RotaError] = {}
+    what = "topic" if kind == TOPIC else "broker"
+    for answer in await asyncio.gather(*(connection.ask(each, DescribeConfigsResponse) for each in requests)):
+        for each in answer.results:
+            error = error_of(each.error_code, each.error_message)
+            if error is not None:
+                found[each.resource_name] = refusal(
+                    error, f"read the settings of {what} {each.resource_name}"
+                )
+            else:
+                found[each.resource_name] = {
+                    entry.name: entry.value or "" for entry in each.configs if not entry.is_sensitive
+                }
+    return found
