@@ -90,7 +90,7 @@ def test_only_records_that_are_still_there_are_counted() -> None:
 
 @pytest.mark.parametrize("target", [Target(kind) for kind in Kind if kind is not Kind.FROM_FILE])
 def test_without_a_leader_there_is_no_plan(target: Target) -> None:
-    row = row_of(TP, Known(None, None, Commit(3), unled=True), target)
+    row = row_of(TP, Known(None, None, Commit(3), why="it has no leader"), target)
     assert (row.new, row.effect, row.problem) == (None, Effect.IMPOSSIBLE, "it has no leader")
     silent = row_of(TP, Known(100, None, Commit(3)), target)
     assert silent.problem == "nobody could say how far it goes"
@@ -117,7 +117,7 @@ def member(name: str, host: str = "/10.0.0.7") -> MemberFacts:
 def test_a_plan_of_several_partitions() -> None:
     other = TopicPartition("orders", 1)
     gone = TopicPartition("orders", 2)
-    known = {TP: LOG, other: NOBODY, gone: Known(None, None, unled=True)}
+    known = {TP: LOG, other: NOBODY, gone: Known(None, None)}
     rows = plan_rows([gone, other, TP, TP], known, Target(Kind.TO_EARLIEST))
     plan = Plan("billing", GroupFacts("billing", "Classic", "Empty"), rows)
     assert [row.partition for row in plan.rows] == [TP, other, gone]

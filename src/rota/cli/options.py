@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from rota.cluster import Cluster
 
-__all__ = ["MOST_PARTITIONS", "MOST_REPLICAS", "FiniteRange", "check_group", "cluster_options", "json_option"]
+__all__ = [
+    "MOST_PARTITIONS",
+    "MOST_REPLICAS",
+    "FiniteRange",
+    "admin_options",
+    "check_group",
+    "cluster_options",
+    "json_option",
+]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -45,6 +53,34 @@ def cluster_options(command: _F) -> _F:
     def with_cluster(*args: Any, bootstrap_server: str, command_config: Path | None, **kwargs: Any) -> Any:
         return command(*args, cluster=_cluster(bootstrap_server, command_config), **kwargs)
 
+    return _with_where(with_cluster)  # type: ignore[return-value]
+
+
+def admin_options(command: _F) -> _F:
+    """The same and ``--timeout``; the command receives ``admin``, which is closed when it returns."""
+
+    @functools.wraps(command)
+    def with_admin(
+        *args: Any, bootstrap_server: str, command_config: Path | None, timeout_ms: int, **kwargs: Any
+    ) -> Any:
+        from rota.admin import Admin
+
+        with Admin(bootstrap_server, _properties(command_config), timeout_s=timeout_ms / 1000) as admin:
+            return command(*args, admin=admin, **kwargs)
+
+    timeout = click.option(
+        "--timeout",
+        "timeout_ms",
+        type=click.IntRange(min=1, max=86_400_000),
+        default=10_000,
+        show_default=True,
+        metavar="MS",
+        help="How long each answer is waited for, in milliseconds.",
+    )
+    return _with_where(timeout(with_admin))  # type: ignore[return-value]
+
+
+def _with_where(command: Callable[..., Any]) -> Callable[..., Any]:
     config = click.option(
         "--command-config",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -61,7 +97,7 @@ def cluster_options(command: _F) -> _F:
         metavar="HOST:PORT",
         help="A broker of the cluster; several with commas.",
     )
-    return server(config(with_cluster))  # type: ignore[return-value]
+    return server(config(command))
 
 
 def check_group(name: str) -> None:
@@ -77,8 +113,13 @@ def json_option(what: str = "Print one JSON document.") -> Callable[[_F], _F]:
 
 def _cluster(bootstrap_server: str, command_config: Path | None) -> Cluster:
     from rota.cluster import Cluster
+
+    return Cluster(bootstrap_server, _properties(command_config))
+
+
+def _properties(command_config: Path | None) -> dict[str, str]:
     from rota.properties_file import read_properties
 
     properties = read_properties(command_config) if command_config is not None else {}
     properties.pop("bootstrap.servers", None)
-    return Cluster(bootstrap_server, properties)
+    return properties

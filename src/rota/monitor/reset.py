@@ -54,15 +54,15 @@ class Target(NamedTuple):
 class Known(NamedTuple):
     """What is known of one partition: its log's two ends, the group's commit, and for a moment the first record since.
 
-    ``start`` and ``end`` are None where nobody could say, ``since`` where no record is so young. ``unled`` says that
-    nobody leads the partition.
+    ``start`` and ``end`` are None where nobody could say, and ``why`` says why; ``since`` is None where no record is so
+    young.
     """
 
     start: int | None
     end: int | None
     commit: Commit | None = None
     since: int | None = None
-    unled: bool = False
+    why: str = ""
 
 
 class Effect(StrEnum):
@@ -210,8 +210,8 @@ def row_of(tp: TopicPartition, known: Known, target: Target, wanted: Wanted | No
     old = known.commit
     if target.kind is Kind.FROM_FILE and wanted is not None and wanted.commit is None:
         return Row(tp, old, None, Effect.UNCHANGED if old is None else Effect.REMOVED)
-    if known.unled or known.start is None or known.end is None:
-        why = "it has no leader" if known.unled else "nobody could say how far it goes"
+    if known.start is None or known.end is None:
+        why = known.why or "nobody could say how far it goes"
         return Row(tp, old, None, Effect.IMPOSSIBLE, problem=why)
     if target.kind is Kind.SHIFT_BY and old is None:
         return Row(
