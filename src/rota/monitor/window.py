@@ -1,0 +1,94 @@
+"""The last looks at one group as columns of numbers: what rates, trends and the age of an offset are made of.
+
+Columns and not objects, because there may be tens of thousands of partitions and dozens of looks: 24 bytes for a
+partition in a look. -1 stands for what is not known or not committed.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+from rota.model import TopicPartition
+
+__all__ = ["UNKNOWN", "Window"]
+
+UNKNOWN = -1
+
+
+class Window:
+    """Commits, ends and lags of a group's partitions, by look.
+
+    At most ``points`` + 1 looks of the last ``span_ms``: where looks are more frequent, some are left out. The newest
+    is always there.
+    """
+
+    __slots__ = ("_gap_ms", "_span_ms", "at_ms", "commits", "ends", "lags", "parts")
+
+    def __init__(self, span_ms: int, points: int) -> None:
+        self._span_ms = span_ms
+        self._gap_ms = span_ms // points
+        self.parts: tuple[TopicPartition, ...] = ()
+        self.at_ms: list[int] = []
+        self.commits: list[array[int]] = []
+        self.ends: list[array[int]] = []
+        self.lags: list[array[int]] = []
+
+    def arrange(self, parts: tuple[TopicPartition, ...]) -> None:
+        """These are the partitions from now on, in this order; what is known of those that stay is kept."""
+        if parts == self.parts:
+            return
+        places = {part: place for place, part in enumerate(self.parts)}
+        order = [places.get(part) for part in parts]
+        for columns in (self.commits, self.ends, self.lags):
+            columns[:] = [
+                array("q", [UNKNOWN if place is None else column[place] for place in order])
+                for column in columns
+            ]
+        self.parts = parts
+
+    def forget(self, places: Iterable[int]) -> None:
+        """What was known of these partitions is of no use any more: the topic was made anew, or offsets were reset."""
+        for place in places:
+            for columns in (self.commits, self.ends, self.lags):
+                for column in columns:
+                    column[place] = UNKNOWN
+
+    def add(self, at_ms: int, commits: array[int], ends: array[int], lags: array[int]) -> None:
+        """One more look."""
+        if len(self.at_ms) > 1 and self.at_ms[-1] - self.at_ms[-2] < self._gap_ms:
+            self._drop(-1)
+        self.at_ms.append(at_ms)
+        self.commits.append(commits)
+        self.ends.append(ends)
+        self.lags.append(lags)
+        while self.at_ms[0] < at_ms - self._span_ms:
+            self._drop(0)
+
+    def _drop(self, look: int) -> None:
+        for columns in (self.at_ms, self.commits, self.ends, self.lags):
+            del columns[look]
+
+    def series(self) -> Iterable[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+        """Of each partition its commits, ends and lags, oldest first."""
+        return zip(
+            zip(*self.commits, strict=True),
+            zip(*self.ends, strict=True),
+            zip(*self.lags, strict=True),
+            strict=True,
+        )
+
+    def end_passed(self, place: int, offset: int) -> tuple[int | None, int | None]:
+        """Between which looks the end went beyond this offset: (the last when it had not, the first when it had).
+
+        The first is None if it always had, the second if it never has.
+        """
+        not_yet: int | None = None
+        for at_ms, ends in zip(self.at_ms, self.ends, strict=True):
+            end = ends[place]
+            if end == UNKNOWN:
+                continue
+            if end > offset:
+                return not_yet, at_ms
+            not_yet = at_ms
+        return not_yet, None
