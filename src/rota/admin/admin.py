@@ -113,9 +113,11 @@ class Admin:
         }
 
     def positions(
-        self, partitions: Collection[TopicPartition], at: int = At.LATEST
+        self, partitions: Collection[TopicPartition], at: int | Mapping[TopicPartition, int] = At.LATEST
     ) -> dict[TopicPartition, Position | RotaError]:
-        """The same with the record's timestamp (where one was asked about) and its leader's epoch."""
+        """The same with the record's timestamp (where one was asked about) and its leader's epoch. ``at`` may also be
+        a timestamp for each partition.
+        """
         here = self._here
         asked = positions(here.brokers, here.topics, partitions, at, self.timeout_s)
         return self._run(asked, "read offsets")

@@ -19,7 +19,7 @@ from rota.wire.messages.list_offsets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from rota.admin.connection import Connection
     from rota.admin.routing import Brokers
@@ -57,9 +57,13 @@ class Position(NamedTuple):
 
 
 async def positions(
-    brokers: Brokers, topics: Topics, wanted: Collection[TopicPartition], at: int, timeout_s: float
+    brokers: Brokers,
+    topics: Topics,
+    wanted: Collection[TopicPartition],
+    at: int | Mapping[TopicPartition, int],
+    timeout_s: float,
 ) -> dict[TopicPartition, Position | RotaError]:
-    """One offset of each partition, from its leader."""
+    """One offset of each partition, from its leader; ``at`` may differ from partition to partition."""
 
     async def ask(
         connection: Connection, partitions: list[TopicPartition]
@@ -84,11 +88,13 @@ async def positions(
 
 
 async def _ask(
-    connection: Connection, partitions: list[TopicPartition], at: int
+    connection: Connection, partitions: list[TopicPartition], at: int | Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, Position | KafkaError]:
     by_topic: defaultdict[str, list[ListOffsetsPartition]] = defaultdict(list)
-    timestamp = At.LATEST if at == At.STABLE else at
     for tp in partitions:
+        timestamp = at if isinstance(at, int) else at[tp]
+        if timestamp == At.STABLE:
+            timestamp = At.LATEST
         by_topic[tp.topic].append(
             ListOffsetsPartition(partition_index=tp.partition, timestamp=int(timestamp))
         )
