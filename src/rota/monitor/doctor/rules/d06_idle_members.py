@@ -50,8 +50,8 @@ RULE = Rule(
         "nothing: they are connected, they send heartbeats, they take part in rebalances, and they read no record.",
         why="Somebody scaled the consumers, or an autoscaler did, without knowing how many partitions there are. "
         "Adding the seventh member to six partitions adds no throughput at all.",
-        todo="Run at most as many members as there are partitions, or one more as a stand-by. If that is too slow, the "
-        "topic needs more partitions, or the members need to work on several records at once (rota.consumer does, and "
-        "keeps the order of each key). Where an autoscaler decides, cap it at the number of partitions.",
+        todo="Run at most as many members as there are partitions, or one more as a stand-by. If that is too slow, "
+        "the topic needs more partitions, or the members need to work on several records at once (rota.consumer does, "
+        "and keeps the order of each key). Where an autoscaler decides, cap it at the number of partitions.",
     ),
 )

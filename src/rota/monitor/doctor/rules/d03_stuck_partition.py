@@ -1,0 +1,150 @@
+"""D03: one partition does not move while its member goes on with others: a record that cannot be handled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rota.monitor.doctor.evidence import Evidence, Need, RecordFacts
+from rota.monitor.doctor.pace import readable_lag
+from rota.monitor.doctor.rule import Lesson, Rule
+from rota.monitor.doctor.telling import span_text
+from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
+
+if TYPE_CHECKING:
+    from rota.monitor.view import PartitionView
+
+__all__ = ["RULE"]
+
+LOOKS: Final = 3
+"""So many looks must show the same commit with something to read behind it."""
+SURE_S: Final = 60
+LIKELY_S: Final = 10
+
+
+def judge(evidence: Evidence) -> list[Finding]:
+    """Partitions that stand still while others of the same member, or of the group, advance."""
+    if not evidence.settled or len(evidence.looks) < LOOKS:
+        return []
+    moving = {part.partition for part in evidence.view.partitions if _moves(evidence, part)}
+    found = []
+    for part in evidence.view.partitions:
+        member = part.member
+        if member is None or not _stands(evidence, part):
+            continue
+        others = [each for each in member.assignment if each != part.partition]
+        own = [each for each in others if each in moving]
+        if own or (not others and moving):
+            found.append(_finding(evidence, part, own=bool(own)))
+    return found
+
+
+def _moves(evidence: Evidence, part: PartitionView) -> bool:
+    offsets = [commit.offset for _, commit in evidence.course(part.partition)]
+    return len(offsets) > 1 and offsets[-1] > offsets[0]
+
+
+def _stands(evidence: Evidence, part: PartitionView) -> bool:
+    """Whether the last looks, and no fewer than `LOOKS`, show one commit with records behind it."""
+    course = evidence.course(part.partition)
+    if len(course) < LOOKS or len({commit.offset for _, commit in course}) > 1 or not readable_lag(part):
+        return False
+    ends = [
+        look.partitions[part.partition].end for look in evidence.looks if part.partition in look.partitions
+    ]
+    return all(end is not None and end > course[-1][1].offset for end in ends)
+
+
+def _since_ms(evidence: Evidence, part: PartitionView) -> tuple[int, str]:
+    """Since when it stands at least, and who says so."""
+    course = evidence.course(part.partition)
+    steps = (evidence.commits or {}).get(part.partition, ())
+    there = [step.at_ms for step in steps if step.offset == course[-1][1].offset]
+    if there:
+        return min(*there, course[0][0]), "__consumer_offsets"
+    return course[0][0], "OffsetFetch"
+
+
+def _finding(evidence: Evidence, part: PartitionView, *, own: bool) -> Finding:
+    assert part.commit is not None
+    assert part.member is not None
+    partition, offset = part.partition, part.commit.offset
+    since_ms, source = _since_ms(evidence, part)
+    stands_s = (evidence.at_ms - since_ms) / 1000
+    (name,) = evidence.names([part.member.member_id])
+    certainty = Certainty.LIKELY if stands_s >= (LIKELY_S if own else SURE_S) else Certainty.GUESS
+    if own and stands_s >= SURE_S and _others_idle(evidence, part):
+        certainty = Certainty.CERTAIN
+    record = evidence.records.get(partition)
+    where = f"{partition.topic}:{partition.partition}"
+    return RULE.finding(
+        evidence,
+        f"{partition} is stuck at offset {offset} for {span_text(1000 * stands_s)} while "
+        f"{'its member goes' if own else 'others go'} on with the rest: {name} cannot get past that record",
+        EvidenceLine(f"{partition}: committed, unchanged", f"{offset}", source),
+        EvidenceLine("records behind it", f"{readable_lag(part):,}", "ListOffsets"),
+        EvidenceLine(
+            "the group", f"{evidence.facts.state}, with the same shares all the time", "DescribeGroups"
+        ),
+        *_record_lines(record),
+        severity=Severity.WARNING if certainty is Certainty.GUESS else Severity.CRITICAL,
+        certainty=certainty,
+        partitions=(partition,),
+        members=(part.member.member_id,),
+        advice=f"Look at the record, and at {name}'s log for its error. Mend the handler, or send the record to a "
+        f"dead-letter topic. To skip it, stop the members and reset this one partition to {offset + 1}.",
+        commands=(
+            evidence.command(
+                *("--topic", partition.topic, "--partition", str(partition.partition)),
+                *("--offset", str(offset), "--max-messages", "1", "--property", "print.key=true"),
+                tool="kafka-console-consumer.sh",
+            ),
+            evidence.command(
+                *("groups", "reset-offsets", evidence.group, "--topic", where),
+                *("--to-offset", str(offset + 1), "--dry-run"),
+            ),
+        ),
+        doubts="A client that works off one partition's batch before it turns to the next looks the same for a while; "
+        "so does a handler that takes very long over this one record.",
+    )
+
+
+def _others_idle(evidence: Evidence, part: PartitionView) -> bool:
+    """Whether the member has nothing else to do: its other partitions are read to the end, or nearly."""
+    assert part.member is not None
+    others = [
+        each
+        for each in evidence.view.partitions
+        if each.member == part.member and each.partition != part.partition
+    ]
+    return all(each.lag is not None and each.lag <= max(1, (part.lag or 0) // 100) for each in others)
+
+
+def _record_lines(record: RecordFacts | None) -> list[EvidenceLine]:
+    if record is None:
+        return []
+    size = "no value (a tombstone)" if record.value_size is None else f"{record.value_size:,} bytes"
+    key = "no key" if record.key is None else f"key {record.key!r}"
+    headers = f", headers {', '.join(record.headers)}" if record.headers else ""
+    return [EvidenceLine(f"the record at {record.offset}", f"{key}, {size}{headers}", "Fetch")]
+
+
+RULE = Rule(
+    id="D03",
+    name="stuck-partition",
+    severity=Severity.CRITICAL,
+    title="a partition stands still: a record that cannot be handled",
+    judge=judge,
+    needs=(Need.LOOKS,),
+    silences=("D04", "D05", "D19"),
+    lesson=Lesson(
+        what="A group reads a partition in order. If one record cannot be handled (a poison pill), the commit stays "
+        "in front of it: the member lives, sends heartbeats, reads its other partitions, and everything behind that "
+        "record waits, until retention deletes it.",
+        why="The handler raises on this record and tries again for ever, or hangs in it: a value that cannot be "
+        "parsed, a row that breaks a constraint, a call without a time-out. Restarting brings the member back to the "
+        "same record.",
+        todo="Read the record (the command prints it without joining the group) and the member's log. The mend that "
+        "lasts is a handler that gives up after a few tries and sends the record to a dead-letter topic. To get going "
+        "now, stop the members, set this one partition's offset behind the record, and start them; keep a copy of it.",
+    ),
+)
