@@ -22,22 +22,6 @@ from rota.monitor.doctor import Evidence
 from rota.monitor.facts import Snapshot
 from rota.monitor.looks import Looks
 from rota.monitor.view import GroupView, Method, Quality, TimeLag
-from tests.monitor.snapshots import START_MS, look, tp
-
-from rota.model import TopicPartition
-from rota.monitor.doctor import Evidence
-from rota.monitor.facts import Commit, GroupFacts, MemberFacts, PartitionFacts, Snapshot
-from rota.monitor.view import (
-    GroupView,
-    Level,
-    MemberView,
-    Method,
-    PartitionView,
-    Quality,
-    Rates,
-    TimeLag,
-    Totals,
-)
 
 __all__ = ["START_MS", "evidence", "tp"]
 
