@@ -18,6 +18,7 @@ COMMANDS = {
     "consume": ("rota.cli.consume:consume", "Read records, alone or as a member of a group."),
     "run": ("rota.cli.run_app:run_app", "Run the handlers of a Python module."),
     "groups": ("rota.cli.groups:groups", "List groups; describe their offsets, lag, members and state."),
+    "top": ("rota.cli.top:top", "Watch all groups, one group or one member, live in the terminal."),
     "dlq": ("rota.cli.dlq:dlq", "Show dead letters, and send them back."),
     "plan": ("rota.cli.plan:plan", "Work out who would get which partition, without a cluster."),
     "lab": ("rota.cli.lab:lab", "Watch a consumer group rebalance live, and steer it."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["PATTERNS", "Look", "looks", "seconds"]
+__all__ = ["PATTERNS", "TEXTURES", "Look", "Palette", "looks", "seconds"]
 
 
 class Look(NamedTuple):
@@ -46,18 +46,59 @@ PATTERNS: Final = (
 )
 """Paths of lines in a tile of 8 by 8; the first is plain."""
 
+TEXTURES: Final = (" ", "╱", "═", "╲", "║", "╬")
+"""The same for a terminal, one letter each."""
+
 # Without x, which marks a kill, and without what looks like a digit.
 _SIGNS: Final = "123456789ABCDEFGHJKLMNPQRSTUVWYZabcdefghjkmnpqrstuvwyz"
 
 
 def looks(consumers: Iterable[str]) -> dict[str, Look]:
     """A look for each consumer by its place in the order; the first 42 differ in colour or pattern."""
-    found = {}
-    for index, name in enumerate(consumers):
-        colour, ink = _COLOURS[index % len(_COLOURS)]
-        sign = _SIGNS[index] if index < len(_SIGNS) else "+"
-        found[name] = Look(sign, colour, ink, index % len(PATTERNS))
-    return found
+    return {name: _look(index) for index, name in enumerate(consumers)}
+
+
+def _look(index: int) -> Look:
+    colour, ink = _COLOURS[index % len(_COLOURS)]
+    sign = _SIGNS[index] if index < len(_SIGNS) else "+"
+    return Look(sign, colour, ink, index % len(PATTERNS))
+
+
+_KEPT: Final = 14  # looks that wait for who is gone to come back, before others get them
+
+
+class Palette:
+    """Looks of consumers that come and go: each keeps its own, also while it is away for a while."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._gone: dict[str, None] = {}  # the longest gone first
+
+    def take(self, present: Iterable[str]) -> None:
+        """These are there now; who is new gets the first look that nobody has."""
+        there = list(present)
+        known = frozenset(there)
+        self._gone = {name: None for name in self._gone if name not in known} | {
+            name: None for name in self._places if name not in known and name not in self._gone
+        }
+        for name in there:
+            if name not in self._places:
+                self._places[name] = self._free()
+
+    def of(self, name: str) -> Look:
+        """The look of one; who was never there gets one now."""
+        if name not in self._places:
+            self._places[name] = self._free()
+        return _look(self._places[name])
+
+    def _free(self) -> int:
+        taken = set(self._places.values())
+        place = next(index for index in range(len(taken) + 1) if index not in taken)
+        if place >= _KEPT and self._gone:
+            longest = next(iter(self._gone))
+            del self._gone[longest]
+            place = self._places.pop(longest)
+        return place
 
 
 def seconds(duration_ms: int) -> str:

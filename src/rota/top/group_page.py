@@ -1,0 +1,231 @@
+"""One group: its head lines, its members and its partitions, without a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich.text import Text
+
+from rota.model import count_of
+from rota.monitor.view import Level
+from rota.monitor.words import (
+    LEVEL_SIGNS,
+    SEVERITY_SIGNS,
+    age,
+    count,
+    eta_text,
+    level_text,
+    method_text,
+    per_second,
+    sparkline,
+    time_text,
+)
+from rota.top.groups_page import LEVEL_STYLES, SEVERITY_STYLES, worst
+from rota.top.strip import draw_strip, look_style, mark
+from rota.top.table import Column
+
+if TYPE_CHECKING:
+    from rota.monitor.cast import Cast
+    from rota.monitor.view import GroupView, MemberView, PartitionView, RebalanceView
+    from rota.top.table import Cell
+
+__all__ = [
+    "MEMBER_COLUMNS",
+    "PARTITION_COLUMNS",
+    "draw_head",
+    "generation_word",
+    "lag_line",
+    "member_cells",
+    "partition_cells",
+]
+
+MEMBER_COLUMNS: Final = (
+    Column("owner", "", 3),
+    Column("name", "MEMBER", 14, least=14),
+    Column("host", "HOST", 15, rank=4),
+    Column("static", "STATIC", 6, rank=6),
+    Column("parts", "PARTS", 5, right=True),
+    Column("lag", "LAG", 9, right=True),
+    Column("time", "TIME LAG", 9, right=True, rank=1),
+    Column("out", "OUT/s", 7, right=True, rank=2),
+    Column("commit", "COMMITTED", 9, right=True, rank=5),
+    Column("doing", "IS", 12, rank=3, grows=True),
+)
+
+PARTITION_COLUMNS: Final = (
+    Column("name", "PARTITION", 12, least=12),
+    Column("owner", "OWNER", 14, rank=2),
+    Column("committed", "COMMITTED", 12, right=True, rank=4),
+    Column("end", "LOG END", 12, right=True, rank=5),
+    Column("lag", "LAG", 9, right=True),
+    Column("time", "TIME LAG", 9, right=True),
+    Column("method", "BY", 9, rank=6),
+    Column("in", "IN/s", 7, right=True, rank=8),
+    Column("out", "OUT/s", 7, right=True, rank=3),
+    Column("level", "LEVEL", 12, rank=7),
+    Column("note", "", 14, rank=1, grows=True),
+)
+
+
+def generation_word(view: GroupView) -> str:
+    """What Kafka calls a generation in this kind of group."""
+    return "epoch" if view.facts.type == "Consumer" else "generation"
+
+
+def draw_head(
+    view: GroupView, cast: Cast, width: int, strip_height: int, now_ms: int, last: str
+) -> list[Text]:
+    """What it is, why it rebalances (or did last: ``last``), how far behind, what is wrong, who holds what."""
+    lines = [_title(view, now_ms), _cause(view, now_ms, last), lag_line(view, width)]
+    found = worst(view)
+    if found is not None:
+        style = SEVERITY_STYLES[found.severity]
+        words = f" {SEVERITY_SIGNS[found.severity]} {found.rule} {found.words}"
+        more = f" (and {len(view.findings) - 1} more: f)" if len(view.findings) > 1 else ""
+        lines.append(Text(words, style).append(more, "dim"))
+    for line in lines:
+        line.no_wrap = True
+        line.truncate(width, overflow="ellipsis")
+    return [*lines, *draw_strip(view, cast, width, strip_height, now_ms)]
+
+
+def _title(view: GroupView, now_ms: int) -> Text:
+    facts = view.facts
+    line = Text.assemble((f" {facts.group} ", "bold reverse"), "  ")
+    if view.rebalance is not None or facts.is_rebalancing:
+        since_ms = view.rebalance.started_ms if view.rebalance is not None else facts.state_since_ms
+        clock = "" if since_ms is None else f" {age((now_ms - since_ms) / 1000)}"
+        line.append(f" REBALANCING{clock} ", "bold reverse yellow").append(f" {facts.state}", "yellow")
+    else:
+        line.append(facts.state, "bold green" if facts.state == "Stable" else "bold")
+    kind = f"{facts.type.lower()}{f', {facts.assignor}' if facts.assignor else ''}"
+    line.append(f"  {kind}")
+    if facts.epoch is not None:
+        line.append(f"  {generation_word(view)} {facts.epoch}")
+        if facts.target_epoch is not None and facts.target_epoch != facts.epoch:
+            line.append(f" (target {facts.target_epoch})")
+    line.append(f"  {count_of(len(facts.members), 'member')}")
+    if facts.coordinator is not None:
+        line.append(f"  coordinator {facts.coordinator.id}", "dim")
+    return line
+
+
+def _cause(view: GroupView, now_ms: int, last: str) -> Text:
+    going_on = view.rebalance
+    if going_on is None:
+        return Text(f" {last}", "dim")
+    line = Text(" Cause  ", "dim").append(going_on.words, "bold yellow")
+    if going_on.paused:
+        line.append(f"; {_waiting(going_on, len(view.partitions), now_ms)}", "bold red")
+    if going_on.waiting_for:
+        line.append(f"; waiting for {', '.join(going_on.waiting_for)}")
+    return line
+
+
+def _waiting(going_on: RebalanceView, partitions: int, now_ms: int) -> str:
+    longest_ms = max(0, now_ms - min(going_on.paused.values()))
+    return (
+        f"{len(going_on.paused)} of {count_of(partitions, 'partition')} wait, {age(longest_ms / 1000)} so far"
+    )
+
+
+def lag_line(view: GroupView, width: int) -> Text:
+    """Lag as a small chart, in records and in time, with how that is known; rates; whether it will go."""
+    totals, rates = view.totals, view.totals.rates
+    style = LEVEL_STYLES[rates.level]
+    bars = sparkline([lag for _, lag, _, _ in view.history], max(8, min(60, width - 84)))
+    line = Text(" Lag  ", "dim")
+    if bars:
+        line.append(bars, style or "cyan").append("  ")
+    line.append(count(totals.lag), f"bold {style}").append(f" record{'' if totals.lag == 1 else 's'}")
+    if totals.time.seconds is not None and rates.level is not Level.CAUGHT_UP:
+        line.append(", ").append(time_text(totals.time), f"bold {style}").append(" behind")
+        line.append(f" ({method_text(totals.time)})", "dim")
+    line.append(f"  in {per_second(rates.produced_per_s)}/s, out {per_second(rates.consumed_per_s)}/s")
+    line.append("  ").append(level_text(rates.level), style)
+    if text := eta_text(view):
+        line.append(f", {text}")
+    if totals.uncommitted:
+        line.append(f"  {count_of(totals.uncommitted, 'partition')} without a commit", "dim")
+    if totals.unknown:
+        line.append(f"  {count_of(totals.unknown, 'partition')} unknown", "dim")
+    return line
+
+
+def member_cells(member: MemberView, view: GroupView, cast: Cast, now_ms: int) -> dict[str, Cell]:
+    """One row of the members."""
+    facts, totals = member.member, member.totals
+    look = cast.look(facts.member_id)
+    name = cast.name(facts.member_id)
+    style = LEVEL_STYLES[totals.rates.level]
+    commits = [
+        part.commit.at_ms
+        for part in view.partitions
+        if part.member is not None
+        and part.member.member_id == facts.member_id
+        and part.commit is not None
+        and part.commit.at_ms is not None
+    ]
+    return {
+        "owner": (mark(look), look_style(look)),
+        "name": (name, "bold"),
+        "host": (facts.host.removeprefix("/"), ""),
+        "static": ("yes" if facts.instance_id else "no", ""),
+        "parts": (str(len(facts.assignment)), ""),
+        "lag": (f"{LEVEL_SIGNS[totals.rates.level]} {count(totals.lag):>7}", style),
+        "time": (time_text(totals.time), style),
+        "out": (per_second(totals.rates.consumed_per_s), ""),
+        "commit": (age((now_ms - max(commits)) / 1000) if commits else "-", ""),
+        "doing": _doing(member, view, name),
+    }
+
+
+def _doing(member: MemberView, view: GroupView, name: str) -> Cell:
+    facts = member.member
+    if view.rebalance is not None and {name, facts.member_id} & set(view.rebalance.waiting_for):
+        return "THE GROUP WAITS FOR IT", "bold red"
+    if facts.target is not None and set(facts.target) != set(facts.assignment):
+        gives, gets = set(facts.assignment) - set(facts.target), set(facts.target) - set(facts.assignment)
+        texts = ([f"gives back {len(gives)}"] if gives else []) + ([f"gets {len(gets)}"] if gets else [])
+        return ", ".join(texts), "bold yellow"
+    if view.facts.is_rebalancing and view.facts.type != "Consumer":
+        return "joined", "green"
+    if not facts.assignment:
+        return "idle", "yellow"
+    return "reads", ""
+
+
+def partition_cells(part: PartitionView, cast: Cast) -> dict[str, Cell]:
+    """One row of the partitions."""
+    style = LEVEL_STYLES[part.rates.level]
+    owner: Cell = ("–  nobody", "dim")
+    if part.member is not None:
+        look = cast.look(part.member.member_id)
+        owner = (f"{mark(look)} {cast.name(part.member.member_id)}", look_style(look))
+    return {
+        "name": (str(part.partition), ""),
+        "owner": owner,
+        "committed": ("-" if part.commit is None else f"{part.commit.offset:,}", ""),
+        "end": ("-" if part.end is None else f"{part.end:,}", ""),
+        "lag": (f"{LEVEL_SIGNS[part.rates.level]} {'≤' if part.at_most else ''}{count(part.lag):>7}", style),
+        "time": (time_text(part.time), style),
+        "method": (method_text(part.time), ""),
+        "in": (per_second(part.rates.produced_per_s), ""),
+        "out": (per_second(part.rates.consumed_per_s), ""),
+        "level": (level_text(part.rates.level), style),
+        "note": _note(part),
+    }
+
+
+def _note(part: PartitionView) -> Cell:
+    if part.leaderless:
+        return "no leader", "bold red"
+    if part.lost:
+        return f"{count(part.lost)} LOST to retention", "bold red"
+    if part.beyond_end:
+        return f"commit {count(part.beyond_end)} beyond the end", "bold red"
+    if part.blocked_by_transaction:
+        return f"{count(part.blocked_by_transaction)} behind an open transaction", "yellow"
+    if part.commit is None:
+        return "nothing committed", "dim"
+    return "", ""

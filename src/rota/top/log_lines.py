@@ -1,0 +1,217 @@
+"""A group's events and findings as lines of text, and everything that is known of a group, member or partition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from rota.monitor.words import (
+    CERTAINTY_WORDS,
+    QUALITY_WORDS,
+    SEVERITY_SIGNS,
+    age,
+    count,
+    per_second,
+    time_text,
+)
+from rota.timeline import Timeline
+from rota.timeline.account import accounts, clock_text
+from rota.timeline.events import RebalanceStarted
+from rota.timeline.look import seconds
+from rota.timeline.sentences import held_words, sentence
+from rota.top.group_page import generation_word
+from rota.top.groups_page import SEVERITY_STYLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rota.monitor.cast import Cast
+    from rota.monitor.findings import Finding
+    from rota.monitor.view import GroupView, MemberView, PartitionView
+    from rota.timeline.account import Account
+    from rota.timeline.events import Event
+
+__all__ = [
+    "describe_group",
+    "describe_member",
+    "describe_partition",
+    "event_lines",
+    "explain",
+    "finding_lines",
+    "last_rebalance",
+    "rebalance_lines",
+]
+
+
+def event_lines(view: GroupView, cast: Cast, events: Iterable[Event] | None = None) -> list[Text]:
+    """What happened (or only these ``events``), the newest last."""
+    word = generation_word(view).capitalize()
+    lines = []
+    for event in view.events if events is None else events:
+        words = sentence(event, cast.name, word=word)
+        if words is not None:
+            style = "bold yellow" if isinstance(event, RebalanceStarted) else ""
+            lines.append(Text.assemble((f"{clock_text(event.at_ms)}  ", "dim"), (words, style)))
+    return lines
+
+
+def accounts_of(view: GroupView) -> list[Account]:
+    """The rebalances among the view's events."""
+    return accounts(Timeline.of(view.events, view.facts.group).summary()) if view.events else []
+
+
+def last_rebalance(found: list[Account], now_ms: int) -> str:
+    """When the last one was, why, and what it took; for the line below a group's name."""
+    done = [item for item in found if item.rebalance.completed_ms is not None]
+    if not done:
+        return "No rebalance since rota top looks."
+    rebalance = done[-1].rebalance
+    assert rebalance.completed_ms is not None
+    took = (
+        ""
+        if rebalance.duration_ms is None or rebalance.reason is None
+        else f", took {seconds(rebalance.duration_ms)}"
+    )
+    moved = f", {len(done[-1].moves)} moved" if done[-1].moves else ""
+    ago = age((now_ms - rebalance.completed_ms) / 1000)
+    return f"Last rebalance {ago} ago: {'; '.join((rebalance.words, *rebalance.also))}{took}{moved}"
+
+
+def rebalance_lines(found: list[Account]) -> list[Text]:
+    """The account of each, the newest first."""
+    lines = []
+    for account in reversed(found):
+        head, *rest = account.lines()
+        lines += [Text(head, "bold"), *(Text(line) for line in rest), Text("")]
+    return lines
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[Text]:
+    """One line each, the worst first, and what to do below it."""
+    lines = []
+    for finding in sorted(findings, key=lambda item: item.severity.rank):
+        style = SEVERITY_STYLES[finding.severity]
+        sure = CERTAINTY_WORDS[finding.certainty]
+        lines.append(
+            Text.assemble(
+                (f"{SEVERITY_SIGNS[finding.severity]} {finding.rule} ", style),
+                finding.words,
+                (f" ({sure})", "dim"),
+            )
+        )
+        if finding.advice:
+            lines.append(Text(f"  → {finding.advice}"))
+    return lines
+
+
+def explain(findings: Iterable[Finding]) -> list[Text]:
+    """Everything that a doctor says."""
+    lines: list[Text] = []
+    for finding in sorted(findings, key=lambda item: item.severity.rank):
+        style = SEVERITY_STYLES[finding.severity]
+        head = f"{SEVERITY_SIGNS[finding.severity]} {finding.rule} {finding.name}, {finding.severity.value}, "
+        lines += [Text(head + CERTAINTY_WORDS[finding.certainty], style), Text(f"  {finding.words}", "bold")]
+        lines += [Text(f"    {line.what}: {line.value}  [{line.source}]") for line in finding.evidence]
+        if finding.advice:
+            lines.append(Text(f"  What to do: {finding.advice}"))
+        lines += [Text(f"    $ {command}", "cyan") for command in finding.commands]
+        if finding.doubts:
+            lines.append(Text(f"  What would change the doctor's mind: {finding.doubts}", "dim"))
+        lines.append(Text(""))
+    return lines
+
+
+def describe_group(view: GroupView, cast: Cast, found: list[Account]) -> list[Text]:
+    """All that is known of a group."""
+    facts, totals = view.facts, view.totals
+    at = facts.coordinator
+    lines = _fields(
+        ("group", facts.group),
+        ("type", facts.type),
+        ("state", facts.state),
+        ("assignor", facts.assignor or "-"),
+        (generation_word(view), "-" if facts.epoch is None else str(facts.epoch)),
+        ("coordinator", "-" if at is None else f"{at.host}:{at.port} (id {at.id})"),
+        ("lag", f"{totals.lag:,} records in {totals.partitions} partitions"),
+        ("time lag", f"{time_text(totals.time)} ({QUALITY_WORDS[totals.time.quality]})"),
+        ("worst partition", "-" if totals.worst is None else str(totals.worst)),
+        ("without a commit", str(totals.uncommitted)),
+        ("unknown", str(totals.unknown)),
+    )
+    lines += [Text(""), Text("Topics", "bold")]
+    for topic, part in view.topics.items():
+        lines.append(
+            Text(
+                f"  {topic}: {part.partitions} partitions, lag {count(part.lag)}, {time_text(part.time)}, "
+                f"in {per_second(part.rates.produced_per_s)}/s, out {per_second(part.rates.consumed_per_s)}/s"
+            )
+        )
+    lines += [Text(""), Text("Members", "bold")]
+    for member in view.members:
+        held = held_words(member.member.assignment)
+        lines.append(Text(f"  {cast.name(member.member.member_id)} ({member.member.member_id}): {held}"))
+    if view.findings:
+        lines += [Text(""), Text("Doctor", "bold"), *explain(view.findings)]
+    lines += [Text(""), Text("Rebalances", "bold")]
+    return lines + (rebalance_lines(found) or [Text("  none since rota top looks", "dim")])
+
+
+def describe_member(member: MemberView, cast: Cast) -> list[Text]:
+    """All that is known of a member."""
+    facts = member.member
+    wanted = facts.regex or (", ".join(sorted(facts.subscription)) if facts.subscription is not None else "-")
+    return _fields(
+        ("member", cast.name(facts.member_id)),
+        ("member id", facts.member_id),
+        ("client.id", facts.client_id or "-"),
+        ("group.instance.id", facts.instance_id or "- (dynamic member)"),
+        ("host", facts.host.removeprefix("/")),
+        ("rack", facts.rack or "-"),
+        ("subscribes to", wanted),
+        ("holds", held_words(facts.assignment)),
+        ("is to hold", "-" if facts.target is None else held_words(facts.target)),
+        ("epoch", "-" if facts.epoch is None else f"{facts.epoch} (target {facts.target_epoch})"),
+        ("session.timeout.ms", _ms(facts.session_timeout_ms)),
+        ("rebalance timeout", _ms(facts.rebalance_timeout_ms)),
+        ("assignors", ", ".join(facts.protocols) or "-"),
+        ("lag", f"{count(member.totals.lag)} records, {time_text(member.totals.time)}"),
+    )
+
+
+def describe_partition(part: PartitionView, cast: Cast) -> list[Text]:
+    """All that is known of a partition in a group."""
+    commit = part.commit
+    return _fields(
+        ("partition", str(part.partition)),
+        ("owner", "nobody" if part.member is None else cast.name(part.member.member_id)),
+        ("committed", "nothing" if commit is None else f"{commit.offset:,}"),
+        ("committed at", "-" if commit is None or commit.at_ms is None else clock_text(commit.at_ms)),
+        ("leader epoch", "-" if commit is None or commit.leader_epoch is None else str(commit.leader_epoch)),
+        ("metadata", (commit.metadata if commit is not None else "") or "-"),
+        ("log", f"{_offset(part.start)} to {_offset(part.end)}, last stable offset {_offset(part.stable)}"),
+        ("lag", f"{'at most ' if part.at_most else ''}{count(part.lag)} records"),
+        ("time lag", f"{time_text(part.time)}: {QUALITY_WORDS[part.time.quality]}"),
+        ("found by", part.time.method.value),
+        (
+            "newest record is",
+            "-" if part.time.event_delay_s is None else f"{age(part.time.event_delay_s)} younger",
+        ),
+        ("in, out", f"{per_second(part.rates.produced_per_s)}/s, {per_second(part.rates.consumed_per_s)}/s"),
+        ("lost to retention", count(part.lost)),
+        ("open transaction", f"{count(part.blocked_by_transaction)} records behind it"),
+        ("leader", "nobody" if part.leaderless else "yes"),
+    )
+
+
+def _fields(*pairs: tuple[str, str]) -> list[Text]:
+    room = max(len(name) for name, _ in pairs)
+    return [Text.assemble((f"{name:>{room}}  ", "dim"), value) for name, value in pairs]
+
+
+def _ms(value: int | None) -> str:
+    return "-" if value is None else f"{value:,} ms"
+
+
+def _offset(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"

@@ -1,0 +1,57 @@
+"""What `rota top` needs of whoever looks at the cluster, and of whoever may change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rota.model import RotaError, TopicPartition
+    from rota.monitor.view import GroupView
+
+__all__ = ["Changes", "Preview", "Source"]
+
+
+class Source(Protocol):
+    """`rota.watching.Watch` is one."""
+
+    @property
+    def failure(self) -> RotaError | None:
+        """Why the last look failed; None if it did not."""
+
+    def views(self) -> Mapping[str, GroupView]:
+        """The groups as the last look that did not fail has found them, by name."""
+
+    def wait(self, number: int, timeout_s: float | None = None) -> int:
+        """Wait until there is something newer than number; the number of what there is then."""
+
+    def refresh(self) -> None:
+        """Look again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a change would do, in lines; ``refused`` says why it cannot be done, "" if it can."""
+
+    title: str
+    lines: tuple[str, ...]
+    refused: str = ""
+
+
+class Changes(Protocol):
+    """What may be changed; every method asks the cluster and takes its time, so threads call it."""
+
+    def preview_delete(self, group: str) -> Preview:
+        """What would be gone."""
+
+    def delete(self, group: str) -> str:
+        """Do it; says what was done."""
+
+    def preview_reset(self, group: str, partitions: Sequence[TopicPartition], wanted: str) -> Preview:
+        """What ``wanted`` (``earliest``, ``offset 5``, ``2026-01-31T12:00:00Z`` …) would do."""
+
+    def reset(self, group: str) -> str:
+        """Do what was previewed last; says what was done."""

@@ -1,0 +1,106 @@
+"""A screenful of text: everything about one thing, or the help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich.text import Text
+
+from rota.top.block import Block
+from rota.top.groups_page import ORDERS
+from rota.top.lines import Lines
+from rota.top.screens import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+
+__all__ = ["TextScreen", "help_lines"]
+
+HELP: Final = (
+    (
+        "Everywhere",
+        (
+            ("↑ ↓ j k", "up, down; PgUp PgDn by a page, g G to the first and the last"),
+            ("enter", "open what the cursor is on"),
+            ("esc", "back; out of a filter first"),
+            ("d", "describe: everything that is known of it"),
+            ("/", "filter: words that a row must have, !word that it must not"),
+            (":", "a command: groups, group NAME, members, partitions, events, doctor, sort lag, quit"),
+            ("?", "this help"),
+            ("q", "quit; so do Ctrl+C and :q"),
+        ),
+    ),
+    ("All groups", (("shift+letter", ""), ("ctrl+d", "delete the group; its name must be typed"))),
+    (
+        "One group",
+        (
+            ("m p e f", "members, partitions, events, findings of the doctor; tab goes from one to the next"),
+            ("N L T", "sort by name, lag, time lag"),
+            (
+                "r",
+                "reset committed offsets, of the partition under the cursor or of the group; a preview first",
+            ),
+        ),
+    ),
+    (
+        "What it shows",
+        (
+            ("╱2╱", "an owner: its letter, its texture and its colour; the same wherever it is shown"),
+            ("1→2", "the partition went from 1 to 2 within the last ten seconds"),
+            ("1.8s", "in red: so long has nobody read this partition"),
+            ("––", "nobody holds it"),
+            ("↑ ↓ → ✓ ⇈", "lag grows, falls, is stable, is none, is very large: judged over many looks"),
+            ("≥ ~ ?", "before a time lag: at least, about, the records' clock is wrong"),
+            ("BY", "how the time lag is known: record, search, history; `d` on a partition says more"),
+        ),
+    ),
+)
+
+
+def help_lines(changes: bool) -> list[Text]:
+    """All keys and signs."""
+    lines: list[Text] = []
+    for title, rows in HELP:
+        lines += [Text(title, "bold")]
+        for key, words in rows:
+            if not words:
+                words = "sort: " + ", ".join(f"{order.key} {order.name}" for order in ORDERS)
+                words += "; again: the other way round"
+            lines.append(Text.assemble((f"  {key:<13}", "bold cyan"), words))
+        lines.append(Text(""))
+    if not changes:
+        lines.append(
+            Text("Read-only: nothing can be changed. With --allow-changes r and ctrl+d work.", "dim")
+        )
+    return lines
+
+
+class TextScreen(Page):
+    """``make`` gives the lines, anew with every look."""
+
+    KEYS = (("esc", "back"), ("↑ ↓ PgUp PgDn", "scroll"), ("?", "help"), ("q", "quit"))
+
+    def __init__(self, title: str, make: Callable[[], list[Text]]) -> None:
+        super().__init__()
+        self.heading = title
+        self._make = make
+
+    def compose_body(self) -> ComposeResult:
+        """Title and text."""
+        yield Block(dom_id="head")
+        yield Lines(empty="It is gone.", indent=4, dom_id="text")
+
+    def on_mount(self) -> None:
+        """The text has the keys."""
+        self.focus_main()
+
+    def focus_main(self) -> None:
+        """The text has the keys."""
+        self.query_one("#text").focus()
+
+    def news(self) -> None:
+        """As it is now."""
+        self.query_one("#head", Block).show([Text(f" {self.heading} ", "bold reverse"), Text("")])
+        self.query_one("#text", Lines).show(self._make())

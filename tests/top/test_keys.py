@@ -1,0 +1,100 @@
+"""Keys and screens, on views made by hand."""
+
+from __future__ import annotations
+
+from tests.top.driver import Seat, play
+from tests.top.stage import Stage, finding, group, rebalancing, story
+
+from rota.monitor.view import Level
+
+
+def _three() -> Stage:
+    return Stage(
+        group(events=story(), findings=(finding(),), level=Level.GROWING),
+        group(
+            "mail", members=6, partitions=10, level=Level.VERY_LARGE, lag=8800, topic="mails", kind="Consumer"
+        ),
+        group("audit", members=0, partitions=3, state="Empty", lag=0, level=Level.CAUGHT_UP, topic="audit"),
+    )
+
+
+def test_from_all_groups_to_one_to_a_member_and_back() -> None:
+    async def act(seat: Seat) -> None:
+        await seat.see("orders-group", "mail", "audit", "3 groups")
+        await seat.press("enter")
+        await seat.see("m Members 3", "pod-1", "coordinator 2")
+        await seat.press("j", "enter")
+        await seat.see("pod-2", "in orders-group", "orders-4", "orders-7")
+        await seat.press("escape")
+        await seat.see("m Members 3")
+        await seat.press("escape")
+        await seat.see("3 groups", "mail")
+
+    play(_three(), act)
+
+
+def test_what_is_in_trouble_comes_first() -> None:
+    async def act(seat: Seat) -> None:
+        text = await seat.see("orders-group", "mail", "audit")
+        assert text.index("orders-group") < text.index("mail") < text.index("audit")
+        await seat.press("N")
+        text = await seat.see("GROUP↓")
+        assert text.index("audit") < text.index("mail") < text.index("orders-group")
+        await seat.press("N")
+        text = await seat.see("GROUP↑")
+        assert text.index("orders-group") < text.index("mail") < text.index("audit")
+
+    play(_three(), act)
+
+
+def test_a_filter_counts_while_it_is_typed_and_esc_takes_it_back() -> None:
+    async def act(seat: Seat) -> None:
+        await seat.see("orders-group", "mail")
+        await seat.press("slash")
+        await seat.type("mai")
+        await seat.miss("orders-group", "audit")
+        await seat.press("enter")
+        await seat.see("filter mai", "1 group")
+        await seat.press("escape")
+        await seat.see("orders-group", "audit", "3 groups")
+
+    play(_three(), act)
+
+
+def test_a_rebalance_is_shown_with_its_cause_and_clocks() -> None:
+    stage = _three()
+
+    async def act(seat: Seat) -> None:
+        await seat.see("3 groups")
+        stage.show(rebalancing(group(events=story()), 9, 10, 11))
+        await seat.see("Preparing 1.8s", "1 rebalancing")
+        await seat.press("enter")
+        text = await seat.see("REBALANCING 1.8s", "pod-4 was silent for its whole session timeout", "3 of 12")
+        assert "waiting for pod-2" in text
+        assert "1.8 1.8 1.8" in text
+
+    play(stage, act)
+
+
+def test_read_only_unless_allowed() -> None:
+    async def act(seat: Seat) -> None:
+        await seat.see("orders-group")
+        await seat.press("ctrl+d")
+        await seat.see("Read-only")
+        await seat.press("enter", "r")
+        await seat.see("Read-only")
+
+    play(_three(), act)
+
+
+def test_a_cluster_that_is_away_is_said_with_the_age_of_the_screen_and_comes_back() -> None:
+    stage = _three()
+
+    async def act(seat: Seat) -> None:
+        await seat.see("3 groups")
+        stage.fail("nobody answers at 127.0.0.1:9092")
+        await seat.see("THE CLUSTER IS AWAY", "old: nobody answers", "orders-group")
+        stage.show(group("mail"))
+        await seat.miss("THE CLUSTER IS AWAY", "orders-group")
+
+    play(stage, act)
