@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from rota.admin import changes, records, transactions
 from rota.admin import groups as group_questions
 from rota.admin.commits import commits
 from rota.admin.errors import ConnectionFailedError, refusal
@@ -12,7 +13,7 @@ from rota.admin.looping import LoopThread
 from rota.admin.offsets import At, Position, positions
 from rota.admin.routing import Brokers
 from rota.admin.security import Security, addresses
-from rota.admin.topics import TOPIC, Topics, read_configs
+from rota.admin.topics import GROUP, TOPIC, Topics, broker_settings, read_configs
 from rota.model import KafkaError, RotaError
 
 if TYPE_CHECKING:
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rota.model import TopicPartition
-    from rota.monitor.facts import Commit, GroupFacts, GroupListing, Node, TopicFacts
+    from rota.monitor.facts import (
+        BatchFacts,
+        Commit,
+        GroupFacts,
+        GroupListing,
+        Node,
+        ProducerFacts,
+        TopicFacts,
+        TransactionFacts,
+    )
+    from rota.wire.records import Record
 
 __all__ = ["Admin"]
 
@@ -95,6 +106,18 @@ class Admin:
         asked = group_questions.describe_groups(self._here.brokers, names, self.timeout_s, types)
         return self._run(asked, "describe groups")
 
+    def coordinator(self, group: str) -> Node:
+        """The broker that coordinates a group, as the brokers say now. Raises ``RotaError``."""
+        return self._run(self._coordinator(group), f"find the coordinator of group {group}")
+
+    async def _coordinator(self, group: str) -> Node:
+        brokers = self._here.brokers
+        brokers.forget([group])
+        found = (await brokers.coordinators([group]))[group]
+        if not isinstance(found, int):
+            raise found
+        return brokers.nodes[found]
+
     def commits(self, names: Collection[str]) -> dict[str, dict[TopicPartition, Commit] | RotaError]:
         """Every offset that each group has committed; nothing for a group that does not exist."""
         return self._run(commits(self._here.brokers, names, self.timeout_s), "read committed offsets")
@@ -149,6 +172,86 @@ class Admin:
                 if not isinstance(facts, RotaError) and isinstance(settings, dict):
                     found[name] = replace(facts, configs=settings)
         return found
+
+    def broker_configs(
+        self, names: Collection[str] = (), brokers: Collection[int] | None = None
+    ) -> dict[int, dict[str, str] | RotaError]:
+        """The named settings (all, if none are named) of each broker, or of these; secret ones are left out."""
+        asked = broker_settings(self._here.brokers, brokers, names, self.timeout_s)
+        return self._run(asked, "read the brokers' settings")
+
+    def group_configs(self, groups: Collection[str]) -> dict[str, dict[str, str] | RotaError]:
+        """The settings of groups of the consumer protocol (KIP-848), such as ``consumer.session.timeout.ms``."""
+        asked = self._here.brokers.with_any(lambda c: read_configs(c, GROUP, groups, ()))
+        return self._run(asked, "read the groups' settings")
+
+    # Records
+
+    def batches(
+        self, wanted: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, BatchFacts | RotaError | None]:
+        """The header of the first record batch that reaches an offset, for each; None where the log ends before.
+
+        Needs to be allowed to read the topic; nothing is decompressed.
+        """
+        here = self._here
+        return self._run(records.batches(here.brokers, here.topics, wanted, self.timeout_s), "read batches")
+
+    def record_at(self, partition: TopicPartition, offset: int) -> Record | None:
+        """The first record from an offset on; None where there is none yet. Raises ``RotaError``."""
+        here = self._here
+        asked = records.record_at(here.brokers, here.topics, partition, offset, self.timeout_s)
+        return self._run(asked, f"read partition {partition}")
+
+    # Changes
+
+    def alter_offsets(
+        self, group: str, offsets: Mapping[TopicPartition, Commit]
+    ) -> dict[TopicPartition, RotaError | None]:
+        """Commit for a group that has no members; for each partition None or why not."""
+        asked = changes.alter_offsets(self._here.brokers, group, offsets, self.timeout_s)
+        return self._run(asked, f"set offsets of group {group}")
+
+    def delete_groups(self, names: Collection[str]) -> dict[str, RotaError | None]:
+        """Delete groups that have no members, with all that they have committed; for each None or why not."""
+        return self._run(changes.delete_groups(self._here.brokers, names, self.timeout_s), "delete groups")
+
+    def delete_offsets(
+        self, group: str, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, RotaError | None]:
+        """Forget what a group has committed in these partitions; for each None or why not."""
+        asked = changes.delete_offsets(self._here.brokers, group, partitions, self.timeout_s)
+        return self._run(asked, f"delete offsets of group {group}")
+
+    def remove_members(
+        self, group: str, instance_ids: Collection[str], reason: str = "removed by an operator"
+    ) -> dict[str, RotaError | None]:
+        """Take static members out of a group, by ``group.instance.id``; for each None or why not."""
+        asked = changes.remove_members(self._here.brokers, group, instance_ids, reason, self.timeout_s)
+        return self._run(asked, f"remove members of group {group}")
+
+    # Transactions
+
+    def producers(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, tuple[ProducerFacts, ...] | RotaError]:
+        """Who has written to each partition of late, and where their open transactions begin."""
+        here = self._here
+        asked = transactions.producers(here.brokers, here.topics, partitions, self.timeout_s)
+        return self._run(asked, "ask for producers")
+
+    def list_transactions(
+        self, states: Collection[str] = (), producer_ids: Collection[int] = ()
+    ) -> tuple[tuple[str, ...], RotaError | None]:
+        """Transactional ids in these states and of these producers; and why some may be missing."""
+        asked = transactions.list_transactions(self._here.brokers, states, producer_ids, self.timeout_s)
+        return self._run(asked, f"list the transactions at {self.bootstrap}")
+
+    def transactions(self, ids: Collection[str]) -> dict[str, TransactionFacts | RotaError]:
+        """Each of these transactional ids, as its coordinator knows it."""
+        return self._run(
+            transactions.transactions(self._here.brokers, ids, self.timeout_s), "describe transactions"
+        )
 
     # Underneath
 

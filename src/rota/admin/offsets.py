@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rota.admin.topics import Topics
     from rota.model import RotaError
 
-__all__ = ["At", "Position", "positions"]
+__all__ = ["At", "Position", "list_offsets", "positions"]
 
 PARTITIONS_AT_ONCE = 2_000
 _CONSUMER = -1
@@ -71,7 +71,7 @@ async def positions(
         assert connection.versions is not None
         if at == At.MAX_TIMESTAMP and connection.versions.best(ListOffsetsRequest.api_key) < NEWEST_FROM:
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
-        parts = [_ask(connection, each, at) for each in chunks(partitions, PARTITIONS_AT_ONCE)]
+        parts = [list_offsets(connection, each, at) for each in chunks(partitions, PARTITIONS_AT_ONCE)]
         found: dict[TopicPartition, Position | KafkaError] = {}
         for answers in await asyncio.gather(*parts):
             found |= answers
@@ -87,9 +87,10 @@ async def positions(
     return await question.answer(wanted, timeout_s)
 
 
-async def _ask(
+async def list_offsets(
     connection: Connection, partitions: list[TopicPartition], at: int | Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, Position | KafkaError]:
+    """One offset of each partition that is led at the other end."""
     by_topic: defaultdict[str, list[ListOffsetsPartition]] = defaultdict(list)
     for tp in partitions:
         timestamp = at if isinstance(at, int) else at[tp]

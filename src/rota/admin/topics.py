@@ -6,7 +6,7 @@ import asyncio
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING
 
-from rota.admin.errors import ConnectionFailedError, error_of, refusal
+from rota.admin.errors import ConnectionFailedError, error_of, no_answer, refusal
 from rota.admin.routing import chunks
 from rota.model import ErrorCode, KafkaError, RotaError, TopicPartition
 from rota.monitor.facts import TopicFacts
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from rota.admin.routing import Brokers
     from rota.wire.messages.metadata import MetadataResponseTopic
 
-__all__ = ["Topics", "read_configs"]
+__all__ = ["BROKER", "GROUP", "TOPIC", "Topics", "broker_settings", "read_configs"]
 
 TOPICS_AT_ONCE = 500
 RESOURCES_AT_ONCE = 500
-TOPIC, BROKER = 2, 4
+TOPIC, BROKER, GROUP = 2, 4, 32
 """Kinds of resources that have settings."""
 
 _NO_ID = bytes(16)
@@ -141,7 +141,7 @@ async def read_configs(
         for each in chunks(names, RESOURCES_AT_ONCE)
     ]
     found: dict[str, dict[str, str] | RotaError] = {}
-    what = "topic" if kind == TOPIC else "broker"
+    what = {TOPIC: "topic", BROKER: "broker"}.get(kind, "group")
     for answer in await asyncio.gather(*(connection.ask(each, DescribeConfigsResponse) for each in requests)):
         for each in answer.results:
             error = error_of(each.error_code, each.error_message)
@@ -154,3 +154,23 @@ async def read_configs(
                     entry.name: entry.value or "" for entry in each.configs if not entry.is_sensitive
                 }
     return found
+
+
+async def broker_settings(
+    brokers: Brokers, wanted: Collection[int] | None, names: Collection[str], timeout_s: float
+) -> dict[int, dict[str, str] | RotaError]:
+    """The named settings of these brokers, or of all; each tells its own."""
+    await brokers.learn_nodes()
+
+    async def ask(number: int) -> dict[str, str] | RotaError:
+        try:
+            async with asyncio.timeout(timeout_s):
+                found = await read_configs(await brokers.node(number), BROKER, [str(number)], names)
+        except (KafkaError, ConnectionFailedError) as error:
+            return refusal(error, f"read the settings of broker {number}")
+        except TimeoutError:
+            return no_answer(f"read the settings of broker {number}", timeout_s, None)
+        return found.get(str(number), {})
+
+    numbers = sorted(brokers.nodes if wanted is None else wanted)
+    return dict(zip(numbers, await asyncio.gather(*map(ask, numbers)), strict=True))

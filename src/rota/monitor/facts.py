@@ -21,8 +21,10 @@ __all__ = [
     "MemberFacts",
     "Node",
     "PartitionFacts",
+    "ProducerFacts",
     "Snapshot",
     "TopicFacts",
+    "TransactionFacts",
 ]
 
 REBALANCING = frozenset({"PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling"})
@@ -92,6 +94,38 @@ class BatchFacts(NamedTuple):
     control: bool
     records: int
     size: int
+
+
+class ProducerFacts(NamedTuple):
+    """A producer that has written to a partition, idempotently or in transactions (DescribeProducers).
+
+    ``transaction_start`` is the offset where its open transaction begins in this partition, None without one;
+    ``last_timestamp_ms`` that of the last batch it wrote here.
+    """
+
+    producer_id: int
+    producer_epoch: int
+    transaction_start: int | None
+    last_timestamp_ms: int | None
+    last_sequence: int | None
+    coordinator_epoch: int | None
+
+
+class TransactionFacts(NamedTuple):
+    """A transactional id as its coordinator knows it: ``state`` as Kafka spells it (``Ongoing``, ``CompleteCommit``).
+
+    ``since_ms`` is when the open transaction began, in milliseconds since 1970, None without one; ``partitions`` are
+    those that it has written to.
+    """
+
+    transactional_id: str
+    state: str
+    producer_id: int
+    producer_epoch: int
+    timeout_ms: int
+    since_ms: int | None
+    partitions: tuple[TopicPartition, ...]
+    coordinator: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
