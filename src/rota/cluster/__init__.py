@@ -4,6 +4,7 @@ A thin adapter over confluent-kafka (librdkafka). It adds three things that ever
 dataclasses as answers, errors as one line for a person, and requests in bulk. Nothing here joins a group.
 """
 
+from rota.client_properties import client_properties
 from rota.cluster.client import DEFAULT_BOOTSTRAP, Cluster
 from rota.cluster.descriptions import (
     BrokerNode,
@@ -16,7 +17,6 @@ from rota.cluster.descriptions import (
     TopicDescription,
 )
 from rota.cluster.errors import ClusterError, CoordinatorAwayError, Local, explain
-from rota.cluster.properties import client_properties
 from rota.properties_file import read_properties
 
 __all__ = [

@@ -18,8 +18,8 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka.admin import AdminClient
 
+from rota.client_properties import client_properties, nearest
 from rota.cluster.errors import ClusterError, Local, explain, unreachable
-from rota.cluster.properties import client_properties, nearest
 from rota.model import ErrorCode, RotaError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import socket
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from rota.cluster.properties import KNOWN, client_properties
+from rota.client_properties import KNOWN, client_properties
 from rota.consumer.offset_metadata import CEILING, LONGEST
 from rota.model import RotaError
 
