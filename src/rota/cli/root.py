@@ -23,6 +23,7 @@ COMMANDS = {
     "plan": ("rota.cli.plan:plan", "Work out who would get which partition, without a cluster."),
     "lab": ("rota.cli.lab:lab", "Watch a consumer group rebalance live, and steer it."),
     "timeline": ("rota.cli.timeline:timeline", "Say from a recording why a group rebalanced."),
+    "web": ("rota.cli.web:web", "Watch every group in a browser, live."),
     "completion": ("rota.cli.completion:completion", "Print the script for completion in your shell."),
 }
 

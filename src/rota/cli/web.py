@@ -1,0 +1,118 @@
+"""``rota web``: every group in a browser, live."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import click
+
+from rota.cli.options import FiniteRange, admin_options
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from rota.admin import Admin
+
+__all__ = ["web"]
+
+PORT = 7682
+"""What r, o, t and a are on a telephone."""
+
+
+@click.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where to listen; another than loopback asks for a token.",
+)
+@click.option(
+    "--port",
+    "-p",
+    default=PORT,
+    show_default=True,
+    type=click.IntRange(0, 65_535),
+    help="0: any that is free.",
+)
+@click.option(
+    "--token",
+    envvar="ROTA_WEB_TOKEN",
+    show_envvar=True,
+    metavar="TEXT",
+    help="What opens the page, 16 letters or more; elsewhere than on loopback one is made up if none is given.",
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which this server may be called, beside its address and localhost; several times.",
+)
+@click.option(
+    "--allow-changes",
+    is_flag=True,
+    help="Let the page reset offsets of groups without members; without it, it only plans.",
+)
+@click.option(
+    "--group", "-g", "groups", multiple=True, metavar="NAME", help="Watch this group only; several times."
+)
+@click.option(
+    "--interval",
+    "interval_s",
+    default=2.0,
+    show_default=True,
+    type=FiniteRange(min=0.5, max=3600),
+    metavar="SECONDS",
+    help="How often to look at the cluster.",
+)
+@click.option(
+    "--window",
+    "window_s",
+    default=600.0,
+    show_default=True,
+    type=FiniteRange(min=10, max=86_400),
+    metavar="SECONDS",
+    help="Over which rates and trends are judged.",
+)
+@admin_options
+def web(
+    admin: Admin,
+    host: str,
+    port: int,
+    token: str | None,
+    hosts: tuple[str, ...],
+    allow_changes: bool,
+    groups: tuple[str, ...],
+    interval_s: float,
+    window_s: float,
+) -> None:
+    """Show every group in a browser, live: who reads what, how late, why it rebalanced, what to do.
+
+    The page needs nothing from the internet. It joins no group and changes nothing; with --allow-changes it may reset
+    offsets, of a group without members, once its name was typed.
+
+    \b
+    Examples:
+      rota web
+      rota web --group orders --allow-changes
+      rota web --host 0.0.0.0 --allow-host ops.example.com
+    """
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise RotaError(f"`rota web` needs {' and '.join(missing)}: pip install 'rota[web]'")
+    from rota.watching.watch import Watch
+    from rota.web.app import Site, make_app
+    from rota.web.changes import Changes
+    from rota.web.server import Server, address, check_token, listen
+
+    token = check_token(host, token)
+    made_up = token is not None and click.get_current_context().get_parameter_source("token") is None
+    listening = listen(host, port)
+    where = address(listening)
+    with listening, Watch(admin, groups=groups or None, interval_s=interval_s, window_s=window_s) as watch:
+        changes = Changes(admin, allowed=allow_changes, done=watch.refresh)
+        site = Site(watch, cluster=admin.bootstrap, interval_s=interval_s, changes=changes)
+        app = make_app(site, token=token, hosts=hosts)
+        click.echo(f"rota web ready on {where}{f'/?token={token}' if token and made_up else ''}")
+        Server(app, site.feed.close).run(sockets=[listening])

@@ -1,0 +1,248 @@
+"""Resets of offsets for the browser: planned for anybody, carried out only as planned, and only where it is allowed.
+
+A plan is kept here under a number that nobody guesses. What is carried out is that plan and no other: once, within a
+quarter of an hour, if the group's name was typed, it still has no members, and its commits are still those that were
+shown.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from rota.admin.resets import Question, carry_out, make_plans
+from rota.model import RotaError, count_of
+from rota.monitor.reset import Effect, Kind, Plan, Row, Target
+from rota.monitor.reset_file import plan_json
+from rota.monitor.reset_words import Scope, duration_ms, moment_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rota.admin import Admin
+
+__all__ = ["Changes", "question_of", "wall_ms"]
+
+KEPT_PLANS: Final = 32
+PLAN_S: Final = 900.0
+MOST_ROWS: Final = 20_000
+MOST_OFFSET: Final = 2**63 - 1
+
+_KINDS: Final = {kind.value: kind for kind in Kind if kind is not Kind.FROM_FILE}
+
+
+def wall_ms() -> int:
+    """Now, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Changes:
+    """Answers requests of the page; by several threads at once."""
+
+    def __init__(
+        self,
+        admin: Admin,
+        *,
+        allowed: bool,
+        monotonic: Callable[[], float] = time.monotonic,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.allowed = allowed
+        self._admin = admin
+        self._monotonic = monotonic
+        self._done = done
+        """Called when something was changed: whoever watches looks again at once."""
+        self._plans: OrderedDict[str, tuple[float, Plan]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def preview(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What a reset would do.
+
+        Raises:
+            RotaError: the request is none, or the cluster does not answer.
+        """
+        group = _text(request, "group")
+        question = question_of(request, wall_ms())
+        plan = make_plans(self._admin, [group], question)[group]
+        if isinstance(plan, RotaError):
+            raise plan
+        if not plan.exists:
+            raise RotaError(f"group {group} does not exist")
+        if not plan.rows:
+            raise RotaError(f"group {group} has committed nothing there: name a topic to begin with one")
+        if len(plan.rows) > MOST_ROWS:
+            raise RotaError(f"{len(plan.rows):,} partitions are more than a page shows: choose a topic")
+        return self._document(plan, self._keep(plan))
+
+    def execute(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry a plan out.
+
+        Raises:
+            RotaError: it is not allowed, or things are not as they were when the plan was made.
+        """
+        if not self.allowed:
+            raise RotaError("this server only looks: start `rota web` with --allow-changes to reset offsets")
+        group = _text(request, "group")
+        if _text(request, "typed") != group:
+            raise RotaError("the group's name was not typed as it is")
+        plan = self._taken(_text(request, "plan"), group)
+        self._check(plan)
+        outcome = carry_out(self._admin, plan)
+        self._done()
+        failed = {str(part): str(error) for part, error in sorted(outcome.failures.items())}
+        reset = len(plan.rows) - len(plan.problems) - len(failed)
+        before = {part: wanted for part, wanted in plan.before().items() if part not in outcome.failures}
+        return {
+            "words": f"{count_of(reset, 'partition')} of group {group} reset.",
+            "failed": [f"{part}: {why}" for part, why in failed.items()],
+            "rollback": plan_json({group: before}) if before else "",
+        }
+
+    def _keep(self, plan: Plan) -> str:
+        number = secrets.token_urlsafe(16)
+        with self._lock:
+            self._plans[number] = self._monotonic(), plan
+            while len(self._plans) > KEPT_PLANS:
+                self._plans.popitem(last=False)
+        return number
+
+    def _taken(self, number: str, group: str) -> Plan:
+        with self._lock:
+            made_at, plan = self._plans.pop(number, (0.0, None))
+        if plan is None or plan.group != group or self._monotonic() - made_at > PLAN_S:
+            raise RotaError("this plan is old or was carried out already: show the plan again")
+        return plan
+
+    def _check(self, plan: Plan) -> None:
+        """Nothing has happened since the plan was made that would make it another."""
+        facts = self._admin.describe_groups([plan.group])[plan.group]
+        commits = self._admin.commits([plan.group])[plan.group]
+        for answer in (facts, commits):
+            if isinstance(answer, RotaError):
+                raise answer
+        assert not isinstance(facts, RotaError)
+        assert not isinstance(commits, RotaError)
+        if facts.state != "Empty":
+            raise RotaError(f"group {plan.group} is {facts.state}: its members must be stopped first")
+        moved = [row.partition for row in plan.rows if commits.get(row.partition) != row.old]
+        if moved:
+            raise RotaError(f"{moved[0]} was committed since this plan was made: show the plan again")
+
+    def _document(self, plan: Plan, number: str) -> dict[str, Any]:
+        return {
+            "id": number,
+            "summary": summary(plan),
+            "rows": [_row(row) for row in plan.rows],
+            "left_out": [str(part) for part in plan.left_out],
+            "refused": self._refused(plan),
+            "members": [
+                f"{member.client_id or member.member_id} at {member.host.removeprefix('/')}"
+                for member in plan.active
+            ],
+        }
+
+    def _refused(self, plan: Plan) -> str:
+        if plan.is_refused:
+            return f"The group is {plan.state}. Its offsets can be reset once these members are stopped:"
+        if not self.allowed:
+            return "This is a plan only: this server was started without --allow-changes."
+        if len(plan.problems) == len(plan.rows):
+            return "None of these partitions can be reset."
+        return ""
+
+
+def question_of(request: Mapping[str, Any], now_ms: int) -> Question:
+    """What the form asks for.
+
+    Raises:
+        RotaError: it makes no sense.
+    """
+    kind = _KINDS.get(_text(request, "scenario"))
+    if kind is None:
+        raise RotaError("there is no such way to reset")
+    topic, numbers = _text(request, "topic", ""), _text(request, "partitions", "").strip()
+    if numbers and not topic:
+        raise RotaError("choose a topic: partitions without one could be anybody's")
+    scopes = (Scope(topic, _numbers(numbers)),) if topic else ()
+    return Question(Target(kind, _value(kind, _text(request, "value", "").strip(), now_ms)), scopes)
+
+
+def _value(kind: Kind, text: str, now_ms: int) -> int:
+    if kind is Kind.TO_DATETIME:
+        return moment_ms(text)
+    if kind is Kind.BY_DURATION:
+        return now_ms - duration_ms(text)
+    if kind not in (Kind.TO_OFFSET, Kind.SHIFT_BY):
+        return 0
+    digits = text.removeprefix("-") if kind is Kind.SHIFT_BY else text
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 19 or int(digits) > MOST_OFFSET:
+        what = "number of records" if kind is Kind.SHIFT_BY else "offset"
+        raise RotaError(f"{text[:40]!r} is no {what}")
+    return int(text)
+
+
+def _numbers(text: str) -> tuple[int, ...] | None:
+    """``0, 3, 5-7``; None for all."""
+    if not text:
+        return None
+    found: set[int] = set()
+    for piece in text.split(","):
+        first, dash, last = (part.strip() for part in piece.partition("-"))
+        ends = (first, last if dash else first)
+        if not all(end.isascii() and end.isdigit() and len(end) <= 6 for end in ends):
+            raise RotaError(f"{piece.strip()[:40]!r} is no partition: expected numbers such as 0, 3, 5-7")
+        if int(ends[0]) > int(ends[1]) or int(ends[1]) - int(ends[0]) > MOST_ROWS:
+            raise RotaError(f"{piece.strip()[:40]!r} is no range of partitions")
+        found.update(range(int(ends[0]), int(ends[1]) + 1))
+    return tuple(sorted(found))
+
+
+def summary(plan: Plan) -> str:
+    """The plan in a sentence: ``3 partitions: 1,204 records are read again, 17 are skipped.``"""
+    again, skipped = plan.total(Effect.AGAIN), plan.total(Effect.SKIPPED)
+    parts = []
+    if again:
+        parts.append(f"{count_of(again, 'record')} {'is' if again == 1 else 'are'} read again")
+    if skipped:
+        parts.append(
+            f"{count_of(skipped, 'record')} {'is' if skipped == 1 else 'are'} skipped, never to be read"
+        )
+    if plan.problems:
+        parts.append(f"{count_of(len(plan.problems), 'partition')} cannot be reset")
+    return (
+        f"{count_of(len(plan.rows), 'partition')}: {', '.join(parts) or 'nothing is read again or skipped'}."
+    )
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "partition": str(row.partition),
+        "old": None if row.old is None else row.old.offset,
+        "new": None if row.new is None else row.new.offset,
+        "effect": row.effect.value,
+        "words": _effect_words(row),
+        "remark": row.remark,
+        "problem": row.problem,
+        "span": None if row.span is None else [row.span.first_ms, row.span.last_ms],
+    }
+
+
+def _effect_words(row: Row) -> str:
+    return {
+        Effect.AGAIN: f"{row.records:,} read again",
+        Effect.SKIPPED: f"{row.records:,} skipped",
+        Effect.FIRST: "first commit",
+        Effect.UNCHANGED: "unchanged",
+        Effect.REMOVED: "removed",
+        Effect.IMPOSSIBLE: "cannot be reset",
+    }[row.effect]
+
+
+def _text(request: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = request.get(key, default)
+    if not isinstance(value, str) or len(value) > 1000:
+        raise RotaError(f"the request says no {key!r}")
+    return value

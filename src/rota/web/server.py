@@ -1,0 +1,104 @@
+"""The web server: one listening socket, uvicorn, and an end that does not wait for browsers."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from rota.model import RotaError
+from rota.web.guard import LEAST_TOKEN, is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
+__all__ = ["Server", "address", "check_token", "listen", "new_token"]
+
+MOST_CONNECTIONS: Final = 300
+MOST_HEAD: Final = 32 * 1024
+"""Bytes of a request's line and headers: an address may hold a name of 249 letters, escaped three times over."""
+GRACE_S: Final = 2
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; a port of 0: any that is free.
+
+    Raises:
+        RotaError: it cannot.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise RotaError(f"--host {host}: there is no such address", exit_code=2) from None
+    family, kind, protocol, _, where = found[0]
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(where)
+        opened.listen(128)
+    except OSError as error:
+        opened.close()
+        raise RotaError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port"
+        ) from None
+    return opened
+
+
+def address(listening: socket.socket) -> str:
+    """``http://127.0.0.1:7682``, for people to open; an address that stands for all of this machine's is its name."""
+    host, port = listening.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        host = socket.gethostname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def new_token() -> str:
+    """One that nobody guesses."""
+    return secrets.token_urlsafe(24)
+
+
+def check_token(host: str, token: str | None) -> str | None:
+    """The token to ask for: none on this machine unless it is wanted; elsewhere a new one unless it is told.
+
+    Raises:
+        RotaError: it is too short.
+    """
+    if token is None:
+        return None if is_loopback(host) else new_token()
+    if len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+        raise RotaError(
+            f"--token: at least {LEAST_TOKEN} ASCII letters without a space; without it one is made up",
+            exit_code=2,
+        )
+    return token
+
+
+class Server(uvicorn.Server):
+    """Runs until Ctrl+C or SIGTERM. ``closing`` is called as soon as the end has begun: streams are told to end."""
+
+    def __init__(self, app: ASGIApp, closing: Callable[[], None]) -> None:
+        self._tell_closing = closing
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=MOST_CONNECTIONS,
+                h11_max_incomplete_event_size=MOST_HEAD,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Streams first: uvicorn waits for them."""
+        self._tell_closing()
+        await super().shutdown(sockets)
