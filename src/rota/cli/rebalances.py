@@ -1,0 +1,178 @@
+"""``rota groups rebalances``: why a group rebalanced, also before anybody watched."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from rota.cli.ending import StopRequest
+from rota.cli.options import check_group, cluster_options, json_option
+from rota.cli.output import count_of, emit, emit_json, note
+from rota.cli.timeline import Moment
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rota.cluster import Cluster
+    from rota.monitor.rebalances import Told
+    from rota.watching.offsets_topic import OffsetsTopic
+
+__all__ = ["rebalances"]
+
+SLOW_S: Final = 3.0
+"""After so long, and as often, a person is told how far the reading is."""
+TURN_S: Final = 0.2
+
+
+@click.command()
+@click.argument("group")
+@click.option(
+    "--at", metavar="TIME", help="Why it rebalanced at 14:02 (that minute) or 14:02:07, in a paragraph."
+)
+@click.option("--since", metavar="TIME", help="Only rebalances that went on at or after this time.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with those that come, until Ctrl+C.")
+@click.option(
+    "--broker-log",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The coordinator's log (server.log), which knows what is not recorded.",
+)
+@json_option("Print one JSON document; with --follow one object a line.")
+@cluster_options
+def rebalances(
+    group: str,
+    at: str | None,
+    since: str | None,
+    follow: bool,
+    broker_log: Path | None,
+    as_json: bool,
+    cluster: Cluster,
+) -> int:
+    """Say why GROUP rebalanced: who came, who left and how, how long it took, what moved, what waited.
+
+    It reads what brokers have recorded in __consumer_offsets, so it knows of rebalances from before it was started,
+    until compaction takes them away. Kafka does not record how a member went; that is worked out from when it was last
+    heard of, and said with its certainty: certain, likely, or a guess. --broker-log makes certain what a broker's log
+    tells. Times are of this machine's clock: 14:02, 14:02:07, or with a date 2026-11-21T14:02.
+
+    \b
+    Examples:
+      rota groups rebalances orders
+      rota groups rebalances orders --at 14:02
+      rota groups rebalances orders --since 13:30 --json
+      rota groups rebalances orders --follow
+      rota groups rebalances orders --broker-log server.log
+    """
+    from rota.watching.offsets_topic import OffsetsTopic
+
+    check_group(group)
+    if at is not None and (since is not None or follow):
+        raise RotaError("give either --at or --since and --follow", exit_code=2)
+    window = _Window(at, since)
+    stop = StopRequest()
+    with OffsetsTopic(cluster, [group]) as topic:
+        _wait(topic, stop)
+        if stop.code:
+            return stop.code
+        if topic.failure is not None:
+            raise topic.failure
+        if broker_log is not None:
+            _use_log(topic, broker_log)
+        if not topic.knows(group):
+            raise RotaError(f"nothing is recorded for group {group}; `rota groups list` shows the groups")
+        found = topic.account(group)
+        shown = window.chosen(found)
+        if as_json:
+            emit_json({"group": group, "rebalances": [each.document() for each in shown]})
+        else:
+            _print(group, found, shown, window)
+    return stop.code
+
+
+class _Window:
+    """The times asked for."""
+
+    def __init__(self, at: str | None, since: str | None) -> None:
+        self.at = None if at is None else Moment(at)
+        self._since = None if since is None else Moment(since)
+        self.is_narrow = at is not None or since is not None
+
+    def chosen(self, found: Sequence[Told]) -> list[Told]:
+        """Those that went on then."""
+        now_ms = int(time.time() * 1000)
+        since_ms, until_ms = 0, 2**63
+        if self.at is not None:
+            since_ms = self.at.ms(now_ms)
+            until_ms = since_ms + self.at.length_ms
+        elif self._since is not None:
+            since_ms = self._since.ms(now_ms)
+        return [each for each in found if each.at_ms < until_ms and each.until_ms >= since_ms]
+
+
+def _wait(topic: OffsetsTopic, stop: StopRequest) -> None:
+    """Until all is read that was there; a person is told if that takes long."""
+    told_at = time.monotonic()
+    number = 0
+    while not stop.code and topic.failure is None and not topic.is_caught_up:
+        number = topic.wait(number, TURN_S)
+        if time.monotonic() - told_at > SLOW_S:
+            told_at = time.monotonic()
+            done = topic.progress
+            note(f"reading what groups have recorded: {count_of(done.records, 'record')} so far")
+
+
+def _use_log(topic: OffsetsTopic, path: Path) -> None:
+    from rota.monitor.rebalances.broker_log import read_log
+
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            found = list(read_log(lines))
+    except OSError as error:
+        raise RotaError(f"cannot read {path}: {error.strerror}") from None
+    if not found:
+        note(
+            f"{path} says nothing of groups: is it the log of the broker that coordinates this one, at level INFO?"
+        )
+    topic.use(lambda reader: reader.learn_log(found))
+
+
+def _print(group: str, found: Sequence[Told], shown: Sequence[Told], window: _Window) -> None:
+    count = sum(each.account is not None for each in found)
+    if not found:
+        emit(
+            f"Group {_plain(group)}: no rebalance is recorded; it may have committed without ever having had members."
+        )
+        return
+    narrowed = f", {len(shown)} of them at the time asked for" if window.is_narrow else ""
+    emit(
+        f"Group {_plain(group)}, since {_day_time(found[0].at_ms)}: {count_of(count, 'rebalance')}{narrowed}."
+    )
+    for each in shown:
+        emit()
+        if window.at is not None:
+            emit(_plain(each.paragraph()))
+        for line in each.lines():
+            emit(_plain(line))
+    if window.is_narrow and not shown:
+        emit(_nearest(found))
+
+
+def _nearest(found: Sequence[Told]) -> str:
+    from rota.timeline.account import clock_text
+
+    times = ", ".join(clock_text(each.at_ms) for each in found[-20:])
+    return f"There were rebalances at {'… ' if len(found) > 20 else ''}{times}."
+
+
+def _day_time(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _plain(text: str) -> str:
+    """Without control characters: names come from other programs, and a terminal obeys."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)

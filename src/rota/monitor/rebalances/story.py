@@ -1,0 +1,291 @@
+"""One group's life, as far as its records are still there: members, commits, rebalances.
+
+`classic` and `modern` (KIP-848) read the records of the two kinds of groups and write here what they mean; `told`
+reads it. Memory is bounded: of what is old the oldest is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from rota.model import TopicPartition
+from rota.monitor.findings import Certainty
+from rota.monitor.rebalances.broker_log import Line, LineKind
+from rota.monitor.rebalances.departures import Departure
+from rota.monitor.rebalances.steps import Step, renamed
+from rota.monitor.rebalances.verdicts import Verdict
+from rota.timeline.events import (
+    MemberJoined,
+    MemberReconciled,
+    OffsetCommitted,
+    Processed,
+    RebalanceReason,
+)
+from rota.timeline.ownership import Names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from rota.monitor.facts import GroupFacts
+    from rota.monitor.rebalances.members import Member
+    from rota.timeline.events import Event
+
+__all__ = ["Story"]
+
+MOST_STEPS: Final = 200
+MOST_COMMITS: Final = 2_000
+"""Commits remembered of one group beside each partition's last: they tell how long partitions waited."""
+FEW_COMMITS: Final = 64
+"""The same where all groups of a cluster are read."""
+BEFORE_MS: Final = 60_000
+"""How long before the first rebalance that is remembered commits count: they show how often they come."""
+BACK_WITHIN_MS: Final = 3_600_000
+
+
+class Story:
+    """What has been read of one group so far."""
+
+    def __init__(self, group: str, most_commits: int = MOST_COMMITS) -> None:
+        self.group = group
+        self.kind = ""
+        """``classic``, ``consumer``, or nothing: commits alone were seen."""
+        self.members: dict[str, Member] = {}
+        self.former: dict[str, Member] = {}
+        """Members of the other kind of group that this one was until a moment ago."""
+        self.known = False
+        """Whether the group's members were known before the next record: the first one has no before."""
+        self.generation = 0
+        self.protocol: str | None = None
+        self.leader: str | None = None
+        self.state_since_ms: int | None = None
+        self.recorded_ms = 0
+        """When the last record about members or generations was written."""
+        self.steps: deque[Step] = deque(maxlen=MOST_STEPS)
+        self.open: Step | None = None
+        self.commits: dict[TopicPartition, tuple[int, int]] = {}
+        """Of each partition: when the last offset was committed, and which."""
+        self.recent: deque[tuple[int, str, TopicPartition, int, int]] = deque(maxlen=most_commits)
+        """Commits: when, by whom, of which partition, from which offset to which."""
+        self.names = Names()
+        self.look: tuple[int, GroupFacts] | None = None
+        """What was seen last by asking, and when."""
+        self.unstable: tuple[int, int] | None = None
+        """Between which looks the rebalance began that goes on; by asking, since the log tells only of its end."""
+        self.vanished: dict[str, tuple[int, int]] = {}
+        """Between which looks members disappeared."""
+        self.version = 0
+        """Raised with everything that changes what is told."""
+        self.free: dict[TopicPartition, int] = {}
+        """Partitions that nobody has read since then, while a rebalance goes on."""
+        self.topic_ends: dict[str, int] = {}
+        """The highest partition of each topic that anybody has held."""
+        self._holders: dict[TopicPartition, str] = {}
+        self._departed: deque[tuple[Departure, str, str]] = deque(maxlen=MOST_STEPS)
+
+    # Commits
+
+    def committed(self, partition: TopicPartition, offset: int, at_ms: int) -> OffsetCommitted:
+        """An offset was committed, by whoever holds the partition."""
+        holder = self._holders.get(partition, "")
+        member = self.members.get(holder)
+        if member is not None:
+            member.heard(at_ms)
+        before = self.commits.get(partition)
+        self.commits[partition] = (at_ms, offset)
+        if before is not None and offset > before[1]:
+            name = self.names.of(holder) if holder else "?"
+            self.recent.append((at_ms, name, partition, before[1], offset - 1))
+        return OffsetCommitted(at_ms, self.group, holder, partition.topic, partition.partition, offset)
+
+    def forgotten(self, partition: TopicPartition) -> None:
+        """Nothing is committed of it any more."""
+        self.commits.pop(partition, None)
+
+    # Members
+
+    def hold(self, member: Member, partitions: tuple[TopicPartition, ...]) -> None:
+        """From now on it holds these, and no others."""
+        for partition in member.held:
+            if self._holders.get(partition) == member.member_id:
+                del self._holders[partition]
+        member.held = partitions
+        for partition in partitions:
+            self._holders[partition] = member.member_id
+
+    def join(self, member: Member, at_ms: int) -> MemberJoined:
+        """It is a member now; who went from the same place may be back."""
+        event = MemberJoined(
+            at_ms, self.group, member.member_id, member.client_id, member.host, member.instance_id
+        )
+        self.members[member.member_id] = member
+        self.names.joined(event)
+        if member.client_id:
+            self._is_back(member, at_ms)
+        return event
+
+    def remove(self, member: Member) -> None:
+        """It is no member any more."""
+        self.hold(member, ())
+        self.members.pop(member.member_id, None)
+        self.names.left(member.member_id)
+
+    def depart(
+        self,
+        member: Member,
+        earliest_ms: int,
+        latest_ms: int,
+        *,
+        heartbeat_ms: int = 0,
+        session_ms: int | None,
+    ) -> Departure:
+        """It is gone, and nobody says how."""
+        seen = self.vanished.pop(member.member_id, None)
+        if seen is not None:
+            earliest_ms = max(earliest_ms, min(seen[0], latest_ms))
+            latest_ms = min(latest_ms, max(seen[1], earliest_ms))
+        departure = self._departure(member, earliest_ms, latest_ms, heartbeat_ms, session_ms)
+        self._departed.append((departure, member.client_id, member.host))
+        return departure
+
+    @staticmethod
+    def _departure(
+        member: Member, earliest_ms: int, latest_ms: int, heartbeat_ms: int, session_ms: int | None
+    ) -> Departure:
+        return Departure(
+            member.member_id,
+            earliest_ms,
+            latest_ms,
+            tuple(member.signs),
+            member.session_ms or session_ms,
+            member.poll_ms,
+            heartbeat_ms,
+            static=member.instance_id is not None,
+            away=member.epoch == -2,
+            revoking_since_ms=member.revoking_since_ms,
+        )
+
+    def _is_back(self, member: Member, at_ms: int) -> None:
+        twins = [
+            each
+            for each in self.members.values()
+            if each is not member and (each.client_id, each.host) == (member.client_id, member.host)
+        ]
+        if twins:
+            return
+        for departure, client_id, host in self._departed:
+            if (
+                (client_id, host) == (member.client_id, member.host)
+                and departure.back_ms is None
+                and departure.latest_ms <= at_ms <= departure.latest_ms + BACK_WITHIN_MS
+            ):
+                departure.back_ms = at_ms
+                departure.same_process = departure.member == member.member_id
+
+    # Rebalances
+
+    def begin(self, earliest_ms: int, started_ms: int, generation: int) -> Step:
+        """A rebalance begins, or goes on if there is one."""
+        if self.open is None:
+            done = next((each.completed for each in reversed(self.steps) if each.completed is not None), None)
+            if done is not None and started_ms <= done.at_ms:
+                started_ms = done.at_ms + 1  # within the same millisecond, and behind it
+            self.open = Step(self.group, generation, min(earliest_ms, started_ms), started_ms)
+            self.steps.append(self.open)
+        self.version += 1
+        return self.open
+
+    def restarted(
+        self, gone: Verdict, joined: MemberJoined, at_ms: int, held: tuple[TopicPartition, ...]
+    ) -> Step:
+        """A static member took its former place, without a rebalance."""
+        step = Step(self.group, self.generation, at_ms, at_ms, restart=True)
+        step.causes.append(gone)
+        step.left.append((at_ms, gone))
+        step.joined.append(joined)
+        step.held.append(MemberReconciled(at_ms, self.group, self.generation, joined.member, held))
+        if self.open is not None and self.steps and self.steps[-1] is self.open:
+            self.steps.insert(len(self.steps) - 1, step) if len(self.steps) < MOST_STEPS else None
+        else:
+            self.steps.append(step)
+        self.version += 1
+        return step
+
+    # What others saw
+
+    def looked(self, facts: GroupFacts, at_ms: int) -> None:
+        """The group answered; of a classic one this alone tells that a rebalance goes on."""
+        before = self.look
+        self.look = (at_ms, facts)
+        if self.kind != "classic" or at_ms <= self.recorded_ms:
+            return
+        since_ms = max(before[0] if before is not None else self.recorded_ms, self.recorded_ms)
+        ids = {member.member_id for member in facts.members}
+        for member_id in self.members.keys() - ids:
+            self.vanished.setdefault(member_id, (since_ms, at_ms))
+        if not facts.is_rebalancing:
+            return
+        if self.unstable is None:
+            self.unstable = (since_ms, at_ms)
+        self._guess(facts)
+
+    def use_log(self, lines: Collection[Line]) -> None:
+        """All that a broker's log tells of this group, in its order."""
+        for line in lines:
+            if line.kind == LineKind.PREPARING:
+                for step in self.steps:
+                    if step.generation == line.generation and not step.restart:
+                        step.logged = line
+        ends: dict[str, list[Line]] = {}
+        for line in lines:
+            if line.kind != LineKind.PREPARING:
+                ends.setdefault(line.member, []).append(line)
+        for departure, _, _ in reversed(
+            self._departed
+        ):  # a member may go several times (KIP-848): the last ends agree
+            if ends.get(departure.member):
+                departure.logged = ends[departure.member].pop()
+        self.version += 1
+
+    def _guess(self, facts: GroupFacts) -> None:
+        """What may have led to the rebalance that goes on; its record will tell."""
+        assert self.unstable is not None
+        earliest_ms, seen_ms = self.unstable
+        step = self.begin(earliest_ms, seen_ms, self.generation)
+        step.seen = True
+        step.causes.clear()
+        for member_id, (from_ms, until_ms) in self.vanished.items():
+            member = self.members.get(member_id)
+            if member is not None:
+                step.causes.append(self._departure(member, from_ms, until_ms, 0, None))
+        for each in facts.members:
+            if each.member_id not in self.members:
+                words = "it was no member before"
+                reason = RebalanceReason.MEMBER_JOINED
+                step.causes.append(Verdict(reason, each.member_id, Certainty.CERTAIN, words))
+        if not step.causes:
+            words = "nobody came or went so far"
+            step.causes.append(Verdict(RebalanceReason.MEMBER_REJOINED, "", Certainty.GUESS, words))
+
+    def events(self, *, commits: bool = False) -> list[Event]:
+        """All that is remembered, in order of time. ``commits``: what was committed counts as processed then."""
+        found: list[Event] = [event for step in self.steps for event in step.events()]
+        if commits and found:
+            since_ms = found[0].at_ms - BEFORE_MS
+            found += [
+                Processed(at_ms, name, partition.topic, partition.partition, first, last)
+                for at_ms, name, partition, first, last in self.recent
+                if at_ms >= since_ms
+            ]
+        return sorted(found, key=lambda event: event.at_ms)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Topics that were known by their ids have names now."""
+        for member in self.members.values():
+            if any(tp.topic in names for tp in member.held):
+                self.hold(member, renamed(member.held, names))
+        for old in [tp for tp in self.free if tp.topic in names]:
+            self.free[TopicPartition(names[old.topic], old.partition)] = self.free.pop(old)
+        for step in self.steps:
+            step.rename(names)
+        self.version += 1

@@ -1,0 +1,219 @@
+"""A group's rebalances as they are told to a person: what `rota.timeline` says of each, why, how sure, what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rota.model import count_of
+from rota.monitor.findings import Certainty
+from rota.timeline.account import Account, accounts, clock_text
+from rota.timeline.history import reason_words
+from rota.timeline.look import seconds
+from rota.timeline.timeline import Timeline
+
+if TYPE_CHECKING:
+    from rota.model import TopicPartition
+    from rota.monitor.rebalances.steps import Step
+    from rota.monitor.rebalances.story import Story
+    from rota.monitor.rebalances.verdicts import Verdict
+    from rota.timeline.ownership import Names
+
+__all__ = ["Cost", "Told", "tell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """How long partitions waited because of one rebalance.
+
+    ``paused`` says for how many milliseconds each did. Where its group commits often enough, that is the time between
+    two commits (``by_commits``), else the time for which nobody had the partition. ``records`` came meanwhile and had
+    to wait; None: nobody watched the ends of the partitions.
+    """
+
+    paused: dict[TopicPartition, int]
+    by_commits: bool
+    records: int | None = None
+
+    @property
+    def partition_ms(self) -> int:
+        """All of it together: partitions times milliseconds."""
+        return sum(self.paused.values())
+
+    @property
+    def words(self) -> str:
+        """One line; "" where nothing waited."""
+        if not self.paused:
+            return ""
+        longest = max(self.paused.values())
+        text = f"{count_of(len(self.paused), 'partition')} waited, {seconds(self.partition_ms)} together"
+        text += f", {seconds(longest)} the longest" if len(self.paused) > 1 else ""
+        text += " (between two commits)" if self.by_commits else " (without an owner)"
+        return text if self.records is None else f"{text}; {count_of(self.records, 'record')} came meanwhile"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One rebalance; or, without ``account``, a static member's return to its place, for which there was none.
+
+    ``verdicts`` are its causes, the first one first, with members' ids; ``names`` has what people call them.
+    ``exact``: the beginning is known; of classic groups only the end is recorded.
+    """
+
+    at_ms: int
+    verdicts: tuple[Verdict, ...]
+    account: Account | None
+    cost: Cost
+    names: dict[str, str]
+    exact: bool
+    skipped: int = 0
+
+    @property
+    def until_ms(self) -> int:
+        """When it was done; far in the future while it goes on."""
+        if self.account is None:
+            return self.at_ms
+        done_ms = self.account.rebalance.completed_ms
+        return 2**62 if done_ms is None else done_ms
+
+    @property
+    def words(self) -> str:
+        """Why, in a sentence without its full stop."""
+        if not self.verdicts:
+            return "for an unknown reason"
+        return "; ".join(dict.fromkeys(self._sentence(each) for each in self.verdicts))
+
+    def _sentence(self, verdict: Verdict) -> str:
+        name = self.names.get(verdict.member, verdict.member)
+        if self.account is None:
+            return f"{name} came back as a new process and took its former place, without a rebalance"
+        return reason_words(verdict.reason, name)
+
+    def lines(self) -> list[str]:
+        """A heading and its details, these with an indent."""
+        if self.account is None:
+            return [f"    {clock_text(self.at_ms)}  {self.words}", *self._evidence()]
+        _, completed, *details = self.account.lines()
+        heading = f"#{self.account.number}  {clock_text(self.at_ms)}  {self.words}"
+        details = [line for line in details if not line.startswith("    note: ")]
+        if not self.exact:
+            completed = completed.replace(" s:", " s or more (its beginning is not recorded):", 1)
+        found = [heading, *self._evidence(), completed, *details]
+        if self.skipped:
+            found.append(f"    {count_of(self.skipped, 'generation')} before it not recorded any more")
+        cost = self.cost.words
+        return [*found, f"    cost: {cost}"] if cost else found
+
+    def _evidence(self) -> list[str]:
+        several = len(self.verdicts) > 1
+        return [f"    {f'{self._sentence(each)}: ' if several else ''}{each.words}" for each in self.verdicts]
+
+    def paragraph(self) -> str:
+        """The answer to "why did my group rebalance then?"."""
+        if self.account is None:
+            return f"At {clock_text(self.at_ms)} {self.words}. {self._reasons()}"
+        done = self.account.rebalance
+        text = f"The rebalance of {clock_text(self.at_ms)}: {self.words}. {self._reasons()}"
+        if done.duration_ms is None:
+            text += " It goes on."
+        elif self.exact:
+            text += f" It took {seconds(done.duration_ms)}."
+        else:
+            text += f" It was done at {clock_text(done.completed_ms or 0)}; when it began is not recorded."
+        moved = {move.partition for move in self.account.moves}
+        text += f" {count_of(len(moved), 'partition')} changed hands." if moved else " Nothing moved."
+        cost = self.cost.words
+        return f"{text} Cost: {cost}." if cost else text
+
+    def _reasons(self) -> str:
+        found = [f"{_CERTAINTY[each.certainty]}: {each.grounds}." for each in self.verdicts if each.grounds]
+        return " ".join(found)
+
+    def document(self) -> dict[str, Any]:
+        """The same for programs."""
+        found: dict[str, Any] = {
+            "at_ms": self.at_ms,
+            "words": self.words,
+            "rebalance": self.account is not None,
+        }
+        found["causes"] = [
+            {
+                "reason": each.reason.value,
+                "member": each.member,
+                "name": self.names.get(each.member, each.member),
+                "certainty": each.certainty.value,
+                "evidence": each.evidence,
+                "doubts": each.doubts,
+            }
+            for each in self.verdicts
+        ]
+        if self.account is not None:
+            found |= self.account.document()
+            found["words"] = self.words
+        found["began_exactly"] = self.exact
+        found["cost"] = {
+            "partition_ms": self.cost.partition_ms,
+            "paused_ms": {str(tp): ms for tp, ms in self.cost.paused.items()},
+            "by_commits": self.cost.by_commits,
+            "records": self.cost.records,
+        }
+        return found
+
+
+_CERTAINTY: Final = {
+    Certainty.CERTAIN: "That is certain",
+    Certainty.LIKELY: "That is likely",
+    Certainty.GUESS: "That is a guess",
+}
+
+
+def tell(story: Story) -> list[Told]:
+    """Every rebalance that is remembered, oldest first."""
+    whole = Timeline.of(story.events(commits=True), story.group)
+    names = whole.history.names
+    by_end: dict[tuple[int, int], Account] = {}
+    unfinished: list[Account] = []
+    for account in accounts(whole.summary()):
+        done_ms = account.rebalance.completed_ms
+        if done_ms is None:
+            unfinished.append(account)
+        else:
+            by_end[account.rebalance.generation, done_ms] = account
+    found = []
+    for step in story.steps:
+        done = step.completed
+        if step.restart:
+            found.append(_told(step, None, names))
+        elif done is not None and (done.generation, done.at_ms) in by_end:
+            found.append(_told(step, by_end[done.generation, done.at_ms], names))
+        elif done is None and unfinished:
+            found.append(_told(step, unfinished.pop(0), names))
+    return found
+
+
+def _told(step: Step, account: Account | None, names: Names) -> Told:
+    verdicts = tuple(step.verdicts)
+    known = {member_id: names.of(member_id) for member_id in _members(step)}
+    cost = Cost({}, by_commits=False) if account is None else _cost(account)
+    return Told(step.began_ms, verdicts, account, cost, known, step.is_exact, step.skipped)
+
+
+def _members(step: Step) -> set[str]:
+    ids = {each.member for each in step.verdicts} | {each.member for each in step.joined}
+    return ids if step.completed is None else ids | step.completed.assignment.keys()
+
+
+def _cost(account: Account) -> Cost:
+    if account.pauses:
+        paused: dict[TopicPartition, int] = {}
+        for pause in account.pauses:
+            paused[pause.partition] = max(paused.get(pause.partition, 0), pause.duration_ms)
+        records = sum(pause.waiting for pause in account.pauses)
+        return Cost(paused, by_commits=True, records=records or None)
+    waits = {move.partition: move.taken_ms - move.released_ms for move in account.moves}
+    took_ms, made = account.rebalance.duration_ms, account.generation
+    if made is not None and took_ms and made.leader and "cooperative" not in (made.protocol or ""):
+        for held in made.assignment.values():
+            for partition in held:
+                waits[partition] = max(waits.get(partition, 0), took_ms)
+    return Cost({tp: ms for tp, ms in sorted(waits.items()) if ms > 0}, by_commits=False)

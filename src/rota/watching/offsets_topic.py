@@ -1,0 +1,305 @@
+"""Reading ``__consumer_offsets`` as it grows: a thread that feeds `rota.monitor.rebalances`.
+
+It reads by hand: no group, no commits, nothing that anybody would notice. It begins at the beginning, so that it knows
+of rebalances from before it was started; a cluster's topic may hold 100 MB, so that takes its time in the background
+(`OffsetsTopic.progress`). Only the partitions of the wanted groups are read.
+
+Offsets that an open transaction commits are read before it is decided (``read_uncommitted``): waiting for it would hold
+up the news of all groups in that partition.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+from rota.model import RotaError, TopicPartition
+from rota.monitor.rebalances import LogReader
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, Message
+
+    from rota.cluster import Cluster
+    from rota.monitor.facts import Commit, GroupFacts
+    from rota.monitor.rebalances import Told
+    from rota.monitor.view import RebalanceView
+    from rota.timeline.events import Event
+
+__all__ = ["TOPIC", "OffsetsTopic", "Progress", "UnreadableError"]
+
+TOPIC: Final = "__consumer_offsets"
+END_OF_PARTITION: Final = -191  # librdkafka's own code
+BATCH: Final = 1_000
+POLL_S: Final = 0.1
+APPEARS_S: Final = 1.0
+"""How often a topic that is not there yet is asked for: the first group makes it."""
+NAMES_S: Final = 1.0
+"""How often names are asked for while there are ids without one."""
+END_S: Final = 5.0
+
+Timeouts = Callable[[Collection[str]], Mapping[str, tuple[int, int]]]
+"""Gives session timeouts and heartbeat intervals (ms) of consumer groups (KIP-848) by name, "" for all others."""
+
+
+class UnreadableError(RotaError):
+    """The topic may not be read, or cannot be; groups can still be asked about themselves."""
+
+
+class Progress(NamedTuple):
+    """How far the reading is: records so far, and how many of the partitions were read to their end once."""
+
+    records: int
+    partitions: int
+    ended: int
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all that had been written when it began is read."""
+        return self.ended == self.partitions
+
+
+class OffsetsTopic:
+    """Follows the topic until it is closed. Its answers are those of `LogReader`, and never wait for the cluster.
+
+    ``groups``: only these; None: all of them. ``timeouts`` is asked once in a while, in the thread, about consumer
+    groups. ``failure`` says why nothing is read any more; reading goes on by itself when brokers come back.
+    """
+
+    def __init__(
+        self, cluster: Cluster, groups: Collection[str] | None = None, *, timeouts: Timeouts | None = None
+    ) -> None:
+        self.failure: RotaError | None = None
+        self._cluster = cluster
+        self._groups = None if groups is None else frozenset(groups)
+        self._reader = LogReader(self._groups)
+        self._timeouts = timeouts
+        self._asked: set[str] = set()
+        self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
+        self._number = 0
+        self._closing = threading.Event()
+        self._partitions: frozenset[int] | None = None
+        self._ended: set[int] = set()
+        self._named_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="rota-offsets-topic", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Read no further."""
+        self._closing.set()
+        with self._news:
+            self._news.notify_all()
+        self._thread.join(END_S)
+
+    # What there is
+
+    @property
+    def progress(self) -> Progress:
+        """How much was read; no partition at all while the topic is not there."""
+        with self._lock:
+            count = 0 if self._partitions is None else len(self._partitions)
+            return Progress(sum(self._reader.records.values()), count, len(self._ended))
+
+    @property
+    def exists(self) -> bool | None:
+        """Whether the topic is there; None: nobody has said yet."""
+        partitions = self._partitions
+        return None if partitions is None else bool(partitions)
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all is read that had been written when it began; nothing had if the topic was not there."""
+        return self._partitions is not None and self.progress.is_caught_up
+
+    def wait(self, number: int, timeout_s: float | None = None) -> int:
+        """Wait until there is more news than ``number`` counts, or a failure, or the end; how much there is."""
+        with self._news:
+            self._news.wait_for(
+                lambda: self._number > number or self._closing.is_set() or self.failure is not None, timeout_s
+            )
+            return self._number
+
+    def events(self, group: str) -> list[Event]:
+        """See `LogReader.events`."""
+        with self._lock:
+            return self._reader.events(group)
+
+    def account(self, group: str) -> list[Told]:
+        """See `LogReader.account`."""
+        with self._lock:
+            return self._reader.account(group)
+
+    def rebalance(self, group: str, now_ms: int) -> RebalanceView | None:
+        """See `LogReader.rebalance`."""
+        with self._lock:
+            return self._reader.rebalance(group, now_ms)
+
+    def version(self, group: str) -> int:
+        """See `LogReader.version`."""
+        with self._lock:
+            return self._reader.version(group)
+
+    def knows(self, group: str) -> bool:
+        """Whether anything of the group is recorded."""
+        with self._lock:
+            return group in self._reader.groups
+
+    def timed(self, group: str, commits: Mapping[TopicPartition, Commit]) -> dict[TopicPartition, Commit]:
+        """See `LogReader.timed`."""
+        with self._lock:
+            return self._reader.timed(group, commits)
+
+    def completed(self, facts: GroupFacts) -> GroupFacts:
+        """See `LogReader.completed`."""
+        with self._lock:
+            return self._reader.completed(facts)
+
+    def look(self, facts: GroupFacts, at_ms: int) -> None:
+        """See `LogReader.look`."""
+        with self._news:
+            before = self._reader.version(facts.group)
+            self._reader.look(facts, at_ms)
+            if self._reader.version(facts.group) != before:
+                self._tell()
+
+    def use(self, change: Callable[[LogReader], None]) -> None:
+        """Do something to the reader while nobody else does."""
+        with self._news:
+            change(self._reader)
+            self._tell()
+
+    def _tell(self) -> None:
+        self._number += 1
+        self._news.notify_all()
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            self._read()
+        except RotaError as error:
+            with self._news:
+                self.failure = error
+                self._news.notify_all()
+
+    def _read(self) -> None:
+        partitions = self._find()
+        if self._closing.is_set():
+            return
+        self._learn_names()
+        consumer = self._cluster.consumer(
+            {
+                "group.id": "rota-offsets-topic",  # librdkafka wants a name; it is never sent
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_uncommitted",
+                "fetch.queue.backoff.ms": 20,
+                "queued.max.messages.kbytes": 1_024,
+                "fetch.max.bytes": 4 << 20,
+                "max.partition.fetch.bytes": 1 << 20,
+                "topic.metadata.refresh.interval.ms": 30_000,
+            }
+        )
+        try:
+            self._assign(consumer, partitions)
+            while not self._closing.is_set():
+                self._take(consumer.consume(BATCH, POLL_S))
+                self._learn()
+        finally:
+            consumer.close()
+
+    def _find(self) -> list[int]:
+        """The partitions to read, as soon as the topic is there."""
+        from rota.cluster.client import is_missing
+
+        while not self._closing.is_set():
+            try:
+                described = self._cluster.describe_topics([TOPIC], configs=False)[TOPIC]
+            except RotaError as error:
+                raise UnreadableError(f"cannot read {TOPIC}: {error}") from None
+            if not is_missing(described):
+                if isinstance(described, RotaError):
+                    raise UnreadableError(f"cannot read {TOPIC}: {described}")
+                wanted = self._wanted(len(described.partitions))
+                with self._lock:
+                    self._partitions = frozenset(wanted)
+                return wanted
+            with self._lock:
+                self._partitions = frozenset()
+            self._closing.wait(APPEARS_S)
+        return []
+
+    def _wanted(self, count: int) -> list[int]:
+        if self._groups is None:
+            return list(range(count))
+        from rota.coordinator import partition_for
+
+        return sorted({partition_for(group, count) for group in self._groups})
+
+    def _assign(self, consumer: Consumer, partitions: Collection[int]) -> None:
+        from confluent_kafka import OFFSET_BEGINNING
+        from confluent_kafka import TopicPartition as ClientPartition
+
+        consumer.assign([ClientPartition(TOPIC, number, OFFSET_BEGINNING) for number in partitions])
+
+    def _take(self, messages: list[Message]) -> None:
+        if not messages:
+            return
+        with self._news:
+            for message in messages:
+                error: Any = message.error()
+                number = int(message.partition() or 0)
+                if error is None:
+                    key: Any = message.key()
+                    value: Any = message.value()
+                    self._reader.feed(number, key, value, message.timestamp()[1])
+                elif error.code() == END_OF_PARTITION:
+                    self._ended.add(number)
+                elif error.fatal() or not error.retriable():
+                    raise UnreadableError(f"cannot read {TOPIC}: {' '.join(str(error.str()).split())}")
+            self._tell()
+
+    def _learn(self) -> None:
+        """What records do not tell: names of topics, timeouts of consumer groups."""
+        if self._reader.unknown_topics and time.monotonic() - self._named_at > NAMES_S:
+            self._learn_names()
+        if self._timeouts is None:
+            return
+        with self._lock:
+            new = set(self._reader.consumer_groups) - self._asked
+        if new:
+            self._asked |= new
+            try:
+                found = self._timeouts(sorted(new))
+            except RotaError:  # the defaults of Kafka are a good guess
+                return
+            with self._lock:
+                for group, (session_ms, heartbeat_ms) in found.items():
+                    self._reader.learn_timeouts(group, session_ms, heartbeat_ms)
+
+    def _learn_names(self) -> None:
+        try:
+            described = self._cluster.describe_topics(list(self._cluster.topics()), configs=False)
+        except RotaError:  # asked again as soon as an id without a name comes along
+            return
+        finally:
+            self._named_at = time.monotonic()
+        names = {
+            base64.urlsafe_b64decode(each.topic_id + "=="): name
+            for name, each in described.items()
+            if not isinstance(each, RotaError)
+        }
+        with self._lock:
+            self._reader.learn_topics(names)
