@@ -26,7 +26,11 @@ def harmless(text: str) -> str:
 
 def strip_of(line: Text, width: int) -> Strip:
     """A line of text, cut or filled to the width."""
-    segments = (Segment(harmless(text), style) for text, style, _ in line.render(_CONSOLE, end=""))
+    base = _CONSOLE.get_style(line.style)
+    segments = [
+        Segment(harmless(text), base + style if style is not None else base)
+        for text, style, _ in line.render(_CONSOLE, end="")
+    ]
     return Strip(segments).adjust_cell_length(width)
 
 

@@ -21,6 +21,7 @@ from rota.monitor.words import (
     time_text,
 )
 from rota.top.groups_page import LEVEL_STYLES, SEVERITY_STYLES, worst
+from rota.top.lines import wrap
 from rota.top.strip import draw_strip, look_style, mark
 from rota.top.table import Column
 
@@ -62,9 +63,13 @@ PARTITION_COLUMNS: Final = (
     Column("method", "BY", 9, rank=6),
     Column("in", "IN/s", 7, right=True, rank=8),
     Column("out", "OUT/s", 7, right=True, rank=3),
-    Column("level", "LEVEL", 12, rank=7),
-    Column("note", "", 14, rank=1, grows=True),
+    Column("level", "LEVEL", 12, rank=9),
+    Column("note", "", 6, rank=1, grows=True),
 )
+
+
+LEAST_BARS: Final = 6
+MOST_BARS: Final = 60
 
 
 def generation_word(view: GroupView) -> str:
@@ -72,39 +77,49 @@ def generation_word(view: GroupView) -> str:
     return "epoch" if view.facts.type == "Consumer" else "generation"
 
 
-def draw_head(
-    view: GroupView, cast: Cast, width: int, strip_height: int, now_ms: int, last: str
-) -> list[Text]:
-    """What it is, why it rebalances (or did last: ``last``), how far behind, what is wrong, who holds what."""
-    lines = [_title(view, now_ms), _cause(view, now_ms, last), lag_line(view, width)]
+def draw_head(view: GroupView, cast: Cast, width: int, height: int, now_ms: int, last: str) -> list[Text]:
+    """What it is, why it rebalances (or did last: ``last``), how far behind, what is wrong, who holds what.
+
+    At most ``height`` lines, of which four and more are for text.
+    """
+    lines = [_cut(_title(view, now_ms), width)]
+    lines += wrap([_cause(view, now_ms, last)], width, indent=7)[: 2 if height > 5 else 1]
+    lines.append(_cut(lag_line(view, width), width))
     found = worst(view)
     if found is not None:
         style = SEVERITY_STYLES[found.severity]
-        words = f" {SEVERITY_SIGNS[found.severity]} {found.rule} {found.words}"
         more = f" (and {len(view.findings) - 1} more: f)" if len(view.findings) > 1 else ""
-        lines.append(Text(words, style).append(more, "dim"))
-    for line in lines:
-        line.no_wrap = True
-        line.truncate(width, overflow="ellipsis")
-    return [*lines, *draw_strip(view, cast, width, strip_height, now_ms)]
+        words = Text.assemble(
+            (f" {SEVERITY_SIGNS[found.severity]} {found.rule} ", style), found.words, (more, "dim")
+        )
+        lines += wrap([words], width, indent=2)[: 2 if height > 12 else 1]
+    return [*lines, *draw_strip(view, cast, width, max(2, height - len(lines)), now_ms)]
+
+
+def _cut(line: Text, width: int) -> Text:
+    line.no_wrap = True
+    line.truncate(width, overflow="ellipsis")
+    return line
 
 
 def _title(view: GroupView, now_ms: int) -> Text:
     facts = view.facts
     line = Text.assemble((f" {facts.group} ", "bold reverse"), "  ")
-    if view.rebalance is not None or facts.is_rebalancing:
+    busy = view.rebalance is not None or facts.is_rebalancing
+    if busy:
         since_ms = view.rebalance.started_ms if view.rebalance is not None else facts.state_since_ms
         clock = "" if since_ms is None else f" {age((now_ms - since_ms) / 1000)}"
-        line.append(f" REBALANCING{clock} ", "bold reverse yellow").append(f" {facts.state}", "yellow")
+        line.append(f" REBALANCING{clock} ", "bold reverse yellow")
     else:
         line.append(facts.state, "bold green" if facts.state == "Stable" else "bold")
-    kind = f"{facts.type.lower()}{f', {facts.assignor}' if facts.assignor else ''}"
-    line.append(f"  {kind}")
     if facts.epoch is not None:
         line.append(f"  {generation_word(view)} {facts.epoch}")
         if facts.target_epoch is not None and facts.target_epoch != facts.epoch:
             line.append(f" (target {facts.target_epoch})")
     line.append(f"  {count_of(len(facts.members), 'member')}")
+    line.append(f"  {facts.type.lower()}{f', {facts.assignor}' if facts.assignor else ''}")
+    if busy:
+        line.append(f"  {facts.state}", "yellow")
     if facts.coordinator is not None:
         line.append(f"  coordinator {facts.coordinator.id}", "dim")
     return line
@@ -114,7 +129,7 @@ def _cause(view: GroupView, now_ms: int, last: str) -> Text:
     going_on = view.rebalance
     if going_on is None:
         return Text(f" {last}", "dim")
-    line = Text(" Cause  ", "dim").append(going_on.words, "bold yellow")
+    line = Text.assemble((" Cause ", "dim"), (going_on.words, "bold yellow"))
     if going_on.paused:
         line.append(f"; {_waiting(going_on, len(view.partitions), now_ms)}", "bold red")
     if going_on.waiting_for:
@@ -130,26 +145,24 @@ def _waiting(going_on: RebalanceView, partitions: int, now_ms: int) -> str:
 
 
 def lag_line(view: GroupView, width: int) -> Text:
-    """Lag as a small chart, in records and in time, with how that is known; rates; whether it will go."""
+    """Lag in records and in time, with how that is known, rates, ETA; a small chart where there is room."""
     totals, rates = view.totals, view.totals.rates
     style = LEVEL_STYLES[rates.level]
-    bars = sparkline([lag for _, lag, _, _ in view.history], max(8, min(60, width - 84)))
-    line = Text(" Lag  ", "dim")
-    if bars:
-        line.append(bars, style or "cyan").append("  ")
-    line.append(count(totals.lag), f"bold {style}").append(f" record{'' if totals.lag == 1 else 's'}")
+    line = Text.assemble((count(totals.lag), f"bold {style}"), f" record{'' if totals.lag == 1 else 's'}")
     if totals.time.seconds is not None and rates.level is not Level.CAUGHT_UP:
         line.append(", ").append(time_text(totals.time), f"bold {style}").append(" behind")
         line.append(f" ({method_text(totals.time)})", "dim")
-    line.append(f"  in {per_second(rates.produced_per_s)}/s, out {per_second(rates.consumed_per_s)}/s")
     line.append("  ").append(level_text(rates.level), style)
+    line.append(f"  in {per_second(rates.produced_per_s)}/s, out {per_second(rates.consumed_per_s)}/s")
     if text := eta_text(view):
         line.append(f", {text}")
     if totals.uncommitted:
         line.append(f"  {count_of(totals.uncommitted, 'partition')} without a commit", "dim")
     if totals.unknown:
         line.append(f"  {count_of(totals.unknown, 'partition')} unknown", "dim")
-    return line
+    room = min(MOST_BARS, width - line.cell_len - len(" Lag  ") - 2)
+    bars = sparkline([lag for _, lag, _, _ in view.history], room) if room >= LEAST_BARS else ""
+    return Text.assemble((" Lag  ", "dim"), (bars, style or "cyan"), "  " if bars else "", line)
 
 
 def member_cells(member: MemberView, view: GroupView, cast: Cast, now_ms: int) -> dict[str, Cell]:
@@ -172,7 +185,7 @@ def member_cells(member: MemberView, view: GroupView, cast: Cast, now_ms: int) -
         "host": (facts.host.removeprefix("/"), ""),
         "static": ("yes" if facts.instance_id else "no", ""),
         "parts": (str(len(facts.assignment)), ""),
-        "lag": (f"{LEVEL_SIGNS[totals.rates.level]} {count(totals.lag):>7}", style),
+        "lag": (f"{LEVEL_SIGNS[totals.rates.level]} {count(totals.lag)}", style),
         "time": (time_text(totals.time), style),
         "out": (per_second(totals.rates.consumed_per_s), ""),
         "commit": (age((now_ms - max(commits)) / 1000) if commits else "-", ""),
@@ -183,7 +196,7 @@ def member_cells(member: MemberView, view: GroupView, cast: Cast, now_ms: int) -
 def _doing(member: MemberView, view: GroupView, name: str) -> Cell:
     facts = member.member
     if view.rebalance is not None and {name, facts.member_id} & set(view.rebalance.waiting_for):
-        return "THE GROUP WAITS FOR IT", "bold red"
+        return "WAITED FOR", "bold red"
     if facts.target is not None and set(facts.target) != set(facts.assignment):
         gives, gets = set(facts.assignment) - set(facts.target), set(facts.target) - set(facts.assignment)
         texts = ([f"gives back {len(gives)}"] if gives else []) + ([f"gets {len(gets)}"] if gets else [])
@@ -207,7 +220,7 @@ def partition_cells(part: PartitionView, cast: Cast) -> dict[str, Cell]:
         "owner": owner,
         "committed": ("-" if part.commit is None else f"{part.commit.offset:,}", ""),
         "end": ("-" if part.end is None else f"{part.end:,}", ""),
-        "lag": (f"{LEVEL_SIGNS[part.rates.level]} {'≤' if part.at_most else ''}{count(part.lag):>7}", style),
+        "lag": (f"{LEVEL_SIGNS[part.rates.level]} {'≤' if part.at_most else ''}{count(part.lag)}", style),
         "time": (time_text(part.time), style),
         "method": (method_text(part.time), ""),
         "in": (per_second(part.rates.produced_per_s), ""),

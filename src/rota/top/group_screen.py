@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Container, Horizontal
 
 from rota.monitor.cast import Cast, natural
 from rota.monitor.view import GroupView, MemberView, PartitionView
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["GroupScreen"]
 
-PANES = ("members", "partitions", "events", "doctor")
+TABLES = ("members", "partitions")
+TEXTS = ("events", "doctor")
+PANES = (*TABLES, *TEXTS)
+LEAST_TEXTS = 7
 TALL = 30
 WIDE = 100
 VERY_WIDE = 170
@@ -44,12 +47,12 @@ class GroupScreen(Page):
     """Large terminals show all four panes, small ones the one that was asked for."""
 
     DEFAULT_CSS = """
-    GroupScreen #upper { height: 1fr; }
-    GroupScreen #lower { height: 1fr; }
-    GroupScreen.tall #upper { height: auto; max-height: 55%; min-height: 5; }
+    GroupScreen #tables { height: 1fr; layout: vertical; }
+    GroupScreen #texts { height: 1fr; }
+    GroupScreen.tall #tables { height: auto; }
+    GroupScreen.wide #tables { layout: horizontal; }
     GroupScreen .pane { width: 1fr; height: 1fr; }
     GroupScreen.tall .pane { border-top: solid ansi_bright_black; border-title-color: ansi_default; }
-    GroupScreen.tall #upper .pane { height: auto; max-height: 100%; }
     GroupScreen.tall .pane:focus { border-top: heavy ansi_cyan; border-title-style: bold; }
     GroupScreen.tall #tabs { display: none; }
     """
@@ -94,7 +97,7 @@ class GroupScreen(Page):
         """Head, tables, texts."""
         yield Block(dom_id="head")
         yield Block(dom_id="tabs")
-        with Horizontal(id="upper"):
+        with Container(id="tables"):
             yield Table[MemberView](
                 MEMBER_COLUMNS,
                 lambda member: member.member.member_id,
@@ -109,7 +112,7 @@ class GroupScreen(Page):
                 empty="Nothing is committed or assigned.",
                 dom_id="partitions",
             )
-        with Horizontal(id="lower"):
+        with Horizontal(id="texts"):
             yield Lines(
                 empty="Nothing has happened since rota top looks.", follow=True, indent=12, dom_id="events"
             )
@@ -146,8 +149,8 @@ class GroupScreen(Page):
             self._told = view.events
             self._accounts = accounts_of(view)
         self.moving = view.rebalance is not None or view.facts.is_rebalancing
-        self._arrange()
-        self._head(view)
+        head = self._head(view)
+        self._arrange(view, head)
         members = [member for member in view.members if self._is_wanted(self._member_words(member))]
         members.sort(key=self._member_order)
         self.query_one("#members", Table).show(
@@ -172,13 +175,15 @@ class GroupScreen(Page):
         for name in ("members", "partitions"):
             self.query_one(f"#{name}", Table).show((), 0)
 
-    def _head(self, view: GroupView) -> None:
+    def _head(self, view: GroupView) -> int:
+        """Draw it; how many lines it has."""
         height = self.size.height
-        room = max(2, height // 4) if height < TALL else max(4, height // 3)
+        room = max(6, height // 3)
         now_ms = self.app.now_ms()
         last = last_rebalance(self._accounts, now_ms)
         lines = draw_head(view, self.cast, self.size.width, room, now_ms, last)
         self.query_one("#head", Block).show(lines)
+        return len(lines)
 
     def _titles(self, view: GroupView) -> None:
         titles = {
@@ -196,22 +201,33 @@ class GroupScreen(Page):
             self._pane(name).border_title = title
         self.query_one("#tabs", Block).show([tabs])
 
-    def _arrange(self) -> None:
-        """Which panes there is room for."""
+    def _arrange(self, view: GroupView, head: int) -> None:
+        """Which panes there is room for, and how high the tables are: as high as they need, if all can be."""
         width, height = self.size
-        tall = height >= TALL
+        tall, wide = height >= TALL, width >= VERY_WIDE
         self.set_class(tall, "tall")
-        if not tall:
-            shown = {self.pane}
-        else:
-            above = self.pane if self.pane in PANES[:2] else "members"
-            below = self.pane if self.pane in PANES[2:] else "events"
-            shown = set(PANES[:2]) if width >= VERY_WIDE else {above}
-            shown |= set(PANES[2:]) if width >= WIDE else {below}
+        self.set_class(tall and wide, "wide")
+        shown = {self.pane}
+        if tall:
+            below = self.pane if self.pane in TEXTS else "events"
+            shown = {*TABLES, *(TEXTS if width >= WIDE else (below,))}
         for name in PANES:
             self._pane(name).display = name in shown
-        self.query_one("#upper").display = bool(shown & set(PANES[:2]))
-        self.query_one("#lower").display = bool(shown & set(PANES[2:]))
+        self.query_one("#tables").display = bool(shown & set(TABLES))
+        self.query_one("#texts").display = bool(shown & set(TEXTS))
+        members, partitions = self._pane("members").styles, self._pane("partitions").styles
+        if not tall:
+            members.height = partitions.height = "1fr"
+            return
+        wanted = [max(1, len(view.members)) + 2, max(1, len(view.partitions)) + 2]
+        room = height - head - 2
+        room -= max(LEAST_TEXTS, room // 3)
+        if wide:
+            members.height = partitions.height = max(4, min(max(wanted), room))
+        else:
+            first = max(4, min(wanted[0], max(room - wanted[1], room * 2 // 5)))
+            members.height = first
+            partitions.height = max(4, min(wanted[1], room - first))
 
     def tick(self) -> None:
         """Clocks of pauses."""

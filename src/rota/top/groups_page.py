@@ -160,7 +160,7 @@ def cells(view: GroupView, now_ms: int) -> dict[str, Cell]:
         "state": _state(view, now_ms),
         "members": (count(len(facts.members)), ""),
         "partitions": (count(len(view.partitions)), ""),
-        "lag": (f"{LEVEL_SIGNS[rates.level]} {_lag(view):>7}", style),
+        "lag": (f"{LEVEL_SIGNS[rates.level]} {_lag(view)}", style),
         "time": (time_text(totals_.time), style),
         "in": (per_second(rates.produced_per_s), ""),
         "out": (per_second(rates.consumed_per_s), ""),

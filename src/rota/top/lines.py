@@ -41,7 +41,7 @@ class Lines(ScrollView, can_focus=True):
     """Shows text. ``follow``: as long as nobody scrolls up, the end is in sight."""
 
     DEFAULT_CSS = """
-    Lines { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; padding: 0 1; }
+    Lines { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "by(-1)", show=False),
@@ -80,8 +80,8 @@ class Lines(ScrollView, can_focus=True):
 
     def _lay_out(self) -> None:
         at_end = self.scroll_y >= self.max_scroll_y
-        width = self.size.width
-        if not width:
+        width = self.scrollable_content_region.width
+        if width <= 0:
             return
         self._wrapped = wrap(self._lines or [Text(self.empty, "dim")], width, self._indent)
         self.virtual_size = Size(width, len(self._wrapped))
@@ -103,7 +103,7 @@ class Lines(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line."""
-        width = self.size.width
+        width = self.scrollable_content_region.width
         place = y + int(self.scroll_y)
         if place >= len(self._wrapped):
             return Strip.blank(width)

@@ -17,7 +17,7 @@ from rota.monitor.words import (
 )
 from rota.timeline import Timeline
 from rota.timeline.account import accounts, clock_text
-from rota.timeline.events import RebalanceStarted
+from rota.timeline.events import MemberLeft, RebalanceStarted
 from rota.timeline.look import seconds
 from rota.timeline.sentences import held_words, sentence
 from rota.top.group_page import generation_word
@@ -47,9 +47,12 @@ __all__ = [
 def event_lines(view: GroupView, cast: Cast, events: Iterable[Event] | None = None) -> list[Text]:
     """What happened (or only these ``events``), the newest last."""
     word = generation_word(view).capitalize()
+    told = {(item.member, item.reason) for item in view.events if isinstance(item, RebalanceStarted)}
     lines = []
     for event in view.events if events is None else events:
         words = sentence(event, cast.name, word=word)
+        if isinstance(event, MemberLeft) and events is None and (event.member, event.reason) in told:
+            continue  # the rebalance that it began says the same
         if words is not None:
             style = "bold yellow" if isinstance(event, RebalanceStarted) else ""
             lines.append(Text.assemble((f"{clock_text(event.at_ms)}  ", "dim"), (words, style)))

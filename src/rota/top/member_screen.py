@@ -113,11 +113,11 @@ class MemberScreen(Page):
         facts, totals = member.member, member.totals
         title.append(f"  at {facts.host.removeprefix('/')}")
         title.append("  static" if facts.instance_id else "  dynamic", "dim")
-        ids = Text(f" {facts.member_id}", "dim", no_wrap=True)
+        ids = Text.assemble((" Id   ", "dim"), facts.member_id, no_wrap=True)
         if facts.epoch is not None:
             ids.append(f"  epoch {facts.epoch}" + (f" → {facts.target_epoch}" if facts.target_epoch else ""))
         style = LEVEL_STYLES[totals.rates.level]
-        lag = Text(" Lag  ", "dim", no_wrap=True).append(f"{totals.lag:,}", f"bold {style}")
+        lag = Text.assemble((" Lag  ", "dim"), (f"{totals.lag:,}", f"bold {style}"), no_wrap=True)
         lag.append(
             f" records, {time_text(totals.time)} behind, out {per_second(totals.rates.consumed_per_s)}/s  "
         )

@@ -95,7 +95,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Table { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: auto; }
+    Table { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
@@ -146,7 +146,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         self._places = {self._key_of(row): place for place, row in enumerate(rows)}
         self._row = self._places.get(self._at, min(self._row, max(0, len(rows) - 1)))
         self._at = self._key_of(rows[self._row]) if rows else None
-        self.virtual_size = Size(self.size.width, len(rows) + 1)
+        self.virtual_size = Size(self._width, len(rows) + 1)
         self._keep_in_view()
         self.refresh()
 
@@ -201,15 +201,18 @@ class Table(ScrollView, Generic[T], can_focus=True):
         self.refresh()
 
     def _keep_in_view(self) -> None:
-        self.scroll_to_region(
-            Region(0, self._row, self.size.width, 2), animate=False, immediate=True, force=True
-        )
+        self.scroll_to_region(Region(0, self._row, self._width, 2), animate=False, immediate=True, force=True)
 
     # Drawing
 
+    @property
+    def _width(self) -> int:
+        """Without the scroll bar."""
+        return self.scrollable_content_region.width
+
     def on_resize(self) -> None:
         """The width decides which columns there are."""
-        self.virtual_size = Size(self.size.width, len(self.rows) + 1)
+        self.virtual_size = Size(self._width, len(self.rows) + 1)
         self._keep_in_view()
 
     def on_focus(self) -> None:
@@ -222,7 +225,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """The head, or one row."""
-        width = self.size.width
+        width = self._width
         if y == 0:
             return self._head(width)
         place = y - 1 + int(self.scroll_y)
