@@ -1,0 +1,87 @@
+"""D19: reads, but does not commit."""
+
+from tests.monitor.doctor.cases import evidence
+from tests.monitor.doctor.checks import alone, told
+from tests.monitor.doctor.lifetimes import commits, life
+
+from rota.monitor.findings import Certainty
+
+NEVER = """
+    group orders classic Stable range
+      loader: orders-0 orders-1
+      other: orders-2
+      orders-0 -/{} -/500
+      orders-1 -/{} -/300
+      orders-2 90/90
+"""
+
+
+def test_a_member_has_never_committed() -> None:
+    """It has held partitions with records for as long as it was watched; the other commits."""
+    (found,) = alone("D19", evidence(NEVER.format(400, 200)))
+    assert found.words == (
+        "loader holds orders 0 and 1, sends heartbeats, and has never committed anything: after a restart it begins "
+        "again at 800 records before the end"
+    )
+    assert (found.certainty, found.members) == (Certainty.LIKELY, ("loader-id",))
+    assert "commits: none (OffsetFetch)" in told(found)
+
+
+def test_a_member_that_came_a_moment_ago() -> None:
+    """The first commit of auto-commit comes after 5 s."""
+    assert not alone("D19", evidence(NEVER.format(400, 200), every_s=4))
+    came = life("-6 joined loader")
+    assert alone("D19", evidence(NEVER.format(400, 200), every_s=4, events=came))
+    came = life("1 joined loader")
+    assert not alone("D19", evidence(NEVER.format(400, 200), every_s=4, events=came))
+
+
+def test_nothing_to_commit() -> None:
+    """No records: nobody can have read any."""
+    assert not alone("D19", evidence(NEVER.format(0, 0).replace("500", "0").replace("300", "0")))
+
+
+BUSY = """
+    group orders classic Stable range
+      loader: orders-0 orders-1
+      orders-0 100/100 100/200 100/300
+      orders-1 50/60   50/160  50/260
+"""
+EVERY_SECOND = [(-60 + n, 100 + n) for n in range(30)]
+
+
+def test_it_used_to_commit() -> None:
+    """Every second, and then not for 51 s, though records come in all its partitions."""
+    held = commits(orders_0=EVERY_SECOND, orders_1=EVERY_SECOND)
+    (found,) = alone("D19", evidence(BUSY, commits=held, events=()))
+    assert "and has committed nothing for 51.0 s" in found.words
+    assert "between commits before: 1.0 s (__consumer_offsets)" in told(found)
+
+
+def test_it_commits_seldom() -> None:
+    """Every twenty seconds: then 30 s without are nothing."""
+    held = commits(orders_0=[(-90, 1), (-70, 2), (-50, 3), (-30, 4), (-10, 5)])
+    assert not alone("D19", evidence(BUSY, commits=held, events=()))
+
+
+def test_it_has_read_everything() -> None:
+    """Old commits at the end are as they should be; so is one partition of several that is at its end."""
+    held = commits(orders_0=EVERY_SECOND, orders_1=EVERY_SECOND)
+    idle = BUSY.replace("100/200 100/300", "100/100 100/100")
+    assert not alone(
+        "D19", evidence(idle.replace("50/60   50/160  50/260", "60/60"), commits=held, events=())
+    )
+    assert not alone("D19", evidence(idle, commits=held, events=()))
+
+
+def test_looks_alone() -> None:
+    """Without `__consumer_offsets` it is a guess; a commit in any of its partitions ends it."""
+    (found,) = alone("D19", evidence(BUSY))
+    assert found.certainty == Certainty.GUESS
+    assert "while it was watched, 20.0 s" in found.words
+    assert not alone("D19", evidence(BUSY.replace("50/60   50/160", "50/60   55/160")))
+
+
+def test_in_the_middle_of_a_rebalance() -> None:
+    """Nobody commits then."""
+    assert not alone("D19", evidence(NEVER.format(400, 200).replace("Stable", "PreparingRebalance")))
