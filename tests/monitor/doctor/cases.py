@@ -73,7 +73,7 @@ def _is_partition(line: str) -> bool:
 
 def _view(group: str, looks: tuple[Snapshot, ...], late: Mapping[str, float]) -> GroupView:
     """The newest look as screens have it, with the lags in seconds that are told."""
-    window = Looks()
+    window = Looks(window_ms=max(looks[-1].at_ms - looks[0].at_ms, 1_000))
     for each in looks:
         view = window.look(each)[group]
     parts = tuple(

@@ -14,6 +14,7 @@ __all__ = ["KAFKA_TOOLS", "alone", "findings_of", "told"]
 
 KAFKA_TOOLS = {
     "kafka-configs.sh",
+    "kafka-console-consumer.sh",
     "kafka-topics.sh",
     "kafka-transactions.sh",
     "kafka-consumer-groups.sh",
@@ -61,7 +62,7 @@ def check(finding: Finding) -> None:
 def check_command(command: str) -> None:
     """A line of Rota's that click can read, or of a tool of Kafka's; both say where the cluster is."""
     tool, *words = shlex.split(command)
-    assert "--bootstrap-server" in words, command
+    assert "--bootstrap-server" in words or words[0] == "plan", command
     if tool != "rota":
         assert tool in KAFKA_TOOLS, command
         return

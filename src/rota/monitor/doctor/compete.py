@@ -24,7 +24,7 @@ def compete(findings: Iterable[Finding], rules: Mapping[str, Rule]) -> list[Find
         causes = [each for each in left if effect.rule in rules[each.rule].causes]
         if causes:
             cause = min(causes, key=lambda each: (list(Certainty).index(each.certainty), _rank(each)))
-            left[left.index(effect)] = _explained(effect, cause)
+            left[left.index(effect)] = _explained(effect, cause, meant=rules[cause.rule].meant)
             left.remove(cause)
     return sorted(left, key=_rank)
 
@@ -43,12 +43,14 @@ def _silenced(finding: Finding, among: Iterable[Finding], rules: Mapping[str, Ru
     return set(finding.partitions) <= {tp for each in stronger for tp in each.partitions}
 
 
-def _explained(effect: Finding, cause: Finding) -> Finding:
+def _explained(effect: Finding, cause: Finding, *, meant: bool) -> Finding:
     """The effect, told with its cause: the advice and the command are the cause's."""
     return replace(
         effect,
         words=f"{effect.words.rstrip('.')}. The cause: {cause.words[:1].lower()}{cause.words[1:]}",
-        severity=min(effect.severity, cause.severity, key=lambda severity: Severity(severity).rank),
+        severity=cause.severity
+        if meant
+        else min(effect.severity, cause.severity, key=lambda severity: Severity(severity).rank),
         certainty=cause.certainty,
         evidence=effect.evidence + cause.evidence,
         partitions=tuple(dict.fromkeys(effect.partitions + cause.partitions)),

@@ -188,7 +188,11 @@ class Evidence:
 
     def command(self, *words: str, tool: str = "rota") -> str:
         """A command line that works as it is printed, against the cluster that was asked."""
-        return shlex.join([tool, *words, *self.connection])
+        given = [
+            "--consumer.config" if each == "--command-config" and "console-consumer" in tool else each
+            for each in self.connection
+        ]
+        return shlex.join([tool, *words, *given])
 
     def names(self, member_ids: Iterable[str]) -> list[str]:
         """Members as people know them: instance id or client id, with the host where that is not enough."""

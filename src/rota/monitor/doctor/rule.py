@@ -36,7 +36,7 @@ class Rule:
     ``id`` is ``D06``, ``name`` is in kebab case, ``title`` a few words for a list. ``silences`` are the rules whose
     findings say nothing new where this one has found something in the same partitions (or in the whole group, where one
     of the two findings names no partition). ``causes`` are rules whose finding this one explains: it becomes a part of
-    that finding.
+    that finding, which is then no worse than this one if somebody meant it so (``meant``: a deploy).
     """
 
     id: str
@@ -48,6 +48,7 @@ class Rule:
     needs: tuple[Need, ...] = ()
     silences: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
+    meant: bool = False
 
     def lacking(self, evidence: Evidence) -> str | None:
         """Why this rule cannot be judged, in words; None where it can."""

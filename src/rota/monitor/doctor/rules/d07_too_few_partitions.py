@@ -10,6 +10,7 @@ from rota.monitor.doctor.evidence import Evidence, Need
 from rota.monitor.doctor.pace import falling_behind, pace_of, per_s, surely
 from rota.monitor.doctor.rule import Lesson, Rule
 from rota.monitor.findings import EvidenceLine, Finding, Severity
+from rota.monitor.view import PartitionView
 
 __all__ = ["RULE"]
 
@@ -54,14 +55,18 @@ def judge(evidence: Evidence) -> list[Finding]:
             "order of a key is lost once, between its old and its new partition.",
             commands=(
                 evidence.command("topics", "describe", topics[0]),
-                evidence.command(
-                    "topics", "add-partitions", topics[0], "--partitions", str(max(needed, len(parts) + 1))
-                ),
+                evidence.command("topics", "add-partitions", topics[0], "--to", str(_total(topics[0], parts, needed))),
             ),
             doubts="A burst that ends soon, or handlers that wait for the same slow database: then more of anything "
             "would only wait with them.",
         )
     ]
+
+
+def _total(topic: str, parts: list[PartitionView], needed: int) -> int:
+    """How many partitions the topic would have, if it takes all that are missing."""
+    own = sum(part.partition.topic == topic for part in parts)
+    return own + max(needed - len(parts), 1)
 
 
 RULE = Rule(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from rota.model import count_of
 from rota.monitor.doctor.evidence import Evidence, Need
-from rota.monitor.doctor.lives import lives, summary
+from rota.monitor.doctor.lives import Life, lives, summary
 from rota.monitor.doctor.pace import share
 from rota.monitor.doctor.rule import Lesson, Rule
 from rota.monitor.doctor.telling import and_list, span_text
@@ -22,6 +22,10 @@ ENOUGH: Final = 6
 """So many rebalances of late are a storm; a member that crashes and comes back makes up to four."""
 OVER_S: Final = 60
 """So long after the last of them the storm is over."""
+SAME_MS: Final = 250
+"""A join is recorded so long before or after the rebalance that it causes."""
+NEAR_MS: Final = 60_000
+"""Who comes so shortly before or after somebody else leaves comes in his place."""
 LONG_S: Final = 30
 """A rebalance that takes longer is stuck."""
 
@@ -34,8 +38,8 @@ def judge(evidence: Evidence) -> list[Finding]:
 
 def _storm(evidence: Evidence) -> Finding | None:
     whole = summary(evidence)
-    new = _newcomers(evidence)
-    counted = [each for each in whole.rebalances if not _grows(each, new)]
+    known = lives(evidence)
+    counted = [each for each in whole.rebalances if not _only_new(each, known)]
     if len(counted) < ENOUGH:
         return None
     first_ms = counted[0].rebalance.started_ms
@@ -64,24 +68,21 @@ def _storm(evidence: Evidence) -> Finding | None:
     )
 
 
-def _newcomers(evidence: Evidence) -> set[str]:
-    """Members that came for the first time: nobody like them had left before."""
-    gone: dict[object, int] = {}
-    for life in lives(evidence):
-        if life.left_ms is not None:
-            gone[life.who] = min(life.left_ms, gone.get(life.who, life.left_ms))
-    return {
-        life.member_id
-        for life in lives(evidence)
-        if life.joined_ms is not None and gone.get(life.who, life.joined_ms + 1) > life.joined_ms
-    }
-
-
-def _grows(each: RebalanceSummary, new: set[str]) -> bool:
-    """Whether it was only that somebody new came."""
+def _only_new(each: RebalanceSummary, known: list[Life]) -> bool:
+    """Whether it was only that somebody came: nobody left around that time, and nobody like him before."""
     rebalance = each.rebalance
-    return rebalance.reason is RebalanceReason.MEMBER_JOINED and any(
-        rebalance.member == member or member.startswith(rebalance.member) for member in new
+    if rebalance.reason is not RebalanceReason.MEMBER_JOINED:
+        return False
+    until_ms = (rebalance.completed_ms or rebalance.started_ms) + SAME_MS
+    came = [
+        life
+        for life in known
+        if life.joined_ms is not None and rebalance.started_ms - SAME_MS <= life.joined_ms <= until_ms
+    ]
+    gone = [(life.who, life.left_ms) for life in known if life.left_ms is not None]
+    replaced = any(abs(left_ms - rebalance.started_ms) <= NEAR_MS for _, left_ms in gone)
+    return not replaced and not any(
+        who == life.who and left_ms <= (life.joined_ms or 0) for life in came for who, left_ms in gone
     )
 
 

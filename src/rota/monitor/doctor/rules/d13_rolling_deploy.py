@@ -16,7 +16,9 @@ from rota.timeline.events import RebalanceReason
 __all__ = ["RULE"]
 
 SOON_MS: Final = 120_000
-"""Who comes within this time of another's leave may be its replacement."""
+"""Who comes within this time of another's leave may be its replacement,"""
+EARLY_MS: Final = 60_000
+"""or who came so shortly before it."""
 GOODBYE = frozenset({RebalanceReason.MEMBER_LEFT, RebalanceReason.SESSION_EXPIRED})
 
 
@@ -68,19 +70,22 @@ def _replacements(known: list[Life]) -> list[tuple[Life, Life]]:
     ):
         if old.who.instance_id is not None or old.reason not in GOODBYE:
             continue
-        for new in newcomers:
-            near = abs((new.joined_ms or 0) - (old.left_ms or 0)) <= SOON_MS
-            same = stem(new.who.client_id) == stem(old.who.client_id) and new.who.instance_id is None
-            if new is not old and near and same and new.member_id not in used and not _older(new, old):
-                used.add(new.member_id)
-                pairs.append((old, new))
-                break
+        left_ms = old.left_ms or 0
+        fitting = [
+            new
+            for new in newcomers
+            if new.member_id not in used
+            and -EARLY_MS <= (new.joined_ms or 0) - left_ms <= SOON_MS
+            and new.who.instance_id is None
+            and stem(new.who.client_id) == stem(old.who.client_id)
+            and (old.joined_ms is None or (new.joined_ms or 0) > old.joined_ms)
+        ]
+        if fitting:
+            new = min(fitting, key=lambda life: abs((life.joined_ms or 0) - left_ms))
+            used.add(new.member_id)
+            pairs.append((old, new))
     replaced_again = {old.member_id for old, _ in pairs} & {new.member_id for _, new in pairs}
     return [] if len(replaced_again) > len(pairs) / 2 else pairs  # rather one that flaps
-
-
-def _older(new: Life, old: Life) -> bool:
-    return old.joined_ms is not None and (new.joined_ms or 0) <= old.joined_ms
 
 
 RULE = Rule(
@@ -92,6 +97,7 @@ RULE = Rule(
     needs=(Need.EVENTS,),
     silences=("D12",),
     causes=("D09",),
+    meant=True,
     lesson=Lesson(
         what="In a rolling restart each instance leaves and its successor joins. Without static membership the group "
         "learns of two changes for each instance, and shares its partitions out each time: ten instances are twenty "

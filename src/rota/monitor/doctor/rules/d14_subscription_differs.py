@@ -99,6 +99,7 @@ RULE = Rule(
     title="members read different topics, or what they read changes",
     judge=judge,
     causes=("D09",),
+    meant=True,
     lesson=Lesson(
         what="All members of a group share what all of them subscribe to. If one subscribes to other topics than the "
         "rest, its topics are shared among fewer members, and every change of any member's subscription, or of a "
