@@ -12,15 +12,15 @@ from rota.cli.groups_text import (
     state_lines,
 )
 from rota.cli.watch import fit
-from rota.cluster import BrokerNode, CommittedOffset, GroupDescription, GroupListing, MemberDescription
 from rota.model import TopicPartition
+from rota.monitor.facts import Commit, GroupFacts, GroupListing, MemberFacts, Node
 
-NODE = BrokerNode(1, "127.0.0.1", 19892)
+NODE = Node(1, "127.0.0.1", 19892)
 USERS = [TopicPartition("new_users", n) for n in range(5)]
-C0 = MemberDescription("c0-61f01493-4144-48d4-abbe-792079259c57", None, "c0", "/127.0.0.1", tuple(USERS[:3]))
-C1 = MemberDescription("c1-a9cc32df-69e1-470a-a657-981746ad5b07", None, "c1", "/127.0.0.1", tuple(USERS[3:]))
-CLASSIC = GroupDescription("classic", "Classic", "Stable", "range", NODE, (C0, C1))
-EMPTY = GroupDescription("gone", "Classic", "Empty", "", NODE, ())
+C0 = MemberFacts("c0-61f01493-4144-48d4-abbe-792079259c57", "c0", "/127.0.0.1", assignment=tuple(USERS[:3]))
+C1 = MemberFacts("c1-a9cc32df-69e1-470a-a657-981746ad5b07", "c1", "/127.0.0.1", assignment=tuple(USERS[3:]))
+CLASSIC = GroupFacts("classic", "Classic", "Stable", "range", coordinator=NODE, members=(C0, C1))
+EMPTY = GroupFacts("gone", "Classic", "Empty", coordinator=NODE)
 ENDS: dict[TopicPartition, int | None] = dict(zip(USERS, (40, 20, 30, 60, 50), strict=True))
 
 
@@ -35,19 +35,19 @@ def layout(name: str) -> list[str]:
 
 
 def test_offsets_of_a_group_with_members() -> None:
-    committed = {tp: CommittedOffset(end, 0) for tp, end in ENDS.items() if end and tp.partition != 1}
+    committed = {tp: Commit(end, 0) for tp, end in ENDS.items() if end and tp.partition != 1}
     rows = offset_rows(CLASSIC, committed, ENDS)
     assert text(offset_lines("classic", rows, verbose=False)) == layout("offsets")
 
 
 def test_offsets_that_nobody_owns_come_last() -> None:
-    rows = offset_rows(CLASSIC, {TopicPartition("another", 0): CommittedOffset(7)}, ENDS)
+    rows = offset_rows(CLASSIC, {TopicPartition("another", 0): Commit(7)}, ENDS)
     assert [row.partition for row in rows] == [*USERS, TopicPartition("another", 0)]
     assert rows[-1].member is None
 
 
 def test_verbose_offsets_of_a_group_without_members() -> None:
-    rows = offset_rows(EMPTY, {USERS[3]: CommittedOffset(6, 0), USERS[4]: CommittedOffset(50)}, ENDS)
+    rows = offset_rows(EMPTY, {USERS[3]: Commit(6, 0), USERS[4]: Commit(50)}, ENDS)
     assert text(offset_lines("gone", rows, verbose=True)) == layout("offsets-verbose-empty")
 
 
@@ -56,7 +56,7 @@ def test_a_group_without_partitions_has_no_table() -> None:
 
 
 def test_lag_is_not_clamped() -> None:
-    (row,) = offset_rows(EMPTY, {USERS[0]: CommittedOffset(41)}, ENDS)
+    (row,) = offset_rows(EMPTY, {USERS[0]: Commit(41)}, ENDS)
     assert row.lag == -1
 
 
@@ -66,10 +66,16 @@ def test_members() -> None:
 
 
 def test_static_members_have_a_column_for_their_name() -> None:
-    static = MemberDescription(
-        "inst-0-80a3a0d5-43dc-4489-b585-3cf0a4f5aaaf", "inst-0", "c0", "/127.0.0.1", tuple(USERS[:2])
+    static = MemberFacts(
+        "inst-0-80a3a0d5-43dc-4489-b585-3cf0a4f5aaaf",
+        "c0",
+        "/127.0.0.1",
+        "inst-0",
+        assignment=tuple(USERS[:2]),
     )
-    group = GroupDescription("static", "Classic", "Stable", "cooperative-sticky", NODE, (static,))
+    group = GroupFacts(
+        "static", "Classic", "Stable", "cooperative-sticky", coordinator=NODE, members=(static,)
+    )
     assert text(member_lines(group, verbose=False)) == layout("members-static")
 
 
@@ -129,10 +135,10 @@ def test_at_80_columns_a_long_topics_members_can_still_be_told_apart() -> None:
         f"rota-consume-{uuid}" for uuid in ("61f01493-4144-48d4-792079259c57", "a9cc32df-69e1-981746ad5b07")
     ]
     members = tuple(
-        MemberDescription(member_id, None, "rota-consume", "/127.0.0.1", (tp,))
+        MemberFacts(member_id, "rota-consume", "/127.0.0.1", assignment=(tp,))
         for member_id, tp in zip(ids, topic, strict=True)
     )
-    group = GroupDescription("web-events-group", "Classic", "Stable", "range", NODE, members)
+    group = GroupFacts("web-events-group", "Classic", "Stable", "range", coordinator=NODE, members=members)
     lines = offset_lines(group.group, offset_rows(group, {}, dict.fromkeys(topic, 12_345)), verbose=False)
     narrow = text(fit(lines, 80))
     assert max(map(len, narrow)) <= 80

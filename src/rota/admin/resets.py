@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from rota.admin.admin import Admin
-    from rota.monitor.facts import Commit, GroupFacts
+    from rota.monitor.facts import GroupFacts
     from rota.monitor.reset import Wanted
     from rota.monitor.reset_words import Scope
 

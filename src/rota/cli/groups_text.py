@@ -1,7 +1,7 @@
 """The layouts of ``kafka-consumer-groups`` 4.1, column for column.
 
-Every function takes this package's own descriptions and gives lines; a value nobody can tell is ``-``, as
-there. librdkafka does not hand out group and member epochs, so those columns hold ``-`` for every group.
+Every function takes what `rota.monitor.facts` has and gives lines; a value that does not exist, or that nobody can
+tell, is ``-``, as there.
 """
 
 from __future__ import annotations
@@ -13,12 +13,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from rota.cluster import CommittedOffset, GroupDescription, GroupListing, MemberDescription
     from rota.model import TopicPartition
+    from rota.monitor.facts import Commit, GroupFacts, GroupListing, MemberFacts
 
-__all__ = ["Line", "OffsetRow", "list_lines", "member_lines", "offset_lines", "offset_rows", "state_lines"]
+__all__ = [
+    "Line",
+    "OffsetRow",
+    "list_lines",
+    "member_lines",
+    "member_table",
+    "offset_lines",
+    "offset_rows",
+    "offset_table",
+    "state_lines",
+    "state_table",
+]
 
 MISSING = "-"
+INSTANCE = "GROUP-INSTANCE-ID"
+OWNER = ("CONSUMER-ID", "HOST", "CLIENT-ID")
+WIDENED = frozenset({"GROUP", "TOPIC", "CONSUMER-ID", "HOST"})
+"""The columns of offsets that grow with what is in them."""
+NEVER_WIDER = frozenset({"#PARTITIONS", "CURRENT-EPOCH", "TARGET-EPOCH", "UPGRADED"})
+"""Of members those that do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +52,9 @@ class OffsetRow:
     """One partition of a group: where the group is, where the log ends, and who reads it."""
 
     partition: TopicPartition
-    committed: CommittedOffset | None
+    committed: Commit | None
     end: int | None
-    member: MemberDescription | None
+    member: MemberFacts | None
 
     @property
     def lag(self) -> int | None:
@@ -46,8 +63,8 @@ class OffsetRow:
 
 
 def offset_rows(
-    group: GroupDescription,
-    committed: Mapping[TopicPartition, CommittedOffset],
+    group: GroupFacts,
+    committed: Mapping[TopicPartition, Commit],
     ends: Mapping[TopicPartition, int | None],
 ) -> list[OffsetRow]:
     """Members with the most partitions first, then what was committed and is nobody's now."""
@@ -78,79 +95,91 @@ def list_lines(groups: Iterable[GroupListing], *, with_type: bool, with_state: b
     ]
 
 
-def offset_lines(group: str, rows: Sequence[OffsetRow], *, verbose: bool) -> list[Line]:
-    """``--describe`` and ``--describe --verbose``; no lines at all for a group without partitions."""
-    if not rows:
-        return []
-    members = [row.member for row in rows]
+Table = tuple[list[str], list[list[str]]]
+"""A header and the cells of each row."""
+
+
+def offset_table(group: str, rows: Iterable[OffsetRow], *, verbose: bool) -> Table:
+    """The columns of ``--describe``, also ``--verbose``."""
     epoch = ["LEADER-EPOCH"] if verbose else []
-    numbers = ["CURRENT-OFFSET", "LOG-END-OFFSET", "LAG"]
-    widths = [
-        *(_width(15, [group]), _width(15, (row.partition.topic for row in rows)), 10),
-        *(15 for _ in [*epoch, *numbers]),
-        *(
-            _width(15, (getattr(member, name) for member in members if member))
-            for name in ("member_id", "host")
-        ),
-        0,
-    ]
-    header = ["GROUP", "TOPIC", "PARTITION", *epoch, *numbers, "CONSUMER-ID", "HOST", "CLIENT-ID"]
-    lines = [_line(header, widths)]
+    header = ["GROUP", "TOPIC", "PARTITION", *epoch, "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", *OWNER]
+    cells = []
     for row in rows:
         at, member = row.committed, row.member
         values = [at.leader_epoch if at else None] if verbose else []
         values += [at.offset if at else None, row.end, row.lag]
         owner = (member.member_id, member.host, member.client_id) if member else (MISSING,) * 3
-        cells = [group, row.partition.topic, str(row.partition.partition), *map(_cell, values), *owner]
-        lines.append(_line(cells, widths, member.member_id if member else None))
-    return lines
+        cells.append([group, row.partition.topic, str(row.partition.partition), *map(_cell, values), *owner])
+    return header, cells
 
 
-def member_lines(group: GroupDescription, *, verbose: bool) -> list[Line]:
-    """``--describe --members``, also ``--verbose``; static ids have a column if any member has one."""
-    members = group.members
-    static = any(member.instance_id for member in members)
-    header = [
-        "GROUP",
-        "CONSUMER-ID",
-        *(["GROUP-INSTANCE-ID"] if static else []),
-        "HOST",
-        "CLIENT-ID",
-        "#PARTITIONS",
+def offset_lines(group: str, rows: Sequence[OffsetRow], *, verbose: bool) -> list[Line]:
+    """``--describe`` and ``--describe --verbose``; no lines at all for a group without partitions."""
+    if not rows:
+        return []
+    header, cells = offset_table(group, rows, verbose=verbose)
+    minima = [15, 15, 10, *(15 for _ in header[3:-3]), 15, 15, 0]
+    widths = [
+        _width(minimum, (row[i] for row in cells)) if header[i] in WIDENED else minimum
+        for i, minimum in enumerate(minima)
     ]
-    minima = [15, 15, *([17] if static else []), 15, 15, 15]
+    owners = [None, *(row.member.member_id if row.member else None for row in rows)]
+    return [_line(row, widths, owner) for row, owner in zip([header, *cells], owners, strict=True)]
+
+
+def member_table(group: GroupFacts, *, verbose: bool, static: bool, mixed: bool) -> Table:
+    """The columns of ``--describe --members``; ``static`` with the names of static members, ``mixed`` with who speaks
+    the consumer protocol.
+    """
+    header = ["GROUP", "CONSUMER-ID", *([INSTANCE] if static else []), "HOST", "CLIENT-ID", "#PARTITIONS"]
     if verbose:
         header += ["CURRENT-EPOCH", "CURRENT-ASSIGNMENT", "TARGET-EPOCH", "TARGET-ASSIGNMENT"]
-        minima += [15, 20, 15, 20]
-    rows = [_member_cells(group.group, member, static=static, verbose=verbose) for member in members]
-    widths = [_width(minimum, (row[i] for row in rows)) for i, minimum in enumerate(minima)]
-    owners: list[str | None] = [None, *(member.member_id for member in members)]
+        header += ["UPGRADED"] if mixed else []
+    return header, [_member_cells(group, member, header) for member in group.members]
+
+
+def member_lines(group: GroupFacts, *, verbose: bool) -> list[Line]:
+    """``--describe --members``, also ``--verbose``; some columns are there only if any member has a value for them."""
+    static = any(member.instance_id for member in group.members)
+    mixed = {True, False} <= {member.upgraded for member in group.members}
+    header, cells = member_table(group, verbose=verbose, static=static, mixed=mixed)
+    minima = {INSTANCE: 17, "CURRENT-ASSIGNMENT": 20, "TARGET-ASSIGNMENT": 20, "UPGRADED": 0}
+    widths = [
+        minima.get(name, 15)
+        if name in NEVER_WIDER
+        else _width(minima.get(name, 15), (row[i] for row in cells))
+        for i, name in enumerate(header)
+    ]
+    owners: list[str | None] = [None, *(member.member_id for member in group.members)]
     # Kafka ends the short form with a blank, which its --verbose form continues from.
     end = "" if verbose else " "
-    return [_line(row, widths, owner, end) for row, owner in zip([header, *rows], owners, strict=True)]
+    return [_line(row, widths, owner, end) for row, owner in zip([header, *cells], owners, strict=True)]
 
 
-def state_lines(group: GroupDescription, *, verbose: bool) -> list[Line]:
-    """``--describe --state`` and its ``--verbose``."""
+def state_table(group: GroupFacts, *, verbose: bool) -> Table:
+    """The columns of ``--describe --state``, also ``--verbose``."""
     at = group.coordinator
     coordinator = f"{at.host}:{at.port}  ({at.id})" if at else MISSING
-    widths = [_width(15, [group.group]), _width(25, [coordinator]), 20, 20]
     header = ["GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE"]
     cells = [group.group, coordinator, group.assignor or MISSING, group.state]
     if verbose:
-        widths += [15, 25]
         header += ["GROUP-EPOCH", "TARGET-ASSIGNMENT-EPOCH"]
-        cells += [MISSING, MISSING]
-    widths.append(0)
-    return [_line([*header, "#MEMBERS"], widths), _line([*cells, str(len(group.members))], widths)]
+        cells += [_cell(_epoch(group)), _cell(group.target_epoch)]
+    return [*header, "#MEMBERS"], [[*cells, str(len(group.members))]]
+
+
+def state_lines(group: GroupFacts, *, verbose: bool) -> list[Line]:
+    """``--describe --state`` and its ``--verbose``."""
+    header, (cells,) = state_table(group, verbose=verbose)
+    widths = [_width(15, cells[:1]), _width(25, cells[1:2]), 20, 20, *([15, 25] if verbose else []), 0]
+    return [_line(header, widths), _line(cells, widths)]
 
 
 def assignment_text(partitions: Iterable[TopicPartition]) -> str:
-    """``topic:0,1;other:3``, or ``-`` for none."""
+    """``topic:0,1;other:3``, or ``-`` for none; sorted as text, as Kafka's tool does it."""
     by_topic = itertools.groupby(sorted(partitions), key=lambda tp: tp.topic)
-    return (
-        ";".join(f"{topic}:{','.join(str(tp.partition) for tp in tps)}" for topic, tps in by_topic) or MISSING
-    )
+    texts = [f"{topic}:{','.join(str(tp.partition) for tp in tps)}" for topic, tps in by_topic]
+    return ";".join(sorted(texts)) or MISSING
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], member_id: str | None = None, end: str = "") -> Line:
@@ -158,15 +187,28 @@ def _line(cells: Sequence[str], widths: Sequence[int], member_id: str | None = N
     return Line(text, member_id, tuple(cells))
 
 
-def _member_cells(group: str, member: MemberDescription, *, static: bool, verbose: bool) -> list[str]:
-    cells = [group, member.member_id]
-    if static:
-        cells.append(member.instance_id or MISSING)
-    cells += [member.host, member.client_id, str(len(member.assignment))]
-    if verbose:
-        target = MISSING if member.target is None else assignment_text(member.target)
-        cells += [MISSING, assignment_text(member.assignment), MISSING, target]
-    return cells
+def _member_cells(group: GroupFacts, member: MemberFacts, header: Sequence[str]) -> list[str]:
+    """The cells in the header's order. Kafka's tool shows the group's target epoch as each member's."""
+    upgraded = None if member.upgraded is None else str(member.upgraded).lower()
+    values = {
+        "GROUP": group.group,
+        "CONSUMER-ID": member.member_id,
+        INSTANCE: member.instance_id,
+        "HOST": member.host,
+        "CLIENT-ID": member.client_id,
+        "#PARTITIONS": str(len(member.assignment)),
+        "CURRENT-EPOCH": _cell(member.epoch),
+        "CURRENT-ASSIGNMENT": assignment_text(member.assignment),
+        "TARGET-EPOCH": _cell(group.target_epoch),
+        "TARGET-ASSIGNMENT": assignment_text(member.target or ()),
+        "UPGRADED": upgraded,
+    }
+    return [values[name] or ("" if name == INSTANCE else MISSING) for name in header]
+
+
+def _epoch(group: GroupFacts) -> int | None:
+    """A classic group's generation is no group epoch."""
+    return group.epoch if group.type == "Consumer" else None
 
 
 def _width(minimum: int, texts: Iterable[str]) -> int:

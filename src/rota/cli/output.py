@@ -11,7 +11,7 @@ from rota.model import count_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["count_of", "emit", "emit_json", "note", "table"]
+__all__ = ["count_of", "emit", "emit_csv", "emit_json", "note", "table"]
 
 
 def emit(text: str = "") -> None:
@@ -22,6 +22,15 @@ def emit(text: str = "") -> None:
 def emit_json(document: Any, *, indent: int | None = 2) -> None:
     """One JSON document; ``indent=None`` for JSON lines."""
     sys.stdout.write(json.dumps(document, indent=indent, ensure_ascii=False) + "\n")
+
+
+def emit_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """CSV with a header."""
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
 
 
 def note(text: str) -> None:

@@ -1,0 +1,84 @@
+"""What the commands about groups share: which groups are meant, and command lines in messages."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rota.cli.options import check_group
+from rota.cli.output import count_of, note
+from rota.model import RotaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rota.admin import Admin
+    from rota.monitor.facts import GroupFacts
+
+__all__ = ["chosen_groups", "group_names", "raise_all", "rota_command", "say_members"]
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+
+def group_names(verb: str) -> Callable[[_F], _F]:
+    """GROUP… or ``--group``, or ``--all``; the command receives ``names`` (none: every group)."""
+
+    def decorate(command: _F) -> _F:
+        @functools.wraps(command)
+        def with_names(
+            *args: Any, names: Sequence[str], more: Sequence[str], every: bool, **kwargs: Any
+        ) -> Any:
+            found = tuple(dict.fromkeys([*names, *more]))
+            for name in found:
+                check_group(name)
+            if bool(found) == every:
+                raise RotaError(f"name the groups to {verb}, or give --all for every group", exit_code=2)
+            return command(*args, names=found, **kwargs)
+
+        argument = click.argument("names", nargs=-1, metavar="[GROUP]...")
+        option = click.option(
+            "--group", "more", multiple=True, metavar="GROUP", help="The same as GROUP; may be repeated."
+        )
+        everyone = click.option("--all", "--all-groups", "every", is_flag=True, help="Every group.")
+        return argument(option(everyone(with_names)))  # type: ignore[return-value]
+
+    return decorate
+
+
+def chosen_groups(admin: Admin, names: Sequence[str]) -> tuple[tuple[str, ...], list[RotaError]]:
+    """The groups that were named, or all there are, and why some of those may be missing."""
+    if names:
+        return tuple(names), []
+    listed, failure = admin.list_groups()
+    return tuple(group.group for group in listed), [failure] if failure is not None else []
+
+
+def rota_command(*words: str) -> str:
+    """A command line that can be pasted into a shell, aimed at the cluster that this command talks to."""
+    given = click.get_current_context().params
+    where = ["--bootstrap-server", str(given["bootstrap_server"])]
+    if given.get("command_config"):
+        where += ["--command-config", str(given["command_config"])]
+    return shlex.join(["rota", *words, *where])
+
+
+def say_members(group: GroupFacts, so: str) -> None:
+    """Whom to stop, for a group that takes no orders while somebody is in it."""
+    from rota.cli.groups_reset_text import member_words
+
+    note(
+        f"Group {group.group} is {group.state}, so {so}. Stop {count_of(len(group.members), 'member')} first:"
+    )
+    for member in sorted(group.members, key=lambda each: (each.client_id, each.host, each.member_id)):
+        note(f"  {member_words(member)}")
+
+
+def raise_all(failures: Sequence[RotaError]) -> None:
+    """All of them named on standard error; the last one ends the command."""
+    for failure in failures[:-1]:
+        note(f"error: {failure}")
+    if failures:
+        raise failures[-1]
