@@ -48,6 +48,13 @@ class Member:
         """What stays when a static member comes back under another member id."""
         return self.instance_id or self.member_id
 
+    @property
+    def revoking(self) -> tuple[TopicPartition, ...]:
+        """What it was asked to give up and has not; only of a consumer group (KIP-848)."""
+        if self.revoking_since_ms is None:
+            return ()
+        return tuple(partition for partition in self.held if partition not in self.target)
+
     def heard(self, at_ms: int) -> None:
         """It committed something."""
         if not self.signs or at_ms > self.signs[-1]:

@@ -199,6 +199,7 @@ class LogReader:
                     session_timeout_ms=session_ms,
                     rebalance_timeout_ms=known.poll_ms,
                     protocols=known.protocols or each.protocols,
+                    revoking=known.revoking,
                 )
             members.append(each)
         epoch = facts.epoch if facts.epoch is not None else story.generation
