@@ -83,6 +83,8 @@ class OffsetsTopic:
         self._number = 0
         self._closing = threading.Event()
         self._partitions: frozenset[int] | None = None
+        self._ends: dict[int, int] = {}
+        """Where each partition ended when the reading began."""
         self._ended: set[int] = set()
         self._named_at = 0.0
         self._thread = threading.Thread(target=self._run, name="rota-offsets-topic", daemon=True)
@@ -156,6 +158,11 @@ class OffsetsTopic:
         with self._lock:
             return group in self._reader.groups
 
+    def commit_steps(self, group: str) -> dict[TopicPartition, list[tuple[int, int]]]:
+        """See `LogReader.commit_steps`."""
+        with self._lock:
+            return self._reader.commit_steps(group)
+
     def timed(self, group: str, commits: Mapping[TopicPartition, Commit]) -> dict[TopicPartition, Commit]:
         """See `LogReader.timed`."""
         with self._lock:
@@ -191,7 +198,7 @@ class OffsetsTopic:
             self._read()
         except RotaError as error:
             with self._news:
-                self.failure = error
+                self.failure = error if isinstance(error, UnreadableError) else UnreadableError(f"{error}")
                 self._news.notify_all()
 
     def _read(self) -> None:
@@ -249,9 +256,19 @@ class OffsetsTopic:
         return sorted({partition_for(group, count) for group in self._groups})
 
     def _assign(self, consumer: Consumer, partitions: Collection[int]) -> None:
+        """Begin at the beginning; and note where the end is now.
+
+        That a client has come to a partition's end it says only while nothing is written there.
+        """
         from confluent_kafka import OFFSET_BEGINNING
         from confluent_kafka import TopicPartition as ClientPartition
 
+        ends = self._cluster.end_offsets([TopicPartition(TOPIC, number) for number in partitions])
+        with self._news:
+            self._ends = {part.partition: end or 0 for part, end in ends.items()}
+            # Of one without a leader nobody can say more now; what it has comes when it has one.
+            self._ended |= {number for number, end in self._ends.items() if not end}
+            self._tell()
         consumer.assign([ClientPartition(TOPIC, number, OFFSET_BEGINNING) for number in partitions])
 
     def _take(self, messages: list[Message]) -> None:
@@ -265,6 +282,8 @@ class OffsetsTopic:
                     key: Any = message.key()
                     value: Any = message.value()
                     self._reader.feed(number, key, value, message.timestamp()[1])
+                    if int(message.offset() or 0) + 1 >= self._ends.get(number, 0):
+                        self._ended.add(number)
                 elif error.code() == END_OF_PARTITION:
                     self._ended.add(number)
                 elif error.fatal() or not error.retriable():

@@ -170,6 +170,20 @@ class LogReader:
         story = self._stories.get(group)
         return {} if story is None else {tp: at_ms for tp, (at_ms, _) in story.commits.items()}
 
+    def commit_steps(self, group: str) -> dict[TopicPartition, list[tuple[int, int]]]:
+        """The last commits that moved a partition's offset: when, and to which, oldest first."""
+        story = self._stories.get(group)
+        found: dict[TopicPartition, list[tuple[int, int]]] = {}
+        if story is None:
+            return found
+        for at_ms, _, partition, _, last in story.recent:
+            found.setdefault(partition, []).append((at_ms, last + 1))
+        for partition, latest in story.commits.items():
+            steps = found.setdefault(partition, [])
+            if not steps or steps[-1][1] != latest[1]:
+                steps.append(latest)
+        return found
+
     def timed(self, group: str, commits: Mapping[TopicPartition, Commit]) -> dict[TopicPartition, Commit]:
         """The commits with their times, where the log has the same offset."""
         story = self._stories.get(group)
