@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from examples.children import Child, now_ms
 from examples.cleaning import remove
 from examples.notifications.account import Accident, Account, Notifications
-from examples.notifications.mail import accepted_mails
+from examples.notifications.mail import accepted_mails, message_id
 from examples.paper import Paper
 
 from rota.cluster import Cluster
@@ -255,11 +255,30 @@ class _Scene:
         deadline = time.monotonic() + self.settings.patience_s
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"after {self.settings.patience_s:g} s still waiting: {what}")
+                waited = f"after {self.settings.patience_s:g} s still waiting: {what}"
+                raise TimeoutError("\n".join([waited, *self._how_things_are()]))
             for child in self._everyone:
                 child.check()
             self._listen(0.1)
             self.paper.show(now_ms())
+
+    def _how_things_are(self) -> list[str]:
+        """For whoever must find out why something does not happen."""
+        missing = [which for which in self.story.asked_for if message_id(which) not in self._accepted]
+        found = (
+            [f"not accepted: {len(missing)}, the first of them {', '.join(missing[:5])}"] if missing else []
+        )
+        cluster = Cluster(self.settings.bootstrap)
+        partitions = [TopicPartition(self.settings.topic, number) for number in range(PARTITIONS)]
+        committed, ends = cluster.committed_offsets(self.settings.topic), cluster.end_offsets(partitions)
+        found += [
+            f"{partition}: committed {committed.get(partition)}, ends at {ends[partition]}"
+            for partition in partitions
+        ]
+        for log in sorted(self.folder.glob("*.log")):
+            lines = [line for line in log.read_text(errors="replace").splitlines() if ":slow: " not in line]
+            found += [f"{log.stem}: {line}" for line in lines[-10:]]
+        return found
 
     def _hear(self, name: str, words: dict[str, Any]) -> None:
         self._heard.put((name, words))

@@ -289,3 +289,17 @@ def test_a_transaction_that_ends_late_counts_all_the_same() -> None:
     refuse(CommitError("the transaction before it is still under way"), {})
     late(None, {})
     assert stage.engine.partitions[P0].committed == offsets[P0] == Offset(3)
+
+
+@pytest.mark.parametrize("records", [3, 80])
+def test_where_the_client_knows_no_position_what_was_handed_out_says_how_far_was_read(records: int) -> None:
+    stage = Stage(commit_every=1_000, commit_interval=500)
+    told = stage.client.positions
+    stage.client.positions = lambda partitions: {  # type: ignore[method-assign]
+        where: at for where, at in told(partitions).items() if where != P0
+    }
+    done_of(stage, ["a"] * records)
+    stage.work(10 * records)
+    stage.tick(500)
+    (asked,) = stage.client.asked
+    assert asked[0] == {P0: Offset(records)}

@@ -134,3 +134,41 @@ def test_a_record_in_hand_stays_when_another_partition_goes() -> None:
         finally:
             made._consumer = real
     assert found == [in_hand, other]
+
+
+class Positions:
+    """A consumer of which only the positions count; ``at``: of partition 0."""
+
+    def __init__(self) -> None:
+        self.at = -1001
+
+    def position(self, partitions: list[ClientPartition]) -> list[ClientPartition]:
+        return [ClientPartition(each.topic, each.partition, self.at) for each in partitions]
+
+    def incremental_assign(self, _partitions: list[ClientPartition]) -> None:
+        pass
+
+    assign = incremental_assign
+
+
+def test_a_position_from_before_a_partition_went_counts_no_more_when_it_is_back() -> None:
+    with client() as (made, _told):
+        consumer: Any = Positions()
+        made._consumer = consumer
+        made.start({P0: None})
+        consumer.at = 70
+        assert made.positions([P0]) == {P0: 70}
+        made._on_lost(consumer, [ClientPartition(*P0)])
+        made.start({P0: 62})
+        assert made.positions([P0]) == {}, "70 is where it was before"
+        assert made.positions([P0]) == {}
+        consumer.at = 71
+        assert made.positions([P0]) == {P0: 71}
+        consumer.at = -1001
+        made._on_revoke(consumer, [ClientPartition(*P0)])
+        made.start({P0: 71})
+        assert made.positions([P0]) == {}
+        consumer.at = 72
+        assert made.positions([P0]) == {}, "whether it is of now nobody can tell"
+        consumer.at = 73
+        assert made.positions([P0]) == {P0: 73}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from rota.consumer.build import build
 from rota.consumer.class_handlers import Handler, has_hooks, options_of, topics_of
+from rota.consumer.collector import calm
 from rota.consumer.handlers import OPTIONS
 from rota.consumer.health import Health
 from rota.consumer.naming import check_known
@@ -169,6 +170,7 @@ class App:
         log.info("the client's configuration: %s", shown(config))
         for line in differences(config):
             log.info("set by Rota: %s", line)
+        calm()
         operations = Operations(config, self._specs, self._wishes, self._observer)
         try:
             built = build(

@@ -96,15 +96,17 @@ class Gathering:
         return (group for _, group in self._groups.values())
 
 
-def by_partition(messages: Sequence[Message]) -> Iterable[tuple[tuple[str, int], list[Message]]]:
-    """The messages of each partition, in their order."""
+def by_partition(
+    messages: Sequence[Message], *, one_topic: bool = False
+) -> Iterable[tuple[tuple[str, int], list[Message]]]:
+    """The messages of each partition, in their order. ``one_topic``: they cannot be of several."""
     # A fetch brings many of one partition behind each other: what is done for each record is done by C.
     kind = type(messages[0])
     found: dict[tuple[str, int], list[Message]] = {}
     for partition, group in groupby(messages, kind.partition):
         run = list(group)
         topic = run[0].topic()
-        if list(map(kind.topic, run)).count(topic) == len(run):
+        if one_topic or list(map(kind.topic, run)).count(topic) == len(run):
             pieces = [(topic, run)]
         else:
             pieces = [(topic, list(some)) for topic, some in groupby(run, kind.topic)]

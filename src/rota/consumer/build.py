@@ -134,7 +134,8 @@ class _Parts:
         self._loop: LoopThread | None = None
 
     def route(self, spec: HandlerSpec, policy: Policy) -> Route:
-        ordering = ordering_for(spec.order, LANES_PER_WORKER * spec.concurrency, spec.null_key)
+        count, one_topic = LANES_PER_WORKER * spec.concurrency, _is_one(spec.topics, policy)
+        ordering = ordering_for(spec.order, count, spec.null_key, one_topic=one_topic)
         outputs = self._outputs_of(spec)
         workers = self._workers(spec, outputs, policy.retry_topics)
         delays_ms = policy.delays_ms
@@ -209,6 +210,11 @@ class _Parts:
         """What the group has committed of a partition that is ours; asked by any thread."""
         known = self.partitions.get(partition)
         return None if known is None else known.committed
+
+
+def _is_one(topics: Sequence[str], policy: Policy) -> bool:
+    """Whether a handler cannot be given records of several topics."""
+    return len(topics) == 1 and not topics[0].startswith("^") and not policy.retry_topics
 
 
 def _transactions(

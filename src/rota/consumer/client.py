@@ -85,7 +85,9 @@ class Client(Protocol):
         ...
 
     def positions(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The offset behind the last record handed out, of those partitions that have one."""
+        """The offset behind the last record handed out since the partition came, or further, behind what is no record
+        for us; of those partitions of which it is known.
+        """
         ...
 
     def commit(self, offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:

@@ -83,15 +83,20 @@ class Commits:
         A partition may be revoked while the client hands out records of it. Its position is then beyond what
         the lanes know of: what counts is how far it was when everything had been given to them.
         """
-        if len(messages) > _FEW:
-            self.look(self._partitions)
+        told = self.look(self._partitions) if len(messages) > _FEW else {}
+        if len(told) == len(self._partitions):
             return
-        for message in messages:
-            self._positions[TopicPartition(message.topic(), message.partition())] = message.offset() + 1
+        kind = type(messages[0])
+        wheres = zip(map(kind.topic, messages), map(kind.partition, messages), strict=True)
+        for where, offset in dict(zip(wheres, map(kind.offset, messages), strict=True)).items():
+            if where not in told:
+                self._positions[TopicPartition(*where)] = offset + 1
 
-    def look(self, partitions: Iterable[TopicPartition]) -> None:
-        """How far was read. Not inside a callback."""
-        self._positions.update(self._client.positions(partitions))
+    def look(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """How far was read, of those partitions of which the client knows. Not inside a callback."""
+        told = self._client.positions(partitions)
+        self._positions.update(told)
+        return told
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """These are not ours any more."""

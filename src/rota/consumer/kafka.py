@@ -62,6 +62,9 @@ class KafkaClient:
         self._stuck = False
         self._called_back = False
         self._withdrawn: set[tuple[str | None, int]] = set()
+        self._former: set[TopicPartition] = set()
+        self._doubted: dict[TopicPartition, int | None] = {}
+        """Partitions that are ours again, and the position that was first seen of each."""
         self._incremental = is_cooperative(config)
         self._bootstrap = str(config.get("bootstrap.servers", ""))
         try:
@@ -145,6 +148,7 @@ class KafkaClient:
             ClientPartition(*partition) if offset is None else ClientPartition(*partition, offset)
             for partition, offset in starts.items()
         ]
+        self._doubted.update(dict.fromkeys(self._former.intersection(starts)))
         if self._incremental:
             self._consumer.incremental_assign(wanted)
         else:
@@ -152,7 +156,16 @@ class KafkaClient:
 
     def positions(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         found = self._consumer.position([ClientPartition(*partition) for partition in partitions])
-        return {_named(item): item.offset for item in found if item.offset >= 0}
+        known = {_named(item): item.offset for item in found if item.offset >= 0}
+        for partition in self._doubted.keys() & known.keys():
+            # A partition that goes while records of it are handed out may keep its position until it comes back:
+            # then what others have yet to do would count as read. What moves is of now.
+            before = self._doubted[partition]
+            if before is None or before == known[partition]:
+                self._doubted[partition] = known.pop(partition)
+            else:
+                del self._doubted[partition]
+        return known
 
     def ends(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The offsets behind the last records, as the last answers to fetches said; asks nobody."""
@@ -238,13 +251,20 @@ class KafkaClient:
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
         assert self._rebalance is not None
-        self._withdrawn.update(map(_named, partitions))
+        self._went(partitions)
         self._guarded(self._rebalance.revoked, partitions)
 
     def _on_lost(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
         assert self._rebalance is not None
-        self._withdrawn.update(map(_named, partitions))
+        self._went(partitions)
         self._guarded(self._rebalance.lost, partitions)
+
+    def _went(self, partitions: list[ClientPartition]) -> None:
+        gone = set(map(_named, partitions))
+        self._withdrawn |= gone
+        self._former |= gone
+        for partition in gone:
+            self._doubted.pop(partition, None)
 
     def _guarded(
         self, tell: Callable[[Sequence[TopicPartition]], None], partitions: list[ClientPartition]

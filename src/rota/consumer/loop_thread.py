@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
+import selectors
 import sys
 import threading
 import time
@@ -25,6 +27,11 @@ _BLOCKED_S = 0.05
 """A loop that has not turned for so long is blocked, not busy ..."""
 _TELL_S = 0.1
 """... and what blocks it so long is named in the log."""
+
+_SOON_S = 0.1
+"""Timers that are due later may come a millisecond late."""
+_SELECTABLE = 1024
+"""File descriptors from here on are more than select() can look at."""
 
 T = TypeVar("T")
 
@@ -106,7 +113,11 @@ class LoopThread:
     def _asleep(self) -> bool:
         """Whether it waits for something to do, and only the processor keeps it from seeing that there is."""
         frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  # the documented way
-        return frame is not None and frame.f_globals.get("__name__") == "selectors"
+        return (
+            frame is not None
+            and frame.f_code.co_name == "select"
+            and frame.f_globals.get("__name__") in {"selectors", __name__}
+        )
 
     def _turn(self) -> None:
         self._turned = True
@@ -138,7 +149,25 @@ class LoopThread:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
+    loop = asyncio.new_event_loop()
+    if type(loop) is not asyncio.SelectorEventLoop or not hasattr(selectors, "EpollSelector"):
+        return loop  # uvloop, say: what the application has chosen
+    loop.close()
+    return asyncio.SelectorEventLoop(_PunctualSelector())
+
+
+if hasattr(selectors, "EpollSelector"):
+
+    class _PunctualSelector(selectors.EpollSelector):
+        """Wakes up when a timer is due. epoll's own timeouts are whole milliseconds, rounded up: half of one for every
+        `asyncio.sleep`, a tenth of a handler that waits for 5 ms.
+        """
+
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            if timeout is not None and 0 < timeout < _SOON_S and self.fileno() < _SELECTABLE:
+                select.select((self.fileno(),), (), (), timeout)
+                timeout = 0
+            return super().select(timeout)
 
 
 def _told_of(frame: FrameType) -> str:

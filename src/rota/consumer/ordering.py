@@ -77,12 +77,15 @@ class ByKey:
 
 
 class ByPartition:
-    """One partition, one record at a time. Each partition has a lane for as long as the process lives."""
+    """One partition, one record at a time. Each partition has a lane for as long as the process lives.
+    ``one_topic``: there is no other.
+    """
 
     in_order = True
     one_partition = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, one_topic: bool = False) -> None:
+        self._one_topic = one_topic
         self._lane_of: dict[tuple[str, int], int] = {}
 
     def lane(self, message: Message) -> int:
@@ -92,7 +95,8 @@ class ByPartition:
         return TopicPartition(message.topic(), message.partition())
 
     def split(self, messages: Sequence[Message]) -> Iterable[tuple[int, list[Message]]]:
-        return [(self.lane(chosen[0]), chosen) for _, chosen in by_partition(messages)]
+        found = by_partition(messages, one_topic=self._one_topic)
+        return [(self.lane(chosen[0]), chosen) for _, chosen in found]
 
 
 class Unordered:
@@ -133,10 +137,10 @@ class InBatches:
         return message.topic(), message.partition(), self.lane(message)
 
 
-def ordering_for(order: Order, lanes: int, null_key: NullKey) -> Ordering:
-    """The ordering that a handler asked for by name."""
+def ordering_for(order: Order, lanes: int, null_key: NullKey, *, one_topic: bool = False) -> Ordering:
+    """The ordering that a handler asked for by name. ``one_topic``: it reads no other."""
     if order == "key":
         return ByKey(lanes, null_key)
     if order == "partition":
-        return ByPartition()
+        return ByPartition(one_topic=one_topic)
     return Unordered(lanes)

@@ -37,6 +37,11 @@ DEFAULTS: dict[str, tuple[Any, str, str]] = {
         "1000",
         "a consumer that is quicker than its fetches waits so long for the next one",
     ),
+    "heartbeat.interval.ms": (
+        1000,
+        "3000",
+        "a member hears with its next heartbeat that another has come or gone",
+    ),
     "partition.assignment.strategy": (
         "cooperative-sticky",
         "range,roundrobin",
@@ -101,6 +106,7 @@ _MORE_NAMES = (
     "topic.metadata.refresh.interval.ms",
 )
 _MAX_POLL_INTERVAL_MS = 300_000
+_SESSION_TIMEOUT_MS = 45_000
 _LEAST = dict.fromkeys(("in_flight", "in_flight_per_partition", "commit_every", "slow"), 1)
 """What a limit must be at least, where that is not 0."""
 
@@ -120,8 +126,10 @@ def effective_config(config: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {name: ours for name, (ours, _, _) in DEFAULTS.items()}
     if _number(config, "reconnect.backoff.ms", 0) > defaults["reconnect.backoff.max.ms"]:
         del defaults["reconnect.backoff.max.ms"]  # the client wants it to be the larger one
+    session_ms = _number(config, "session.timeout.ms", _SESSION_TIMEOUT_MS)
+    defaults["heartbeat.interval.ms"] = min(defaults["heartbeat.interval.ms"], max(1, session_ms // 3))
     if str(config.get("group.protocol", "")).lower() == "consumer":
-        del defaults["partition.assignment.strategy"]  # the broker assigns
+        del defaults["partition.assignment.strategy"], defaults["heartbeat.interval.ms"]  # the broker says
         for name, instead in _BROKER_DECIDES.items():
             if name in config:
                 raise RotaError(
