@@ -10,7 +10,8 @@ from tests.kafka.ports import PATIENCE_S
 
 from rota.cluster import GroupDescription, MemberDescription
 from rota.model import RotaError, TopicPartition
-from rota.rehearsal.group_watch import SEEN, SLOW_MS, GroupWatch, differences
+from rota.monitor.rebalances.polls import SEEN, differences
+from rota.rehearsal.group_watch import SLOW_MS, GroupWatch
 from rota.rehearsal.story import Story
 from rota.timeline.events import (
     MemberJoined,

@@ -1,7 +1,7 @@
 """The coordinator's view of a group on a broker that does not record it: two looks, and what changed between.
 
-Kafka tells nobody why a group rebalances. Two descriptions of a group show who came and who went; the lab knows
-whom it killed, froze or stopped. Together that is a reason. What begins and ends between two looks is not seen.
+Kafka tells nobody why a group rebalances. Two descriptions of a group show who came and who went
+(`rota.monitor.rebalances.polls`); the lab knows whom it killed, froze or stopped. Together that is a reason.
 """
 
 from __future__ import annotations
@@ -11,98 +11,20 @@ import threading
 from typing import TYPE_CHECKING
 
 from rota.model import RotaError
+from rota.monitor.rebalances.polls import differences
 from rota.rehearsal.recording import clock_ms
-from rota.timeline.events import (
-    Event,
-    Fault,
-    FaultKind,
-    MemberJoined,
-    MemberLeft,
-    RebalanceCompleted,
-    RebalanceReason,
-    RebalanceStarted,
-)
+from rota.timeline.events import Event, Fault, FaultKind, RebalanceCompleted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
-    from rota.cluster import Cluster, GroupDescription, MemberDescription
-    from rota.model import TopicPartition
+    from rota.cluster import Cluster, GroupDescription
 
-__all__ = ["GroupWatch", "differences"]
+__all__ = ["GroupWatch"]
 
 INTERVAL_S = 0.4
 SLOW_MS = 2_000
 """An answer that took longer came after an outage: the client waits through one that is short."""
-SEEN = "seen by asking"
-
-
-def differences(
-    before: GroupDescription,
-    after: GroupDescription,
-    silent: Collection[str],
-    generation: int,
-    since_ms: int,
-    at_ms: int,
-) -> list[Event]:
-    """What happened between two descriptions of one group.
-
-    ``silent`` are the client ids of those that were killed or frozen: when they go, their session ended.
-    ``generation`` counts the completed rebalances so far, for a description does not tell it. ``since_ms`` and
-    ``at_ms`` are the times of the two looks: what began, began after the first; what is done, was done by the second.
-    """
-    found, reasons = _comings_and_goings(before, after, silent, since_ms)
-    stable = after.state == "Stable"
-    changed = _shares(before) != _shares(after)
-    if before.state in ("Stable", "Empty", "Dead") and (not stable or changed) and after.members:
-        reason, member_id = reasons[0] if reasons else (RebalanceReason.MEMBER_REJOINED, "")
-        found.append(RebalanceStarted(since_ms, after.group, generation, reason, member_id, SEEN))
-    if stable and (changed or before.state != "Stable"):
-        shared = {member.member_id: member.assignment for member in after.members}
-        found.append(
-            RebalanceCompleted(at_ms, after.group, generation + 1, after.assignor or None, None, shared)
-        )
-    return found
-
-
-def _comings_and_goings(
-    before: GroupDescription, after: GroupDescription, silent: Collection[str], since_ms: int
-) -> tuple[list[Event], list[tuple[RebalanceReason, str]]]:
-    """Who left and who joined, and what of it makes a group rebalance."""
-    group = after.group
-    old, new = _by_identity(before), _by_identity(after)
-    found: list[Event] = []
-    reasons: list[tuple[RebalanceReason, str]] = []
-    for who, member in old.items():
-        if who not in new:
-            expired = member.client_id in silent
-            reason = RebalanceReason.SESSION_EXPIRED if expired else RebalanceReason.MEMBER_LEFT
-        elif new[who].member_id != member.member_id:
-            reason = RebalanceReason.STATIC_MEMBER_REPLACED
-        else:
-            continue
-        found.append(MemberLeft(since_ms, group, member.member_id, reason, SEEN))
-        if who not in new:
-            reasons.append((reason, member.member_id))
-    for who, member in new.items():
-        if who not in old or old[who].member_id != member.member_id:
-            found.append(
-                MemberJoined(
-                    since_ms, group, member.member_id, member.client_id, member.host, member.instance_id
-                )
-            )
-        if who not in old:
-            reasons.append((RebalanceReason.MEMBER_JOINED, member.member_id))
-    return found, reasons
-
-
-def _shares(group: GroupDescription) -> dict[str, tuple[TopicPartition, ...]]:
-    return {who: tuple(member.assignment) for who, member in _by_identity(group).items()}
-
-
-def _by_identity(group: GroupDescription) -> dict[str, MemberDescription]:
-    """A static member that comes back is the same one, under a new member id."""
-    return {member.instance_id or member.member_id: member for member in group.members}
 
 
 def _moved(before: int | None, after: GroupDescription | None) -> str:

@@ -315,7 +315,7 @@ def _arrived(member: Member) -> Verdict:
         RebalanceReason.MEMBER_JOINED,
         member.member_id,
         Certainty.CERTAIN,
-        f"{member.client_id or 'a member'} at {member.host.removeprefix('/')} was no member before",
+        f"it was no member before, and runs at {member.host.removeprefix('/')}",
     )
 
 

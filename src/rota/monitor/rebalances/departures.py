@@ -26,8 +26,6 @@ TICK_MS: Final = 750
 """How late a broker may notice the end of a time, and a client that it has not polled (it looks twice a second)."""
 AUTO_COMMIT_MS: Final = 5_000
 """``auto.commit.interval.ms`` unless it is set: so long after its last poll a member may commit what it had polled."""
-_MAX_USUAL_SHARE: Final = 0.5
-"""A member whose commits are further apart than this part of a time says nothing about that time."""
 
 
 @dataclass(slots=True)
@@ -171,6 +169,8 @@ def _unheard(gone: Departure) -> Verdict:
 def _by_silence(gone: Departure) -> Verdict:
     last_ms, usual_ms = gone.signs_ms[-1], gone.usual_ms
     low, high = max(gone.earliest_ms - last_ms, 0), max(gone.latest_ms - last_ms, 0)
+    if gone.session_ms is None and low > usual_ms + TICK_MS:
+        return _untimed(gone, low, high)
     ways = _ways(gone, usual_ms)
     fitting = [way for way in ways if way.from_ms <= high and low <= way.until_ms]
     if len(fitting) > 1:
@@ -185,6 +185,13 @@ def _by_silence(gone: Departure) -> Verdict:
             possible[0].reason, gone.member, Certainty.LIKELY, _evidence(gone, possible[0].reason, low, high)
         )
     return _longer_than_all(gone, low, high)
+
+
+def _untimed(gone: Departure, low: int, high: int) -> Verdict:
+    """It was silent for longer than usual, and nobody knows its timeouts."""
+    words = f"its last commit was {_silence(low, high)} before, and it used to commit every {seconds(gone.usual_ms)}"
+    doubts = "or it polled too seldom, or had nothing to read and left: its timeouts are not known here"
+    return Verdict(RebalanceReason.SESSION_EXPIRED, gone.member, Certainty.GUESS, words, doubts)
 
 
 def _ways(gone: Departure, usual_ms: int) -> list[_Way]:

@@ -89,10 +89,14 @@ class Step:
             found.append(MemberLeft(at_ms, self.group, verdict.member, verdict.reason, verdict.words))
         found += self.joined
         if not self.restart:
-            found += [
-                RebalanceStarted(began_ms, self.group, self.generation, each.reason, each.member, each.words)
-                for each in self.verdicts
-            ]
+            last_ms = began_ms if self.completed is None else self.completed.at_ms
+            for index, each in enumerate(self.verdicts):
+                at_ms = (
+                    began_ms if index == 0 else max(began_ms, min(began_ms + index, last_ms))
+                )  # in this order
+                found.append(
+                    RebalanceStarted(at_ms, self.group, self.generation, each.reason, each.member, each.words)
+                )
         found += self.held
         if self.completed is not None:
             found.append(self.completed)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rota.model import count_of
-from rota.monitor.findings import Certainty
 from rota.timeline.account import Account, accounts, clock_text
 from rota.timeline.history import reason_words
 from rota.timeline.look import seconds
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
     from rota.timeline.ownership import Names
 
 __all__ = ["Cost", "Told", "tell"]
+
+
+WORTH_MS: Final = 50
+"""Shorter waits are not worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Cost:
     @property
     def words(self) -> str:
         """One line; "" where nothing waited."""
-        if not self.paused:
+        if max(self.paused.values(), default=0) < WORTH_MS:
             return ""
         longest = max(self.paused.values())
         text = f"{count_of(len(self.paused), 'partition')} waited, {seconds(self.partition_ms)} together"
@@ -110,24 +113,21 @@ class Told:
 
     def paragraph(self) -> str:
         """The answer to "why did my group rebalance then?"."""
+        why = "; ".join(f"{self._sentence(each)} ({each.words})" for each in self.verdicts) or self.words
         if self.account is None:
-            return f"At {clock_text(self.at_ms)} {self.words}. {self._reasons()}"
+            return f"At {clock_text(self.at_ms)}: {why}."
         done = self.account.rebalance
-        text = f"The rebalance of {clock_text(self.at_ms)}: {self.words}. {self._reasons()}"
+        text = f"At {clock_text(self.at_ms)} the group rebalanced: {why}."
         if done.duration_ms is None:
             text += " It goes on."
         elif self.exact:
             text += f" It took {seconds(done.duration_ms)}."
         else:
-            text += f" It was done at {clock_text(done.completed_ms or 0)}; when it began is not recorded."
+            text += " That is when it was done; when it began is not recorded."
         moved = {move.partition for move in self.account.moves}
         text += f" {count_of(len(moved), 'partition')} changed hands." if moved else " Nothing moved."
         cost = self.cost.words
         return f"{text} Cost: {cost}." if cost else text
-
-    def _reasons(self) -> str:
-        found = [f"{_CERTAINTY[each.certainty]}: {each.grounds}." for each in self.verdicts if each.grounds]
-        return " ".join(found)
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""
@@ -148,8 +148,7 @@ class Told:
             for each in self.verdicts
         ]
         if self.account is not None:
-            found |= self.account.document()
-            found["words"] = self.words
+            found |= self.account.document() | {"words": self.words}
         found["began_exactly"] = self.exact
         found["cost"] = {
             "partition_ms": self.cost.partition_ms,
@@ -158,13 +157,6 @@ class Told:
             "records": self.cost.records,
         }
         return found
-
-
-_CERTAINTY: Final = {
-    Certainty.CERTAIN: "That is certain",
-    Certainty.LIKELY: "That is likely",
-    Certainty.GUESS: "That is a guess",
-}
 
 
 def tell(story: Story) -> list[Told]:
@@ -194,8 +186,25 @@ def tell(story: Story) -> list[Told]:
 def _told(step: Step, account: Account | None, names: Names) -> Told:
     verdicts = tuple(step.verdicts)
     known = {member_id: names.of(member_id) for member_id in _members(step)}
-    cost = Cost({}, by_commits=False) if account is None else _cost(account)
+    if account is not None:
+        account = _in_the_light_of(account, verdicts, known)
+    cost = Cost({}, by_commits=False) if account is None else _cost(account, exact=step.is_exact)
     return Told(step.began_ms, verdicts, account, cost, known, step.is_exact, step.skipped)
+
+
+def _in_the_light_of(account: Account, verdicts: tuple[Verdict, ...], names: dict[str, str]) -> Account:
+    """The account with these causes, in this order."""
+    if not verdicts:
+        return account
+    first, *others = verdicts
+    rebalance = replace(
+        account.rebalance,
+        reason=first.reason,
+        member=names.get(first.member, first.member),
+        detail=first.words,
+        also=tuple(reason_words(each.reason, names.get(each.member, each.member)) for each in others),
+    )
+    return replace(account, rebalance=rebalance)
 
 
 def _members(step: Step) -> set[str]:
@@ -203,7 +212,7 @@ def _members(step: Step) -> set[str]:
     return ids if step.completed is None else ids | step.completed.assignment.keys()
 
 
-def _cost(account: Account) -> Cost:
+def _cost(account: Account, *, exact: bool) -> Cost:
     if account.pauses:
         paused: dict[TopicPartition, int] = {}
         for pause in account.pauses:
@@ -212,7 +221,7 @@ def _cost(account: Account) -> Cost:
         return Cost(paused, by_commits=True, records=records or None)
     waits = {move.partition: move.taken_ms - move.released_ms for move in account.moves}
     took_ms, made = account.rebalance.duration_ms, account.generation
-    if made is not None and took_ms and made.leader and "cooperative" not in (made.protocol or ""):
+    if exact and made is not None and took_ms and made.leader and "cooperative" not in (made.protocol or ""):
         for held in made.assignment.values():
             for partition in held:
                 waits[partition] = max(waits.get(partition, 0), took_ms)
