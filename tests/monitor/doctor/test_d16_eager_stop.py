@@ -24,7 +24,7 @@ def test_a_slow_member_keeps_everybody_waiting() -> None:
     """The rebalance took 4 s, and one of four partitions moved."""
     (found,) = alone("D16", evidence(GROUP.format("classic", "range"), events=life(JOIN.format("9.0"))))
     assert found.words == (
-        "a rebalance stopped all 4 partitions for 4.0 s, and only 1 moved: range is eager, everybody gives up "
+        "a rebalance stopped all 4 partitions for 4.0 s, and only 1 had to move: range is eager, everybody gives up "
         "everything first"
     )
     assert "partition seconds lost for nothing: 12" in told(found)

@@ -85,3 +85,15 @@ def test_an_upgrade_and_a_change_between_eager_ones(protocols: tuple[str, str]) 
     story = f"-99 done 1 {before} a=orders-0,orders-1\n-50 joined b\n-50 done 2 {after} a=orders-0 b=orders-1"
     text = LISTS.format("", "").replace("Stable range", f"Stable {after}")
     assert not alone("D17", evidence(text, events=life(story)))
+
+
+def test_all_its_members_were_replaced() -> None:
+    """A rollback, or an old deployment that was started while the new one was down."""
+    story = """
+        -99 done 1 cooperative-sticky old=orders-0,orders-1
+        -60 done 2 - leader=old
+        -50 joined a
+        -50 done 3 range a=orders-0,orders-1
+    """
+    (found,) = alone("D17", evidence(LISTS.format("", ""), events=life(story)))
+    assert found.words.endswith("in generation 3, when a joined: all its members are others")

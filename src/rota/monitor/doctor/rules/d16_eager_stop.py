@@ -1,9 +1,8 @@
 """D16: a rebalance under an eager assignor stopped everybody, although most partitions stayed where they were.
 
 Evidence: the assignor, how long each rebalance took (the state in several looks, events, or the hole it made in the
-commits of partitions that stayed with their member), and what moved. In a small, healthy group an eager rebalance
-takes milliseconds and nobody suffers: that is silent. Provoked with members that work long on a record when another
-one joins.
+commits), and how little had to move. In a small, healthy group an eager rebalance takes milliseconds and nobody
+suffers: that is silent. Provoked with members that work long on a record when another one joins.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ _FEW = 4
 
 
 class _Stop(NamedTuple):
-    """One rebalance: how long partitions that stayed with their member were stopped, and how that is known."""
+    """One rebalance: how long everything was stopped, how that is known, and how little had to be."""
 
     took_ms: int
-    stayed: int
-    moved: int
+    total: int
+    had_to_move: int
     members: int
     source: str
 
@@ -44,24 +43,24 @@ def judge(evidence: Evidence) -> list[Finding]:
     group = evidence.facts
     if group.type != "Classic" or group.assignor not in EAGER:
         return []
-    worst = max(_stops(evidence), key=lambda stop: stop.took_ms * stop.stayed, default=None)
-    if worst is None or worst.took_ms < _LONG_MS or worst.stayed <= worst.moved or worst.members < 2:
+    stops = [stop for stop in _stops(evidence) if stop.took_ms >= _LONG_MS and stop.members > 1]
+    worst = max(stops, key=lambda stop: stop.took_ms * (stop.total - stop.had_to_move), default=None)
+    if worst is None or worst.had_to_move > worst.total / 2:
         return []
-    total = worst.stayed + worst.moved
-    lost_s = worst.stayed * worst.took_ms / 1000
+    lost_s = (worst.total - worst.had_to_move) * worst.took_ms / 1000
     return [
         RULE.finding(
             evidence,
-            f"a rebalance stopped all {count_of(total, 'partition')} for {span_text(worst.took_ms)}, and only "
-            f"{worst.moved} moved: {group.assignor} is eager, everybody gives up everything first",
+            f"a rebalance stopped all {count_of(worst.total, 'partition')} for {span_text(worst.took_ms)}, and only "
+            f"{worst.had_to_move} had to move: {group.assignor} is eager, everybody gives up everything first",
             EvidenceLine("assignor", group.assignor, "DescribeGroups"),
             EvidenceLine("longest stop", span_text(worst.took_ms), worst.source),
-            EvidenceLine("partitions that stayed", f"{worst.stayed} of {total}", evidence.events_source),
+            EvidenceLine("had to move", f"{worst.had_to_move} of {worst.total}", evidence.events_source),
             EvidenceLine("partition seconds lost for nothing", f"{lost_s:.0f}", worst.source),
             certainty=Certainty.LIKELY,
             advice="Change to cooperative-sticky: then only partitions that move stop. Java: one rolling restart "
             "with both assignors in partition.assignment.strategy, a second with cooperative-sticky alone. librdkafka "
-            "refuses such a mixture: stop all members, then start them with the new one. Or use "
+            "and kafka-python refuse such a mixture: stop all members, then start them with the new one. Or use "
             "group.protocol=consumer, where the brokers do it.",
             commands=(evidence.command("groups", "describe", evidence.group, "--state"),),
             doubts="What made this rebalance long is a member that was slow to come to it (a long handler between two "
@@ -80,22 +79,31 @@ def _stops(evidence: Evidence) -> Iterator[_Stop]:
             case RebalanceStarted():
                 began_ms = event.at_ms if began_ms is None else began_ms
             case RebalanceCompleted():
-                owners = {each: member for member, held in before.items() for each in held}
-                now = {each: member for member, held in event.assignment.items() for each in held}
-                stayed = [each for each, member in now.items() if owners.get(each) == member]
-                if stayed and event.at_ms >= since_ms(evidence):
-                    took = max(_measured(evidence, event.at_ms, began_ms, stayed))
-                    yield _Stop(took[0], len(stayed), len(now) - len(stayed), len(event.assignment), took[1])
-                before, began_ms = event.assignment, None
+                now = event.assignment
+                held = {each for share in before.values() for each in share}
+                if held and now and event.at_ms >= since_ms(evidence):
+                    took = max(_measured(evidence, event.at_ms, began_ms, sorted(held)))
+                    total = sum(map(len, now.values()))
+                    yield _Stop(took[0], total, _had_to_move(before, now), len(now), took[1])
+                before, began_ms = now, None
+
+
+def _had_to_move(
+    before: Mapping[str, tuple[TopicPartition, ...]], now: Mapping[str, tuple[TopicPartition, ...]]
+) -> int:
+    """How many partitions had to go elsewhere: those of members that went, or as many as newcomers have got."""
+    left = sum(len(share) for member, share in before.items() if member not in now)
+    taken = sum(len(share) for member, share in now.items() if member not in before)
+    return max(left, taken)
 
 
 def _measured(
-    evidence: Evidence, done_ms: int, began_ms: int | None, stayed: list[TopicPartition]
+    evidence: Evidence, done_ms: int, began_ms: int | None, held: list[TopicPartition]
 ) -> Iterator[tuple[int, str]]:
     """How long it took, in each way that there is."""
     yield done_ms - began_ms if began_ms is not None else 0, evidence.events_source
     yield _seen_for(evidence, done_ms), "state in several looks (DescribeGroups)"
-    yield _hole(evidence, done_ms, stayed), "commits in __consumer_offsets"
+    yield _hole(evidence, done_ms, held), "commits in __consumer_offsets"
 
 
 def _seen_for(evidence: Evidence, done_ms: int) -> int:
@@ -108,10 +116,10 @@ def _seen_for(evidence: Evidence, done_ms: int) -> int:
     return done_ms - times[0] if times else 0
 
 
-def _hole(evidence: Evidence, done_ms: int, stayed: list[TopicPartition]) -> int:
-    """How much longer than usual partitions that stayed went without a commit around that time; the median."""
+def _hole(evidence: Evidence, done_ms: int, held: list[TopicPartition]) -> int:
+    """How much longer than usual partitions went without a commit around that time; the median."""
     holes = []
-    for each in stayed:
+    for each in held:
         times = [step.at_ms for step in (evidence.commits or {}).get(each, ())]
         before, after = [t for t in times if t < done_ms], [t for t in times if t >= done_ms]
         if len(before) < _FEW or not after:
@@ -138,7 +146,7 @@ RULE = Rule(
         "rebalance needs a second round before the partitions that move are read again.",
         todo="If the stop hurts: cooperative-sticky, or group.protocol=consumer (KIP-848). Java clients change over "
         "with two rolling restarts, first with [cooperative-sticky, range], then with cooperative-sticky alone; "
-        "librdkafka cannot mix them, so stop all and start all. Shorter work between two polls (smaller "
-        "max.poll.records) makes every kind of rebalance shorter.",
+        "librdkafka and kafka-python cannot mix them, so stop all and start all. Shorter work between two polls "
+        "(smaller max.poll.records) makes every kind of rebalance shorter.",
     ),
 )

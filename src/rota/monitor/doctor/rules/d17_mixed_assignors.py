@@ -92,12 +92,18 @@ def _gone_back(evidence: Evidence) -> list[Finding]:
     back = made[made.index(earlier[-1]) + 1]
     newcomers = sorted(set(back.assignment) - set(earlier[-1].assignment))
     names = evidence.names(newcomers)
-    who = f"when {and_list(names)} joined" if names else "although nobody new joined"
+    stayed = set(back.assignment) & set(earlier[-1].assignment)
+    why = (
+        "a member that knows only the old assignor decides for all"
+        if stayed
+        else "all its members are others"
+    )
+    when = f"when {and_list(names)} joined" if names else "although nobody new joined"
     return [
         RULE.finding(
             evidence,
             f"the group went from {earlier[-1].protocol} back to {back.protocol} in generation {back.generation}, "
-            f"{who}: a member that knows only the old assignor decides for all",
+            f"{when}: {why}",
             EvidenceLine("assignor before", str(earlier[-1].protocol), evidence.events_source),
             EvidenceLine(
                 f"assignor of generation {back.generation}", str(back.protocol), evidence.events_source
