@@ -14,6 +14,7 @@ from rota.admin.offsets import At, Position, positions
 from rota.admin.routing import Brokers
 from rota.admin.security import Security, addresses
 from rota.admin.topics import GROUP, TOPIC, Topics, broker_settings, read_configs
+from rota.client_properties import check_names, client_properties
 from rota.model import KafkaError, RotaError
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Admin:
     ) -> None:
         self.bootstrap = bootstrap
         self.timeout_s = timeout_s
-        self._properties = dict(properties or {})
+        self._properties = client_properties(properties or {})
+        check_names(self._properties)
         self._addresses = addresses(bootstrap)
         self._security = Security.from_properties(self._properties)
         self._talk: _Talk | None = None

@@ -27,6 +27,9 @@ __all__ = ["Answer", "Connection"]
 LARGEST_FRAME = 128 * 1024 * 1024
 """What an answer may have at most. Questions are put so that answers stay far below it."""
 
+TLS_ALERT = b"\x15\x03"
+"""How the answer of a port begins that expects TLS."""
+
 _M = TypeVar("_M", bound="Message")
 
 
@@ -174,7 +177,7 @@ class Connection(asyncio.Protocol):
         while len(buffer) - at >= 4:
             size = int.from_bytes(buffer[at : at + 4], "big", signed=True)
             if not 4 <= size <= LARGEST_FRAME or not self._waiting:
-                self.fail(f"{self.address} sent what is no answer of Kafka's; is it a Kafka broker's port?")
+                self.fail(f"{self.address} sent what is no answer of Kafka's; {_hint(buffer[at : at + 4])}")
                 return
             if len(buffer) - at - 4 < size:
                 break
@@ -197,7 +200,7 @@ class Connection(asyncio.Protocol):
         correlation_id, promise = self._waiting.popleft()
         if int.from_bytes(frame[:4], "big", signed=True) != correlation_id:
             self._waiting.appendleft((correlation_id, promise))
-            self.fail(f"{self.address} sent what is no answer of Kafka's; is it a Kafka broker's port?")
+            self.fail(f"{self.address} sent what is no answer of Kafka's; {_hint(b'')}")
             return False
         if not promise.done():  # nobody waits any longer for one whose question was given up
             promise.set_result(frame)
@@ -217,3 +220,9 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         if self._transport is not None:
             self._transport.abort()
+
+
+def _hint(start: bytes | bytearray) -> str:
+    if start[:2] == TLS_ALERT:
+        return "it speaks TLS: set security.protocol in the file given as --command-config"
+    return "is it a Kafka broker's port?"

@@ -50,6 +50,11 @@ def chunks(things: Iterable[_T], size: int) -> Iterator[list[_T]]:
         yield piece
 
 
+def _look_at(task: asyncio.Task[Connection]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
 class Brokers:
     """The brokers behind ``bootstrap``. Everything here runs in the event loop's thread."""
 
@@ -153,7 +158,8 @@ class Brokers:
         if found is not None and found.failure is None and (now < found.expires_at or not found.is_idle):
             return found
         if address not in self._opening:
-            self._opening[address] = asyncio.create_task(self._open(address))
+            opening = self._opening[address] = asyncio.create_task(self._open(address))
+            opening.add_done_callback(_look_at)  # also when nobody waits for it any longer
         # Whoever gives up does not take the connection from the others that wait for it.
         return await asyncio.shield(self._opening[address])
 
