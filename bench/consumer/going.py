@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.consumer.contest import FOR_FRAMEWORKS, LIBRDKAFKA, Contest, Contestant
+from bench.consumer.contest import FOR_FRAMEWORKS, LIBRDKAFKA, OURS, Contest, Contestant
 from bench.consumer.logs import Handled, longest_silence, read_log, repeated, unhandled
 from bench.consumer.topics import PARTITIONS, fresh
 from bench.frame import Figure
@@ -33,10 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RATE = 5_000
-SESSION = {"session.timeout.ms": 6_000, "heartbeat.interval.ms": 2_000}
-_BEFORE_S = 5.0
-"""Between the group's becoming stable and the signal. The other member hears of it with its next heartbeat, one of
-which falls on every second second from then on: the signal comes in the middle between two of them, for everybody.
+SESSION = {"session.timeout.ms": 6_000}
+BEATS_MS = 2_000
+"""``heartbeat.interval.ms`` of the peers: a third of the session, as Kafka's documentation advises. Rota's members have
+what the runtime chooses.
+"""
+_OUR_BEATS_MS: int = OURS["heartbeat.interval.ms"]
+_BEFORE_S = 4.0
+"""Between the group's becoming stable and the signal, and half a heartbeat besides. The other member hears of it with
+its next heartbeat: the signal comes in the middle between two of them, for everybody.
 """
 _AFTER_S = {signal.SIGTERM: 5.0, signal.SIGKILL: 11.0}
 _LIMIT_S = 60.0
@@ -115,10 +120,10 @@ def _turn(contest: Contest, name: str, contestant: Contestant, number: signal.Si
         contextlib.ExitStack() as stack,
     ):
         files = (Path(scratch) / "first", Path(scratch) / "second")
+        beats_ms = _OUR_BEATS_MS if contestant is _OURS else BEATS_MS
+        client = SESSION if contestant is _OURS else {**SESSION, "heartbeat.interval.ms": beats_ms}
         members = [
-            stack.enter_context(
-                contest.process(contestant, topic, group=topic, client=SESSION, log=str(file))
-            )
+            stack.enter_context(contest.process(contestant, topic, group=topic, client=client, log=str(file)))
             for file in files
         ]
         pair = _Pair(members[0], members[1], files)
@@ -128,7 +133,7 @@ def _turn(contest: Contest, name: str, contestant: Contestant, number: signal.Si
             "both members to handle records",
             lambda: all(file.exists() and file.stat().st_size for file in files),
         )
-        time.sleep(max(0.0, stable_s + _BEFORE_S - time.monotonic()))
+        time.sleep(max(0.0, stable_s + _BEFORE_S + beats_ms / 2000 - time.monotonic()))
         at_s = time.monotonic()
         pair.first.send_signal(number)
         finished: set[tuple[int, int]] = set()
