@@ -58,6 +58,7 @@ class Broker:
         self.clock = clock or Clock()
         self.prompt_heartbeats = prompt_heartbeats
         self.node_id = settings.int("node.id")
+        self.rack = settings.text("broker.rack") or None
         self.cluster_id = directory.metadata.cluster_id
         self._load_dynamic()
         self.timers = Timers(loop, self.clock.now_ms)

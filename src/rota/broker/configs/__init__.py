@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["BROKER", "GROUP", "TOPIC", "TYPE_CODES", "ConfigDef", "Value", "nearest"]
 
 _ACTED_ON: Final = """
-    auto.create.topics.enable compression.type connections.max.idle.ms delete.topic.enable fetch.max.bytes
+    auto.create.topics.enable broker.rack compression.type connections.max.idle.ms delete.topic.enable fetch.max.bytes
     consumer.heartbeat.interval.ms consumer.session.timeout.ms group.consumer.assignors
     group.consumer.heartbeat.interval.ms group.consumer.max.heartbeat.interval.ms
     group.consumer.max.session.timeout.ms group.consumer.max.size group.consumer.migration.policy

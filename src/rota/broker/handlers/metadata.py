@@ -44,7 +44,7 @@ _FIRST_WITH_IDS = 12
 def handle(broker: Broker, message: MetadataRequest, request: Request) -> MetadataResponse:
     host, port = request.listener
     response = MetadataResponse(
-        brokers=[MetadataResponseBroker(node_id=broker.node_id, host=host, port=port)],
+        brokers=[MetadataResponseBroker(node_id=broker.node_id, host=host, port=port, rack=broker.rack)],
         cluster_id=broker.cluster_id,
         controller_id=broker.node_id,
     )
