@@ -81,7 +81,7 @@ class Top(App[None]):
         changes: Changes | None = None,
         now_ms: Callable[[], int] = clock_ms,
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)  # the terminal's own colours, dark or light
         self.theme = "ansi-dark"
         self.source = source
         self.cluster = cluster
@@ -170,7 +170,7 @@ class Top(App[None]):
                 f"what is on screen is {age(late_s)} old" if self._looked_ms else "nothing was seen of it yet"
             )
             why = f": {failure}" if failure is not None else ", no answer so far"
-            lines.append(Text(f" THE CLUSTER IS AWAY, {old}{why}", "bold white on red", no_wrap=True))
+            lines.append(Text(f" THE CLUSTER IS AWAY, {old}{why}", "bold reverse red", no_wrap=True))
         if self.notice:
             lines.append(Text(f" {self.notice}", "bold reverse", no_wrap=True))
         for line in lines:
@@ -254,7 +254,7 @@ class Top(App[None]):
     def action_help(self) -> None:
         """All keys."""
         if not (isinstance(self.screen, TextScreen) and self.screen.heading == "help"):
-            self.go(TextScreen("help", lambda: help_lines(self.changes is not None)))
+            self.go(TextScreen("help", lambda: help_lines(self.changes is not None), 14))
 
     def action_prompt(self, kind: str) -> None:
         """Ask for a command or a filter."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.segment import Segment
+from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-__all__ = ["Block", "harmless", "strip_of"]
+__all__ = ["PLAIN", "Block", "harmless", "strip_of"]
 
-_CONSOLE = Console(width=80, color_system="truecolor", force_terminal=True, legacy_windows=False)
+PLAIN: Final = Style()  # never None: what takes colours away for NO_COLOR wants a style everywhere
+_CONSOLE: Final = Console(width=80, color_system="truecolor", force_terminal=True, legacy_windows=False)
 
 
 def harmless(text: str) -> str:
@@ -31,7 +33,7 @@ def strip_of(line: Text, width: int) -> Strip:
         Segment(harmless(text), base + style if style is not None else base)
         for text, style, _ in line.render(_CONSOLE, end="")
     ]
-    return Strip(segments).adjust_cell_length(width)
+    return Strip(segments).adjust_cell_length(width, PLAIN)
 
 
 class Block(Widget):
@@ -61,4 +63,4 @@ class Block(Widget):
     def render_line(self, y: int) -> Strip:
         """One of them."""
         width = self.size.width
-        return strip_of(self._lines[y], width) if y < len(self._lines) else Strip.blank(width)
+        return strip_of(self._lines[y], width) if y < len(self._lines) else Strip.blank(width, PLAIN)

@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from rota.top.block import strip_of
+from rota.top.block import PLAIN, strip_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -106,5 +106,5 @@ class Lines(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         place = y + int(self.scroll_y)
         if place >= len(self._wrapped):
-            return Strip.blank(width)
+            return Strip.blank(width, PLAIN)
         return strip_of(self._wrapped[place], width)

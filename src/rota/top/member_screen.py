@@ -33,7 +33,6 @@ class MemberScreen(Page):
     """Known by its name, so that a consumer that comes back is followed."""
 
     DEFAULT_CSS = """
-    MemberScreen #partitions { height: 2fr; }
     MemberScreen #events { height: 1fr; border-top: solid ansi_bright_black; }
     """
     KEYS = (
@@ -56,7 +55,7 @@ class MemberScreen(Page):
         """Head, partitions, events."""
         yield Block(dom_id="head")
         yield Table[PartitionView](
-            PARTITION_COLUMNS,
+            tuple(column for column in PARTITION_COLUMNS if column.key != "owner"),
             lambda part: part.partition,
             lambda part: partition_cells(part, self.cast),
             empty="It holds no partition.",
@@ -96,9 +95,9 @@ class MemberScreen(Page):
         if member is not None and view is not None:
             known = member.member.member_id
             held = [part for part in view.partitions if part.member and part.member.member_id == known]
-        self.query_one("#partitions", Table).show(
-            held, max((len(str(part.partition)) for part in held), default=0)
-        )
+        table = self.query_one("#partitions", Table)
+        table.styles.height = min(len(held) + 1, self.size.height * 2 // 3)
+        table.show(held, max((len(str(part.partition)) for part in held), default=0))
         if view is not None:
             self.query_one("#events", Lines).show(self._events(view))
 

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from rota.top.block import harmless
+from rota.top.block import PLAIN, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -231,7 +231,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         place = y - 1 + int(self.scroll_y)
         if place >= len(self.rows):
             text = f" {self.empty}" if not self.rows and y == 1 else ""
-            return Strip([Segment(set_cell_size(text, width), HEAD if text else None)], width)
+            return Strip([Segment(set_cell_size(text, width), HEAD if text else PLAIN)], width)
         cells = self._draw(self.rows[place])
         marked = place == self._row and self.has_focus
         base = Style(reverse=True) if marked else Style()
@@ -253,7 +253,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
             style = HEAD_SORTED if mark else HEAD
             title = mark + column.title if column.right else column.title + mark
             line += [Segment(_aligned(title, size, column.right), style), Segment(" " * GAP, HEAD)]
-        return Strip(line).adjust_cell_length(width)
+        return Strip(line).adjust_cell_length(width, PLAIN)
 
     def _fitted(self, width: int) -> list[tuple[Column, int]]:
         return fitted(self.columns, width, self._wanted)

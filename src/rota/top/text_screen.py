@@ -82,15 +82,16 @@ class TextScreen(Page):
 
     KEYS = (("esc", "back"), ("↑ ↓ PgUp PgDn", "scroll"), ("?", "help"), ("q", "quit"))
 
-    def __init__(self, title: str, make: Callable[[], list[Text]]) -> None:
+    def __init__(self, title: str, make: Callable[[], list[Text]], indent: int = 4) -> None:
         super().__init__()
+        self._indent = indent
         self.heading = title
         self._make = make
 
     def compose_body(self) -> ComposeResult:
         """Title and text."""
         yield Block(dom_id="head")
-        yield Lines(empty="It is gone.", indent=4, dom_id="text")
+        yield Lines(empty="It is gone.", indent=self._indent, dom_id="text")
 
     def on_mount(self) -> None:
         """The text has the keys."""
