@@ -75,6 +75,11 @@ class Admin:
     ) -> None:
         self.close()
 
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """The client properties, under librdkafka's names: for other clients of the same cluster."""
+        return self._properties
+
     def close(self) -> None:
         """Let go of the connections."""
         talk, self._talk = self._talk, None

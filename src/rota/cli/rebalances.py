@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rota.cli.ending import StopRequest
-from rota.cli.options import check_group, cluster_options, json_option
+from rota.cli.options import admin_options, check_group, json_option
 from rota.cli.output import count_of, emit, emit_json, note
 from rota.cli.timeline import Moment
 from rota.model import RotaError
@@ -18,7 +18,7 @@ from rota.model import RotaError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rota.cluster import Cluster
+    from rota.admin import Admin
     from rota.monitor.rebalances import Told
     from rota.watching.offsets_topic import OffsetsTopic
 
@@ -43,7 +43,7 @@ TURN_S: Final = 0.2
     help="The coordinator's log (server.log), which knows what is not recorded.",
 )
 @json_option("Print one JSON document; with --follow one object a line.")
-@cluster_options
+@admin_options
 def rebalances(
     group: str,
     at: str | None,
@@ -51,7 +51,7 @@ def rebalances(
     follow: bool,
     broker_log: Path | None,
     as_json: bool,
-    cluster: Cluster,
+    admin: Admin,
 ) -> int:
     """Say why GROUP rebalanced: who came, who left and how, how long it took, what moved, what waited.
 
@@ -75,7 +75,7 @@ def rebalances(
         raise RotaError("give either --at or --since and --follow", exit_code=2)
     window = _Window(at, since)
     stop = StopRequest()
-    with OffsetsTopic(cluster, [group]) as topic:
+    with OffsetsTopic(admin, [group]) as topic:
         _wait(topic, stop)
         if stop.code:
             return stop.code

@@ -14,16 +14,18 @@ import base64
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from rota.model import RotaError, TopicPartition
+from rota.admin.offsets import At
+from rota.model import ErrorCode, RotaError, TopicPartition
 from rota.monitor.rebalances import LogReader
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
 
-    from rota.cluster import Cluster
+    from rota.admin import Admin
     from rota.monitor.facts import Commit, GroupFacts
     from rota.monitor.rebalances import Told
     from rota.monitor.view import RebalanceView
@@ -40,9 +42,6 @@ APPEARS_S: Final = 1.0
 NAMES_S: Final = 1.0
 """How often names are asked for while there are ids without one."""
 END_S: Final = 5.0
-
-Timeouts = Callable[[Collection[str]], Mapping[str, tuple[int, int]]]
-"""Gives session timeouts and heartbeat intervals (ms) of consumer groups (KIP-848) by name, "" for all others."""
 
 
 class UnreadableError(RotaError):
@@ -65,18 +64,15 @@ class Progress(NamedTuple):
 class OffsetsTopic:
     """Follows the topic until it is closed. Its answers are those of `LogReader`, and never wait for the cluster.
 
-    ``groups``: only these; None: all of them. ``timeouts`` is asked once in a while, in the thread, about consumer
-    groups. ``failure`` says why nothing is read any more; reading goes on by itself when brokers come back.
+    ``groups``: only these; None: all of them. ``failure`` says why nothing is read any more; reading goes on by itself
+    when brokers come back. ``admin`` is asked about names of topics and timeouts, in the thread.
     """
 
-    def __init__(
-        self, cluster: Cluster, groups: Collection[str] | None = None, *, timeouts: Timeouts | None = None
-    ) -> None:
+    def __init__(self, admin: Admin, groups: Collection[str] | None = None) -> None:
         self.failure: RotaError | None = None
-        self._cluster = cluster
+        self._admin = admin
         self._groups = None if groups is None else frozenset(groups)
         self._reader = LogReader(self._groups)
-        self._timeouts = timeouts
         self._asked: set[str] = set()
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
@@ -202,11 +198,13 @@ class OffsetsTopic:
                 self._news.notify_all()
 
     def _read(self) -> None:
+        from rota.cluster import Cluster
+
         partitions = self._find()
         if self._closing.is_set():
             return
         self._learn_names()
-        consumer = self._cluster.consumer(
+        consumer = Cluster(self._admin.bootstrap, self._admin.properties).consumer(
             {
                 "group.id": "rota-offsets-topic",  # librdkafka wants a name; it is never sent
                 "enable.auto.commit": False,
@@ -229,20 +227,18 @@ class OffsetsTopic:
 
     def _find(self) -> list[int]:
         """The partitions to read, as soon as the topic is there."""
-        from rota.cluster.client import is_missing
-
         while not self._closing.is_set():
             try:
-                described = self._cluster.describe_topics([TOPIC], configs=False)[TOPIC]
+                described = self._admin.topics([TOPIC])[TOPIC]
             except RotaError as error:
-                raise UnreadableError(f"cannot read {TOPIC}: {error}") from None
-            if not is_missing(described):
-                if isinstance(described, RotaError):
-                    raise UnreadableError(f"cannot read {TOPIC}: {described}")
+                described = error
+            if not isinstance(described, RotaError):
                 wanted = self._wanted(len(described.partitions))
                 with self._lock:
                     self._partitions = frozenset(wanted)
                 return wanted
+            if getattr(described, "code", None) != ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+                raise UnreadableError(f"cannot read {TOPIC}: {described}")
             with self._lock:
                 self._partitions = frozenset()
             self._closing.wait(APPEARS_S)
@@ -263,9 +259,10 @@ class OffsetsTopic:
         from confluent_kafka import OFFSET_BEGINNING
         from confluent_kafka import TopicPartition as ClientPartition
 
-        ends = self._cluster.end_offsets([TopicPartition(TOPIC, number) for number in partitions])
+        asked = [TopicPartition(TOPIC, number) for number in partitions]
+        ends = self._admin.offsets(asked, At.LATEST)
         with self._news:
-            self._ends = {part.partition: end or 0 for part, end in ends.items()}
+            self._ends = {tp.partition: end if isinstance(end, int) else 0 for tp, end in ends.items()}
             # Of one without a leader nobody can say more now; what it has comes when it has one.
             self._ended |= {number for number, end in self._ends.items() if not end}
             self._tell()
@@ -294,23 +291,15 @@ class OffsetsTopic:
         """What records do not tell: names of topics, timeouts of consumer groups."""
         if self._reader.unknown_topics and time.monotonic() - self._named_at > NAMES_S:
             self._learn_names()
-        if self._timeouts is None:
-            return
         with self._lock:
             new = set(self._reader.consumer_groups) - self._asked
         if new:
+            self._learn_timeouts(new)
             self._asked |= new
-            try:
-                found = self._timeouts(sorted(new))
-            except RotaError:  # the defaults of Kafka are a good guess
-                return
-            with self._lock:
-                for group, (session_ms, heartbeat_ms) in found.items():
-                    self._reader.learn_timeouts(group, session_ms, heartbeat_ms)
 
     def _learn_names(self) -> None:
         try:
-            described = self._cluster.describe_topics(list(self._cluster.topics()), configs=False)
+            described = self._admin.topics(None)
         except RotaError:  # asked again as soon as an id without a name comes along
             return
         finally:
@@ -322,3 +311,31 @@ class OffsetsTopic:
         }
         with self._lock:
             self._reader.learn_topics(names)
+
+    def _learn_timeouts(self, groups: Collection[str]) -> None:
+        """Where nobody may say, Kafka's defaults are a good guess."""
+        found: dict[str, tuple[int, int]] = {}
+        if not self._asked:
+            with suppress(RotaError):
+                for settings in self._admin.broker_configs([f"group.{name}" for name in _SETTINGS]).values():
+                    found[""] = _timeouts(settings, "group.") or found.get("", DEFAULTS)
+        with suppress(RotaError):
+            for group, settings in self._admin.group_configs(groups).items():
+                own = _timeouts(settings, "")
+                if own is not None:
+                    found[group] = own
+        with self._lock:
+            for group, times in found.items():
+                self._reader.learn_timeouts(group, *times)
+
+
+DEFAULTS: Final = (45_000, 5_000)
+_SETTINGS: Final = ("consumer.session.timeout.ms", "consumer.heartbeat.interval.ms")
+
+
+def _timeouts(settings: Mapping[str, str] | RotaError, prefix: str) -> tuple[int, int] | None:
+    """Session timeout and heartbeat interval in milliseconds; None where they are not told."""
+    if isinstance(settings, RotaError):
+        return None
+    values = [settings.get(prefix + name, "") for name in _SETTINGS]
+    return (int(values[0]), int(values[1])) if all(each.isdigit() for each in values) else None

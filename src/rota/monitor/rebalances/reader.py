@@ -165,11 +165,6 @@ class LogReader:
         story = self._stories.get(group)
         return 0 if story is None else story.version
 
-    def commit_times(self, group: str) -> dict[TopicPartition, int]:
-        """When each partition's offset was committed."""
-        story = self._stories.get(group)
-        return {} if story is None else {tp: at_ms for tp, (at_ms, _) in story.commits.items()}
-
     def commit_steps(self, group: str) -> dict[TopicPartition, list[tuple[int, int]]]:
         """The last commits that moved a partition's offset: when, and to which, oldest first."""
         story = self._stories.get(group)

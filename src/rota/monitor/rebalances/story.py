@@ -36,7 +36,7 @@ __all__ = ["Story"]
 MOST_STEPS: Final = 200
 MOST_COMMITS: Final = 2_000
 """Commits remembered of one group beside each partition's last: they tell how long partitions waited."""
-FEW_COMMITS: Final = 64
+FEW_COMMITS: Final = 256
 """The same where all groups of a cluster are read."""
 BEFORE_MS: Final = 60_000
 """How long before the first rebalance that is remembered commits count: they show how often they come."""
