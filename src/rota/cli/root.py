@@ -19,6 +19,7 @@ COMMANDS = {
     "run": ("rota.cli.run_app:run_app", "Run the handlers of a Python module."),
     "groups": ("rota.cli.groups:groups", "List groups; describe their offsets, lag, members and state."),
     "top": ("rota.cli.top:top", "Watch all groups, one group or one member, live in the terminal."),
+    "doctor": ("rota.cli.doctor:doctor", "Say what is wrong with a group, why, and what to do."),
     "dlq": ("rota.cli.dlq:dlq", "Show dead letters, and send them back."),
     "plan": ("rota.cli.plan:plan", "Work out who would get which partition, without a cluster."),
     "lab": ("rota.cli.lab:lab", "Watch a consumer group rebalance live, and steer it."),
@@ -63,6 +64,6 @@ def root() -> None:
       rota produce web-events-partitioned --events --rate 5
       rota groups describe tour --watch 2
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage; 130 ended by Ctrl+C, 143 by SIGTERM (`broker`, `lab` and
-    `run` then end with 0 as well).
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 `doctor` found something wrong; 130 ended by
+    Ctrl+C, 143 by SIGTERM (`broker`, `lab` and `run` then end with 0 as well).
     """

@@ -114,8 +114,6 @@ class Evidence:
     """Those that keep readers of committed records waiting in the group's partitions."""
     records: Mapping[TopicPartition, RecordFacts] = field(default_factory=dict)
     """The first record that is not consumed, of partitions that look stuck."""
-    broker_log: tuple[str, ...] | None = None
-    """Lines of the coordinator's log that name the group, oldest first."""
     missing: Mapping[Need, str] = field(default_factory=dict)
     """Why something could not be learnt: ``not allowed to read __consumer_offsets``."""
 
