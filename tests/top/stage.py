@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from rota.model import RotaError, TopicPartition
@@ -39,6 +39,7 @@ class Stage:
     def __init__(self, *views: GroupView) -> None:
         self.failure: RotaError | None = None
         self.refreshed = 0
+        self.closely: frozenset[str] = frozenset()
         self._views = {view.facts.group: view for view in views}
         self._number = 1
         self._news = threading.Condition()
@@ -50,6 +51,9 @@ class Stage:
         with self._news:
             self._news.wait_for(lambda: self._number != number, timeout_s)
             return self._number
+
+    def look_closely(self, groups: Collection[str]) -> None:
+        self.closely = frozenset(groups)
 
     def refresh(self) -> None:
         self.refreshed += 1

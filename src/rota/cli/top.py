@@ -52,13 +52,13 @@ def top(group: str | None, refresh: float, allow_changes: bool, mouse: bool, adm
     if importlib.util.find_spec("textual") is None:
         raise RotaError("`rota top` needs Textual, which is not installed: pip install 'rota[top]'")
     from rota.top.app import Top
-    from rota.watching.watch import Watch
+    from rota.watching.live import Live
 
     admin.nodes()  # a wrong address is said once, at the start; later failures are shown and waited out
     admin.timeout_s = min(admin.timeout_s, LOOK_TIMEOUT_S)
-    with Watch(admin, interval_s=refresh) as watch:
+    with Live(admin, interval_s=refresh) as live:
         app = Top(
-            watch,
+            live,
             admin.bootstrap,
             group=group,
             interval_s=refresh,

@@ -9,7 +9,7 @@ from rota.timeline.look import Look, Palette
 from rota.timeline.ownership import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from rota.model import TopicPartition
     from rota.monitor.facts import MemberFacts
@@ -37,7 +37,7 @@ class Cast:
         """The member ids of those who are there, by name."""
         self._names = Names()
         self._palette = Palette()
-        self._told: frozenset[str] = frozenset()
+        self._told: Sequence[Event] = ()
         self._owners: dict[TopicPartition, str] = {}
         self._seen = False
 
@@ -69,24 +69,27 @@ class Cast:
         """The same, by name."""
         return self._palette.of(name)
 
-    def _introduce(self, events: Iterable[Event], members: Iterable[MemberFacts]) -> None:
-        """Names for who is new: in the order in which they came, or, where that is not known, of their names."""
-        there = {member.member_id: member for member in members}
-        for member_id in self._told - there.keys():
-            self._names.left(member_id)
-        new = there.keys() - self._told
-        for event in events if new else ():
-            if isinstance(event, MemberJoined) and event.member not in self._told:
-                self._names.joined(event)
-            elif isinstance(event, MemberLeft) and event.member not in there:
-                self._names.left(event.member)
-        for member_id in sorted(new, key=lambda each: (natural(there[each].client_id), each)):
-            if self._names.of(member_id) == member_id:
-                member = there[member_id]
+    def _introduce(self, events: Sequence[Event], members: Sequence[MemberFacts]) -> None:
+        """Names for all: in the order in which they came, or, where that is not known, of their client ids.
+
+        What happened may be told later than who is there, so all names are given anew whenever more is told.
+        """
+        there = {member.member_id for member in members}
+        if events is not self._told:
+            self._told, self._names = events, Names()
+            for event in events:
+                if isinstance(event, MemberJoined):
+                    self._names.joined(event)
+                elif isinstance(event, MemberLeft) and event.member not in there:
+                    self._names.left(event.member)
+        for member_id in self.ids.values():
+            if member_id not in there:
+                self._names.left(member_id)
+        for member in sorted(members, key=lambda each: (natural(each.client_id), each.member_id)):
+            if self._names.of(member.member_id) == member.member_id:
                 self._names.joined(
-                    MemberJoined(0, "", member_id, member.client_id, member.host, member.instance_id)
+                    MemberJoined(0, "", member.member_id, member.client_id, member.host, member.instance_id)
                 )
-        self._told = frozenset(there)
 
 
 def natural(name: str) -> tuple[object, ...]:

@@ -140,6 +140,7 @@ class Top(App[None]):
 
     def _show(self) -> None:
         page = self.screen
+        self.source.look_closely([page.group] if isinstance(page, GroupScreen | MemberScreen) else ())
         if isinstance(page, Page):
             page.redraw()
             (self._fast.resume if page.moving else self._fast.pause)()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +16,7 @@ __all__ = ["Changes", "Preview", "Source"]
 
 
 class Source(Protocol):
-    """`rota.watching.Watch` is one."""
+    """`rota.watching.live.Live` is one."""
 
     @property
     def failure(self) -> RotaError | None:
@@ -30,6 +30,9 @@ class Source(Protocol):
 
     def refresh(self) -> None:
         """Look again at once."""
+
+    def look_closely(self, groups: Collection[str]) -> None:
+        """Somebody looks at these groups."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,317 @@
+"""``Live``: a `Watch` that also says at once when a group rebalances, and why; what screens read.
+
+Three things are brought together. Looks at everything, every few seconds: lag and rates. `__consumer_offsets` as it
+grows: it tells of every rebalance when it is done (and with KIP-848 when it begins), why, and what was before. And the
+pulse: of a classic group nothing is recorded when a rebalance begins, so all brokers are asked, several times a second,
+which groups rebalance (ListGroups with states: an answer of some bytes), and only those that do are described.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+from rota.model import RotaError, TopicPartition
+from rota.monitor.facts import REBALANCING, Commit, GroupFacts
+from rota.monitor.present import still_held, with_facts
+from rota.monitor.rebalances.polled import PollReader
+from rota.monitor.view import GroupView, RebalanceView
+from rota.watching.evidence import Checkup
+from rota.watching.offsets_topic import OffsetsTopic
+from rota.watching.watch import Watch
+
+if TYPE_CHECKING:
+    from rota.admin import Admin
+    from rota.monitor.findings import Finding
+    from rota.timeline.events import Event
+    from rota.watching.looking import Seen
+
+__all__ = ["PULSE_S", "Live"]
+
+PULSE_S: Final = 0.3
+LEAST_GAP_S: Final = 0.1
+"""News of the topic are gathered for so long: a busy cluster commits all the time."""
+DOCTOR_S: Final = 10.0
+END_S: Final = 2.0
+WHY_UNKNOWN: Final = "why is not known yet"
+
+
+class _Reader(Protocol):
+    """What `OffsetsTopic` and `PollReader` have in common."""
+
+    def events(self, group: str) -> list[Event]: ...
+    def rebalance(self, group: str, now_ms: int) -> RebalanceView | None: ...
+    def version(self, group: str) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A view, and of what it was made."""
+
+    base: GroupView
+    version: int
+    fresh: GroupFacts | None
+    findings: tuple[Finding, ...]
+    view: GroupView
+
+
+class Live:
+    """Readers as those of `Watch`: none of it waits for the cluster.
+
+    Where `__consumer_offsets` may not be read (`log_failure`), rebalances are what looks show. ``connection``: options
+    that the doctor's command lines need.
+    """
+
+    def __init__(
+        self,
+        admin: Admin,
+        *,
+        groups: Collection[str] | None = None,
+        interval_s: float = 2.0,
+        window_s: float = 600.0,
+        pulse_s: float = PULSE_S,
+        connection: tuple[str, ...] | None = None,
+    ) -> None:
+        self._admin = admin
+        self._groups = None if groups is None else frozenset(groups)
+        self._pulse_s = pulse_s
+        self._topic = OffsetsTopic(admin, groups)
+        self._polls = PollReader()
+        checkup = Checkup(
+            admin,
+            groups=groups,
+            topic=self._topic,
+            window_s=window_s,
+            connection=connection,
+        )
+        self._examined = _Examined(checkup)
+        self._watch = Watch(source=self._examined, interval_s=interval_s)
+        self._closely: frozenset[str] = frozenset()
+        self._busy: dict[str, int] = {}
+        """Groups that rebalance, and since when they were seen to."""
+        self._fresh: dict[str, tuple[int, GroupFacts]] = {}
+        self._held: dict[str, dict[str, tuple[TopicPartition, ...]]] = {}
+        self._made: dict[str, _Made] = {}
+        self._views: dict[str, GroupView] = {}
+        self._number = 0
+        self._looked = 0
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rota-live", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What readers do
+
+    def views(self) -> Mapping[str, GroupView]:
+        """Every group as it is now, by name."""
+        return self._views
+
+    @property
+    def failure(self) -> RotaError | None:
+        """Why the last look found nothing, or not all; None if all is well."""
+        return self._watch.failure
+
+    @property
+    def log_failure(self) -> RotaError | None:
+        """Why `__consumer_offsets` is not read; None if it is."""
+        return self._topic.failure
+
+    def wait(self, number: int, timeout_s: float | None = None) -> int:
+        """Wait for more news than ``number`` counts; how much there is."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._number > number or self._closing.is_set(), timeout_s)
+            return self._number
+
+    def refresh(self) -> None:
+        """Look again at once."""
+        self._watch.refresh()
+
+    def look_closely(self, groups: Collection[str]) -> None:
+        """Of these groups commits have times from now on: what somebody looks at."""
+        self._closely = frozenset(groups)
+
+    def close(self) -> None:
+        """End."""
+        self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._watch.close()
+        self._topic.close()
+        self._thread.join(END_S)
+
+    # The thread
+
+    @property
+    def _reader(self) -> _Reader:
+        return self._topic if self._is_read else self._polls
+
+    @property
+    def _is_read(self) -> bool:
+        return self._topic.failure is None
+
+    def _run(self) -> None:
+        heard, due_s = 0, 0.0
+        while not self._closing.is_set():
+            began_s = time.monotonic()
+            if self._is_read:
+                heard = self._topic.wait(heard, max(0.0, due_s - began_s))
+                self._closing.wait(max(0.0, LEAST_GAP_S - (time.monotonic() - began_s)))
+            else:
+                self._closing.wait(max(LEAST_GAP_S, due_s - began_s))
+            if self._closing.is_set():
+                return
+            if time.monotonic() >= due_s:
+                due_s = time.monotonic() + self._pulse_s
+                self._feel()
+            self._bring_together()
+
+    def _feel(self) -> None:
+        """Which groups rebalance now, and what they say of themselves."""
+        try:
+            listed, _ = self._admin.list_groups(states=sorted(REBALANCING))
+            names = {each.group for each in listed} | self._busy.keys()
+            if self._groups is not None:
+                names &= self._groups
+            self._describe(names)
+        except RotaError:  # the looks at everything say so
+            return
+
+    def _describe(self, names: Collection[str]) -> None:
+        if not names:
+            return
+        answers = self._admin.describe_groups(sorted(names))
+        at_ms = time.time_ns() // 1_000_000
+        for name, facts in answers.items():
+            if isinstance(facts, RotaError):
+                continue
+            self._tell(facts, at_ms)
+            self._fresh[name] = at_ms, facts
+            if facts.is_rebalancing:
+                self._busy.setdefault(name, at_ms)
+            elif self._busy.pop(name, None) is not None:
+                self._watch.refresh()  # who has what now, and how far behind
+
+    def _tell(self, facts: GroupFacts, at_ms: int) -> None:
+        """Looks are evidence for why a group rebalanced."""
+        if self._is_read:
+            self._topic.look(facts, at_ms)
+            return
+        view = self._watch.views().get(facts.group)
+        commits: dict[TopicPartition, Commit] = {}
+        if view is not None:
+            commits = {part.partition: part.commit for part in view.partitions if part.commit is not None}
+        self._polls.look(facts, commits, at_ms)
+
+    def _bring_together(self) -> None:
+        """Make the views that have changed, and tell the readers if there are any."""
+        seen = self._watch.seen
+        if seen.number != self._looked and not self._is_read:
+            for view in seen.views.values():
+                self._tell(view.facts, view.at_ms)
+        news = [name for name in seen.views if self._reader.version(name) != self._version(name)]
+        self._catch_up(seen, news)
+        views, changed = {}, seen.number != self._looked or self._views.keys() != seen.views.keys()
+        for name, base in seen.views.items():
+            made = self._made_of(name, base)
+            changed = changed or made is not self._made.get(name)
+            self._made[name] = made
+            views[name] = made.view
+        for name in self._made.keys() - views.keys():
+            for kept in (self._made, self._fresh, self._held, self._busy):
+                kept.pop(name, None)
+        self._looked = seen.number
+        if changed:
+            with self._changed:
+                self._views = views
+                self._number += 1
+                self._changed.notify_all()
+
+    def _version(self, name: str) -> int:
+        made = self._made.get(name)
+        return self._reader.version(name) if made is None else made.version
+
+    def _catch_up(self, seen: Seen, news: Collection[str]) -> None:
+        """Ask those of which something was recorded since the last look how they are now."""
+        asked = [name for name in news if name not in self._busy and seen.failure is None]
+        try:
+            self._describe(asked)
+        except RotaError:
+            return
+
+    def _made_of(self, name: str, base: GroupView) -> _Made:
+        at_ms, facts = self._fresh.get(name, (0, None))
+        if at_ms < base.at_ms:
+            facts = None
+            self._fresh.pop(name, None)
+        findings = self._examined.findings.get(name, ())
+        version, made = self._reader.version(name), self._made.get(name)
+        same = made is not None and (made.base, made.version, made.fresh) == (base, version, facts)
+        if made is not None and same and made.findings is findings and name not in self._busy:
+            return made
+        current = self._completed(base.facts if facts is None else facts)
+        view = with_facts(base, current)
+        if name in self._closely and self._is_read:
+            view = self._timed(view)
+        events = made.view.events if made is not None and made.version == version else self._events(name)
+        rebalance = self._rebalance(current)
+        view = replace(view, events=events, rebalance=rebalance, findings=findings)
+        return _Made(base, version, facts, findings, view)
+
+    def _events(self, name: str) -> tuple[Event, ...]:
+        return tuple(self._reader.events(name))
+
+    def _completed(self, facts: GroupFacts) -> GroupFacts:
+        """With what only the log knows, and with what members hold in the middle of a rebalance."""
+        if self._is_read:
+            facts = self._topic.completed(facts)
+        if facts.is_rebalancing:
+            return still_held(facts, self._held.get(facts.group, {}))
+        self._held[facts.group] = {each.member_id: each.assignment for each in facts.members}
+        return facts
+
+    def _rebalance(self, facts: GroupFacts) -> RebalanceView | None:
+        now_ms = time.time_ns() // 1_000_000
+        found = self._reader.rebalance(facts.group, now_ms)
+        if found is not None or not facts.is_rebalancing:
+            return found
+        since_ms = self._busy.get(facts.group, now_ms)
+        return RebalanceView(since_ms, WHY_UNKNOWN, {})
+
+    def _timed(self, view: GroupView) -> GroupView:
+        commits = {part.partition: part.commit for part in view.partitions if part.commit is not None}
+        timed = self._topic.timed(view.facts.group, commits)
+        parts = tuple(
+            replace(part, commit=timed[part.partition]) if part.partition in timed else part
+            for part in view.partitions
+        )
+        return replace(view, partitions=parts)
+
+
+class _Examined:
+    """Looks, and now and then what the doctor says of them; in the thread of the `Watch`."""
+
+    def __init__(self, checkup: Checkup, clock: Callable[[], float] = time.monotonic) -> None:
+        self.findings: Mapping[str, tuple[Finding, ...]] = {}
+        self._checkup = checkup
+        self._clock = clock
+        self._due_s = 0.0
+
+    def look(self) -> Seen:
+        """One more look."""
+        seen = self._checkup.look()
+        if seen.failure is None and self._clock() >= self._due_s:
+            self.findings = {name: found.findings for name, found in self._checkup.diagnoses().items()}
+            self._due_s = self._clock() + DOCTOR_S
+        return seen
