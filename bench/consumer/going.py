@@ -144,8 +144,8 @@ def _turn(contest: Contest, name: str, contestant: Contestant, number: signal.Si
         time.sleep(max(0.0, at_s + _AFTER_S[number] - time.monotonic()))
         producing.terminate()
         produced: dict[str, Any] = json.loads(producing.communicate(timeout=_LIMIT_S)[0])
-        with Client(contest.bootstrap) as client:
-            ends = {partition: log_end(client, topic, partition) or 0 for partition in range(PARTITIONS)}
+        with Client(contest.bootstrap) as asking:
+            ends = {partition: log_end(asking, topic, partition) or 0 for partition in range(PARTITIONS)}
         with contextlib.suppress(TimeoutError):  # what is missing then is lost
             _wait_for("everything to be handled", lambda: not unhandled(pair.handled(), ends), 20.0, 0.5)
         _note(contest, name, contestant, pair, ends, finished, (at_s, produced["last"]))
