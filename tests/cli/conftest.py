@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from tests.cli.command import Command
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
+    from tests.java.tools import JavaTools
 
 
 @pytest.fixture
@@ -29,3 +31,12 @@ def new_name() -> Callable[[str], str]:
     """Names that no other test uses on the shared broker."""
     suffix = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
     return lambda stem: f"{stem}-{suffix}"
+
+
+@pytest.fixture(scope="session")
+def java_tools(kafka_jars: Path) -> "Iterator[JavaTools]":
+    """Kafka's command-line tools in one JVM, warm."""
+    from tests.java.tools import JavaTools
+
+    with JavaTools() as tools:
+        yield tools

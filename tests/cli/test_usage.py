@@ -24,6 +24,10 @@ LEAVES = (
     "consume",
     "groups list",
     "groups describe",
+    "groups reset-offsets",
+    "groups delete",
+    "groups delete-offsets",
+    "groups remove-members",
     "plan",
     "completion",
 )
@@ -75,6 +79,27 @@ USAGE = {
     "groups describe": "name the groups to describe, or give --all",
     "groups describe g --all": "name the groups to describe, or give --all",
     "groups describe g --members --state": "--offsets, --members and --state exclude each other",
+    "groups describe g --csv --json": "--csv goes neither with --json nor with --watch",
+    "groups list --csv --json": "--csv and --json exclude each other",
+    "groups list --timeout 0": "0 is not in the range 1<=x<=86400000",
+    "groups reset-offsets": "name the groups to reset, or give --all",
+    "groups reset-offsets g --group g --all": "name the groups to reset, or give --all",
+    "groups reset-offsets g --all-topics": "say where to: choose one of --to-earliest, --to-latest",
+    "groups reset-offsets g --all-topics --to-latest --to-offset 0": "--to-latest and --to-offset exclude each other",
+    "groups reset-offsets g --to-latest": "say which partitions: --topic TOPIC[:0,1], or --all-topics",
+    "groups reset-offsets g --to-latest --topic t --all-topics": "say which partitions: --topic",
+    "groups reset-offsets g --to-latest --topic t:": "a partition is missing; expected TOPIC:0,1,2",
+    "groups reset-offsets g --to-latest --topic t:x": "'x' is no partition; expected TOPIC:0,1,2",
+    "groups reset-offsets g --all-topics --to-offset x": "'x' is not a valid integer range",
+    "groups reset-offsets g --all-topics --to-datetime 2026-11-21T14:02": "has no time zone: add Z for UTC",
+    "groups reset-offsets g --all-topics --by-duration P1Y": "is no duration such as PT15M",
+    "groups reset-offsets g --from-file f --all-topics": "--from-file says itself which partitions",
+    "groups reset-offsets g --all-topics --to-latest --dry-run --execute": "--execute and --dry-run exclude",
+    "groups reset-offsets g --all-topics --to-latest --export --json": "--export, --plain, --csv and --json exclude",
+    "groups delete": "name the groups to delete, or give --all",
+    "groups delete-offsets g": "missing option '--topic'",
+    "groups remove-members g": "say who: --instance ID, or --all-static",
+    "groups remove-members g --instance a --all-static": "say who: --instance ID, or --all-static",
     "plan --members 3": "give either --partitions N or --topic NAME:N",
     "plan --members three --partitions 5": "--members wants numbers from 1",
     "plan --members 3 --topic orders": "--topic wants NAME:N",
@@ -178,7 +203,9 @@ def test_a_wrong_property_is_wrong_usage(
 ) -> None:
     file = tmp_path / "client.properties"
     file.write_text(f"# a comment\n{properties}" if "words" not in properties else properties)
-    said = rota("groups", "list", "--command-config", str(file))
+    # What a property may be is librdkafka's to say: commands that do not use it know names only.
+    command = "topics" if "soon" in properties else "groups"
+    said = rota(command, "list", "--command-config", str(file))
     assert said.code == 2
     assert said.err.count("\n") == 1
     assert expected in said.err
@@ -196,6 +223,10 @@ def test_a_wrong_property_is_wrong_usage(
         "groups list",
         "groups describe g",
         "groups describe g --watch 1",
+        "groups reset-offsets g --all-topics --to-latest --execute",
+        "groups delete g --yes g",
+        "groups delete-offsets g --topic t --yes g",
+        "groups remove-members g --all-static --yes g",
     ],
 )
 def test_an_unreachable_broker_is_one_line_within_seconds(rota: Command, line: str) -> None:
