@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +14,7 @@ import click
 from rota.cli.ending import StopRequest
 from rota.cli.options import admin_options, check_group, json_option
 from rota.cli.output import count_of, emit, emit_json, note
+from rota.cli.reader import check_reader
 from rota.cli.timeline import Moment
 from rota.model import RotaError
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from rota.admin import Admin
     from rota.monitor.rebalances import Told
     from rota.watching.offsets_topic import OffsetsTopic
+    from rota.watching.rebalance_log import RebalanceLog
 
 __all__ = ["rebalances"]
 
@@ -68,30 +72,45 @@ def rebalances(
       rota groups rebalances orders --follow
       rota groups rebalances orders --broker-log server.log
     """
-    from rota.watching.offsets_topic import OffsetsTopic
+    from rota.watching.rebalance_log import RebalanceLog
 
     check_group(group)
     if at is not None and (since is not None or follow):
         raise RotaError("give either --at or --since and --follow", exit_code=2)
     window = _Window(at, since)
     stop = StopRequest()
-    with OffsetsTopic(admin, [group]) as topic:
-        _wait(topic, stop)
+    with RebalanceLog(admin, [group]) as log:
+        _wait(log.topic, stop)
         if stop.code:
             return stop.code
-        if topic.failure is not None:
-            raise topic.failure
+        if log.failure is not None:
+            _explain(log.failure, follow=follow)
         if broker_log is not None:
-            _use_log(topic, broker_log)
-        if not topic.knows(group):
-            raise RotaError(f"nothing is recorded for group {group}; `rota groups list` shows the groups")
-        found = topic.account(group)
-        shown = window.chosen(found)
-        if as_json:
-            emit_json({"group": group, "rebalances": [each.document() for each in shown]})
+            _use_log(log.topic, broker_log)
+        if follow:
+            _Follower(group, log, admin, as_json=as_json, broker_log=broker_log).run(window, stop)
+        elif log.topic.knows(group):
+            _show(group, log.account(group), window, as_json=as_json)
         else:
-            _print(group, found, shown, window)
+            raise RotaError(f"nothing is recorded for group {group}; `rota groups list` shows the groups")
     return stop.code
+
+
+def _explain(failure: RotaError, *, follow: bool) -> None:
+    """What is left where the topic cannot be read."""
+    if not follow:
+        raise RotaError(
+            f"{failure}; without it only rebalances from now on can be seen, with less certainty: add --follow"
+        )
+    note(f"{failure}; asking the group again and again instead: causes are seen with less certainty")
+
+
+def _show(group: str, found: Sequence[Told], window: _Window, *, as_json: bool) -> None:
+    shown = window.chosen(found)
+    if as_json:
+        emit_json({"group": group, "rebalances": [each.document() for each in shown]})
+    else:
+        _print(group, found, shown, window)
 
 
 class _Window:
@@ -124,6 +143,85 @@ def _wait(topic: OffsetsTopic, stop: StopRequest) -> None:
             told_at = time.monotonic()
             done = topic.progress
             note(f"reading what groups have recorded: {count_of(done.records, 'record')} so far")
+
+
+class _Follower:
+    """Tells of rebalances as they are done, and what becomes known of them later."""
+
+    def __init__(
+        self, group: str, log: RebalanceLog, admin: Admin, *, as_json: bool, broker_log: Path | None
+    ) -> None:
+        self._group = group
+        self._log = log
+        self._admin = admin
+        self._as_json = as_json
+        self._broker_log = broker_log
+        self._size = 0 if broker_log is None else broker_log.stat().st_size
+        self._told: dict[tuple[int, int], str] = {}
+        self._begun_ms = 0
+
+    def run(self, window: _Window, stop: StopRequest) -> None:
+        """Until somebody stops it. Of what was before it tells only what ``--since`` asks for."""
+        from rota.watching.looker import Looker
+
+        earlier = self._log.account(self._group)
+        wanted = {_key(each) for each in window.chosen(earlier)} if window.is_narrow else set()
+        for each in earlier:
+            if each.is_done and _key(each) not in wanted:
+                self._told[_key(each)] = each.words
+        if not self._as_json:
+            emit(f"Group {_plain(self._group)}: {count_of(len(earlier), 'rebalance')} so far. Ctrl+C ends.")
+        with Looker(self._admin, [self._group], self._log.look):
+            number = 0
+            while not stop.code:
+                self._tell()
+                sys.stdout.flush()
+                check_reader()
+                number = self._log.topic.wait(number, TURN_S)
+                if self._log.failure is not None:
+                    stop.sleep(TURN_S)
+
+    def _tell(self) -> None:
+        self._reread()
+        for each in self._log.account(self._group):
+            before = self._told.get(_key(each))
+            if not each.is_done:
+                self._began(each)
+            elif before is None:
+                self._told[_key(each)] = each.words
+                self._print(each, each.lines())
+            elif before != each.words:
+                self._told[_key(each)] = each.words
+                self._print(each, [f"{each.title}  after all: {each.words}", *each.reasons()])
+
+    def _began(self, told: Told) -> None:
+        if told.at_ms != self._begun_ms and not self._as_json:
+            self._begun_ms = told.at_ms
+            emit(f"{_plain(told.title)}  a rebalance begins: {_plain(told.words)}")
+
+    def _print(self, told: Told, lines: Sequence[str]) -> None:
+        if self._as_json:
+            emit_json(told.document(), indent=None)
+        else:
+            for line in lines:
+                emit(_plain(line))
+
+    def _reread(self) -> None:
+        """A broker's log grows too; whoever rotates it makes it smaller."""
+        if self._broker_log is None:
+            return
+        with suppress(OSError):
+            size = self._broker_log.stat().st_size
+            if size != self._size:
+                self._size = size
+                _use_log(self._log.topic, self._broker_log)
+
+
+def _key(told: Told) -> tuple[int, int]:
+    """What stays of a rebalance when more becomes known of it."""
+    if told.account is None:
+        return (-1, told.at_ms)
+    return (told.account.rebalance.generation, told.until_ms)
 
 
 def _use_log(topic: OffsetsTopic, path: Path) -> None:

@@ -154,6 +154,7 @@ def _next_generation(
     step.earliest_ms, step.started_ms = earliest_ms, started_ms
     step.seen = story.unstable is not None
     step.causes.clear()  # what was thought while it went on
+    step.joined.clear()
     old = {member.identity: member for member in (story.former or story.members).values()}
     new = {entry.member.identity: entry.member for entry in entries.values()}
     held = {tp for member in story.members.values() for tp in member.held}
@@ -173,9 +174,9 @@ def _next_generation(
             gone = _replaced(former, entry.member)
             step.left.append((started_ms, gone))
             arrivals.insert(0, gone)
-        else:
-            arrivals.append(_arrived(entry.member))
         step.joined.append(_enter(story, entry, started_ms))
+        if former is None:
+            arrivals.append(story.arrived(entry.member))
     step.causes += [*departures, *arrivals, *others]
     if not step.causes:
         step.causes.append(_rejoined(story, value, step))
@@ -308,15 +309,6 @@ def _complete(
     )
     story.open, story.unstable = None, None
     story.vanished.clear()
-
-
-def _arrived(member: Member) -> Verdict:
-    return Verdict(
-        RebalanceReason.MEMBER_JOINED,
-        member.member_id,
-        Certainty.CERTAIN,
-        f"it was no member before, and runs at {member.host.removeprefix('/')}",
-    )
 
 
 def _replaced(former: Member, member: Member) -> Verdict:

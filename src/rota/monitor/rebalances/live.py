@@ -21,7 +21,12 @@ def under_way(story: Story, modern: Modern | None, now_ms: int) -> RebalanceView
     step = story.open
     if step is None:
         return None
-    words = [reason_words(each.reason, story.names.of(each.member)) for each in step.verdicts]
+    new = {each.member: each.client_id for each in step.joined if each.client_id}
+    names = [story.names.of(each.member) for each in step.verdicts]
+    words = [
+        reason_words(each.reason, new.get(name, name))
+        for each, name in zip(step.verdicts, names, strict=True)
+    ]
     waiting = () if modern is None or story.kind != "consumer" else tuple(modern.waiting_for())
     return RebalanceView(
         step.began_ms,

@@ -108,9 +108,7 @@ class Modern:
             return story.restarted(gone, event, at_ms, held).events()
         event = story.join(member, at_ms)
         if story.former.pop(member.member_id, None) is None:  # not of the classic group that this was
-            words = f"it was no member before, and runs at {member.host.removeprefix('/')}"
-            reason = RebalanceReason.MEMBER_JOINED
-            self._changes.append((at_ms, Verdict(reason, member.member_id, Certainty.CERTAIN, words)))
+            self._changes.append((at_ms, story.arrived(member)))
         self._arrivals.append(event)
         return []
 

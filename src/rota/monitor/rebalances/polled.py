@@ -116,9 +116,8 @@ class _Polled:
             elif isinstance(event, MemberJoined) and event.member not in story.members:
                 member = _member(new[event.member])
                 joined = story.join(member, event.at_ms)
-                words = f"it was no member before, and runs at {member.host.removeprefix('/')}"
-                verdict = Verdict(RebalanceReason.MEMBER_JOINED, member.member_id, Certainty.CERTAIN, words)
-                causes.append(verdict)
+                member.joined_ms = event.at_ms
+                causes.append(story.arrived(member))
                 if step is not None:
                     step.joined.append(joined)
         if step is not None:

@@ -22,6 +22,7 @@ from rota.timeline.events import (
     Processed,
     RebalanceReason,
 )
+from rota.timeline.look import seconds
 from rota.timeline.ownership import Names
 
 if TYPE_CHECKING:
@@ -165,6 +166,16 @@ class Story:
             revoking_since_ms=member.revoking_since_ms,
         )
 
+    def arrived(self, member: Member) -> Verdict:
+        """It is new, and that is the cause of a rebalance."""
+        words = f"it was no member before, and runs at {member.host.removeprefix('/')}"
+        for departure, client_id, host in reversed(self._departed):
+            if (client_id, host, departure.back_ms) == (member.client_id, member.host, member.joined_ms):
+                away = seconds(max(member.joined_ms - departure.latest_ms, 0))
+                words = f"back at {member.host.removeprefix('/')}, {away} after the same client id was gone"
+                break
+        return Verdict(RebalanceReason.MEMBER_JOINED, member.member_id, Certainty.CERTAIN, words)
+
     def _is_back(self, member: Member, at_ms: int) -> None:
         twins = [
             each
@@ -254,14 +265,20 @@ class Story:
         step = self.begin(earliest_ms, seen_ms, self.generation)
         step.seen = True
         step.causes.clear()
+        step.joined.clear()
         for member_id, (from_ms, until_ms) in self.vanished.items():
             member = self.members.get(member_id)
             if member is not None:
                 step.causes.append(self._departure(member, from_ms, until_ms, 0, None))
         for each in facts.members:
             if each.member_id not in self.members:
-                words = "it was no member before"
+                words = f"it was no member before, and runs at {each.host.removeprefix('/')}"
                 reason = RebalanceReason.MEMBER_JOINED
+                step.joined.append(
+                    MemberJoined(
+                        seen_ms, self.group, each.member_id, each.client_id, each.host, each.instance_id
+                    )
+                )
                 step.causes.append(Verdict(reason, each.member_id, Certainty.CERTAIN, words))
         if not step.causes:
             words = "nobody came or went so far"

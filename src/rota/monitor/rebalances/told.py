@@ -80,6 +80,17 @@ class Told:
         return 2**62 if done_ms is None else done_ms
 
     @property
+    def is_done(self) -> bool:
+        """Whether it is over."""
+        return self.account is None or self.account.rebalance.completed_ms is not None
+
+    @property
+    def title(self) -> str:
+        """Its number and the time of day."""
+        number = "" if self.account is None else f"#{self.account.number}"
+        return f"{number:<3} {clock_text(self.at_ms)}"
+
+    @property
     def words(self) -> str:
         """Why, in a sentence without its full stop."""
         if not self.verdicts:
@@ -95,19 +106,20 @@ class Told:
     def lines(self) -> list[str]:
         """A heading and its details, these with an indent."""
         if self.account is None:
-            return [f"    {clock_text(self.at_ms)}  {self.words}", *self._evidence()]
+            return [f"{self.title}  {self.words}", *self.reasons()]
         _, completed, *details = self.account.lines()
-        heading = f"#{self.account.number}  {clock_text(self.at_ms)}  {self.words}"
+        heading = f"{self.title}  {self.words}"
         details = [line for line in details if not line.startswith("    note: ")]
         if not self.exact:
             completed = completed.replace(" s:", " s or more (its beginning is not recorded):", 1)
-        found = [heading, *self._evidence(), completed, *details]
+        found = [heading, *self.reasons(), completed, *details]
         if self.skipped:
             found.append(f"    {count_of(self.skipped, 'generation')} before it not recorded any more")
         cost = self.cost.words
         return [*found, f"    cost: {cost}"] if cost else found
 
-    def _evidence(self) -> list[str]:
+    def reasons(self) -> list[str]:
+        """A line for each cause: how sure it is, and on what evidence."""
         several = len(self.verdicts) > 1
         return [f"    {f'{self._sentence(each)}: ' if several else ''}{each.words}" for each in self.verdicts]
 
