@@ -2,11 +2,13 @@
 
 ``Stage`` is a group of three members (processes of their own, librdkafka) on a topic that a thread produces to. Its
 ``provoke(kind)`` does one thing to the group and says what that was; ``is_right`` judges what a monitor made of it.
+``provoke_many`` does both for several groups at once, until so many rebalances have been provoked:
 
-    with Stage(bootstrap, "classic") as stage:
-        done = stage.provoke("killed")
-        …look at the group…
-        assert is_right(done, reason, who)
+    with RebalanceLog(admin) as log, …:
+        outcomes = provoke_many(bootstrap, 200, log.account)
+    share = sum(outcome.right for outcome in outcomes) / len(outcomes)
+
+The broker must allow short times: see ``BROKER_CONFIG``.
 """
 
 from __future__ import annotations
@@ -28,18 +30,42 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["KINDS", "PROTOCOLS", "Provoked", "Stage", "is_right"]
+    from rota.monitor.rebalances import Told
+
+__all__ = [
+    "BROKER_CONFIG",
+    "KINDS",
+    "PROTOCOLS",
+    "Outcome",
+    "Provoked",
+    "Stage",
+    "is_right",
+    "judged",
+    "provoke_many",
+]
 
 KINDS: Final = ("join", "leave", "killed", "poll", "static", "subscription", "partitions")
 """What can be done to a group; the last two are one kind of cause: what there is to share out has changed."""
 PROTOCOLS: Final = ("classic", "cooperative", "consumer")
+"""The classic protocol with an eager and a cooperative assignor, and KIP-848."""
+BROKER_CONFIG: Final[Mapping[str, str]] = {
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.min.session.timeout.ms": "6000",
+    "group.consumer.heartbeat.interval.ms": "1000",
+    "group.consumer.min.heartbeat.interval.ms": "500",
+}
 
 SESSION_MS: Final = 6_000
 POLL_MS: Final = 10_000
 HEARTBEAT_MS: Final = 500
 PATIENCE_S: Final = 120.0
+SKEW_MS: Final = 100
+MOST_PARTITIONS: Final = 40
+"""From there on a topic does not grow any more: rebalances would take longer and longer."""
 
 RIGHT: Final[Mapping[str, frozenset[str]]] = {
     "join": frozenset({"member-joined"}),
@@ -62,9 +88,90 @@ class Provoked(NamedTuple):
     """When the group has noticed at the latest, if all goes well."""
 
 
+class Outcome(NamedTuple):
+    """What was provoked, and what was made of it: ``found`` are all causes that were told of that time."""
+
+    protocol: str
+    done: Provoked
+    right: bool
+    found: tuple[str, ...]
+
+
 def is_right(done: Provoked, reason: str, client_id: str) -> bool:
     """Whether a rebalance for this reason (`rota.timeline.events.RebalanceReason`), by this member, is that one."""
     return reason in RIGHT[done.kind] and (not done.client_id or client_id == done.client_id)
+
+
+def judged(protocol: str, done: Provoked, told: Sequence[Told]) -> Outcome:
+    """What a monitor makes of it: the first cause of one of that time's rebalances must be the right one."""
+    then = [each for each in told if done.since_ms - SKEW_MS <= each.at_ms <= done.expires_ms]
+    firsts = [(each.verdicts[0], each.names) for each in then if each.verdicts]
+    right = any(is_right(done, each.reason.value, names.get(each.member, "")) for each, names in firsts)
+    return Outcome(
+        protocol, done, right, tuple(f"{each.words} [{'; '.join(each.reasons())}]" for each in then)
+    )
+
+
+def provoke_many(
+    bootstrap: str,
+    count: int,
+    account_of: Callable[[str], Sequence[Told]],
+    *,
+    protocols: Sequence[str] = PROTOCOLS,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Outcome]:
+    """So many rebalances in groups of these protocols, as even over kinds as can be; all groups at once.
+
+    ``account_of`` gives what is known of a group. It is asked some seconds after the deed, for what comes later
+    (a member that is back) counts.
+    """
+    plans = [(protocol, static) for protocol in protocols for static in (False, True)]
+    outcomes: list[Outcome] = []
+    lock = threading.Lock()
+    failures: list[BaseException] = []
+
+    def play(protocol: str, kinds: Iterator[str], *, static: bool) -> None:
+        try:
+            with Stage(bootstrap, protocol, static=static) as stage:
+                for kind in kinds:
+                    done = stage.provoke(kind)
+                    stage.restore()
+                    outcome = judged(protocol, done, account_of(stage.group))
+                    with lock:
+                        outcomes.append(outcome)
+                        say(
+                            f"{len(outcomes)}/{count} {protocol} {kind}: {'right' if outcome.right else 'WRONG'}"
+                        )
+        except BaseException as error:  # noqa: BLE001 - told by who waits for the threads
+            failures.append(error)
+
+    shares = _shares(count, plans)
+    threads = [
+        threading.Thread(
+            target=play, args=(protocol, iter(_order(share, static=static))), kwargs={"static": static}
+        )
+        for (protocol, static), share in zip(plans, shares, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return outcomes
+
+
+def _shares(count: int, plans: Sequence[tuple[str, bool]]) -> list[int]:
+    """How many each group plays: a group of static members does one kind, the others all the rest."""
+    weights = [1 if static else len(KINDS) - 1 for _, static in plans]
+    shares = [count * weight // sum(weights) for weight in weights]
+    shares[0] += count - sum(shares)
+    return shares
+
+
+def _order(share: int, *, static: bool) -> list[str]:
+    kinds = ["static"] if static else [kind for kind in KINDS if kind != "static"]
+    return [kinds[number % len(kinds)] for number in range(share)]
 
 
 class Child:
