@@ -27,7 +27,7 @@ from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient
 from tests.children import ending_with_parent
 
-from rota.consumer.offset_metadata import decode_done
+from rota.consumer.core.offset_metadata import decode_done
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,14 +13,14 @@ from typing import Any
 from tests.consumer.fakes import FakeClient, FakeKafka
 from tests.kafka.ports import PATIENCE_S
 
-from rota.consumer.client import Message
-from rota.consumer.engine import Engine
+from rota.consumer.clients.client import Message
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.ordering import Order, ordering_for
+from rota.consumer.core.policy import Policy, Retry
+from rota.consumer.core.state import Limits, Observer, Ours, Route, Workers
+from rota.consumer.core.work import Task
 from rota.consumer.handlers import Batch
-from rota.consumer.lanes import Lanes
-from rota.consumer.ordering import Order, ordering_for
-from rota.consumer.policy import Policy, Retry
-from rota.consumer.state import Limits, Observer, Ours, Route, Workers
-from rota.consumer.work import Task
 from rota.model import TopicPartition
 
 TOPIC = "orders"

@@ -13,7 +13,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.cluster import Cluster
-from rota.consumer.client import Offset
+from rota.consumer.clients.client import Offset
 from rota.consumer.running import Running
 from rota.model import RotaError, TopicPartition
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from tests.consumer.stepwise import stepwise
 
-from rota.consumer.client import CommitError, Message, Offset, Rebalance
-from rota.consumer.runners import each, in_batches
-from rota.consumer.threads import Threads
-from rota.consumer.work import Lane, Task
+from rota.consumer.clients.client import CommitError, Message, Offset, Rebalance
+from rota.consumer.core.work import Lane, Task
+from rota.consumer.workers.runners import each, in_batches
+from rota.consumer.workers.threads import Threads
 from rota.model import TopicPartition
 
 Answer = Callable[[CommitError | None, Mapping[TopicPartition, str]], None]
@@ -244,8 +244,8 @@ class FakeClient:
 class FakeWorkers:
     """Workers as generators: each stops wherever a real thread could lose the processor.
 
-    They run the code of `rota.consumer.threads` and `rota.consumer.runners`, made stepwise. The ``handler``
-    is a generator function too, of message (or messages) and task.
+    They run the code of `rota.consumer.workers.threads` and `rota.consumer.workers.runners`, made stepwise. The
+    ``handler`` is a generator function too, of message (or messages) and task.
     """
 
     def __init__(

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import cast
 
-from rota.consumer.databases import Answer, Statement
-from rota.consumer.later import RetryLaterError
+from rota.consumer.core.later import RetryLaterError
+from rota.consumer.effects.databases import Answer, Statement
+from rota.consumer.effects.statements import Statements
 from rota.consumer.ledger import AmbiguousChoice, Ledger
-from rota.consumer.statements import Statements
 
 KEY = "mail 1"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rota.consumer.client import Offset
+from rota.consumer.clients.client import Offset
 from rota.consumer.context import Context, Effects
-from rota.consumer.state import Ours
-from rota.consumer.work import Lane, Task
+from rota.consumer.core.state import Ours
+from rota.consumer.core.work import Lane, Task
 from rota.model import TopicPartition
 
 WHERE = TopicPartition("orders", 3)

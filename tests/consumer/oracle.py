@@ -8,10 +8,10 @@ from typing import Any
 
 from tests.consumer.fakes import FakeClient, FakeMessage
 
-from rota.consumer.client import CommitError, Message, Offset
-from rota.consumer.offset_metadata import decode_done
-from rota.consumer.ordering import Order
-from rota.consumer.progress import Range
+from rota.consumer.clients.client import CommitError, Message, Offset
+from rota.consumer.core.offset_metadata import decode_done
+from rota.consumer.core.ordering import Order
+from rota.consumer.core.progress import Range
 from rota.model import TopicPartition
 
 

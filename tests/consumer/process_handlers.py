@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from rota.consumer.context import Context
-from rota.consumer.policy import skip
-from rota.consumer.process_child import Asking
+from rota.consumer.core.policy import skip
 from rota.consumer.record import Record, Records
-from rota.consumer.runners import BatchError, Done, each, in_batches
+from rota.consumer.workers.process_child import Asking
+from rota.consumer.workers.runners import BatchError, Done, each, in_batches
 
 JOURNAL = "ROTA_TEST_JOURNAL"
 

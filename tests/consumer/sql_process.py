@@ -16,8 +16,8 @@ from typing import Any
 from tests.consumer.messages import SomeMessage, context_of
 
 from rota.consumer import sql
-from rota.consumer.databases import Answer, Dialect, Statement, ask
-from rota.consumer.policy import SkipRecordError
+from rota.consumer.core.policy import SkipRecordError
+from rota.consumer.effects.databases import Answer, Dialect, Statement, ask
 from rota.model import RotaError
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from tests.consumer.fakes import FakeClient, FakeClock, FakeKafka, FakeMessage, FakeReturned, FakeWorkers
 
-from rota.consumer.engine import Engine
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.ordering import Order, ordering_for
+from rota.consumer.core.policy import DeadLetter, Policy, Retry
+from rota.consumer.core.state import Limits, Observer, Ours, Route
+from rota.consumer.core.work import Task
+from rota.consumer.effects.outputs import Outputs
 from rota.consumer.handlers import Batch
-from rota.consumer.lanes import Lanes
-from rota.consumer.ordering import Order, ordering_for
-from rota.consumer.outputs import Outputs
-from rota.consumer.policy import DeadLetter, Policy, Retry
-from rota.consumer.state import Limits, Observer, Ours, Route
-from rota.consumer.work import Task
 from rota.model import TopicPartition
 
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rota.consumer.snapshot import BlockingRecord, HandlerState, PartitionState, State
+from rota.consumer.operations.snapshot import BlockingRecord, HandlerState, PartitionState, State
 
 IDLE = HandlerState("handle", ("orders",), 4, 0, 0, 0, 0, None)
 

@@ -104,7 +104,7 @@ class _Loop:
 
 
 class SteppedLoopThread:
-    """What `rota.consumer.loop_thread.LoopThread` is to the workers."""
+    """What `rota.consumer.workers.loop_thread.LoopThread` is to the workers."""
 
     def __init__(self) -> None:
         self.loop: Any = _Loop()

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class StoredMessage:
-    """`rota.consumer.client.Message`; without a timestamp where ``at_ms`` is -1."""
+    """`rota.consumer.clients.client.Message`; without a timestamp where ``at_ms`` is -1."""
 
     its_topic: str = "orders"
     its_partition: int = 0

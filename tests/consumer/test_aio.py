@@ -17,16 +17,16 @@ import pytest
 from tests.consumer.at_work import PARTITIONS, TOPIC, Build, Journal, Member, at_work
 from tests.kafka.ports import PATIENCE_S, wait_until
 
-from rota.consumer.aio import LoopWorkers
-from rota.consumer.async_runners import Turn, each_async, in_batches_async
-from rota.consumer.client import Message
+from rota.consumer.clients.client import Message
 from rota.consumer.context import Context
+from rota.consumer.core.state import Ours
+from rota.consumer.core.work import Lane, Task
 from rota.consumer.handlers import Batch
-from rota.consumer.loop_thread import LoopThread
 from rota.consumer.record import Record, Records
-from rota.consumer.runners import Done
-from rota.consumer.state import Ours
-from rota.consumer.work import Lane, Task
+from rota.consumer.workers.aio import LoopWorkers
+from rota.consumer.workers.async_runners import Turn, each_async, in_batches_async
+from rota.consumer.workers.loop_thread import LoopThread
+from rota.consumer.workers.runners import Done
 
 Handle = Callable[[Record[Any], Context], Awaitable[object]]
 KEYS = [b"%d" % number for number in range(20)]
@@ -260,7 +260,7 @@ def unfinished(journal: Journal) -> list[tuple[str, int, int, bytes | None]]:
 
 
 def committed_done(member: Member, partition: int) -> list[int]:
-    from rota.consumer.offset_metadata import decode_done
+    from rota.consumer.core.offset_metadata import decode_done
 
     offset, metadata = member.kafka.committed[PARTITIONS[partition]]
     beyond = [at for first, end in decode_done(offset, metadata) for at in range(first, end)]
@@ -313,8 +313,8 @@ def test_what_runs_when_the_loop_is_closed_is_neither_done_nor_failed() -> None:
 def test_closing_ends_in_bounded_time_whatever_handlers_do(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rota.consumer.aio.CLOSE_S", 0.05)
-    monkeypatch.setattr("rota.consumer.loop_thread.CLOSE_S", 0.05)
+    monkeypatch.setattr("rota.consumer.workers.aio.CLOSE_S", 0.05)
+    monkeypatch.setattr("rota.consumer.workers.loop_thread.CLOSE_S", 0.05)
     inside, released = threading.Event(), threading.Event()
 
     async def handle(_record: Record[Any], _context: Context) -> None:
@@ -368,8 +368,8 @@ def test_a_loop_that_sleeps_is_not_blocked_however_late_it_wakes(monkeypatch: py
     loop.start()
     wait_until("it sleeps", loop._asleep)
     assert not loop.blocked()
-    monkeypatch.setattr("rota.consumer.loop_thread._BLOCKED_S", -1.0)
-    monkeypatch.setattr("rota.consumer.loop_thread._TELL_S", -1.0)
+    monkeypatch.setattr("rota.consumer.workers.loop_thread._BLOCKED_S", -1.0)
+    monkeypatch.setattr("rota.consumer.workers.loop_thread._TELL_S", -1.0)
     assert not loop.blocked()
     released = threading.Event()
     loop.soon(released.wait, PATIENCE_S)

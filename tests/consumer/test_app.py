@@ -315,7 +315,7 @@ def test_an_exception_inside_a_rebalance_is_not_lost(broker: Broker, monkeypatch
     def broken(*_: object) -> None:
         raise AssertionError("a bug in the engine")
 
-    monkeypatch.setattr("rota.consumer.engine.Engine.assigned", broken)
+    monkeypatch.setattr("rota.consumer.core.engine.Engine.assigned", broken)
     with pytest.raises(AssertionError, match="a bug in the engine"):
         app.start().wait(PATIENCE_S)
     assert seen == []
@@ -332,7 +332,7 @@ def test_an_exception_with_records_under_way_commits_nothing_that_was_not_handed
     def broken(*_: object) -> None:
         raise AssertionError("a bug in the engine")
 
-    monkeypatch.setattr("rota.consumer.engine.Engine.dispatch", broken)
+    monkeypatch.setattr("rota.consumer.core.engine.Engine.dispatch", broken)
     with pytest.raises(AssertionError, match="a bug in the engine"):
         app.start().wait(PATIENCE_S)
     assert total_committed(broker, "orders", 2) == 0

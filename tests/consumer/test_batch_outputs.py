@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from tests.consumer.fakes import FakeMessage
 
-from rota.consumer.async_runners import Turn, in_batches_async
-from rota.consumer.batches import BatchError, Done
-from rota.consumer.client import Offset
+from rota.consumer.clients.client import Offset
 from rota.consumer.context import Context, Effects
-from rota.consumer.outputs import Outputs
+from rota.consumer.core.batches import BatchError, Done
+from rota.consumer.core.state import Ours
+from rota.consumer.core.work import Lane, Task
+from rota.consumer.effects.outputs import Outputs
 from rota.consumer.record import Records
-from rota.consumer.runners import in_batches
-from rota.consumer.state import Ours
-from rota.consumer.work import Lane, Task
+from rota.consumer.workers.async_runners import Turn, in_batches_async
+from rota.consumer.workers.runners import in_batches
 from rota.model import TopicPartition
 
 P0 = TopicPartition("orders", 0)

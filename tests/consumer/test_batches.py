@@ -7,11 +7,11 @@ from typing import Any
 
 from tests.consumer.stage import P0, P1, Stage
 
-from rota.consumer.client import Message
+from rota.consumer.clients.client import Message
+from rota.consumer.core.policy import DeadLetter, skip
 from rota.consumer.handlers import Batch
-from rota.consumer.policy import DeadLetter, skip
 from rota.consumer.record import Record
-from rota.consumer.runners import BatchError, Done
+from rota.consumer.workers.runners import BatchError, Done
 
 
 class Letters:

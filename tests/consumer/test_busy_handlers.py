@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.consumer.stage import Stage
 
-from rota.consumer.gates import PATIENCE_MS
+from rota.consumer.core.gates import PATIENCE_MS
 from rota.consumer.handlers import Batch
 
 if TYPE_CHECKING:

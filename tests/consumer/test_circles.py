@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rota.consumer import App, DeadLetter, Record, RetryTopics
-from rota.consumer.circles import refuse_circles
-from rota.consumer.policy import policy_of
+from rota.consumer.core.policy import policy_of
+from rota.consumer.failed.circles import refuse_circles
 from rota.model import RotaError
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}

@@ -5,7 +5,7 @@ import logging
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from rota.consumer.client_errors import (
+from rota.consumer.clients.client_errors import (
     CarefulLog,
     Outage,
     client_log,

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from tests.consumer.fakes import FakeMessage
 from tests.consumer.stage import P0, P1, Stage
 
-from rota.consumer.client import CommitError, Offset
-from rota.consumer.offset_metadata import decode_done, encode_done
-from rota.consumer.outputs import Outputs
-from rota.consumer.progress import Range
-from rota.consumer.state import Partition
+from rota.consumer.clients.client import CommitError, Offset
+from rota.consumer.core.offset_metadata import decode_done, encode_done
+from rota.consumer.core.progress import Range
+from rota.consumer.core.state import Partition
+from rota.consumer.effects.outputs import Outputs
 from rota.model import TopicPartition
 
 

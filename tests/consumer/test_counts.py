@@ -11,11 +11,11 @@ from tests.consumer.fakes import FakeMessage
 from tests.consumer.stage import Stage
 from tests.consumer.test_failures import FakeLetters
 
-from rota.consumer.client import Offset
-from rota.consumer.counts import BOUNDS, MOST_FAILURES, Counts, Durations
-from rota.consumer.observers import Observers
-from rota.consumer.policy import DeadLetter, skip
-from rota.consumer.state import Observer
+from rota.consumer.clients.client import Offset
+from rota.consumer.core.policy import DeadLetter, skip
+from rota.consumer.core.state import Observer
+from rota.consumer.operations.counts import BOUNDS, MOST_FAILURES, Counts, Durations
+from rota.consumer.operations.observers import Observers
 from rota.model import TopicPartition
 
 P0 = TopicPartition("orders", 0)

@@ -10,9 +10,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from tests.consumer.stored_message import StoredMessage
 
-from rota.consumer.dead_letters import KafkaLetters
-from rota.consumer.letter_topics import Facts
-from rota.consumer.letters import Letter, Origin, read_letter
+from rota.consumer.failed.dead_letters import KafkaLetters
+from rota.consumer.failed.letter_topics import Facts
+from rota.consumer.failed.letters import Letter, Origin, read_letter
 
 NOW = 1_700_000_000_000
 CONFIG = {

@@ -12,7 +12,7 @@ from tests.clients.desk import Desk
 from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.consumer import App, Health, Record
-from rota.consumer.ends import Ends
+from rota.consumer.operations.ends import Ends
 from rota.model import TopicPartition
 
 

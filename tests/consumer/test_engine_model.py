@@ -18,15 +18,15 @@ from tests.consumer.fakes import FakeClock, FakeKafka, FakeMessage, FakeReturned
 from tests.consumer.oracle import TROUBLES, CheckedClient, Oracle
 from tests.consumer.stepwise import Meanwhile, interleaved
 
-from rota.consumer.engine import Engine
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.lanes import Lanes, _drain
+from rota.consumer.core.ordering import Order, ordering_for
+from rota.consumer.core.policy import DeadLetter, Policy, Retry, skip
+from rota.consumer.core.state import Limits, Observer, Ours, Route
+from rota.consumer.core.work import Task
 from rota.consumer.handlers import Batch
-from rota.consumer.lanes import Lanes, _drain
-from rota.consumer.ordering import Order, ordering_for
-from rota.consumer.policy import DeadLetter, Policy, Retry, skip
 from rota.consumer.record import Record
-from rota.consumer.runners import BatchError, Done
-from rota.consumer.state import Limits, Observer, Ours, Route
-from rota.consumer.work import Task
+from rota.consumer.workers.runners import BatchError, Done
 from rota.model import TopicPartition
 
 ORDERS = [TopicPartition("orders", number) for number in range(2)]

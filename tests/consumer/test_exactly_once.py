@@ -25,7 +25,7 @@ from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.broker.handlers import api_versions
 from rota.consumer import App, Context, DeadLetter, Limits, Record, Records, Retry, RetryTopics
-from rota.consumer.offset_metadata import decode_done
+from rota.consumer.core.offset_metadata import decode_done
 from rota.model import RotaError
 from rota.testing import Broker
 

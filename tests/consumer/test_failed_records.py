@@ -14,7 +14,7 @@ from tests.consumer.desk import Desk, until, why_it_ended
 from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.consumer import App, DeadLetter, Limits, PayloadError, Record, Retry, RetryTopics
-from rota.consumer.letters import Letter, Origin, read_letter
+from rota.consumer.failed.letters import Letter, Origin, read_letter
 from rota.model import RotaError
 
 if TYPE_CHECKING:

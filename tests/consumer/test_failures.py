@@ -10,14 +10,14 @@ from random import Random
 import pytest
 from tests.consumer.fakes import FakeClient, FakeClock, FakeKafka, FakeReturned, FakeWorkers
 
-from rota.consumer.client import Message
-from rota.consumer.engine import Engine
-from rota.consumer.lanes import Lanes
-from rota.consumer.ordering import ordering_for
-from rota.consumer.policy import DeadLetter, Policy, Retry, skip
-from rota.consumer.retry_topics import RetryTopics, hops_of
-from rota.consumer.state import Limits, Ours, Route
-from rota.consumer.work import Task
+from rota.consumer.clients.client import Message
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.ordering import ordering_for
+from rota.consumer.core.policy import DeadLetter, Policy, Retry, skip
+from rota.consumer.core.state import Limits, Ours, Route
+from rota.consumer.core.work import Task
+from rota.consumer.failed.retry_topics import RetryTopics, hops_of
 from rota.model import TopicPartition
 
 RETRY = TopicPartition("orders.g.retry.10s", 0)

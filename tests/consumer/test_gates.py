@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from tests.consumer.stage import P0, P1, Stage
 
-from rota.consumer.gates import PATIENCE_MS
-from rota.consumer.state import Observer
+from rota.consumer.core.gates import PATIENCE_MS
+from rota.consumer.core.state import Observer
 from rota.model import TopicPartition
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.consumer.states import EMPTY, IDLE, blocking, partition, state
 
-from rota.consumer.health import Health, Movement, live, ready, reason
-from rota.consumer.snapshot import State
+from rota.consumer.operations.health import Health, Movement, live, ready, reason
+from rota.consumer.operations.snapshot import State
 from rota.model import RotaError, TopicPartition
 
 P0 = TopicPartition("orders", 0)

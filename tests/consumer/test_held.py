@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.consumer.fakes import FakeMessage
 from tests.consumer.stage import P0, Stage
 
-from rota.consumer.held import Rate
+from rota.consumer.core.held import Rate
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rota.consumer.hooks import Hooked
+from rota.consumer.core.hooks import Hooked
 from rota.model import TopicPartition
 
 

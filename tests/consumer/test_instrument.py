@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tests.consumer.fakes import FakeMessage
 
-from rota.consumer.instrument import _recorded, _traced
-from rota.consumer.runners import Done
+from rota.consumer.operations.instrument import _recorded, _traced
+from rota.consumer.workers.runners import Done
 from rota.model import TopicPartition
 
 P0 = TopicPartition("orders", 0)

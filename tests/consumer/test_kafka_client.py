@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 from tests.consumer.fakes import FakeMessage
 from tests.kafka.ports import wait_until
 
-from rota.consumer.kafka import KafkaClient
+from rota.consumer.clients.kafka import KafkaClient
 from rota.consumer.settings import effective_config
 from rota.model import RotaError, TopicPartition
 

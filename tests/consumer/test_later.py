@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tests.consumer.stage import Stage
 
-from rota.consumer.later import RetryLaterError, later
-from rota.consumer.policy import Crash, Policy, Retry
-from rota.consumer.process_wire import pack_failure, unpack_failure
+from rota.consumer.core.later import RetryLaterError, later
+from rota.consumer.core.policy import Crash, Policy, Retry
+from rota.consumer.workers.process_wire import pack_failure, unpack_failure
 
 NO_NUMBERS: list[Any] = [math.inf, -math.inf, math.nan, None, "soon", 10**400]
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from tests.kafka.ports import wait_until
 
-from rota.consumer.databases import dialect_of
-from rota.consumer.later import RetryLaterError
+from rota.consumer.core.later import RetryLaterError
+from rota.consumer.effects.databases import dialect_of
+from rota.consumer.effects.ledger_rules import Row, judge
 from rota.consumer.ledger import AsyncLedger, ClaimLostError, Ledger
-from rota.consumer.ledger_rules import Row, judge
 from rota.model import RotaError
 
 
@@ -322,7 +322,7 @@ def test_an_age_is_a_number(tmp_path: Path, older_s: Any) -> None:
 
 _FORKING = """
 import os, sqlite3, sys
-from rota.consumer.later import RetryLaterError
+from rota.consumer.core.later import RetryLaterError
 from rota.consumer.ledger import Ledger
 
 def claimed_in_a_fork(ledger):

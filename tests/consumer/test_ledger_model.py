@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rota.consumer.databases import Answer, Statement
-from rota.consumer.ledger_rules import Ambiguous, Outcome, Rules
+from rota.consumer.effects.databases import Answer, Statement
+from rota.consumer.effects.ledger_rules import Ambiguous, Outcome, Rules
 
 LEASE = 100
 SESSION = LEASE - 1

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.consumer.stored_message import StoredMessage
 
-from rota.consumer.client import Offset
-from rota.consumer.letter_box import Found, Kind, Position, Selection, Summary, replay_headers
-from rota.consumer.letters import Letter, Origin, read_letter
+from rota.consumer.clients.client import Offset
+from rota.consumer.failed.letter_box import Found, Kind, Position, Selection, Summary, replay_headers
+from rota.consumer.failed.letters import Letter, Origin, read_letter
 
 
 def found(

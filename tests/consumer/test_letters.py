@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.consumer.stored_message import StoredMessage
 
-from rota.consumer.letters import (
+from rota.consumer.failed.letters import (
     LONGEST_MESSAGE,
     LONGEST_TRACE,
     OURS,

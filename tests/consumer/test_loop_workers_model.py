@@ -18,12 +18,12 @@ from hypothesis.stateful import rule
 from tests.consumer.stepped_loop import SteppedLoopThread, preemptible
 from tests.consumer.test_engine_model import WORKERS, Consumers
 
-from rota.consumer.aio import LoopWorkers
-from rota.consumer.async_runners import Turn, each_async, in_batches_async
+from rota.consumer.core.state import Route
+from rota.consumer.core.work import Task
 from rota.consumer.handlers import Batch
-from rota.consumer.runners import begin_batch
-from rota.consumer.state import Route
-from rota.consumer.work import Task
+from rota.consumer.workers.aio import LoopWorkers
+from rota.consumer.workers.async_runners import Turn, each_async, in_batches_async
+from rota.consumer.workers.runners import begin_batch
 
 PLACES = ("_admit", "_next", "_go_through", "_claim", "work", "begin_batch", "give", "handler")
 LEFT: ContextVar[bool] = ContextVar("LEFT", default=False)

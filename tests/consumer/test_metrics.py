@@ -19,10 +19,10 @@ from tests.consumer.states import blocking, partition, state
 from tests.kafka.ports import wait_until
 
 from rota.consumer import App, Context, Record, Records, Retry, skip
-from rota.consumer.counts import Counts, Durations
 from rota.consumer.handlers import Batch
-from rota.consumer.metrics import ConsumerCollector, exposition
-from rota.consumer.snapshot import State
+from rota.consumer.operations.counts import Counts, Durations
+from rota.consumer.operations.metrics import ConsumerCollector, exposition
+from rota.consumer.operations.snapshot import State
 from rota.model import RotaError
 from rota.testing import Broker
 
@@ -155,7 +155,7 @@ def test_every_metric_is_in_the_documentation_and_no_other() -> None:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a very slow machine the owner may take longer than operators wait."""
-    monkeypatch.setattr("rota.consumer.operations.ANSWER_S", 60.0)
+    monkeypatch.setattr("rota.consumer.operations.operations.ANSWER_S", 60.0)
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from rota.consumer.client import CommitError, Offset
-from rota.consumer.counts import Counts
-from rota.consumer.observed import observed
+from rota.consumer.clients.client import CommitError, Offset
+from rota.consumer.operations.counts import Counts
+from rota.consumer.operations.observed import observed
 from rota.model import TopicPartition
 
 P0 = TopicPartition("orders", 0)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rota.consumer.offset_metadata import CEILING, LONGEST, decode_done, encode_after, encode_done
-from rota.consumer.progress import Range, progress
+from rota.consumer.core.offset_metadata import CEILING, LONGEST, decode_done, encode_after, encode_done
+from rota.consumer.core.progress import Range, progress
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -10,10 +10,10 @@ import pytest
 from tests.consumer.messages import SomeMessage
 from tests.kafka.ports import PATIENCE_S
 
-from rota.consumer.aio import LoopWorkers
-from rota.consumer.async_runners import Turn
-from rota.consumer.threads import Threads
-from rota.consumer.work import Lane, Task
+from rota.consumer.core.work import Lane, Task
+from rota.consumer.workers.aio import LoopWorkers
+from rota.consumer.workers.async_runners import Turn
+from rota.consumer.workers.threads import Threads
 
 
 class Done:

@@ -18,8 +18,8 @@ from tests.consumer.running_app import broker_with, config, fetch, fetch_json, n
 from tests.kafka.ports import wait_until
 
 from rota.consumer import App, Context, Handler, Limits, Record, Retry
-from rota.consumer.health import Health, Verdict
-from rota.consumer.operations import Operations, Wishes, told
+from rota.consumer.operations.health import Health, Verdict
+from rota.consumer.operations.operations import Operations, Wishes, told
 from rota.consumer.running import Running
 from rota.model import RotaError, TopicPartition
 from rota.testing import Broker
@@ -48,7 +48,7 @@ def broker() -> Iterator[Broker]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a very slow machine the owner may take longer than operators wait."""
-    monkeypatch.setattr("rota.consumer.operations.ANSWER_S", 60.0)
+    monkeypatch.setattr("rota.consumer.operations.operations.ANSWER_S", 60.0)
 
 
 class Clock:
@@ -64,7 +64,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr("rota.consumer.operations._monotonic_ms", found)
+    monkeypatch.setattr("rota.consumer.operations.operations._monotonic_ms", found)
     return found
 
 

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.consumer.fakes import FakeMessage
 
-from rota.consumer.batches import by_partition
-from rota.consumer.ordering import ByKey, ByPartition, InBatches, NullKey, Order, Ordering, ordering_for
+from rota.consumer.core.batches import by_partition
+from rota.consumer.core.ordering import ByKey, ByPartition, InBatches, NullKey, Order, Ordering, ordering_for
 from rota.model import TopicPartition
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,7 +10,7 @@ from tests.consumer.desk import Desk, until
 from tests.consumer.kafka_tools import app_for, create
 
 from rota.consumer import Batch, RetryTopics
-from rota.consumer.letters import Letter, Origin
+from rota.consumer.failed.letters import Letter, Origin
 from rota.testing import Broker
 
 if TYPE_CHECKING:

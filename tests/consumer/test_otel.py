@@ -34,7 +34,7 @@ FROM = [("traceparent", f"00-{TRACE}-{SPAN}-01"), ("tracestate", "shop=7")]
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a very slow machine the owner may take longer than operators wait."""
-    monkeypatch.setattr("rota.consumer.operations.ANSWER_S", 60.0)
+    monkeypatch.setattr("rota.consumer.operations.operations.ANSWER_S", 60.0)
 
 
 @pytest.fixture(scope="module")

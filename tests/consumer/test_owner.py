@@ -15,17 +15,17 @@ from tests.consumer.fakes import FakeClient, FakeKafka, FakeMessage
 from tests.consumer.stage import Stage
 from tests.kafka.ports import PATIENCE_S, wait_until
 
-from rota.consumer import owner as owner_module
-from rota.consumer.client import CommitError, Message
-from rota.consumer.engine import Engine
-from rota.consumer.lanes import Lanes
-from rota.consumer.ordering import ordering_for
-from rota.consumer.owner import Owner
-from rota.consumer.policy import Policy
-from rota.consumer.runners import each
-from rota.consumer.state import Limits, Observer, Ours, Route
-from rota.consumer.threads import Threads
-from rota.consumer.work import Task
+from rota.consumer.clients.client import CommitError, Message
+from rota.consumer.core import owner as owner_module
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.ordering import ordering_for
+from rota.consumer.core.owner import Owner
+from rota.consumer.core.policy import Policy
+from rota.consumer.core.state import Limits, Observer, Ours, Route
+from rota.consumer.core.work import Task
+from rota.consumer.workers.runners import each
+from rota.consumer.workers.threads import Threads
 from rota.model import RotaError, TopicPartition
 
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rota.consumer.core.policy import DeadLetter, PayloadError, Policy, Retry, policy_of, skip
+from rota.consumer.failed.retry_topics import RetryTopics, hops_of
 from rota.consumer.handlers import HandlerSpec
-from rota.consumer.policy import DeadLetter, PayloadError, Policy, Retry, policy_of, skip
-from rota.consumer.retry_topics import RetryTopics, hops_of
 from rota.model import RotaError
 
 LETTER = DeadLetter("orders.dlq")

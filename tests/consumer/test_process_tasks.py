@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.consumer.fakes import FakeMessage
 
-from rota.consumer.process_tasks import Permits, ProcessTask
-from rota.consumer.work import Lane
+from rota.consumer.core.work import Lane
+from rota.consumer.workers.process_tasks import Permits, ProcessTask
 from rota.model import TopicPartition
 
 MESSAGES = [FakeMessage(TopicPartition("orders", 0), at, None) for at in range(12)]

@@ -20,13 +20,13 @@ from tests.consumer.process_handlers import note, notes
 from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.consumer.app import App
+from rota.consumer.core.state import Ours
+from rota.consumer.core.work import Task
 from rota.consumer.handlers import Batch
-from rota.consumer.importable import check_importable
-from rota.consumer.process_tasks import ProcessTask
-from rota.consumer.process_wire import HandlerTraceError
-from rota.consumer.processes import ProcessWorkers, WorkerDiedError
-from rota.consumer.state import Ours
-from rota.consumer.work import Task
+from rota.consumer.workers.importable import check_importable
+from rota.consumer.workers.process_tasks import ProcessTask
+from rota.consumer.workers.process_wire import HandlerTraceError
+from rota.consumer.workers.processes import ProcessWorkers, WorkerDiedError
 from rota.model import RotaError
 
 KEYS = [b"%d" % number for number in range(20)]
@@ -273,7 +273,7 @@ def test_there_are_no_more_processes_than_processors_unless_somebody_says_so() -
 def test_no_consumer_is_started_in_a_process_that_loads_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     app = App({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"})
     app.handler("orders")(handlers.does_nothing)
-    monkeypatch.setattr("rota.consumer.process_child._in_child", True)
+    monkeypatch.setattr("rota.consumer.workers.process_child._in_child", True)
     with pytest.raises(RotaError, match='if __name__ == "__main__":'):
         app.start()
 
@@ -289,7 +289,7 @@ def test_a_process_that_cannot_be_started_fails_the_record_that_wants_it(
         return start(*args, **options)
 
     open_before = len(list(Path("/dev/fd").iterdir()))
-    monkeypatch.setattr("rota.consumer.processes.subprocess.Popen", popen)
+    monkeypatch.setattr("rota.consumer.workers.processes.subprocess.Popen", popen)
     failures: list[BaseException] = []
     with at_work_in_processes(in_processes(handlers.journals, 1), failures=failures) as member:
         member.produce(KEYS)
@@ -318,8 +318,8 @@ PROGRAM = """
     from queue import SimpleQueue
     from tests.consumer import process_handlers as handlers
     from tests.consumer.at_work import at_work
-    from rota.consumer.process_tasks import ProcessTask
-    from rota.consumer.processes import ProcessWorkers
+    from rota.consumer.workers.process_tasks import ProcessTask
+    from rota.consumer.workers.processes import ProcessWorkers
 
     def build(returned, ours):
         make = functools.partial(handlers.work_of, {handler})

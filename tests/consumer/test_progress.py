@@ -7,7 +7,7 @@ import itertools
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rota.consumer.progress import Range, beyond, join_ranges, progress
+from rota.consumer.core.progress import Range, beyond, join_ranges, progress
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -14,8 +14,8 @@ from tests.kafka.ports import wait_until
 from tests.prometheus import PrometheusMissingError, promtool, scraping
 
 from rota.consumer import App, Record
-from rota.consumer.counts import Counts, Durations
-from rota.consumer.metrics import ConsumerCollector
+from rota.consumer.operations.counts import Counts, Durations
+from rota.consumer.operations.metrics import ConsumerCollector
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.consumer.test_snapshot import P0, P1, Bench
 
-from rota.consumer.health import reason
-from rota.consumer.policy import Retry
+from rota.consumer.core.policy import Retry
+from rota.consumer.operations.health import reason
 from rota.model import TopicPartition
 
 P2 = TopicPartition("orders", 2)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.consumer.stored_message import StoredMessage
 
-from rota.consumer.retry_topics import Hop, RetryTopics, hops_of, wait_ms
+from rota.consumer.failed.retry_topics import Hop, RetryTopics, hops_of, wait_ms
 from rota.model import RotaError
 
 

@@ -195,3 +195,20 @@ def test_a_static_id_is_the_hosts_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "billing 0.local")
     assert static_id() == "billing-0.local"
     assert static_id("eu-") == "eu-billing-0.local"
+
+
+@pytest.mark.parametrize(
+    ("config", "beats_ms"),
+    [
+        ({}, 1000),
+        ({"session.timeout.ms": 1500}, 500),
+        ({"session.timeout.ms": "60000"}, 1000),
+        ({"heartbeat.interval.ms": 4000}, 4000),
+        ({"group.protocol": "consumer"}, None),
+    ],
+)
+def test_heartbeats_are_sent_every_second_or_three_a_session(
+    config: dict[str, Any], beats_ms: int | None
+) -> None:
+    made = effective_config({"bootstrap.servers": "b:9092", "group.id": "g", **config})
+    assert made.get("heartbeat.interval.ms") == beats_ms

@@ -8,15 +8,15 @@ from random import Random
 
 from tests.consumer.fakes import FakeClient, FakeClock, FakeKafka, FakeMessage, FakeReturned, FakeWorkers
 
-from rota.consumer.client import Message
-from rota.consumer.counts import Counts
-from rota.consumer.engine import Engine
-from rota.consumer.lanes import Lanes
-from rota.consumer.ordering import ordering_for
-from rota.consumer.policy import Policy, Retry
-from rota.consumer.snapshot import About, Memory, PartitionState, State, key_preview, take, to_json
-from rota.consumer.state import Limits, Ours, Route
-from rota.consumer.work import Task
+from rota.consumer.clients.client import Message
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.ordering import ordering_for
+from rota.consumer.core.policy import Policy, Retry
+from rota.consumer.core.state import Limits, Ours, Route
+from rota.consumer.core.work import Task
+from rota.consumer.operations.counts import Counts
+from rota.consumer.operations.snapshot import About, Memory, PartitionState, State, key_preview, take, to_json
 from rota.model import TopicPartition
 
 P0 = TopicPartition("orders", 0)

@@ -14,9 +14,9 @@ from tests.consumer.messages import SomeMessage, context_of
 from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.consumer import sql
-from rota.consumer.later import RetryLaterError
-from rota.consumer.policy import SkipRecordError
-from rota.consumer.sql_rows import RAISED_AT_ONCE
+from rota.consumer.core.later import RetryLaterError
+from rota.consumer.core.policy import SkipRecordError
+from rota.consumer.effects.sql_rows import RAISED_AT_ONCE
 from rota.model import RotaError
 
 Look = Callable[[str], list[tuple[Any, ...]]]

@@ -16,15 +16,15 @@ from tests.consumer.fakes import FakeKafka
 from tests.consumer.oracle import CheckedClient, Oracle
 from tests.kafka.ports import PATIENCE_S
 
-from rota.consumer.engine import Engine
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.ordering import Order, ordering_for
+from rota.consumer.core.policy import Policy, Retry
+from rota.consumer.core.state import Limits, Observer, Ours, Route
+from rota.consumer.core.work import Task
 from rota.consumer.handlers import Batch
-from rota.consumer.lanes import Lanes
-from rota.consumer.ordering import Order, ordering_for
-from rota.consumer.policy import Policy, Retry
-from rota.consumer.runners import each, in_batches
-from rota.consumer.state import Limits, Observer, Ours, Route
-from rota.consumer.threads import Threads
-from rota.consumer.work import Task
+from rota.consumer.workers.runners import each, in_batches
+from rota.consumer.workers.threads import Threads
 from rota.model import TopicPartition
 
 PARTITIONS = [TopicPartition("orders", number) for number in range(3)]

@@ -12,11 +12,11 @@ from tests.consumer.running_app import broker_with, config, produce
 from tests.kafka.ports import wait_until
 
 from rota.consumer import App, Record, Records, Retry
-from rota.consumer.client import Offset
+from rota.consumer.clients.client import Offset
+from rota.consumer.core.offset_metadata import encode_done
+from rota.consumer.core.progress import Range
 from rota.consumer.handlers import Batch
-from rota.consumer.offset_metadata import encode_done
-from rota.consumer.progress import Range
-from rota.consumer.timeline_observer import TimelineObserver, spans
+from rota.consumer.operations.timeline_observer import TimelineObserver, spans
 from rota.model import RotaError, TopicPartition
 from rota.timeline import Timeline
 from rota.timeline.events import (

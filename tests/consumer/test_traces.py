@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 import rota.consumer
-from rota.consumer.traces import exception_name, exception_text, trace_of
+from rota.consumer.failed.traces import exception_name, exception_text, trace_of
 
 
 def plain() -> None:

@@ -9,9 +9,9 @@ from tests.consumer.fakes import FakeMessage
 
 from rota.consumer import tracing
 from rota.consumer.context import Context, Effects
-from rota.consumer.state import Ours
+from rota.consumer.core.state import Ours
+from rota.consumer.core.work import Lane, Task
 from rota.consumer.tracing import TraceContext, carry_on, of_headers, parse
-from rota.consumer.work import Lane, Task
 from rota.model import TopicPartition
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

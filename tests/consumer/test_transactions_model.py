@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.consumer.fakes import FakeClient, FakeClock, FakeKafka, FakeMessage, FakeReturned, FakeWorkers
 
-from rota.consumer.client import CommitError, Offset
-from rota.consumer.engine import Engine
-from rota.consumer.eos import Transactions, _Job, attempt
-from rota.consumer.lanes import Lanes
-from rota.consumer.offset_metadata import decode_done, encode_done
-from rota.consumer.ordering import Order, ordering_for
-from rota.consumer.outputs import Covered, Output, Outputs
-from rota.consumer.policy import Policy, Retry
-from rota.consumer.progress import Range
-from rota.consumer.state import Limits, Ours, Route
-from rota.consumer.work import Task
+from rota.consumer.clients.client import CommitError, Offset
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.offset_metadata import decode_done, encode_done
+from rota.consumer.core.ordering import Order, ordering_for
+from rota.consumer.core.policy import Policy, Retry
+from rota.consumer.core.progress import Range
+from rota.consumer.core.state import Limits, Ours, Route
+from rota.consumer.core.work import Task
+from rota.consumer.effects.eos import Transactions, _Job, attempt
+from rota.consumer.effects.outputs import Covered, Output, Outputs
 from rota.model import TopicPartition
 
 PARTITIONS = [TopicPartition("orders", number) for number in range(2)]

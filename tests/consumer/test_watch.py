@@ -7,9 +7,9 @@ import logging
 import pytest
 from tests.consumer.stage import Stage
 
-from rota.consumer.client import Message
+from rota.consumer.clients.client import Message
+from rota.consumer.core.state import Observer
 from rota.consumer.handlers import Batch
-from rota.consumer.state import Observer
 
 
 class Heard(Observer):

@@ -10,11 +10,11 @@ from tests.consumer.fakes import FakeMessage
 from tests.consumer.stage import P0
 from tests.consumer.stepwise import Meanwhile, interleaved, stepwise
 
-from rota.consumer.lanes import Lanes
-from rota.consumer.ordering import ByPartition
-from rota.consumer.runners import each, in_batches
-from rota.consumer.threads import Threads
-from rota.consumer.work import Lane, Task
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.ordering import ByPartition
+from rota.consumer.core.work import Lane, Task
+from rota.consumer.workers.runners import each, in_batches
+from rota.consumer.workers.threads import Threads
 
 RECORDS = 3
 _each = stepwise(each, ("handle",))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rota.cli.output import note
 from rota.consumer import App
-from rota.consumer.traces import exception_name
+from rota.consumer.failed.traces import exception_name
 from rota.model import RotaError
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
 
     from rota.cluster import Cluster
-    from rota.consumer.letter_box import Selection
+    from rota.consumer.failed.letter_box import Selection
 
 __all__ = [
     "bounds_of",
@@ -95,7 +95,7 @@ def selection(
     only_exception: Sequence[str], only_group: Sequence[str], offsets: Sequence[str], since: str | None
 ) -> Selection:
     """What the options mean."""
-    from rota.consumer.letter_box import Selection
+    from rota.consumer.failed.letter_box import Selection
 
     return Selection(
         frozenset(only_exception),
@@ -155,7 +155,7 @@ def bounds_of(
 
 def check_exceptions(cluster: Cluster, topic: str, chosen: Selection) -> None:
     """Nothing was meant. Raises RotaError if that is because no letter has an exception of such a name."""
-    from rota.consumer.letter_box import Found, Selection
+    from rota.consumer.failed.letter_box import Found, Selection
 
     if not chosen.exceptions:
         return

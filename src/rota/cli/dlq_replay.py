@@ -1,7 +1,7 @@
 """``rota dlq replay``: send dead letters back, each exactly once however often it is interrupted.
 
 What is sent and how far it has come are written in one transaction: the position of the group
-``rota-dlq-replay.TOPIC`` says which letters were sent, those between others as well (`rota.consumer.letter_box`).
+``rota-dlq-replay.TOPIC`` says which letters were sent, those between others as well (`rota.consumer.failed.letter_box`).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, Producer
 
     from rota.cluster import Cluster
-    from rota.consumer.letter_box import Found, Position, Selection
-    from rota.consumer.letter_topics import Facts
+    from rota.consumer.failed.letter_box import Found, Position, Selection
+    from rota.consumer.failed.letter_topics import Facts
 
 __all__ = ["replay"]
 
@@ -224,8 +224,8 @@ class Run:
 
     def _positions(self) -> dict[TopicPartition, Position]:
         """What earlier runs have sent, as the group's commits say."""
-        from rota.consumer.client import Offset
-        from rota.consumer.letter_box import Position
+        from rota.consumer.clients.client import Offset
+        from rota.consumer.failed.letter_box import Position
 
         found = {}
         for answer in self._committed():
@@ -240,7 +240,7 @@ class Run:
         from confluent_kafka import TopicPartition as ClientPartition
 
         from rota.cluster import explain
-        from rota.consumer.client_errors import may_pass
+        from rota.consumer.clients.client_errors import may_pass
 
         asked = [ClientPartition(*partition) for partition in self._partitions]
         deadline = time.monotonic() + PATIENCE_S
@@ -258,7 +258,7 @@ class Run:
 
     def _meant(self, positions: Mapping[TopicPartition, Position]) -> Iterator[Found | None]:
         """The letters to send, in order; those that stay are noted in the positions. None: none at hand."""
-        from rota.consumer.letter_box import Found
+        from rota.consumer.failed.letter_box import Found
 
         bounds = bounds_of(self._cluster, self._partitions, self._chosen)
         if not self._chosen.offsets:
@@ -347,7 +347,7 @@ class Targets:
 
     def timestamp_ms(self, found: Found, topic: str) -> int | None:
         """Its own, unless the topic would delete it for that."""
-        from rota.consumer.letter_topics import timestamp_for
+        from rota.consumer.failed.letter_topics import timestamp_for
 
         _, facts = self._look(topic)
         timestamp_ms = found.message.timestamp()[1]
@@ -357,7 +357,7 @@ class Targets:
 
     def _look(self, topic: str) -> tuple[int, Facts]:
         if topic not in self._known:
-            from rota.consumer.letter_topics import facts_of
+            from rota.consumer.failed.letter_topics import facts_of
 
             count = self._cluster.partition_counts([topic])[topic]
             described = self._cluster.describe_topics([topic])[topic]
@@ -393,7 +393,7 @@ class Outbox:
         """One more."""
         from confluent_kafka import KafkaError, KafkaException
 
-        from rota.consumer.letter_box import replay_headers
+        from rota.consumer.failed.letter_box import replay_headers
 
         if not self._letters:
             self._do("begin", self._producer.begin_transaction)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rota.cluster import Cluster
-    from rota.consumer.letter_box import Found, Selection, Summary
+    from rota.consumer.failed.letter_box import Found, Selection, Summary
     from rota.model import TopicPartition
 
 __all__ = ["show"]
@@ -108,7 +108,7 @@ def _note_others(others: int, shown: int) -> None:
 
 
 def _summarise(cluster: Cluster, topic: str, chosen: Selection, *, as_json: bool) -> None:
-    from rota.consumer.letter_box import Summary
+    from rota.consumer.failed.letter_box import Summary
 
     summary = Summary()
     bounds = bounds_of(cluster, partitions_of(cluster, topic), chosen)
@@ -165,7 +165,7 @@ def _letters(
     cluster: Cluster, bounds: Mapping[TopicPartition, tuple[int, int]], chosen: Selection
 ) -> Iterator[Found]:
     """Those that are meant."""
-    from rota.consumer.letter_box import Found
+    from rota.consumer.failed.letter_box import Found
 
     consumer = reader(cluster, f"rota-dlq-show-{os.getpid()}")
     try:
@@ -199,8 +199,8 @@ def _row(found: Found) -> tuple[object, ...]:
 
 def _document(found: Found) -> dict[str, Any]:
     """Everything, under names that do not change."""
-    from rota.consumer.headers import headers_of
-    from rota.consumer.letters import without_ours
+    from rota.consumer.clients.headers import headers_of
+    from rota.consumer.failed.letters import without_ours
 
     message, letter = found
     document: dict[str, Any] = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["console", "json_line", "pattern", "text_or_base64"]
 
 _call_headers = methodcaller("headers")
-"""Unlike a plain call that has become quick, this one notices the exception (`rota.consumer.headers`)."""
+"""Unlike a plain call that has become quick, this one notices the exception (`rota.consumer.clients.headers`)."""
 
 TIMESTAMP_NAMES = {1: "CreateTime", 2: "LogAppendTime"}
 WIDEST = 1_000

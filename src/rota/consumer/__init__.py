@@ -12,20 +12,20 @@ app.run()
 """
 
 from rota.consumer.app import App
-from rota.consumer.batches import BatchError
 from rota.consumer.class_handlers import Handler
 from rota.consumer.context import Context
+from rota.consumer.core.batches import BatchError
+from rota.consumer.core.later import later
+from rota.consumer.core.policy import DeadLetter, PayloadError, Retry, skip
+from rota.consumer.core.state import Limits, Observer
+from rota.consumer.failed.letters import Letter, Origin, read_letter
+from rota.consumer.failed.retry_topics import RetryTopics
 from rota.consumer.handlers import Batch
-from rota.consumer.health import Health
-from rota.consumer.later import later
-from rota.consumer.letters import Letter, Origin, read_letter
-from rota.consumer.policy import DeadLetter, PayloadError, Retry, skip
+from rota.consumer.operations.health import Health
 from rota.consumer.record import Record, Records
-from rota.consumer.retry_topics import RetryTopics
-from rota.consumer.runners import Done
 from rota.consumer.running import Running
 from rota.consumer.settings import static_id
-from rota.consumer.state import Limits, Observer
+from rota.consumer.workers.runners import Done
 
 __all__ = [
     "App",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rota.consumer.core.policy import PayloadError
 from rota.consumer.payloads import raw_key, raw_value
-from rota.consumer.policy import PayloadError
 from rota.consumer.record import Record, Records
-from rota.consumer.runners import Done
+from rota.consumer.workers.runners import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rota.consumer.client import Message
+    from rota.consumer.clients.client import Message
     from rota.consumer.payloads import Decoder
 
 __all__ = ["Decoded", "DecodedRecords", "adapted"]

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from rota.consumer.build import build
 from rota.consumer.class_handlers import Handler, has_hooks, options_of, topics_of
 from rota.consumer.collector import calm
+from rota.consumer.core.state import Limits, Observer
 from rota.consumer.handlers import OPTIONS
-from rota.consumer.health import Health
 from rota.consumer.naming import check_known
-from rota.consumer.operations import Operations, Wishes
-from rota.consumer.process_child import refuse_in_child
+from rota.consumer.operations.health import Health
+from rota.consumer.operations.operations import Operations, Wishes
 from rota.consumer.running import Running, StopSignals
 from rota.consumer.settings import check_limits, differences, effective_config, shown
 from rota.consumer.specs import Defaults, check_choice, check_count, check_topics, specify
-from rota.consumer.state import Limits, Observer
+from rota.consumer.workers.process_child import refuse_in_child
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Unpack
 
+    from rota.consumer.core.ordering import NullKey, Order
     from rota.consumer.handlers import HandlerOptions, HandlerSpec, Hooks
-    from rota.consumer.ordering import NullKey, Order
     from rota.consumer.otel import OpenTelemetry
 
 __all__ = ["App", "AppOptions"]

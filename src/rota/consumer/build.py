@@ -10,39 +10,39 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rota.cluster import Cluster
 from rota.cluster.errors import UnreachableError
-from rota.consumer.circles import refuse_circles
-from rota.consumer.client_errors import client_log
+from rota.consumer.clients.client_errors import client_log
+from rota.consumer.clients.kafka import KafkaClient
 from rota.consumer.context import Context, Effects
-from rota.consumer.dead_letters import KafkaLetters
-from rota.consumer.engine import Engine
-from rota.consumer.hooks import Hooked
-from rota.consumer.kafka import KafkaClient
-from rota.consumer.lanes import Lanes
-from rota.consumer.letter_topics import connection_settings, look_at, wanted_by
-from rota.consumer.ordering import ordering_for
-from rota.consumer.outputs import LARGEST_OUTPUT, Outputs
-from rota.consumer.owner import Owner
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.hooks import Hooked
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.ordering import ordering_for
+from rota.consumer.core.owner import Owner
+from rota.consumer.core.policy import policy_of
+from rota.consumer.core.state import Ours, Route
+from rota.consumer.core.work import Task
+from rota.consumer.effects.outputs import LARGEST_OUTPUT, Outputs
+from rota.consumer.failed.circles import refuse_circles
+from rota.consumer.failed.dead_letters import KafkaLetters
+from rota.consumer.failed.letter_topics import connection_settings, look_at, wanted_by
+from rota.consumer.failed.retry_topics import wait_ms
+from rota.consumer.failed.transactional_letters import TransactionalLetters
 from rota.consumer.patterns import ByTopic
-from rota.consumer.policy import policy_of
-from rota.consumer.retry_topics import wait_ms
-from rota.consumer.runners import each, in_batches
-from rota.consumer.state import Ours, Route
-from rota.consumer.threads import Threads
-from rota.consumer.transactional_letters import TransactionalLetters
-from rota.consumer.work import Task
+from rota.consumer.workers.runners import each, in_batches
+from rota.consumer.workers.threads import Threads
 from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from rota.consumer.client import Offset
-    from rota.consumer.eos import Transactions
+    from rota.consumer.clients.client import Offset
+    from rota.consumer.core.policy import Policy
+    from rota.consumer.core.state import Limits, Observer, Partition, Workers
+    from rota.consumer.effects.eos import Transactions
+    from rota.consumer.failed.letter_topics import Facts, Wanted
     from rota.consumer.handlers import HandlerSpec
-    from rota.consumer.letter_topics import Facts, Wanted
-    from rota.consumer.loop_thread import LoopThread
-    from rota.consumer.observed import Watch
-    from rota.consumer.policy import Policy
-    from rota.consumer.state import Limits, Observer, Partition, Workers
+    from rota.consumer.operations.observed import Watch
+    from rota.consumer.workers.loop_thread import LoopThread
     from rota.model import TopicPartition
 
 __all__ = ["Built", "build"]
@@ -153,7 +153,7 @@ class _Parts:
     def _outputs_of(self, spec: HandlerSpec) -> Outputs | None:
         if not spec.exactly_once:
             return None
-        from rota.consumer.eos import check
+        from rota.consumer.effects.eos import check
 
         check(spec, self._config)
         self.outputs.append(Outputs())
@@ -171,9 +171,9 @@ class _Parts:
     def _on_the_loop(
         self, spec: HandlerSpec, outputs: Outputs | None, retry_topics: Sequence[str]
     ) -> Workers:
-        from rota.consumer.aio import LoopWorkers
-        from rota.consumer.async_runners import each_async, in_batches_async
-        from rota.consumer.loop_thread import LoopThread
+        from rota.consumer.workers.aio import LoopWorkers
+        from rota.consumer.workers.async_runners import each_async, in_batches_async
+        from rota.consumer.workers.loop_thread import LoopThread
 
         self._loop = self._loop or LoopThread()
         runner = each_async if spec.batch is None else in_batches_async
@@ -181,8 +181,8 @@ class _Parts:
         return LoopWorkers(spec.concurrency, work, self.returned, spec.name, self._loop)
 
     def _in_processes(self, spec: HandlerSpec, retry_topics: Sequence[str]) -> Workers:
-        from rota.consumer.processes import ProcessWorkers
-        from rota.consumer.recipes import recipe_of
+        from rota.consumer.workers.processes import ProcessWorkers
+        from rota.consumer.workers.recipes import recipe_of
 
         return ProcessWorkers(
             spec.concurrency,
@@ -225,7 +225,7 @@ def _transactions(
         return None
     from confluent_kafka import Producer
 
-    from rota.consumer.eos import Transactions, producer_config
+    from rota.consumer.effects.eos import Transactions, producer_config
 
     settings = producer_config(config, connection_settings(config))
     if letters is not None:
@@ -239,7 +239,7 @@ def _transactions(
 def _task_type(spec: HandlerSpec) -> type[Task]:
     if spec.workers != "processes":
         return Task
-    from rota.consumer.process_tasks import ProcessTask
+    from rota.consumer.workers.process_tasks import ProcessTask
 
     return ProcessTask
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rota.consumer.headers import headers_of
-from rota.consumer.outputs import Output
+from rota.consumer.clients.headers import headers_of
+from rota.consumer.effects.outputs import Output
 from rota.consumer.tracing import carry_on, current
 from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rota.consumer.client import Message, Offset
+    from rota.consumer.clients.client import Message, Offset
+    from rota.consumer.core.state import Ours
+    from rota.consumer.core.work import Task
     from rota.consumer.sql import SqlEffect
-    from rota.consumer.state import Ours
     from rota.consumer.tracing import TraceContext
-    from rota.consumer.work import Task
 
 __all__ = ["Context", "Effects"]
 

@@ -11,10 +11,10 @@ from rota.model import RotaError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rota.consumer.client import Message
-    from rota.consumer.ordering import NullKey, Order
-    from rota.consumer.policy import DeadLetter, Retry
-    from rota.consumer.retry_topics import RetryTopics
+    from rota.consumer.clients.client import Message
+    from rota.consumer.core.ordering import NullKey, Order
+    from rota.consumer.core.policy import DeadLetter, Retry
+    from rota.consumer.failed.retry_topics import RetryTopics
     from rota.model import TopicPartition
 
 __all__ = ["OPTIONS", "Batch", "HandlerOptions", "HandlerSpec", "Hooks"]

@@ -20,11 +20,19 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from rota.consumer.databases import Answer, Dialect, Statement, drive, drive_async, table_name, translated
-from rota.consumer.ledger_claims import AmbiguousChoice, Book, Claim, ClaimLostError, Question
-from rota.consumer.ledger_rules import Ambiguous, Rules, milliseconds
+from rota.consumer.effects.databases import (
+    Answer,
+    Dialect,
+    Statement,
+    drive,
+    drive_async,
+    table_name,
+    translated,
+)
+from rota.consumer.effects.ledger_claims import AmbiguousChoice, Book, Claim, ClaimLostError, Question
+from rota.consumer.effects.ledger_rules import Ambiguous, Rules, milliseconds
+from rota.consumer.effects.statements import AsyncStatements, Statements
 from rota.consumer.naming import names_checked
-from rota.consumer.statements import AsyncStatements, Statements
 from rota.model import RotaError
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rota.consumer import tracing
-from rota.consumer.headers import headers_of
-from rota.consumer.policy import SkipRecordError
-from rota.consumer.traces import exception_name, exception_text, trace_of
+from rota.consumer.clients.headers import headers_of
+from rota.consumer.core.policy import SkipRecordError
+from rota.consumer.failed.traces import exception_name, exception_text, trace_of
 from rota.model import RotaError
 
 try:
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
 
-    from rota.consumer.client import Message
-    from rota.consumer.counts import Counts
-    from rota.consumer.snapshot import PartitionState, State
+    from rota.consumer.clients.client import Message
+    from rota.consumer.operations.counts import Counts
+    from rota.consumer.operations.snapshot import PartitionState, State
 
     Rows = list[tuple[int, dict[str, Any]]]
 

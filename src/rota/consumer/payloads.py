@@ -13,15 +13,15 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, get_args, get_origin
 
+from rota.consumer.clients.headers import headers_of
 from rota.consumer.convert import converter, plain_type, type_name
-from rota.consumer.headers import headers_of
-from rota.consumer.policy import PayloadError
+from rota.consumer.core.policy import PayloadError
 from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rota.consumer.client import Message
+    from rota.consumer.clients.client import Message
 
 __all__ = ["Decoder", "Part", "annotated", "custom", "raw_key", "raw_value"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from rota.consumer.headers import headers_of
-from rota.consumer.letters import origin_of
-from rota.consumer.policy import PayloadError
+from rota.consumer.clients.headers import headers_of
+from rota.consumer.core.policy import PayloadError
+from rota.consumer.failed.letters import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rota.consumer.client import Message
-    from rota.consumer.letters import Origin
+    from rota.consumer.clients.client import Message
+    from rota.consumer.failed.letters import Origin
 
 __all__ = ["Record", "Records"]
 
@@ -71,7 +71,7 @@ class Record(Generic[T]):
 
     @property
     def origin(self) -> Origin:
-        """Where it was first: of a record from a retry topic not where it is now (`rota.consumer.letters`)."""
+        """Where it was first: of a record from a retry topic not where it is now (`rota.consumer.failed.letters`)."""
         return origin_of(self.message, self._retry_topics)
 
     def __str__(self) -> str:

@@ -8,16 +8,16 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from rota.consumer.client_errors import of_the_client
+from rota.consumer.clients.client_errors import of_the_client
 from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType, TracebackType
 
-    from rota.consumer.operations import Operations
-    from rota.consumer.owner import Owner
-    from rota.consumer.snapshot import State
+    from rota.consumer.core.owner import Owner
+    from rota.consumer.operations.operations import Operations
+    from rota.consumer.operations.snapshot import State
 
 __all__ = ["Running", "StopSignals"]
 

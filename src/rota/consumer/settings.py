@@ -11,13 +11,13 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rota.client_properties import KNOWN, client_properties
-from rota.consumer.offset_metadata import CEILING, LONGEST
+from rota.consumer.core.offset_metadata import CEILING, LONGEST
 from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rota.consumer.state import Limits
+    from rota.consumer.core.state import Limits
 
 __all__ = [
     "DEFAULTS",

@@ -8,19 +8,19 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rota.consumer.adapters import adapted
+from rota.consumer.core.policy import DeadLetter, Retry
+from rota.consumer.failed.retry_topics import RetryTopics
 from rota.consumer.handlers import OPTIONS, Batch, HandlerSpec
 from rota.consumer.naming import check_known
 from rota.consumer.payloads import annotated, custom, raw_value
-from rota.consumer.policy import DeadLetter, Retry
-from rota.consumer.retry_topics import RetryTopics
 from rota.consumer.signatures import signature
 from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from rota.consumer.core.ordering import NullKey, Order
     from rota.consumer.handlers import Hooks
-    from rota.consumer.ordering import NullKey, Order
     from rota.consumer.signatures import Signature
 
 __all__ = ["Defaults", "check_choice", "check_count", "check_topics", "decoding", "specify"]

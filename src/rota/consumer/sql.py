@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rota.consumer.databases import (
+from rota.consumer.core.policy import skip
+from rota.consumer.effects.databases import (
     BUSY_S,
     Dialect,
     Statement,
@@ -27,16 +28,15 @@ from rota.consumer.databases import (
     transaction_async,
     translated,
 )
-from rota.consumer.policy import skip
-from rota.consumer.sql_rows import Place, Rows
-from rota.consumer.statements import create_tables, create_tables_async
+from rota.consumer.effects.sql_rows import Place, Rows
+from rota.consumer.effects.statements import create_tables, create_tables_async
 from rota.model import RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
-    from rota.consumer.client import Message
+    from rota.consumer.clients.client import Message
 
 __all__ = ["SqlEffect", "SqlTransaction", "schema"]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rota.consumer import Context, Record, Records, Running
-    from rota.consumer.client import Offset
+    from rota.consumer.clients.client import Offset
     from rota.model import TopicPartition
 
 

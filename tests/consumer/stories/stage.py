@@ -22,8 +22,8 @@ from tests.consumer.stories.member import Orders
 from tests.consumer.stories.oracle import Account, Attempt, Event, Place, read_attempts, read_events
 from tests.kafka.ports import PATIENCE_S, wait_until
 
-from rota.consumer.offset_metadata import decode_done
-from rota.consumer.progress import Range
+from rota.consumer.core.offset_metadata import decode_done
+from rota.consumer.core.progress import Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

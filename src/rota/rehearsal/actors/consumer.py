@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rota.consumer import Context, Record
-    from rota.consumer.client import Offset
+    from rota.consumer.clients.client import Offset
     from rota.model import TopicPartition
 
 __all__ = ["Recorder", "Work", "main"]

@@ -1,0 +1,1 @@
+"""The Kafka client underneath: what the runtime asks of one, and confluent-kafka."""

@@ -1,0 +1,1 @@
+"""What operators see: state, health, metrics, spans, timeline."""

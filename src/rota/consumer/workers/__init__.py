@@ -1,0 +1,1 @@
+"""Who does the records: threads, an event loop, processes."""
