@@ -13,7 +13,7 @@ from tests.cli.command import LIMIT_S, Command
 from tests.consumer.desk import Desk
 from tests.kafka.ports import wait_until
 
-from rota.consumer.letters import Letter, Origin, origin_of
+from rota.consumer.failed.letters import Letter, Origin, origin_of
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
