@@ -22,10 +22,11 @@ import sys
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -64,8 +65,6 @@ POLL_MS: Final = 10_000
 HEARTBEAT_MS: Final = 500
 PATIENCE_S: Final = 120.0
 SKEW_MS: Final = 100
-MOST_PARTITIONS: Final = 40
-"""From there on a topic does not grow any more: rebalances would take longer and longer."""
 
 RIGHT: Final[Mapping[str, frozenset[str]]] = {
     "join": frozenset({"member-joined"}),
@@ -103,10 +102,12 @@ def is_right(done: Provoked, reason: str, client_id: str) -> bool:
 
 
 def judged(protocol: str, done: Provoked, told: Sequence[Told]) -> Outcome:
-    """What a monitor makes of it: the first cause of one of that time's rebalances must be the right one."""
+    """What a monitor makes of it: the first cause of the first rebalance of that time must be the right one."""
     then = [each for each in told if done.since_ms - SKEW_MS <= each.at_ms <= done.expires_ms]
-    firsts = [(each.verdicts[0], each.names) for each in then if each.verdicts]
-    right = any(is_right(done, each.reason.value, names.get(each.member, "")) for each, names in firsts)
+    first = next((each for each in then if each.verdicts), None)
+    right = first is not None and is_right(
+        done, first.verdicts[0].reason.value, first.names.get(first.verdicts[0].member, "")
+    )
     return Outcome(
         protocol, done, right, tuple(f"{each.words} [{'; '.join(each.reasons())}]" for each in then)
     )
@@ -142,7 +143,7 @@ def provoke_many(
                         say(
                             f"{len(outcomes)}/{count} {protocol} {kind}: {'right' if outcome.right else 'WRONG'}"
                         )
-        except BaseException as error:  # noqa: BLE001 - told by who waits for the threads
+        except BaseException as error:
             failures.append(error)
 
     shares = _shares(count, plans)
@@ -266,7 +267,7 @@ class Stage:
         since_ms = now_ms()
         before = self._assignment()
         who = _DEEDS[kind](self)
-        self._wait(f"a rebalance after {kind}", lambda: self._assignment() != before)
+        self._wait_for_another(f"a rebalance after {kind}", before)
         self.settle()
         return Provoked(kind, who, since_ms, now_ms())
 
@@ -282,7 +283,7 @@ class Stage:
             if child.topics != self.topic:
                 before = self._assignment()
                 self._subscribe(child, self.topic)
-                self._wait("the first subscription", lambda before=before: self._assignment() != before)
+                self._wait_for_another("the first subscription", before)
                 self.settle()
 
     def join(self) -> str:
@@ -306,7 +307,7 @@ class Stage:
         child = self.members[1]
         before = self._assignment()
         child.tell("stall")
-        self._wait("the end of the poll interval", lambda: self._assignment() != before)
+        self._wait_for_another("the end of the poll interval", before)
         self.settle(count=len(self.members) - 1)
         child.tell("go")
         return child.client_id
@@ -387,6 +388,9 @@ class Stage:
     def _describe(self) -> Any:
         return self._admin.describe_consumer_groups([self.group])[self.group].result(PATIENCE_S)
 
+    def _wait_for_another(self, what: str, before: object) -> None:
+        self._wait(what, lambda: self._assignment() != before)
+
     def _wait(self, what: str, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
@@ -399,7 +403,8 @@ class Stage:
         for number in itertools.count():
             if self._stop.wait(0.02):
                 break
-            producer.produce(self.topic, b"x", partition=number % 6)
+            with suppress(KafkaException):  # a partition that the producer has not heard of yet
+                producer.produce(self.topic, b"x", partition=number % self.partitions)
             producer.poll(0)
         producer.flush(5)
 
