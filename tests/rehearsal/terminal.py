@@ -69,21 +69,21 @@ class Terminal:
         while words not in self.text:
             left = deadline - time.monotonic()
             assert left > 0, f"{words!r} was not shown; the last screen:\n{self.text[-3000:]}"
-            if not self._read(left):
+            if not self.read(left):
                 raise AssertionError(f"ended without showing {words!r}:\n{self.text[-3000:]}")
 
     def wait(self, seconds: float = PATIENCE_S) -> int:
         """Read to the program's end; its exit code."""
         deadline = time.monotonic() + seconds
-        while self._read(max(0.0, deadline - time.monotonic())):
+        while self.read(max(0.0, deadline - time.monotonic())):
             if time.monotonic() > deadline:
                 os.kill(self.pid, signal.SIGKILL)
         if self._code is None:
             self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self._code
 
-    def _read(self, seconds: float) -> bool:
-        """False once the program has closed its terminal."""
+    def read(self, seconds: float) -> bool:
+        """Take in what comes within this time; false once the program has closed its terminal."""
         if not select.select([self._fd], [], [], seconds)[0]:
             return True
         try:

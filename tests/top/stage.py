@@ -9,6 +9,7 @@ from dataclasses import replace
 from rota.model import RotaError, TopicPartition
 from rota.monitor.facts import Commit, GroupFacts, MemberFacts, Node
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
+from rota.monitor.rebalances import Cost, Told, Verdict
 from rota.monitor.view import (
     GroupView,
     Level,
@@ -21,6 +22,8 @@ from rota.monitor.view import (
     TimeLag,
     Totals,
 )
+from rota.timeline import Timeline
+from rota.timeline.account import accounts
 from rota.timeline.events import (
     Event,
     MemberJoined,
@@ -217,6 +220,17 @@ def finding(group_name: str = "orders-group", severity: Severity = Severity.WARN
         ("rota plan --topic orders --partitions 24",),
         "A burst that is over within a minute.",
     )
+
+
+def told(view: GroupView) -> GroupView:
+    """The same with the account of each rebalance among its events."""
+    found = []
+    for item in accounts(Timeline.of(view.events, view.facts.group).summary()):
+        done = item.rebalance
+        assert done.reason is not None
+        verdict = Verdict(done.reason, done.member, Certainty.LIKELY, "nothing was heard of it for 6.0 s")
+        found.append(Told(done.started_ms, (verdict,), item, Cost({}, False), {}, True))
+    return replace(view, told=tuple(found))
 
 
 def story(name: str = "orders-group") -> tuple[Event, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tests.top.driver import Seat, play
-from tests.top.stage import Stage, finding, group, rebalancing, story
+from tests.top.stage import Stage, finding, group, member, rebalancing, story, told, tp, whole
 
 from rota.monitor.view import Level
 
 
 def _three() -> Stage:
     return Stage(
-        group(events=story(), findings=(finding(),), level=Level.GROWING),
+        told(group(events=story(), findings=(finding(),), level=Level.GROWING)),
         group(
             "mail", members=6, partitions=10, level=Level.VERY_LARGE, lag=8800, topic="mails", kind="Consumer"
         ),
@@ -98,3 +98,28 @@ def test_a_cluster_that_is_away_is_said_with_the_age_of_the_screen_and_comes_bac
         await seat.miss("THE CLUSTER IS AWAY", "orders-group")
 
     play(stage, act)
+
+
+def test_the_last_rebalance_is_told_with_its_certainty() -> None:
+    async def act(seat: Seat) -> None:
+        await seat.see("Last rebalance 40s ago", "(likely)", "took 1.8 s")
+        await seat.press("e", "d")
+        await seat.see("Rebalances", "nothing was heard of it for 6.0 s", "moved: orders")
+        assert seat.stage.closely == {"orders-group"}
+
+    play(_three(), act, group="orders-group")
+
+
+def test_owners_keep_their_letters_however_often_a_group_is_opened() -> None:
+    stage = _three()
+
+    async def act(seat: Seat) -> None:
+        await seat.see("╱2╱  pod-2", "═3═  pod-3")
+        await seat.press("escape")
+        await seat.see("3 groups")
+        stage.show(whole("orders-group", [member(3, tp(0)), member(9, tp(1))], ()))
+        await seat.see("1 group,")
+        await seat.press("enter")
+        await seat.see("═3═  pod-3", "╲4╲  pod-9")
+
+    play(stage, act, group="orders-group")

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from rota.model import TopicPartition
 from rota.monitor.facts import Commit, GroupFacts, MemberFacts
 from rota.monitor.findings import Finding
 from rota.timeline.events import Event
+
+if TYPE_CHECKING:
+    from rota.monitor.rebalances.told import Told
 
 __all__ = [
     "GroupView",
@@ -172,3 +176,5 @@ class GroupView:
     rebalance: RebalanceView | None = None
     events: tuple[Event, ...] = ()
     findings: tuple[Finding, ...] = ()
+    told: tuple[Told, ...] = ()
+    """The account of each rebalance, oldest first; only where somebody looks closely."""

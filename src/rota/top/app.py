@@ -8,19 +8,20 @@ import signal
 import threading
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from rota.monitor.cast import Cast
 from rota.monitor.words import age
 from rota.top.change_screen import ChangeScreen
 from rota.top.group_screen import PANES, GroupScreen
 from rota.top.groups_page import ORDERS
 from rota.top.groups_screen import GroupsScreen
-from rota.top.log_lines import accounts_of, describe_group, describe_member, describe_partition
+from rota.top.log_lines import describe_group, describe_member, describe_partition
 from rota.top.member_screen import MemberScreen
 from rota.top.screens import COMMANDS, Page
 from rota.top.text_screen import TextScreen, help_lines
@@ -90,6 +91,7 @@ class Top(App[None]):
         self.views: Mapping[str, GroupView] = {}
         self.looked = False
         self.notice = ""
+        self._casts: dict[str, Cast] = {}
         self._first = group
         self._interval_s = interval_s
         self._looked_ms = 0
@@ -140,7 +142,6 @@ class Top(App[None]):
 
     def _show(self) -> None:
         page = self.screen
-        self.source.look_closely([page.group] if isinstance(page, GroupScreen | MemberScreen) else ())
         if isinstance(page, Page):
             page.redraw()
             (self._fast.resume if page.moving else self._fast.pause)()
@@ -194,7 +195,7 @@ class Top(App[None]):
 
     def open_group(self, group: str) -> None:
         """One group."""
-        self.go(GroupScreen(group))
+        self.go(GroupScreen(group, self.cast(group)))
 
     def open_member(self, parent: GroupScreen, member_id: str) -> None:
         """One member."""
@@ -202,13 +203,13 @@ class Top(App[None]):
 
     def describe(self, group: str) -> None:
         """Everything about a group."""
-        cast = self._cast(group)
+        cast = self.cast(group)
 
         def lines() -> list[Text]:
             view = self.views.get(group)
-            return [] if view is None else describe_group(view, cast, accounts_of(view))
+            return [] if view is None else describe_group(view, cast)
 
-        self.go(TextScreen(f"group {group}", lines))
+        self.go(TextScreen(f"group {group}", lines, group=group))
 
     def describe_member(self, parent: GroupScreen, member_id: str) -> None:
         """Everything about a member."""
@@ -219,7 +220,7 @@ class Top(App[None]):
             found = next((member for member in members if member.member.member_id == member_id), None)
             return [] if found is None else describe_member(found, parent.cast)
 
-        self.go(TextScreen(f"member {parent.cast.name(member_id)}", lines))
+        self.go(TextScreen(f"member {parent.cast.name(member_id)}", lines, group=parent.group))
 
     def describe_partition(self, parent: GroupScreen, partition: TopicPartition) -> None:
         """Everything about a partition."""
@@ -230,15 +231,11 @@ class Top(App[None]):
             found = next((part for part in parts if part.partition == partition), None)
             return [] if found is None else describe_partition(found, parent.cast)
 
-        self.go(TextScreen(f"partition {partition} in {parent.group}", lines))
+        self.go(TextScreen(f"partition {partition} in {parent.group}", lines, group=parent.group))
 
-    def _cast(self, group: str) -> Any:
-        from rota.monitor.cast import Cast
-
-        for page in self.screen_stack:
-            if isinstance(page, GroupScreen) and page.group == group:
-                return page.cast
-        cast = Cast()
+    def cast(self, group: str) -> Cast:
+        """Who is who in a group: the same letters and colours whenever it is opened."""
+        cast = self._casts.setdefault(group, Cast())
         if group in self.views:
             cast.take(self.views[group])
         return cast
@@ -255,7 +252,7 @@ class Top(App[None]):
     def action_help(self) -> None:
         """All keys."""
         if not (isinstance(self.screen, TextScreen) and self.screen.heading == "help"):
-            self.go(TextScreen("help", lambda: help_lines(self.changes is not None), 14))
+            self.go(TextScreen("help", lambda: help_lines(self.changes is not None), indent=14))
 
     def action_prompt(self, kind: str) -> None:
         """Ask for a command or a filter."""

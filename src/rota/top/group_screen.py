@@ -19,7 +19,7 @@ from rota.top.group_page import (
     partition_cells,
 )
 from rota.top.lines import Lines
-from rota.top.log_lines import accounts_of, event_lines, finding_lines, last_rebalance
+from rota.top.log_lines import event_lines, finding_lines, last_rebalance
 from rota.top.screens import Page
 from rota.top.table import Table
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from rota.timeline.account import Account
-    from rota.timeline.events import Event
 
 __all__ = ["GroupScreen"]
 
@@ -83,15 +81,13 @@ class GroupScreen(Page):
         Binding("T", "sort('time')", show=False),
     ]
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, cast: Cast) -> None:
         super().__init__()
         self.group = group
-        self.cast = Cast()
+        self.cast = cast
         self.pane = "members"
         self.filter = ""
         self.order = "name"
-        self._accounts: list[Account] = []
-        self._told: tuple[Event, ...] | None = None
 
     def compose_body(self) -> ComposeResult:
         """Head, tables, texts."""
@@ -145,9 +141,6 @@ class GroupScreen(Page):
             self._gone()
             return
         self.cast.take(view)
-        if self._told is not view.events:
-            self._told = view.events
-            self._accounts = accounts_of(view)
         self.moving = view.rebalance is not None or view.facts.is_rebalancing
         head = self._head(view)
         self._arrange(view, head)
@@ -180,7 +173,7 @@ class GroupScreen(Page):
         height = self.size.height
         room = max(6, height // 3)
         now_ms = self.app.now_ms()
-        last = last_rebalance(self._accounts, now_ms)
+        last = last_rebalance(view.told, now_ms)
         lines = draw_head(view, self.cast, self.size.width, room, now_ms, last)
         self.query_one("#head", Block).show(lines)
         return len(lines)

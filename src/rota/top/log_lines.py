@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from rota.monitor.findings import Certainty
 from rota.monitor.words import (
     CERTAINTY_WORDS,
     QUALITY_WORDS,
@@ -15,8 +16,7 @@ from rota.monitor.words import (
     per_second,
     time_text,
 )
-from rota.timeline import Timeline
-from rota.timeline.account import accounts, clock_text
+from rota.timeline.account import clock_text
 from rota.timeline.events import MemberLeft, RebalanceStarted
 from rota.timeline.look import seconds
 from rota.timeline.sentences import held_words, sentence
@@ -24,12 +24,12 @@ from rota.top.group_page import generation_word
 from rota.top.groups_page import SEVERITY_STYLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rota.monitor.cast import Cast
     from rota.monitor.findings import Finding
+    from rota.monitor.rebalances import Told
     from rota.monitor.view import GroupView, MemberView, PartitionView
-    from rota.timeline.account import Account
     from rota.timeline.events import Event
 
 __all__ = [
@@ -59,33 +59,31 @@ def event_lines(view: GroupView, cast: Cast, events: Iterable[Event] | None = No
     return lines
 
 
-def accounts_of(view: GroupView) -> list[Account]:
-    """The rebalances among the view's events."""
-    return accounts(Timeline.of(view.events, view.facts.group).summary()) if view.events else []
-
-
-def last_rebalance(found: list[Account], now_ms: int) -> str:
-    """When the last one was, why, and what it took; for the line below a group's name."""
-    done = [item for item in found if item.rebalance.completed_ms is not None]
+def last_rebalance(told: Sequence[Told], now_ms: int) -> str:
+    """When the last one was, why and how sure that is, and what it cost; for the line below a group's name."""
+    done = [item for item in told if item.is_done]
     if not done:
-        return "No rebalance since rota top looks."
-    rebalance = done[-1].rebalance
-    assert rebalance.completed_ms is not None
-    took = (
-        ""
-        if rebalance.duration_ms is None or rebalance.reason is None
-        else f", took {seconds(rebalance.duration_ms)}"
-    )
-    moved = f", {len(done[-1].moves)} moved" if done[-1].moves else ""
-    ago = age((now_ms - rebalance.completed_ms) / 1000)
-    return f"Last rebalance {ago} ago: {'; '.join((rebalance.words, *rebalance.also))}{took}{moved}"
+        return "No rebalance is known of."
+    last = done[-1]
+    ago = age((now_ms - last.until_ms) / 1000)
+    doubtful = [each.certainty for each in last.verdicts if each.certainty is not Certainty.CERTAIN]
+    sure = f" ({CERTAINTY_WORDS[doubtful[0]]})" if doubtful else ""
+    text = f"Last rebalance {ago} ago: {last.words}{sure}"
+    if last.account is None:
+        return text
+    took_ms = last.account.rebalance.duration_ms
+    if took_ms and last.exact:
+        text += f", took {seconds(took_ms)}"
+    if last.account.moves:
+        text += f", {len({move.partition for move in last.account.moves})} moved"
+    return f"{text}; {last.cost.words}" if last.cost.words else text
 
 
-def rebalance_lines(found: list[Account]) -> list[Text]:
+def rebalance_lines(told: Sequence[Told]) -> list[Text]:
     """The account of each, the newest first."""
     lines = []
-    for account in reversed(found):
-        head, *rest = account.lines()
+    for item in reversed(told):
+        head, *rest = item.lines()
         lines += [Text(head, "bold"), *(Text(line) for line in rest), Text("")]
     return lines
 
@@ -125,7 +123,7 @@ def explain(findings: Iterable[Finding]) -> list[Text]:
     return lines
 
 
-def describe_group(view: GroupView, cast: Cast, found: list[Account]) -> list[Text]:
+def describe_group(view: GroupView, cast: Cast) -> list[Text]:
     """All that is known of a group."""
     facts, totals = view.facts, view.totals
     at = facts.coordinator
@@ -157,7 +155,7 @@ def describe_group(view: GroupView, cast: Cast, found: list[Account]) -> list[Te
     if view.findings:
         lines += [Text(""), Text("Doctor", "bold"), *explain(view.findings)]
     lines += [Text(""), Text("Rebalances", "bold")]
-    return lines + (rebalance_lines(found) or [Text("  none since rota top looks", "dim")])
+    return lines + (rebalance_lines(view.told) or [Text("  none is known of", "dim")])
 
 
 def describe_member(member: MemberView, cast: Cast) -> list[Text]:

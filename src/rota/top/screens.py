@@ -88,6 +88,8 @@ class Page(Screen[None]):
 
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = ()
     app: Top
+    group = ""
+    """The group that it shows; "" for none in particular."""
     moving = False
     """Whether clocks run on it that should be seen running."""
 
@@ -110,6 +112,7 @@ class Page(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """It comes to the front."""
+        self.app.source.look_closely([self.group] if self.group else ())
         self.redraw()
 
     def on_resize(self) -> None:

@@ -82,8 +82,11 @@ class TextScreen(Page):
 
     KEYS = (("esc", "back"), ("↑ ↓ PgUp PgDn", "scroll"), ("?", "help"), ("q", "quit"))
 
-    def __init__(self, title: str, make: Callable[[], list[Text]], indent: int = 4) -> None:
+    def __init__(
+        self, title: str, make: Callable[[], list[Text]], *, group: str = "", indent: int = 4
+    ) -> None:
         super().__init__()
+        self.group = group
         self._indent = indent
         self.heading = title
         self._make = make

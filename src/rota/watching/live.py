@@ -27,6 +27,7 @@ from rota.watching.watch import Watch
 if TYPE_CHECKING:
     from rota.admin import Admin
     from rota.monitor.findings import Finding
+    from rota.monitor.rebalances import Told
     from rota.timeline.events import Event
     from rota.watching.looking import Seen
 
@@ -44,6 +45,7 @@ class _Reader(Protocol):
     """What `OffsetsTopic` and `PollReader` have in common."""
 
     def events(self, group: str) -> list[Event]: ...
+    def account(self, group: str) -> list[Told]: ...
     def rebalance(self, group: str, now_ms: int) -> RebalanceView | None: ...
     def version(self, group: str) -> int: ...
 
@@ -56,6 +58,7 @@ class _Made:
     version: int
     fresh: GroupFacts | None
     findings: tuple[Finding, ...]
+    close: bool
     view: GroupView
 
 
@@ -139,7 +142,7 @@ class Live:
         self._watch.refresh()
 
     def look_closely(self, groups: Collection[str]) -> None:
-        """Of these groups commits have times from now on: what somebody looks at."""
+        """Of these groups commits have times, and rebalances accounts, from now on: somebody looks at them."""
         self._closely = frozenset(groups)
 
     def close(self) -> None:
@@ -257,20 +260,31 @@ class Live:
             self._fresh.pop(name, None)
         findings = self._examined.findings.get(name, ())
         version, made = self._reader.version(name), self._made.get(name)
-        same = made is not None and (made.base, made.version, made.fresh) == (base, version, facts)
-        if made is not None and same and made.findings is findings and name not in self._busy:
-            return made
+        close, old = name in self._closely, made is not None and made.version == version
+        if made is not None and old and name not in self._busy:
+            same = (
+                made.base is base
+                and made.fresh is facts
+                and made.findings is findings
+                and made.close is close
+            )
+            if same:
+                return made
         current = self._completed(base.facts if facts is None else facts)
         view = with_facts(base, current)
-        if name in self._closely and self._is_read:
+        if close and self._is_read:
             view = self._timed(view)
-        events = made.view.events if made is not None and made.version == version else self._events(name)
+        events = made.view.events if made is not None and old else tuple(self._reader.events(name))
+        told: tuple[Told, ...] = ()
+        if close:
+            told = (
+                made.view.told
+                if made is not None and old and made.close
+                else tuple(self._reader.account(name))
+            )
         rebalance = self._rebalance(current)
-        view = replace(view, events=events, rebalance=rebalance, findings=findings)
-        return _Made(base, version, facts, findings, view)
-
-    def _events(self, name: str) -> tuple[Event, ...]:
-        return tuple(self._reader.events(name))
+        view = replace(view, events=events, told=told, rebalance=rebalance, findings=findings)
+        return _Made(base, version, facts, findings, close, view)
 
     def _completed(self, facts: GroupFacts) -> GroupFacts:
         """With what only the log knows, and with what members hold in the middle of a rebalance."""
