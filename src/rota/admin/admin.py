@@ -9,16 +9,15 @@ from rota.admin import changes, records, transactions
 from rota.admin import groups as group_questions
 from rota.admin.commits import commits
 from rota.admin.errors import ConnectionFailedError, refusal
-from rota.admin.looping import LoopThread
 from rota.admin.offsets import At, Position, positions
-from rota.admin.routing import Brokers
 from rota.admin.security import Security, addresses
-from rota.admin.topics import GROUP, TOPIC, Topics, broker_settings, read_configs
+from rota.admin.talk import Talk
+from rota.admin.topics import GROUP, broker_settings, describe_topics, read_configs
 from rota.client_properties import check_names, client_properties
 from rota.model import KafkaError, RotaError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine, Mapping
+    from collections.abc import Callable, Collection, Coroutine, Mapping
     from types import TracebackType
 
     from rota.model import TopicPartition
@@ -65,7 +64,7 @@ class Admin:
         check_names(self._properties)
         self._addresses = addresses(bootstrap)
         self._security = Security.from_properties(self._properties)
-        self._talk: _Talk | None = None
+        self._talk: Talk | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -158,27 +157,8 @@ class Admin:
         self, names: Collection[str] | None = None, configs: Collection[str] = ()
     ) -> dict[str, TopicFacts | RotaError]:
         """Each named topic, or all there are; with these of its settings."""
-        return self._run(self._topics(names, configs), "describe topics")
-
-    async def _topics(
-        self, names: Collection[str] | None, configs: Collection[str]
-    ) -> dict[str, TopicFacts | RotaError]:
-        from dataclasses import replace
-
         here = self._here
-        answers = await here.topics.ask(names)
-        found: dict[str, TopicFacts | RotaError] = {
-            name: refusal(each, f"describe topic {name}") if isinstance(each, KafkaError) else each
-            for name, each in sorted(answers.items())
-        }
-        known = [name for name, each in found.items() if not isinstance(each, RotaError)]
-        if configs and known:
-            values = await here.brokers.with_any(lambda c: read_configs(c, TOPIC, known, configs))
-            for name in known:
-                facts, settings = found[name], values.get(name)
-                if not isinstance(facts, RotaError) and isinstance(settings, dict):
-                    found[name] = replace(facts, configs=settings)
-        return found
+        return self._run(describe_topics(here.brokers, here.topics, names, configs), "describe topics")
 
     def broker_configs(
         self, names: Collection[str] = (), brokers: Collection[int] | None = None
@@ -260,13 +240,19 @@ class Admin:
             transactions.transactions(self._here.brokers, ids, self.timeout_s), "describe transactions"
         )
 
+    # Several questions at once
+
+    def run(self, question: Callable[[Talk], Coroutine[Any, Any, _T]], doing: str) -> _T:
+        """Carry out a coroutine in the thread where the connections are. Raises ``RotaError``."""
+        return self._run(question(self._here), doing)
+
     # Underneath
 
     @property
-    def _here(self) -> _Talk:
+    def _here(self) -> Talk:
         """What belongs to this process: its thread, its connections."""
         if self._talk is None or self._talk.pid != os.getpid():
-            self._talk = _Talk(
+            self._talk = Talk(
                 self.bootstrap, self._addresses, self._security, self._client_id, self.timeout_s
             )
         return self._talk
@@ -280,27 +266,3 @@ class Admin:
             return self._here.thread.run(question)
         except (KafkaError, ConnectionFailedError) as error:
             raise refusal(error, doing) from None
-
-
-class _Talk:
-    """The thread and the connections of one process."""
-
-    def __init__(
-        self,
-        bootstrap: str,
-        known: list[tuple[str, int]],
-        security: Security,
-        client_id: str,
-        timeout_s: float,
-    ) -> None:
-        self.pid = os.getpid()
-        self.thread = LoopThread(f"rota-admin {bootstrap}")
-        self.brokers = Brokers(bootstrap, known, security, client_id, silence_s=max(timeout_s / 2, 0.5))
-        self.topics = Topics(self.brokers)
-
-    def close(self) -> None:
-        async def end() -> None:
-            self.brokers.close()
-
-        self.thread.run(end())
-        self.thread.close()

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rota.admin.asking import Question
-from rota.admin.commits_reader import read_commits
+from rota.admin.commits_reader import Remembered, read_commits
 from rota.admin.errors import error_of
 from rota.admin.routing import chunks
 from rota.model import KafkaError, TopicPartition
@@ -25,7 +25,7 @@ __all__ = ["GroupCommits", "commits"]
 
 GroupCommits = dict[TopicPartition, Commit]
 
-GROUPS_AT_ONCE = 25
+GROUPS_AT_ONCE = 100
 """How many groups one request asks about: its answer is read while the broker works on the next."""
 
 MANY_GROUPS, ALL_TOPICS = 8, 2
@@ -33,15 +33,19 @@ MANY_GROUPS, ALL_TOPICS = 8, 2
 
 
 async def commits(
-    brokers: Brokers, groups: Collection[str], timeout_s: float
+    brokers: Brokers, groups: Collection[str], timeout_s: float, remembered: Remembered | None = None
 ) -> dict[str, GroupCommits | RotaError]:
-    """Every offset that each of these groups has committed; offsets of open transactions are not committed yet."""
+    """Every offset that each of these groups has committed; offsets of open transactions are not committed yet.
+
+    With what was ``remembered`` the same dictionary is given for a group that has committed nothing since.
+    """
+    memory = Remembered() if remembered is None else remembered
 
     async def ask(connection: Connection, names: list[str]) -> dict[str, GroupCommits | KafkaError]:
         assert connection.versions is not None
         version = connection.versions.best(OffsetFetchRequest.api_key)
         if version >= MANY_GROUPS:
-            parts = [_of_many(connection, each) for each in chunks(names, GROUPS_AT_ONCE)]
+            parts = [_of_many(connection, each, memory) for each in chunks(names, GROUPS_AT_ONCE)]
         else:
             parts = [_of_one(connection, name) for name in names]
         found: dict[str, GroupCommits | KafkaError] = {}
@@ -59,13 +63,15 @@ async def commits(
     return await question.answer(groups, timeout_s)
 
 
-async def _of_many(connection: Connection, names: list[str]) -> dict[str, GroupCommits | KafkaError]:
+async def _of_many(
+    connection: Connection, names: list[str], memory: Remembered
+) -> dict[str, GroupCommits | KafkaError]:
     request = OffsetFetchRequest(
         groups=[OffsetFetchRequestGroup(group_id=name, topics=None) for name in names]
     )
     answer = await connection.ask_raw(request)
     try:
-        return read_commits(answer.frame, answer.body)
+        return read_commits(answer.frame, answer.body, memory)
     except WireError as error:
         raise connection.fail(f"{connection.address} sent what is no answer of Kafka's: {error}") from None
 

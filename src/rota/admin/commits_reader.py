@@ -9,6 +9,7 @@ topic is read with one call.
 
 from __future__ import annotations
 
+import gc
 import struct
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,9 @@ from rota.wire.errors import WireError
 from rota.wire.frames import skip_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-__all__ = ["read_commits"]
+__all__ = ["Remembered", "read_commits"]
 
 _PARTITION = struct.Struct(">iqi")
 _SAME_SIZE = struct.Struct(">iqi4x")
@@ -45,47 +46,92 @@ class _Partitions(dict[int, TopicPartition]):
         return found
 
 
-class Interned(dict[bytes, _Partitions]):
-    """The topics of one look, each made once for all groups, by their names' bytes."""
+class _Topics(dict[bytes, _Partitions]):
+    """Topics by their names' bytes, each made once for all groups."""
 
     def __missing__(self, name: bytes) -> _Partitions:
         found = self[name] = _Partitions(name.decode())
         return found
 
 
+class Remembered:
+    """What was read before. Of a group that has committed nothing since, the same bytes come, and nothing is made anew:
+    whoever keeps several looks keeps its commits once. They are shared, so they are not to be changed.
+    """
+
+    def __init__(self) -> None:
+        self.topics = _Topics()
+        self._groups: dict[str, tuple[bytes, _Commits]] = {}
+
+    def find(self, group: str, frame: bytes, at: int) -> tuple[_Commits, int] | None:
+        """The commits of a group and where they end, if what follows is what came last time."""
+        known = self._groups.get(group)
+        # The format says by itself where a group ends: with equal bytes it ends in the same place.
+        if known is not None and frame.startswith(known[0], at):
+            return known[1], at + len(known[0])
+        return None
+
+    def keep(self, group: str, data: bytes, commits: _Commits) -> None:
+        """Remember a group."""
+        self._groups[group] = data, commits
+
+    def keep_only(self, groups: Collection[str]) -> None:
+        """Forget all others."""
+        if len(self._groups) > len(groups):
+            self._groups = {name: self._groups[name] for name in groups if name in self._groups}
+
+
 def read_commits(
-    frame: bytes, position: int, topics: Interned | None = None
+    frame: bytes, position: int, remembered: Remembered | None = None
 ) -> dict[str, _Commits | KafkaError]:
     """What each group of a response (version 8 or 9) has committed, or its error. Raises ``WireError``."""
+    # As many objects are made as Python collects garbage after, again and again; there is none.
+    collecting = gc.isenabled()
+    gc.disable()
     try:
-        found, end = _groups(frame, position + 4, Interned() if topics is None else topics)
+        found, end = _groups(frame, position + 4, remembered or Remembered())
     except (struct.error, IndexError):
         raise WireError("OffsetFetchResponse is cut short") from None
     except UnicodeDecodeError:
         raise WireError("OffsetFetchResponse: a string is not UTF-8") from None
+    finally:
+        if collecting:
+            gc.enable()
     if end != len(frame):
         raise WireError("OffsetFetchResponse does not end where its frame does")
     return found
 
 
-def _groups(frame: bytes, at: int, topics: Interned) -> tuple[dict[str, _Commits | KafkaError], int]:
+def _groups(frame: bytes, at: int, remembered: Remembered) -> tuple[dict[str, _Commits | KafkaError], int]:
     found: dict[str, _Commits | KafkaError] = {}
     count, at = _count(frame, at)
     for _ in range(count):
         raw, at = _string(frame, at)
         name = raw.decode()
-        commits: _Commits = {}
-        wrong: KafkaError | None = None
-        of_topics, at = _count(frame, at)
-        for _ in range(of_topics):
-            raw, at = _string(frame, at)
-            error, at = _partitions(frame, at, topics[raw], commits)
-            wrong = wrong or error
-            at = skip_tags(frame, at)
-        error = error_of(_ERROR.unpack_from(frame, at)[0]) or wrong
-        at = skip_tags(frame, at + 2)
-        found[name] = commits if error is None else error
+        known = remembered.find(name, frame, at)
+        if known is not None:
+            found[name], at = known
+            continue
+        start = at
+        commits, error, at = _group(frame, at, remembered.topics)
+        if error is None:
+            remembered.keep(name, frame[start:at], commits)
+        found[name] = error or commits
     return found, skip_tags(frame, at)
+
+
+def _group(frame: bytes, at: int, topics: _Topics) -> tuple[_Commits, KafkaError | None, int]:
+    """What stands behind a group's name."""
+    commits: _Commits = {}
+    wrong: KafkaError | None = None
+    count, at = _count(frame, at)
+    for _ in range(count):
+        raw, at = _string(frame, at)
+        error, at = _partitions(frame, at, topics[raw], commits)
+        wrong = wrong or error
+        at = skip_tags(frame, at)
+    error = error_of(_ERROR.unpack_from(frame, at)[0]) or wrong
+    return commits, error, skip_tags(frame, at + 2)
 
 
 def _partitions(

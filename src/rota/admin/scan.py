@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from rota.admin.offsets import At, Position
+from rota.admin.commits import commits
+from rota.admin.groups import describe_groups, list_groups
+from rota.admin.offsets import At, Position, positions
+from rota.admin.topics import describe_topics
 from rota.model import RotaError, TopicPartition
 from rota.monitor.facts import GroupFacts, PartitionFacts, Snapshot, TopicFacts
 
@@ -14,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from rota.admin.admin import Admin
-    from rota.monitor.facts import Commit
+    from rota.admin.commits import GroupCommits
+    from rota.admin.talk import Talk
 
 __all__ = ["Depth", "scan"]
 
@@ -48,67 +53,95 @@ def scan(
 ) -> Snapshot:
     """Look at these groups, or at all (None). A group that cannot be read is in ``failures``.
 
+    ``configs`` name topics' settings to be asked for, whatever the depth.
+
     Raises:
         RotaError: nobody answers at all.
     """
-    started = time.monotonic()
-    failures: dict[str, RotaError] = {}
-    types: dict[str, str] = {}
-    described: dict[str, GroupFacts | RotaError] = {}
-    if groups is None:
-        listed, failure = admin.list_groups()
-        if failure is not None:
-            failures[""] = failure
-        types = {each.group: each.type for each in listed}
-        names = [each.group for each in listed]
-    else:
-        names = sorted(set(groups))
-    described = admin.describe_groups(names, types)
-    committed = admin.commits(names)
-    found: dict[str, GroupFacts] = {}
-    commits: dict[str, dict[TopicPartition, Commit]] = {}
-    for name in names:
-        facts, offsets = described[name], committed[name]
-        if isinstance(facts, RotaError):
-            failures[name] = facts
-        elif isinstance(offsets, RotaError):
-            failures[name] = offsets
-        else:
-            found[name] = facts
-            commits[name] = offsets
-    wanted = set().union(*commits.values(), *(facts.owners() for facts in found.values()))
-    asked = configs or (SETTINGS if depth >= Depth.SETTINGS else ())
-    answers = admin.topics(sorted({tp.topic for tp in wanted}), asked)
-    topics = {name: each for name, each in answers.items() if isinstance(each, TopicFacts)}
-    # Commits were read before: whoever commits meanwhile is not ahead of the ends.
-    partitions = _partitions(admin, wanted, topics, depth)
-    return Snapshot(
-        at_ms=time.time_ns() // 1_000_000,
-        groups=found,
-        commits=commits,
-        partitions=partitions,
-        topics=topics,
-        failures=failures,
-        took_ms=(time.monotonic() - started) * 1000,
+    settings = configs or (SETTINGS if depth >= Depth.SETTINGS else ())
+    return admin.run(
+        lambda talk: _Look(talk, depth, settings).take(groups),
+        f"look at the groups at {admin.bootstrap}",
     )
 
 
-def _partitions(
-    admin: Admin, wanted: Collection[TopicPartition], topics: dict[str, TopicFacts], depth: Depth
-) -> dict[TopicPartition, PartitionFacts]:
-    there = [tp for tp in wanted if tp.topic in topics]
-    ends = admin.positions(there, At.LATEST)
-    starts = admin.offsets(there, At.EARLIEST) if depth >= Depth.LOGS else {}
-    stable = admin.offsets(there, At.STABLE) if depth >= Depth.LOGS else {}
-    found = {}
-    for tp in there:
-        end, start, lso = ends[tp], starts.get(tp), stable.get(tp)
-        last = Position(None) if isinstance(end, RotaError) else end
-        found[tp] = PartitionFacts(
-            start=start if isinstance(start, int) else None,
-            end=last.offset,
-            stable=lso if isinstance(lso, int) else None,
-            leader=topics[tp.topic].partitions.get(tp.partition),
-            leader_epoch=last.leader_epoch,
+class _Look:
+    """What one look has found so far. Whatever does not depend on each other is asked at the same time."""
+
+    def __init__(self, talk: Talk, depth: Depth, settings: Collection[str]) -> None:
+        self._talk = talk
+        self._brokers = talk.brokers
+        self._timeout_s = talk.timeout_s
+        self._depth = depth
+        self._settings = settings
+        self._failures: dict[str, RotaError] = {}
+
+    async def take(self, wanted: Collection[str] | None) -> Snapshot:
+        started = time.monotonic()
+        types: dict[str, str] = {}
+        if wanted is None:
+            listed, failure = await list_groups(self._brokers, (), (), self._timeout_s)
+            types = {each.group: each.type for each in listed}
+            if failure is not None:
+                self._failures[""] = failure
+        names = sorted(types if wanted is None else set(wanted))
+        described, committed = await asyncio.gather(
+            describe_groups(self._brokers, names, self._timeout_s, types),
+            commits(self._brokers, names, self._timeout_s, self._talk.commits),
         )
-    return found
+        if wanted is None and not self._failures:
+            self._talk.commits.keep_only(names)
+        groups: dict[str, GroupFacts] = {}
+        offsets: dict[str, GroupCommits] = {}
+        for name in names:
+            facts, of_group = described[name], committed[name]
+            if isinstance(facts, RotaError):
+                self._failures[name] = facts
+            elif isinstance(of_group, RotaError):
+                self._failures[name] = of_group
+            else:
+                groups[name] = facts
+                offsets[name] = of_group
+        partitions: set[TopicPartition] = set().union(*offsets.values())
+        for facts in groups.values():
+            partitions.update(tp for member in facts.members for tp in member.assignment)
+        topics = await self._describe({tp.topic for tp in partitions})
+        # Commits were read before: whoever commits meanwhile is not ahead of the ends.
+        ends = await self._ends([tp for tp in partitions if tp.topic in topics], topics)
+        return Snapshot(
+            at_ms=time.time_ns() // 1_000_000,
+            groups=groups,
+            commits=offsets,
+            partitions=ends,
+            topics=topics,
+            failures=self._failures,
+            took_ms=(time.monotonic() - started) * 1000,
+        )
+
+    async def _describe(self, names: set[str]) -> dict[str, TopicFacts]:
+        answers = await describe_topics(self._brokers, self._talk.topics, names, self._settings)
+        return {name: each for name, each in answers.items() if isinstance(each, TopicFacts)}
+
+    async def _ends(
+        self, partitions: list[TopicPartition], topics: dict[str, TopicFacts]
+    ) -> dict[TopicPartition, PartitionFacts]:
+        wanted = (At.LATEST, At.EARLIEST, At.STABLE) if self._depth >= Depth.LOGS else (At.LATEST,)
+        found = await asyncio.gather(
+            *(positions(self._brokers, self._talk.topics, partitions, at, self._timeout_s) for at in wanted)
+        )
+        unknown: dict[TopicPartition, Position | RotaError] = {}
+        last, first, stable = (*found, unknown, unknown)[:3]
+        return {
+            tp: PartitionFacts(
+                start=_offset(first.get(tp)),
+                end=_offset(last[tp]),
+                stable=_offset(stable.get(tp)),
+                leader=topics[tp.topic].partitions.get(tp.partition),
+                leader_epoch=end.leader_epoch if isinstance(end := last[tp], Position) else None,
+            )
+            for tp in partitions
+        }
+
+
+def _offset(answer: Position | RotaError | None) -> int | None:
+    return answer.offset if isinstance(answer, Position) else None

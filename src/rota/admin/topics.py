@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rota.admin.errors import ConnectionFailedError, error_of, no_answer, refusal
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rota.admin.routing import Brokers
     from rota.wire.messages.metadata import MetadataResponseTopic
 
-__all__ = ["BROKER", "GROUP", "TOPIC", "Topics", "broker_settings", "read_configs"]
+__all__ = ["BROKER", "GROUP", "TOPIC", "Topics", "broker_settings", "describe_topics", "read_configs"]
 
 TOPICS_AT_ONCE = 500
 RESOURCES_AT_ONCE = 500
@@ -99,6 +100,25 @@ class Topics:
             return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, words)
         leader = found.partitions[tp.partition]
         return KafkaError(ErrorCode.LEADER_NOT_AVAILABLE) if leader is None else leader
+
+
+async def describe_topics(
+    brokers: Brokers, topics: Topics, names: Collection[str] | None, configs: Collection[str]
+) -> dict[str, TopicFacts | RotaError]:
+    """Each of these topics, or all there are (None), by name; with these of its settings."""
+    answers = await topics.ask(names)
+    found: dict[str, TopicFacts | RotaError] = {
+        name: refusal(each, f"describe topic {name}") if isinstance(each, KafkaError) else each
+        for name, each in sorted(answers.items())
+    }
+    known = [name for name, each in found.items() if not isinstance(each, RotaError)]
+    if configs and known:
+        values = await brokers.with_any(lambda c: read_configs(c, TOPIC, known, configs))
+        for name in known:
+            facts, settings = found[name], values.get(name)
+            if not isinstance(facts, RotaError) and isinstance(settings, dict):
+                found[name] = replace(facts, configs=settings)
+    return found
 
 
 def _facts(topic: MetadataResponseTopic) -> TopicFacts:
