@@ -192,6 +192,14 @@ def test_configs_replaced_as_a_whole(client: RawClient, new_topic: NewTopic) -> 
     assert replace(TOPIC, "nosuch") == E.UNKNOWN_TOPIC_OR_PARTITION
 
 
+def test_a_groups_configs_are_the_brokers_unless_they_are_set() -> None:
+    with (
+        Broker(configs={"group.consumer.session.timeout.ms": "50000"}) as broker,
+        RawClient(broker.bootstrap_servers) as client,
+    ):
+        assert value(client, GROUP, "any", "consumer.session.timeout.ms") == ("50000", 5)
+
+
 def test_a_groups_configs(client: RawClient) -> None:
     """They can be set before there is such a group, and are listed."""
     assert change(client, GROUP, "wanted", ("consumer.session.timeout.ms", SET, "50000")).error_code == 0

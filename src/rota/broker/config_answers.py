@@ -136,13 +136,15 @@ def _unlisted(
     return _entry(definition, chain[0][1], chain, read_only=True)
 
 
-def group_entries(configs: Mapping[str, str]) -> Iterator[ConfigEntry]:
-    """Every group config, for a group for which ``configs`` are set."""
+def group_entries(broker: Broker, configs: Mapping[str, str]) -> Iterator[ConfigEntry]:
+    """Every group config, for a group for which ``configs`` are set; the others are as the broker's own ``group.…``."""
     for name, definition in GROUP.items():
         if name in configs:  # then Kafka does not tell the default
             chain: list[tuple[str, str | None, int]] = [(name, configs[name], GROUP_SET)]
         else:
-            chain = [(name, value_text(definition.default), DEFAULT)]
+            own = f"group.{name}"
+            value = broker.settings.get(own) if own in BROKER else definition.default
+            chain = [(name, value_text(value), DEFAULT)]
         yield _entry(definition, chain[0][1], chain)
 
 

@@ -100,7 +100,7 @@ def _entries(broker: Broker, resource_type: int, name: str) -> Iterable[ConfigEn
     if resource_type == GROUP_RESOURCE:
         if not name:
             raise KafkaError(ErrorCode.INVALID_REQUEST, "a group's id cannot be empty")
-        return group_entries(broker.directory.metadata.group_configs(name))
+        return group_entries(broker, broker.directory.metadata.group_configs(name))
     raise KafkaError(ErrorCode.INVALID_REQUEST, f"resource type {resource_type} has no configs here")
 
 
