@@ -28,7 +28,7 @@ __all__ = ["doctor"]
 
 FINDINGS: Final = 3
 """The exit code when something is wrong."""
-LOOK_S: Final = 15.0
+LOOK_S: Final = 16.0
 """How long groups are looked at, unless told: three commits of a client that commits every 5 s."""
 EVERY_S: Final = 1.0
 LEAST_LOOKS: Final = 4
@@ -219,12 +219,7 @@ def _examine(checkup: Checkup, names: tuple[str, ...]) -> list[tuple[Evidence, D
     found = checkup.evidence()
     for name in names:
         evidence = found.get(name)
-        if (
-            evidence is not None
-            and evidence.failure is None
-            and not evidence.facts.exists
-            and not evidence.view.partitions
-        ):
+        if evidence is None or not (evidence.failure or evidence.facts.exists or evidence.view.partitions):
             raise RotaError(f"group {name} does not exist; `rota groups list` shows those that do")
     return [(evidence, diagnose(evidence)) for evidence in found.values()]
 

@@ -101,6 +101,8 @@ def _finding(finding: Finding, width: int, *, colour: bool) -> list[str]:
     if colour:
         lines[0] = lines[0].replace(label, f"\x1b[{COLOURS[finding.severity]}m{label}\x1b[0m", 1)
     lines += _paragraph("", f"[{rule}]", width)
+    if finding.severity is Severity.INFO:  # what to do about it can wait: `--explain` tells
+        return lines
     for number, line in enumerate(finding.evidence):
         lines += _paragraph("" if number else "evidence", f"{line.what}: {line.value} ({line.source})", width)
     lines += _paragraph("what to do", finding.advice, width)

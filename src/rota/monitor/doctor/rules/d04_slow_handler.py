@@ -80,9 +80,10 @@ def _advice(evidence: Evidence, slow: dict[str, Pace], paces: dict[str, Pace], m
             f"Run {count_of(needed, 'member')} (now {members}) or more to keep up, up to one for each of the "
             f"{partitions} partitions; or make the handler faster: batches, fewer waits for others."
         )
+    more = "" if members >= partitions else f"Run {partitions}, one for each partition, and besides: h"
     return (
-        f"{count_of(needed, 'member')} would be needed and only {partitions} can work, one for each partition: handle "
-        "several keys at a time within a member, make the handler faster, or add partitions."
+        f"{more or 'H'}andle several keys at a time within a member, make the handler faster, or add partitions: "
+        f"at this pace {count_of(needed, 'member')} would be needed, and only {partitions} can work."
     )
 
 
