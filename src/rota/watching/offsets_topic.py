@@ -149,6 +149,11 @@ class OffsetsTopic:
         with self._lock:
             return self._reader.version(group)
 
+    def versions(self) -> dict[str, int]:
+        """See `LogReader.versions`."""
+        with self._lock:
+            return self._reader.versions()
+
     def knows(self, group: str) -> bool:
         """Whether anything of the group is recorded."""
         with self._lock:
@@ -169,11 +174,11 @@ class OffsetsTopic:
         with self._lock:
             return self._reader.completed(facts)
 
-    def look(self, facts: GroupFacts, at_ms: int) -> None:
+    def look(self, facts: GroupFacts, at_ms: int, took_ms: int = 0) -> None:
         """See `LogReader.look`."""
         with self._news:
             before = self._reader.version(facts.group)
-            self._reader.look(facts, at_ms)
+            self._reader.look(facts, at_ms, took_ms)
             if self._reader.version(facts.group) != before:
                 self._tell()
 

@@ -70,7 +70,7 @@ class RebalanceLog:
             if failed:
                 self._polled.look(facts, snapshot.commits.get(group, {}), snapshot.at_ms)
             else:
-                self._topic.look(facts, snapshot.at_ms)
+                self._topic.look(facts, snapshot.at_ms, round(snapshot.took_ms))
 
     def enriched(self, snapshot: Snapshot) -> Snapshot:
         """The look with what only the topic tells: times of commits, members' timeouts, since when states last."""

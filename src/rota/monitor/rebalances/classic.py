@@ -140,6 +140,7 @@ def _same_generation(story: Story, entries: dict[str, _Entry], at_ms: int) -> li
             story.remove(former)
             entry.member.signs = former.signs
             joined = _enter(story, entry, at_ms)
+            story.hold(entry.member, entry.held)
             found += story.restarted(gone, joined, at_ms, entry.held).events()
     return found
 
@@ -210,6 +211,7 @@ def _departures(story: Story, step: Step, old: dict[str, Member], new: dict[str,
         story.remove(member)
         step.left.append((step.started_ms, departure))
         found.append(departure)
+    story.mark_quiet(found)
     return found
 
 

@@ -54,6 +54,8 @@ class Departure:
     """When a member with the same client id came from the same host, after it went."""
     same_process: bool = False
     """It came back under the same member id, which a process chooses when it starts (KIP-848): it was never dead."""
+    quiet: bool = False
+    """Those who stayed had committed nothing since either: there may have been nothing to read."""
     logged: Line | None = None
     """What a broker's log says of it."""
 
@@ -176,15 +178,21 @@ def _by_silence(gone: Departure) -> Verdict:
     if len(fitting) > 1:
         return _choose(gone, fitting, low, high)
     if fitting:
-        return Verdict(
-            fitting[0].reason, gone.member, Certainty.LIKELY, _evidence(gone, fitting[0].reason, low, high)
-        )
+        return _fits(gone, fitting[0].reason, low, high)
     possible = [way for way in ways if way.from_ms <= high]
     if len(possible) == 1:  # silent for longer than usual, but for less than any timeout
         return Verdict(
             possible[0].reason, gone.member, Certainty.LIKELY, _evidence(gone, possible[0].reason, low, high)
         )
     return _longer_than_all(gone, low, high)
+
+
+def _fits(gone: Departure, reason: RebalanceReason, low: int, high: int) -> Verdict:
+    evidence = _evidence(gone, reason, low, high)
+    if gone.quiet and reason != RebalanceReason.MEMBER_LEFT:
+        doubts = "but nobody else committed meanwhile, so it may have had nothing to read, and left"
+        return Verdict(reason, gone.member, Certainty.GUESS, evidence, doubts)
+    return Verdict(reason, gone.member, Certainty.LIKELY, evidence)
 
 
 def _untimed(gone: Departure, low: int, high: int) -> Verdict:

@@ -109,7 +109,7 @@ class Modern:
         event = story.join(member, at_ms)
         if story.former.pop(member.member_id, None) is None:  # not of the classic group that this was
             self._changes.append((at_ms, story.arrived(member)))
-        self._arrivals.append(event)
+            self._arrivals.append(event)
         return []
 
     def _former(self, member: Member) -> Member | None:
@@ -176,6 +176,7 @@ class Modern:
             step.left.append((at_ms, departure))
             found.append(departure)
         self._gone.clear()
+        story.mark_quiet(found)
         return found
 
     def _forget(self) -> None:

@@ -73,6 +73,10 @@ class PollReader:
         polled = self._groups.get(group)
         return 0 if polled is None else polled.story.version
 
+    def versions(self) -> dict[str, int]:
+        """The same of all groups."""
+        return {group: polled.story.version for group, polled in self._groups.items()}
+
 
 class _Polled:
     """One group."""

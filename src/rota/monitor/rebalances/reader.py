@@ -114,13 +114,13 @@ class LogReader:
             if group in {name, ""} and (group or name not in self._timeouts):
                 modern.session_ms, modern.heartbeat_ms = session_ms, heartbeat_ms
 
-    def look(self, facts: GroupFacts, at_ms: int) -> None:
-        """What the group answered when it was asked, at that time: of a classic group only this tells that a rebalance
-        has begun.
+    def look(self, facts: GroupFacts, at_ms: int, took_ms: int = 0) -> None:
+        """What the group answered to a look that ended then and took so long: of a classic group only this tells that a
+        rebalance has begun.
         """
         story = self._stories.get(facts.group)
         if story is not None:
-            story.looked(facts, at_ms)
+            story.looked(facts, at_ms, took_ms)
 
     def learn_log(self, lines: Iterable[Line]) -> None:
         """All that a broker's own log says of why; it wins over what timing suggests."""
@@ -164,6 +164,10 @@ class LogReader:
         """A number that is another one whenever there may be news of the group."""
         story = self._stories.get(group)
         return 0 if story is None else story.version
+
+    def versions(self) -> dict[str, int]:
+        """The same of all groups."""
+        return {group: story.version for group, story in self._stories.items()}
 
     def commit_steps(self, group: str) -> dict[TopicPartition, list[tuple[int, int]]]:
         """The last commits that moved a partition's offset: when, and to which, oldest first."""

@@ -39,6 +39,8 @@ MOST_COMMITS: Final = 2_000
 """Commits remembered of one group beside each partition's last: they tell how long partitions waited."""
 FEW_COMMITS: Final = 256
 """The same where all groups of a cluster are read."""
+LOST_MS: Final = 30_000
+"""So long after a rebalance was seen its record is waited for, once the group is at rest."""
 BEFORE_MS: Final = 60_000
 """How long before the first rebalance that is remembered commits count: they show how often they come."""
 BACK_WITHIN_MS: Final = 3_600_000
@@ -69,8 +71,8 @@ class Story:
         self.recent: deque[tuple[int, str, TopicPartition, int, int]] = deque(maxlen=most_commits)
         """Commits: when, by whom, of which partition, from which offset to which."""
         self.names = Names()
-        self.look: tuple[int, GroupFacts] | None = None
-        """What was seen last by asking, and when."""
+        self.look_ms = 0
+        """When the group was asked last."""
         self.unstable: tuple[int, int] | None = None
         """Between which looks the rebalance began that goes on; by asking, since the log tells only of its end."""
         self.vanished: dict[str, tuple[int, int]] = {}
@@ -149,6 +151,13 @@ class Story:
         self._departed.append((departure, member.client_id, member.host))
         return departure
 
+    def mark_quiet(self, departures: Collection[Departure]) -> None:
+        """Note of each whether the members that are left committed anything after its last commit."""
+        stay = [member.signs[-1] for member in self.members.values() if member.signs]
+        for departure in departures:
+            if stay and departure.signs_ms:
+                departure.quiet = max(stay) <= departure.signs_ms[-1] + 2 * departure.usual_ms
+
     @staticmethod
     def _departure(
         member: Member, earliest_ms: int, latest_ms: int, heartbeat_ms: int, session_ms: int | None
@@ -224,21 +233,34 @@ class Story:
 
     # What others saw
 
-    def looked(self, facts: GroupFacts, at_ms: int) -> None:
-        """The group answered; of a classic one this alone tells that a rebalance goes on."""
-        before = self.look
-        self.look = (at_ms, facts)
-        if self.kind != "classic" or at_ms <= self.recorded_ms:
+    def looked(self, facts: GroupFacts, at_ms: int, took_ms: int) -> None:
+        """The group answered; of a classic one this alone tells that a rebalance goes on.
+
+        An answer may be as old as its look: one that may have been given before the last record tells nothing.
+        """
+        asked_ms = at_ms - took_ms
+        before, self.look_ms = self.look_ms, asked_ms
+        if self.kind != "classic" or asked_ms <= self.recorded_ms:
             return
-        since_ms = max(before[0] if before is not None else self.recorded_ms, self.recorded_ms)
+        since_ms = max(before, self.recorded_ms)
         ids = {member.member_id for member in facts.members}
         for member_id in self.members.keys() - ids:
             self.vanished.setdefault(member_id, (since_ms, at_ms))
-        if not facts.is_rebalancing:
-            return
-        if self.unstable is None:
-            self.unstable = (since_ms, at_ms)
-        self._guess(facts)
+        if facts.is_rebalancing:
+            if self.unstable is None:
+                self.unstable = (since_ms, at_ms)
+            self._guess(facts)
+        elif self.unstable is not None and asked_ms > self.unstable[1] + LOST_MS:
+            self._lose_open()
+
+    def _lose_open(self) -> None:
+        """The group is at rest, and no record has told how that came: none will."""
+        self.unstable = None
+        self.vanished.clear()
+        if self.open is not None:
+            self.steps.remove(self.open)
+            self.open = None
+            self.version += 1
 
     def use_log(self, lines: Collection[Line]) -> None:
         """All that a broker's log tells of this group, in its order."""
