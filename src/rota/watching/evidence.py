@@ -98,7 +98,7 @@ class Checkup:
             if isinstance(self._topic, str) or self._topic.failure is not None:
                 self._polls.look(facts, snapshot.commits[name], snapshot.at_ms)
             else:
-                self._topic.look(facts, snapshot.at_ms)
+                self._topic.look(facts, snapshot.at_ms, round(snapshot.took_ms))
 
     # One group
 
