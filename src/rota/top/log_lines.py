@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
@@ -17,7 +17,7 @@ from rota.monitor.words import (
     time_text,
 )
 from rota.timeline.account import clock_text
-from rota.timeline.events import MemberLeft, RebalanceStarted
+from rota.timeline.events import MemberLeft, RebalanceReason, RebalanceStarted
 from rota.timeline.look import seconds
 from rota.timeline.sentences import held_words, sentence
 from rota.top.group_page import generation_word
@@ -59,24 +59,48 @@ def event_lines(view: GroupView, cast: Cast, events: Iterable[Event] | None = No
     return lines
 
 
+FOLLOWS_MS: Final = 10_000
+"""A rebalance for which members asked again, so soon after another, is its second step (cooperative-sticky)."""
+
+
 def last_rebalance(told: Sequence[Told], now_ms: int) -> str:
     """When the last one was, why and how sure that is, and what it cost; for the line below a group's name."""
-    done = [item for item in told if item.is_done]
-    if not done:
+    steps = _last_steps([item for item in told if item.is_done])
+    if not steps:
         return "No rebalance is known of."
-    last = done[-1]
+    first, last = steps[0], steps[-1]
     ago = age((now_ms - last.until_ms) / 1000)
-    doubtful = [each.certainty for each in last.verdicts if each.certainty is not Certainty.CERTAIN]
-    sure = f" ({CERTAINTY_WORDS[doubtful[0]]})" if doubtful else ""
-    text = f"Last rebalance {ago} ago: {last.words}{sure}"
-    if last.account is None:
+    doubtful = [each.certainty for each in first.verdicts if each.certainty is not Certainty.CERTAIN]
+    text = f"Last rebalance {ago} ago: {first.words}"
+    text += f" ({CERTAINTY_WORDS[doubtful[0]]})" if doubtful else ""
+    if first.account is None:
         return text
-    took_ms = last.account.rebalance.duration_ms
-    if took_ms and last.exact:
+    took_ms = last.until_ms - first.at_ms
+    if took_ms > 0 and first.exact:
         text += f", took {seconds(took_ms)}"
-    if last.account.moves:
-        text += f", {len({move.partition for move in last.account.moves})} moved"
-    return f"{text}; {last.cost.words}" if last.cost.words else text
+    text += f" in {len(steps)} steps" if len(steps) > 1 else ""
+    moved = {move.partition for item in steps if item.account is not None for move in item.account.moves}
+    text += f", {len(moved)} moved" if moved else ""
+    costs = [item.cost.words for item in steps if item.cost.words]
+    return f"{text}; {costs[0]}" if len(costs) == 1 else text
+
+
+def _last_steps(done: Sequence[Told]) -> Sequence[Told]:
+    """The last rebalance, with the one before it that it only finishes."""
+    start = len(done) - 1
+    while start > 0 and _follows(done[start - 1], done[start]):
+        start -= 1
+    return done[max(start, 0) :]
+
+
+def _follows(before: Told, item: Told) -> bool:
+    reasons = {verdict.reason for verdict in item.verdicts}
+    return (
+        before.account is not None
+        and item.account is not None
+        and reasons <= {RebalanceReason.MEMBER_REJOINED, RebalanceReason.LEADER_REJOINED}
+        and item.at_ms - before.until_ms < FOLLOWS_MS
+    )
 
 
 def rebalance_lines(told: Sequence[Told]) -> list[Text]:

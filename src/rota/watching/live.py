@@ -47,7 +47,7 @@ class _Reader(Protocol):
     def events(self, group: str) -> list[Event]: ...
     def account(self, group: str) -> list[Told]: ...
     def rebalance(self, group: str, now_ms: int) -> RebalanceView | None: ...
-    def version(self, group: str) -> int: ...
+    def versions(self) -> dict[str, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,9 @@ class Live:
         self._views: dict[str, GroupView] = {}
         self._number = 0
         self._looked = 0
+        self._asked = 0
+        """How often groups were described between looks."""
+        self._before: object = None
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rota-live", daemon=True)
@@ -196,6 +199,7 @@ class Live:
             return
         answers = self._admin.describe_groups(sorted(names))
         at_ms = time.time_ns() // 1_000_000
+        self._asked += 1
         for name, facts in answers.items():
             if isinstance(facts, RotaError):
                 continue
@@ -223,14 +227,21 @@ class Live:
         if seen.number != self._looked and not self._is_read:
             for view in seen.views.values():
                 self._tell(view.facts, view.at_ms)
-        news = [name for name in seen.views if self._reader.version(name) != self._version(name)]
-        self._catch_up(seen, news)
-        views, changed = {}, seen.number != self._looked or self._views.keys() != seen.views.keys()
+        versions = self._reader.versions()
+        asked = [name for name in seen.views if versions.get(name, 0) != self._version(name)]
+        if asked and seen.failure is None:
+            self._ask(asked)
+            versions = self._reader.versions()
+        now = seen.number, versions, self._asked, self._examined.findings, self._closely
+        if now == self._before and not self._busy:
+            return
+        self._before = now
+        views, changed = {}, seen.number != self._looked
         for name, base in seen.views.items():
-            made = self._made_of(name, base)
-            changed = changed or made is not self._made.get(name)
-            self._made[name] = made
-            views[name] = made.view
+            before = self._made.get(name)
+            made = self._made_of(name, base, before, versions.get(name, 0))
+            changed = changed or made is not before
+            self._made[name], views[name] = made, made.view
         for name in self._made.keys() - views.keys():
             for kept in (self._made, self._fresh, self._held, self._busy):
                 kept.pop(name, None)
@@ -242,33 +253,29 @@ class Live:
                 self._changed.notify_all()
 
     def _version(self, name: str) -> int:
+        """Of what is shown; a group that is not shown yet is asked by the look that will show it."""
         made = self._made.get(name)
-        return self._reader.version(name) if made is None else made.version
+        return 0 if made is None else made.version
 
-    def _catch_up(self, seen: Seen, news: Collection[str]) -> None:
-        """Ask those of which something was recorded since the last look how they are now."""
-        asked = [name for name in news if name not in self._busy and seen.failure is None]
+    def _ask(self, names: Collection[str]) -> None:
+        """Something was recorded of these since the last look: how they are now."""
+        if self._is_read and not self._topic.is_caught_up:
+            return  # what was long ago
         try:
-            self._describe(asked)
-        except RotaError:
+            self._describe([name for name in names if name in self._made and name not in self._busy])
+        except RotaError:  # the looks at everything say so
             return
 
-    def _made_of(self, name: str, base: GroupView) -> _Made:
+    def _made_of(self, name: str, base: GroupView, made: _Made | None, version: int) -> _Made:
         at_ms, facts = self._fresh.get(name, (0, None))
         if at_ms < base.at_ms:
             facts = None
             self._fresh.pop(name, None)
         findings = self._examined.findings.get(name, ())
-        version, made = self._reader.version(name), self._made.get(name)
         close, old = name in self._closely, made is not None and made.version == version
         if made is not None and old and name not in self._busy:
-            same = (
-                made.base is base
-                and made.fresh is facts
-                and made.findings is findings
-                and made.close is close
-            )
-            if same:
+            same = made.base is base and made.fresh is facts and made.findings is findings
+            if same and made.close is close:
                 return made
         current = self._completed(base.facts if facts is None else facts)
         view = with_facts(base, current)
@@ -277,11 +284,8 @@ class Live:
         events = made.view.events if made is not None and old else tuple(self._reader.events(name))
         told: tuple[Told, ...] = ()
         if close:
-            told = (
-                made.view.told
-                if made is not None and old and made.close
-                else tuple(self._reader.account(name))
-            )
+            shown = made is not None and old and made.close
+            told = made.view.told if made is not None and shown else tuple(self._reader.account(name))
         rebalance = self._rebalance(current)
         view = replace(view, events=events, told=told, rebalance=rebalance, findings=findings)
         return _Made(base, version, facts, findings, close, view)
