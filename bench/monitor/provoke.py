@@ -90,6 +90,7 @@ class Provoked(NamedTuple):
 class Outcome(NamedTuple):
     """What was provoked, and what was made of it: ``found`` are all causes that were told of that time."""
 
+    group: str
     protocol: str
     done: Provoked
     right: bool
@@ -101,16 +102,15 @@ def is_right(done: Provoked, reason: str, client_id: str) -> bool:
     return reason in RIGHT[done.kind] and (not done.client_id or client_id == done.client_id)
 
 
-def judged(protocol: str, done: Provoked, told: Sequence[Told]) -> Outcome:
+def judged(stage: Stage, done: Provoked, told: Sequence[Told]) -> Outcome:
     """What a monitor makes of it: the first cause of the first rebalance of that time must be the right one."""
     then = [each for each in told if done.since_ms - SKEW_MS <= each.at_ms <= done.expires_ms]
     first = next((each for each in then if each.verdicts), None)
     right = first is not None and is_right(
         done, first.verdicts[0].reason.value, first.names.get(first.verdicts[0].member, "")
     )
-    return Outcome(
-        protocol, done, right, tuple(f"{each.words} [{'; '.join(each.reasons())}]" for each in then)
-    )
+    found = tuple(f"{each.words} [{'; '.join(each.reasons())}]" for each in then)
+    return Outcome(stage.group, stage.protocol, done, right, found)
 
 
 def provoke_many(
@@ -137,7 +137,7 @@ def provoke_many(
                 for kind in kinds:
                     done = stage.provoke(kind)
                     stage.restore()
-                    outcome = judged(protocol, done, account_of(stage.group))
+                    outcome = judged(stage, done, account_of(stage.group))
                     with lock:
                         outcomes.append(outcome)
                         say(
