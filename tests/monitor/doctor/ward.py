@@ -1,0 +1,100 @@
+"""A doctor at a real group: looks, what the group recorded, and what the doctor says, by way of the real gathering."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from tests.kafka.ports import PATIENCE_S
+from tests.monitor.doctor.checks import alone, check
+
+from rota.admin import Admin
+from rota.monitor.doctor import diagnose
+from rota.watching.evidence import Checkup
+from rota.watching.offsets_topic import OffsetsTopic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from rota.monitor.doctor import Evidence
+    from rota.monitor.findings import Finding
+
+__all__ = ["Ward"]
+
+
+class Ward:
+    """Watches one group of a cluster; a context manager. Looks ``every_s`` seconds while it waits for something."""
+
+    def __init__(
+        self, bootstrap_servers: str, group: str, *, every_s: float = 0.4, timeout_s: float = 5
+    ) -> None:
+        self.group = group
+        self._every_s = every_s
+        self._admin = Admin(bootstrap_servers, {}, timeout_s=timeout_s)
+        self._topic = OffsetsTopic(self._admin, [group])
+        self.checkup = Checkup(self._admin, groups=[group], topic=self._topic)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._topic.close()
+        self._admin.close()
+
+    def evidence(self) -> Evidence | None:
+        """After one more look; None while nothing is known of the group."""
+        self.checkup.look()
+        return self.checkup.evidence().get(self.group)
+
+    def sees(self, rule: str, that: Callable[[Finding], bool] = lambda _: True) -> Finding:
+        """Look until the rule finds something (that is so), also when it competes with the others."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            evidence = self.evidence()
+            found = (
+                []
+                if evidence is None
+                else [each for each in diagnose(evidence).findings if each.rule == rule]
+            )
+            for finding in found:
+                check(finding)
+                if that(finding):
+                    return finding
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{rule} does not find that; {_words(evidence)}")
+            time.sleep(self._every_s)
+
+    def settles(self, that: Callable[[Evidence], object], looks: int = 3) -> Evidence:
+        """Look until this has been so several times in a row, with all that the group recorded read."""
+        deadline = time.monotonic() + PATIENCE_S
+        count = 0
+        while True:
+            evidence = self.evidence()
+            is_so = evidence is not None and evidence.events is not None and that(evidence)
+            count = count + 1 if is_so else 0
+            if count == looks and evidence is not None:
+                return evidence
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"it is not so; {_words(evidence)}")
+            time.sleep(self._every_s)
+
+    def stays_silent(self, rule: str, that: Callable[[Evidence], object], looks: int = 3) -> None:
+        """The rule has all that it needs, and finds nothing in what has settled."""
+        evidence = self.settles(that, looks)
+        assert alone(rule, evidence) == []
+
+
+def _words(evidence: Evidence | None) -> str:
+    """What is to be known when a test fails."""
+    if evidence is None:
+        return "nothing is known of the group"
+    group, diagnosis = evidence.facts, diagnose(evidence)
+    members = [f"{each.client_id} epoch {each.epoch}: {len(each.assignment)}" for each in group.members]
+    found = [finding.words for finding in diagnosis.findings]
+    return (
+        f"{group.group} is {group.state} {group.epoch}, members {members}, found {found}, "
+        f"not judged {diagnosis.unjudged}, events {evidence.events and evidence.events[-6:]}"
+    )
