@@ -11,12 +11,12 @@ from rota.model import TopicPartition
 from rota.monitor.facts import Commit, GroupFacts, MemberFacts, PartitionFacts, Snapshot
 from rota.monitor.headers import Headers, Key
 from rota.monitor.lag import NOTHING, Left, beyond_end, left
-from rota.monitor.level import Thresholds, rates_of
+from rota.monitor.level import Thresholds, rates_of, rates_of_nothing
 from rota.monitor.search import Searches
 from rota.monitor.time_lag import CAUGHT_UP, by_header, by_history, by_search
 from rota.monitor.totals import total
 from rota.monitor.view import GroupView, Level, MemberView, PartitionView, Rates, TimeLag, Totals
-from rota.monitor.window import UNKNOWN, Window
+from rota.monitor.window import UNKNOWN, Series, Window, passed
 
 __all__ = ["Context", "GroupLooks"]
 
@@ -57,6 +57,7 @@ class GroupLooks:
         self._owners: dict[TopicPartition, MemberFacts] = {}
         self._committed: frozenset[TopicPartition] = frozenset()
         self._parts: tuple[TopicPartition, ...] = ()
+        self._keys: list[Key] = []
         self._commits: list[Commit | None] = []
         self._logs: list[PartitionFacts] = []
         self._views: tuple[PartitionView, ...] = ()
@@ -74,9 +75,10 @@ class GroupLooks:
         if self._is_still and not has_moved and commits == self._commits and logs == self._logs:
             return self._same_again(snapshot.at_ms)
         self._commits, self._logs = commits, logs
+        self._keys = [context.key(part) for part in self._parts]
         lefts = [
-            self._left(part, commit, log, context)
-            for part, commit, log in zip(self._parts, commits, logs, strict=True)
+            self._left(key, commit, log, context)
+            for key, commit, log in zip(self._keys, commits, logs, strict=True)
         ]
         before = self._columns
         self._add_columns(snapshot.at_ms, lefts)
@@ -110,12 +112,11 @@ class GroupLooks:
             self._views = ()
         return True
 
-    def _left(
-        self, part: TopicPartition, commit: Commit | None, log: PartitionFacts, context: Context
-    ) -> Left:
+    @staticmethod
+    def _left(key: Key, commit: Commit | None, log: PartitionFacts, context: Context) -> Left:
         count = left(commit, log)
         if count.lag and count.position is not None and log.end is not None:
-            beyond, _ = context.headers.beyond_markers(context.key(part), count.position, log.end)
+            beyond, _ = context.headers.beyond_markers(key, count.position, log.end)
             if beyond > count.position:
                 return left(commit, log, beyond)
         return count
@@ -196,14 +197,14 @@ class GroupLooks:
         place: int,
         count: Left,
         old: PartitionView | None,
-        series: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+        series: tuple[Series, Series, Series],
         before: tuple[array[int], array[int], array[int]],
         context: Context,
     ) -> PartitionView:
         part, commit, log = self._parts[place], self._commits[place], self._logs[place]
         member = self._owners.get(part)
-        key = context.key(part)
-        time = self._time(place, key, count, log, context)
+        key = self._keys[place]
+        time = self._time(key, count, log, series[1], context)
         rates = self._rates(series, time.seconds, context.thresholds)
         if rates is STILL and old is not None and _is_the_same(old, commit, log, member):
             return old
@@ -224,19 +225,10 @@ class GroupLooks:
             lost=count.lost,
             blocked_by_transaction=count.blocked,
             beyond_end=beyond,
-            leaderless=self._is_leaderless(part, context.snapshot),
+            leaderless=log.end is None and _is_leaderless(part, context.snapshot),
         )
 
-    @staticmethod
-    def _is_leaderless(part: TopicPartition, snapshot: Snapshot) -> bool:
-        topic = snapshot.topics.get(part.topic)
-        return (
-            topic is not None
-            and part.partition in topic.partitions
-            and topic.partitions[part.partition] is None
-        )
-
-    def _time(self, place: int, key: Key, count: Left, log: PartitionFacts, context: Context) -> TimeLag:
+    def _time(self, key: Key, count: Left, log: PartitionFacts, ends: Series, context: Context) -> TimeLag:
         if not count.lag or count.position is None or log.end is None:
             return CAUGHT_UP if count.lag == 0 else TimeLag(None)
         now_ms = context.snapshot.at_ms
@@ -247,23 +239,23 @@ class GroupLooks:
         found = context.searches.found(key, count.position)
         if found is not None:
             return by_search(*found, now_ms)
-        return by_history(*self._window.end_passed(place, count.position), now_ms)
+        return by_history(*passed(ends, self._window.at_ms, count.position), now_ms)
 
     def _rates(
         self,
-        series: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+        series: tuple[Series, Series, Series],
         late_s: float | None,
         thresholds: Thresholds,
     ) -> Rates:
         commits, ends, lags = series
-        looks = len(lags)
-        if lags[-1] == 0 and looks > 1 and commits[0] == commits[-1] and ends[0] == ends[-1] and lags[0] == 0:
-            return STILL
         at_ms = self._window.at_ms
+        if len(lags) > 1 and commits[0] == commits[-1] and ends[0] == ends[-1] and lags[0] == lags[-1] >= 0:
+            # Neither falls in a window, so nothing has moved in between.
+            return rates_of_nothing(lags[-1], at_ms, late_s, thresholds) if lags[-1] else STILL
         produced = _per_second(_known(ends), at_ms)
         consumed = _per_second(_known(commits), at_ms)
         lags = _known(lags)
-        return rates_of(lags, at_ms[looks - len(lags) :], produced, consumed, late_s, thresholds)
+        return rates_of(lags, at_ms[len(at_ms) - len(lags) :], produced, consumed, late_s, thresholds)
 
     # Together.
 
@@ -293,6 +285,13 @@ def _is_the_same(
     if old.rates is not STILL or old.member is not member or old.commit != commit or commit is None:
         return False
     return (old.start, old.end, old.stable) == log[:3] and log.end is not None and commit.offset <= log.end
+
+
+def _is_leaderless(part: TopicPartition, snapshot: Snapshot) -> bool:
+    topic = snapshot.topics.get(part.topic)
+    return (
+        topic is not None and part.partition in topic.partitions and topic.partitions[part.partition] is None
+    )
 
 
 def _taken(column: array[int], order: Sequence[int | None]) -> array[int]:

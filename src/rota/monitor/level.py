@@ -14,7 +14,7 @@ from operator import mul
 
 from rota.monitor.view import Level, Rates
 
-__all__ = ["DEFAULT", "Thresholds", "judge", "rates_of", "trend"]
+__all__ = ["DEFAULT", "Thresholds", "judge", "rates_of", "rates_of_nothing", "trend"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def judge(
     late_s: float | None,
     thresholds: Thresholds = DEFAULT,
 ) -> tuple[Level, int]:
-    """The level, and the trend (see `trend`; 0 too where there are too few looks).
+    """The level, and the trend (see `trend`; 0 too where there are too few looks, and of who is caught up).
 
     ``lags`` are in records and ``at_ms`` when they were looked at, oldest first, without gaps; ``late_s`` is how late
     it is now, if somebody knows.
@@ -72,9 +72,9 @@ def judge(
     if 0 in lags[-2:]:
         return Level.CAUGHT_UP, 0
     enough = len(lags) >= thresholds.least_looks and at_ms[-1] - at_ms[0] >= thresholds.least_span_ms
-    way = trend(lags, thresholds) if enough else 0
     if enough and produced_per_s and lags[-1] <= produced_per_s * thresholds.caught_up_s:
-        return Level.CAUGHT_UP, way
+        return Level.CAUGHT_UP, 0
+    way = trend(lags, thresholds) if enough else 0
     if late_s is None and min(lags[-2:]) > thresholds.very_large_records:
         return Level.VERY_LARGE, way
     if late_s is not None and late_s > thresholds.very_large_s:
@@ -82,6 +82,19 @@ def judge(
     if not enough:
         return Level.UNKNOWN, 0
     return (Level.STABLE, Level.GROWING, Level.FALLING)[way], way
+
+
+def rates_of_nothing(
+    lag: int, at_ms: Sequence[int], late_s: float | None, thresholds: Thresholds = DEFAULT
+) -> Rates:
+    """The same where nothing came, nothing went and something is left: always the same few objects."""
+    level, _ = judge((lag, lag), at_ms, None, late_s, thresholds)
+    if level is Level.UNKNOWN and len(at_ms) >= thresholds.least_looks:
+        level = Level.STABLE if at_ms[-1] - at_ms[0] >= thresholds.least_span_ms else level
+    return _STANDING[level]
+
+
+_STANDING = {level: Rates(0.0, 0.0, 0.0 if level is Level.CAUGHT_UP else None, level) for level in Level}
 
 
 def rates_of(

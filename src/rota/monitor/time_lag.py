@@ -61,7 +61,7 @@ def by_search(least_ms: int, most_ms: int, now_ms: int) -> TimeLag:
 
 
 def by_history(not_yet_ms: int | None, passed_ms: int | None, now_ms: int) -> TimeLag:
-    """From when the log's end was still at the position, and when it was seen beyond it (see `Window.end_passed`)."""
+    """From when the log's end was still at the position, and when it was seen beyond it (see `window.passed`)."""
     if passed_ms is None:
         return TimeLag(None)
     if not_yet_ms is None:

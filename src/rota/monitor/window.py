@@ -7,13 +7,17 @@ partition in a look. -1 stands for what is not known or not committed.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
 from rota.model import TopicPartition
 
-__all__ = ["UNKNOWN", "Window"]
+__all__ = ["UNKNOWN", "Series", "Window", "passed"]
 
 UNKNOWN = -1
+
+Series = tuple[int, ...]
+"""One partition's numbers, one a look, oldest first."""
 
 
 class Window:
@@ -69,7 +73,7 @@ class Window:
         for columns in (self.at_ms, self.commits, self.ends, self.lags):
             del columns[look]
 
-    def series(self) -> Iterable[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+    def series(self) -> Iterable[tuple[Series, Series, Series]]:
         """Of each partition its commits, ends and lags, oldest first."""
         return zip(
             zip(*self.commits, strict=True),
@@ -78,17 +82,14 @@ class Window:
             strict=True,
         )
 
-    def end_passed(self, place: int, offset: int) -> tuple[int | None, int | None]:
-        """Between which looks the end went beyond this offset: (the last when it had not, the first when it had).
 
-        The first is None if it always had, the second if it never has.
-        """
-        not_yet: int | None = None
-        for at_ms, ends in zip(self.at_ms, self.ends, strict=True):
-            end = ends[place]
-            if end == UNKNOWN:
-                continue
-            if end > offset:
-                return not_yet, at_ms
-            not_yet = at_ms
-        return not_yet, None
+def passed(ends: Sequence[int], at_ms: Sequence[int], offset: int) -> tuple[int | None, int | None]:
+    """Between which looks a log's end went beyond an offset: (the last when it had not, the first when it had).
+
+    The first is None if it always had, the second if it never has. ``ends`` do not fall, but for -1 where unknown.
+    """
+    place = bisect_right(ends, offset)
+    if place == len(ends):
+        return None, None
+    not_yet = at_ms[place - 1] if place and ends[place - 1] != UNKNOWN else None
+    return not_yet, at_ms[place]
