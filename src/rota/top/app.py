@@ -148,12 +148,12 @@ class Top(App[None]):
 
     def _run_clocks(self) -> None:
         page = self.screen
-        if isinstance(page, Page) and page.moving and page.is_mounted:
+        if isinstance(page, Page) and page.moving and page.is_composed:
             page.tick()
 
     def _second(self) -> None:
         page = self.screen
-        if isinstance(page, Page) and page.is_mounted:
+        if isinstance(page, Page) and page.is_composed:
             page.show_banner()
 
     def clock_text(self) -> str:
@@ -183,7 +183,7 @@ class Top(App[None]):
         """One line at the top, until the next key that opens or closes something."""
         self.notice = words
         page = self.screen
-        if isinstance(page, Page):
+        if isinstance(page, Page) and page.is_composed:
             page.show_banner()
 
     # Going about

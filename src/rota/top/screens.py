@@ -121,7 +121,7 @@ class Page(Screen[None]):
 
     def redraw(self) -> None:
         """All of it, if it is there."""
-        if self.is_mounted and self.size.width:
+        if self.is_composed and self.size.width:
             self.show_banner()
             self.query_one("#keys", Block).show(key_lines(self.keys(), self.size.width))
             self.news()
@@ -133,6 +133,11 @@ class Page(Screen[None]):
     def show_banner(self) -> None:
         """What is wrong with the cluster, or with what one has asked for; nothing if all is well."""
         self.query_one("#banner", Block).show(self.app.banner(self.size.width))
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether what it consists of is there; a screen comes to the front a moment before."""
+        return bool(self.query("#keys"))
 
     # The prompt
 
