@@ -8,9 +8,11 @@ shown.
 from __future__ import annotations
 
 import secrets
+import shlex
 import threading
 import time
 from collections import OrderedDict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rota.admin.resets import Question, carry_out, make_plans
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from rota.admin import Admin
 
-__all__ = ["Changes", "question_of", "wall_ms"]
+__all__ = ["Changes", "command_line", "question_of", "summary", "wall_ms"]
 
 KEPT_PLANS: Final = 32
 PLAN_S: Final = 900.0
@@ -32,6 +34,8 @@ MOST_ROWS: Final = 20_000
 MOST_OFFSET: Final = 2**63 - 1
 
 _KINDS: Final = {kind.value: kind for kind in Kind if kind is not Kind.FROM_FILE}
+
+_NUMBERED: Final = (Kind.TO_OFFSET, Kind.SHIFT_BY)
 
 
 def wall_ms() -> int:
@@ -75,7 +79,8 @@ class Changes:
             raise RotaError(f"group {group} has committed nothing there: name a topic to begin with one")
         if len(plan.rows) > MOST_ROWS:
             raise RotaError(f"{len(plan.rows):,} partitions are more than a page shows: choose a topic")
-        return self._document(plan, self._keep(plan))
+        line = command_line(group, question, self._admin.bootstrap)
+        return self._document(plan, self._keep(plan)) | {"command": line}
 
     def execute(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry a plan out.
@@ -170,12 +175,32 @@ def question_of(request: Mapping[str, Any], now_ms: int) -> Question:
     return Question(Target(kind, _value(kind, _text(request, "value", "").strip(), now_ms)), scopes)
 
 
+def command_line(group: str, question: Question, bootstrap: str) -> str:
+    """The same for a terminal, without --execute; it can be run as it stands. A duration has become a moment."""
+    words = ["rota", "groups", "reset-offsets", f"--group={group}"]
+    for scope in question.scopes:
+        numbers = "" if scope.partitions is None else ":" + ",".join(map(str, scope.partitions))
+        words.append(f"--topic={scope.topic}{numbers}")
+    if not question.scopes:
+        words.append("--all-topics")
+    kind, value = question.target
+    if question.target.is_time:
+        moment = datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
+        words.append(f"--to-datetime={moment.replace('+00:00', 'Z')}")
+    else:
+        words.append(f"--{kind.value}={value}" if kind in _NUMBERED else f"--{kind.value}")
+    return shlex.join([*words, "--bootstrap-server", bootstrap])
+
+
 def _value(kind: Kind, text: str, now_ms: int) -> int:
-    if kind is Kind.TO_DATETIME:
-        return moment_ms(text)
-    if kind is Kind.BY_DURATION:
-        return now_ms - duration_ms(text)
-    if kind not in (Kind.TO_OFFSET, Kind.SHIFT_BY):
+    try:
+        if kind is Kind.TO_DATETIME:
+            return max(moment_ms(text), 0)
+        if kind is Kind.BY_DURATION:
+            return max(now_ms - duration_ms(text), 0)
+    except RotaError as error:  # worded for a command line
+        raise RotaError(str(error).removeprefix("--to-datetime ").removeprefix("--by-duration ")) from None
+    if kind not in _NUMBERED:
         return 0
     digits = text.removeprefix("-") if kind is Kind.SHIFT_BY else text
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 19 or int(digits) > MOST_OFFSET:

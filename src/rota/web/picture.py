@@ -7,6 +7,7 @@ carries it to the right edge.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from rota.model import TopicPartition
@@ -102,7 +103,7 @@ def _rows(view: GroupView, timeline: Timeline, names: Names) -> list[dict[str, A
 def _unread(spans: list[Span]) -> list[list[Any]]:
     """When nobody held the partition, after somebody had."""
     gaps: list[list[Any]] = []
-    for span, after in zip(spans, [*spans[1:], None], strict=True):
+    for span, after in zip_longest(spans, spans[1:]):
         if span.end_ms is not None and (after is None or after.start_ms > span.end_ms):
             why = f"{span.consumer} {span.ended_by}" if span.ended_by else "nobody held it"
             gaps.append([span.end_ms, None if after is None else after.start_ms, why])

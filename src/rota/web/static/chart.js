@@ -2,7 +2,7 @@
 
 import { Axis } from "./axis.js";
 import { fill, h, mark, put, s } from "./dom.js";
-import { clip, definitions, drawAxis, drawHead, drawLines, drawRows, panels, size } from "./draw.js";
+import { clip, definitions, drawAxis, drawHead, drawLines, drawRows, panels, room, short, size } from "./draw.js";
 import { live } from "./live.js";
 import { age, clock, exact, rate, seconds, stamp } from "./words.js";
 
@@ -126,7 +126,7 @@ export class Chart {
     if (span) this.axis.span = span;
     this.axis.now = live.now();
     if (this.axis.span === null) this.axis.span = 300000;
-    this.axis.around(ms);
+    this.axis.end = Math.min(ms + this.axis.length / 2, this.axis.now); // it stands still, also where the present is in sight
     this.draw();
   }
 
@@ -142,8 +142,8 @@ export class Chart {
     const rows = this.timeline.rows
       .map((row) => ({ ...row, label: topics.size > 1 ? `${row.topic}-${row.partition}` : `P${row.partition}` }))
       .filter((row) => row.label.toLowerCase().includes(this.filter));
-    const longest = Math.max(4, ...rows.map((row) => row.label.length));
-    axis.left = Math.min(Math.max(longest * 6.6 + 18, width < 600 ? 52 : 84), width < 600 ? 92 : 180);
+    const longest = rows.reduce((most, row) => Math.max(most, room(row.label, 12)), 0);
+    axis.left = Math.min(Math.max(longest + 20, width < 600 ? 52 : 84), width < 600 ? 100 : 200);
     axis.width = Math.max(width - axis.left - 10, 40);
     const count = Math.max(rows.length, 1);
     const rowHeight = count <= 16 ? 24 : count <= 32 ? 18 : count <= 64 ? 14 : 11;
@@ -155,7 +155,7 @@ export class Chart {
     this.rowsBox.style.maxHeight = rows.length * rowHeight > MOST_ROWS_HEIGHT ? `${MOST_ROWS_HEIGHT}px` : "none";
     for (const panel of panels(this.points)) drawLines(this.panelSvgs.get(panel.key), this.view, panel);
     drawAxis(this.axisSvg, this.view);
-    for (const { span, node } of this.ranges) mark(node, "aria-pressed", String(axis.span === span || (span === 300000 && axis.span === null)));
+    for (const { span, node } of this.ranges) mark(node, "aria-pressed", String(axis.span === span || (span === 300000 && axis.span === null && axis.length >= span)));
     mark(this.liveButton, "aria-pressed", String(axis.live));
     this.drawLegend();
     this.drawPin();
@@ -171,7 +171,7 @@ export class Chart {
       this.legend,
       Object.entries(this.timeline.looks)
         .filter(([name]) => inSight.has(name))
-        .map(([name, look]) => h("li", null, swatch(look), h("span", { class: "who", title: name }, name))),
+        .map(([name, look]) => h("li", null, swatch(look), h("span", { class: "who", title: name }, short(name, 210, 13)))),
       h("li", { class: "dim" }, s("svg", { width: 22, height: 14, "aria-hidden": "true" }, s("rect", { width: 22, height: 14, fill: "url(#hatch)", class: "pause" })), "nobody reads it"),
       h("li", { class: "dim" }, s("svg", { width: 22, height: 14, "aria-hidden": "true" }, s("rect", { width: 22, height: 14, class: "band" })), "rebalance"),
     );

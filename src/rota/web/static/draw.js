@@ -4,7 +4,35 @@ import { roundTop } from "./axis.js";
 import { fill, s } from "./dom.js";
 import { clock, count, rate, seconds, stamp } from "./words.js";
 
-const CHAR = 6.3; // what a letter of the small font is wide
+const pen = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+// How wide a text is, in pixels.
+export function room(words, size = 11) {
+  const key = `${size}|${words}`;
+  let width = widths.get(key);
+  if (width === undefined) {
+    if (widths.size > 2000) widths.clear();
+    pen.font = `500 ${size}px ${getComputedStyle(document.body).fontFamily}`;
+    width = pen.measureText(words).width;
+    widths.set(key, width);
+  }
+  return width;
+}
+
+// What fits of a name: both ends, for it is they that tell names apart.
+export function short(words, width, size = 11) {
+  if (room(words, size) <= width) return words;
+  const letters = [...words];
+  let [few, many] = [0, letters.length];
+  const cut = (count) => `${letters.slice(0, count - Math.floor(count / 3)).join("")}…${letters.slice(letters.length - Math.floor(count / 3)).join("")}`;
+  while (few < many - 1) {
+    const middle = (few + many) >> 1;
+    if (room(cut(middle), size) <= width) few = middle;
+    else many = middle;
+  }
+  return few > 1 ? cut(few) : "";
+}
 
 const SIGNS = {
   started: [["path", { d: "M-4-5L5 0L-4 5Z", class: "solid" }]],
@@ -47,11 +75,6 @@ function rect(x, y, width, height, props) {
 }
 
 const text = (x, y, words, props) => s("text", { x: x.toFixed(1), y: y.toFixed(1), ...props }, words);
-
-export const short = (words, room, letter = CHAR) => {
-  const most = Math.floor(room / letter);
-  return words.length <= most ? words : most > 1 ? `${words.slice(0, most - 1)}…` : "";
-};
 
 function bands(view, height) {
   const { axis, timeline } = view;
@@ -101,7 +124,7 @@ export function drawRows(svg, view) {
     const y = index * rowHeight;
     if (index % 2 === 0) parts.push(rect(0, y, view.width, rowHeight, { class: "stripe" }));
     if (index === view.row) parts.push(rect(0, y, view.width, rowHeight, { class: "chosen" }));
-    if (rowHeight >= 9 || index % 2 === 0) parts.push(text(axis.left - 8, y + rowHeight / 2 + letters * 0.36, short(row.label, axis.left - 12, CHAR * (letters / 11)), { class: "label", "text-anchor": "end", "font-size": letters }));
+    if (rowHeight >= 9 || index % 2 === 0) parts.push(text(axis.left - 8, y + rowHeight / 2 + letters * 0.36, short(row.label, axis.left - 16, letters), { class: "label", "text-anchor": "end", "font-size": letters }));
   });
   parts.push(unwatched(axis, height), bands(view, height));
   rows.forEach((row, index) => {
@@ -109,7 +132,8 @@ export function drawRows(svg, view) {
     for (const span of row.spans) parts.push(bar(view, span, y, letters));
     for (const gap of row.gaps) parts.push(pause(view, gap, y));
   });
-  if (!timeline.rows.length) parts.push(text(axis.left + 8, 16, "no partition yet", { class: "dim small" }));
+  const nothing = !timeline.rows.length ? "no partition yet" : axis.to < axis.earliest ? `nothing is known of this time: what is known begins at ${stamp(axis.earliest)}` : "";
+  if (nothing) parts.push(text(axis.left + 10, 16, nothing, { class: "dim small" }));
   fill(svg, parts);
 }
 
@@ -126,12 +150,12 @@ function bar(view, [name, startMs, endMs], y, letters) {
   const radius = Math.min(3, height / 3, width / 2);
   const parts = [rect(x, y + inset, width, height, { fill: look.colour, rx: radius })];
   if (look.pattern) parts.push(rect(x, y + inset, width, height, { fill: `url(#pattern-${look.pattern})`, rx: radius }));
-  const letter = CHAR * (letters / 11);
-  const shown = name.length * letter + 12 <= width ? name : width > 90 ? short(name, width - 12, letter) : look.sign;
-  if (shown.length * letter + 5 <= width) {
+  const whole = room(name, letters) + 14 <= width;
+  const shown = whole ? name : width > 90 ? short(name, width - 14, letters) : look.sign;
+  if (shown && room(shown, letters) + 4 <= width) {
     const place = shown === look.sign ? x + width / 2 : x + 7;
     const props = { "font-size": letters, "text-anchor": shown === look.sign ? "middle" : "start" };
-    parts.push(text(place, y + rowHeight / 2 + letters * 0.36, shown, { ...props, class: "bar-halo", stroke: look.colour }), text(place, y + rowHeight / 2 + letters * 0.36, shown, { ...props, class: "bar-name", fill: look.ink }));
+    parts.push(text(place, y + rowHeight / 2 + letters * 0.36, shown, { ...props, class: "bar-halo", stroke: look.colour }), text(place, y + rowHeight / 2 + letters * 0.36, shown, { ...props, class: "bar-name", style: { fill: look.ink } }));
   }
   return parts;
 }
@@ -145,7 +169,7 @@ function pause(view, [start, endMs], y) {
   const width = Math.max(axis.edge(end) - x, 2);
   const parts = [rect(x, y + inset, width, rowHeight - 2 * inset, { fill: "url(#hatch)", class: "pause" })];
   const words = seconds(end - start);
-  if (rowHeight >= 14 && words.length * CHAR + 8 <= width) {
+  if (rowHeight >= 14 && room(words, 11) + 10 <= width) {
     const props = { "text-anchor": "middle", "font-size": 11 };
     parts.push(text(x + width / 2, y + rowHeight / 2 + 4, words, { ...props, class: "pause-halo" }), text(x + width / 2, y + rowHeight / 2 + 4, words, { ...props, class: "pause-words" }));
   }
@@ -172,10 +196,10 @@ export function drawLines(svg, view, panel) {
   for (const line of panel.lines) parts.push(path(line, view, y, bottom));
   let x = axis.left + 4;
   parts.push(text(x, 11, panel.title, { class: "title" }));
-  x += panel.title.length * CHAR + 14;
+  x += room(panel.title) + 16;
   for (const line of panel.lines.filter((each) => each.name)) {
     parts.push(s("path", { d: `M${x} 7h18`, class: `line ${line.class}` }), text(x + 22, 11, line.name, { class: "dim small" }));
-    x += 22 + line.name.length * CHAR + 14;
+    x += 22 + room(line.name) + 16;
   }
   if (!seen.length) parts.push(text(axis.left + axis.width / 2, (top + bottom) / 2 + 4, "no measurement in this time", { class: "dim small", "text-anchor": "middle" }));
   fill(svg, parts);
@@ -228,7 +252,7 @@ export function drawAxis(svg, view) {
     const words = step >= 60000 ? clock(each).slice(0, 5) : clock(each);
     const day = step >= 43200000 ? stamp(each).slice(5, 10) : words;
     parts.push(s("path", { d: `M${x.toFixed(1)} 0v5`, class: "ground" }));
-    if (x > axis.left + 12 && x < axis.left + axis.width - 12) parts.push(text(x, 17, day, { class: "dim small", "text-anchor": "middle" }));
+    if (x > axis.left + 12 && x < axis.left + axis.width - 20) parts.push(text(x, 17, day, { class: "dim small", "text-anchor": "middle" }));
   }
   fill(svg, parts);
 }

@@ -102,7 +102,7 @@ export class GroupPage {
     this.tiles.lag.show("Lag", count(head.lag), `${LEVELS[rates.level]} ${rates.level}`, many(head.lag, "record"), rates.level);
     this.tiles.time.show("Time lag", late(head.time), head.worst ? `worst in ${head.worst}` : "", lateWords(head.time));
     this.tiles.rates.show("Produced / consumed", `${rate(rates.in)} / ${rate(rates.out)}`, "records per second");
-    this.tiles.eta.show("Caught up in", head.lag === 0 ? "now" : rates.eta_s === null ? NONE : age(rates.eta_s), head.lag === 0 ? "nothing waits" : rates.eta_s === null ? "the lag is not falling" : "at this pace");
+    this.tiles.eta.show("Caught up in", head.lag === 0 ? "now" : rates.eta_s === null ? NONE : age(rates.eta_s), head.lag === 0 ? "nothing waits" : rates.eta_s === null ? (rates.level === "unknown" ? "not known yet" : "the lag is not falling") : "at this pace");
     const notes = [head.idle && `${head.idle} idle`, head.uncommitted && `${head.uncommitted} uncommitted`, head.unknown && `${head.unknown} unknown`].filter(Boolean);
     this.tiles.members.show("Members / partitions", `${exact(head.members)} / ${exact(head.partitions)}`, notes.join(", ") || many(head.topics.length, "topic"));
     this.banner.hidden = !head.rebalancing;

@@ -164,6 +164,7 @@ export class GroupsPage {
       put(time, late(row.time));
       mark(time, "title", lateWords(row.time));
       trend.draw(row.trend);
+      mark(trend.node, "data-level", row.rates.level);
       put(level, `${LEVELS[row.rates.level] ?? ""} ${row.rates.level}`);
       mark(level, "data-level", row.rates.level);
       put(incoming, rate(row.rates.in));
@@ -208,7 +209,7 @@ function showFinding(node, finding) {
   const key = finding ? `${finding.rule}|${finding.words}|${finding.count}` : "";
   if (node.dataset.key === key) return;
   node.dataset.key = key;
-  if (!finding) return void fill(node, h("span", { class: "dim" }, NONE));
+  if (!finding) return void fill(node, h("span", { class: "dim none" }, NONE));
   fill(
     node,
     h("span", { class: "sign", "data-severity": finding.severity, "aria-label": finding.severity }, SEVERITIES[finding.severity]),

@@ -104,12 +104,23 @@ function execution(result, group, plan, dialog) {
     try {
       const done = await change("/api/reset/execute", { group, typed: typed.value, plan: plan.id });
       announce(done.words);
-      fill(result, h("p", { class: "done" }, done.words), done.failed.length > 0 && bad(done.failed.join("; ")), h("p", null, h("button", { type: "button", class: "main", onclick: () => dialog.close() }, "Close")));
-      result.querySelector("button").focus();
+      fill(result, h("p", { class: "done" }, done.words), done.failed.length > 0 && bad(done.failed.join("; ")), h("div", { class: "execute-row" }, h("button", { type: "button", class: "main", onclick: () => dialog.close() }, "Close"), done.rollback && saver(group, done.rollback)));
+      result.querySelector("button.main").focus();
     } catch (error) {
       fill(trouble, bad(error.message));
       button.disabled = typed.value !== group;
     }
   });
   return form;
+}
+
+// What was committed before, as a file for `rota groups reset-offsets --from-file`.
+function saver(group, text) {
+  const name = `rollback-${group.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 60)}.json`;
+  const save = () => {
+    const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    h("a", { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+  };
+  return h("button", { type: "button", class: "soft", title: "What was committed before; rota groups reset-offsets --from-file brings it back", onclick: save }, "Save the rollback file");
 }

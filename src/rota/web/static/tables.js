@@ -2,6 +2,7 @@
 
 import { Rows, fill, h, mark, put } from "./dom.js";
 import { swatch } from "./chart.js";
+import { short } from "./draw.js";
 import { LEVELS, NONE, count, exact, late, lateWords, many, rate } from "./words.js";
 
 const SHOWN = 100;
@@ -172,5 +173,5 @@ function showOwner(node, name, looks) {
   const key = `${name}|${look?.sign}|${look?.colour}|${look?.pattern}`;
   if (node.dataset.key === key) return;
   node.dataset.key = key;
-  fill(node, name === null ? h("span", { class: "dim" }, "nobody") : [look && swatch(look), h("span", { class: "who", title: name }, name)]);
+  fill(node, name === null ? h("span", { class: "dim" }, "nobody") : [look && swatch(look), h("span", { class: "who", title: name }, short(name, 190, 13))]);
 }

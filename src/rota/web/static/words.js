@@ -97,12 +97,13 @@ export function seconds(ms) {
 // A moment from an address: milliseconds, ISO 8601, or a time of day (the latest that has been).
 export function moment(text, nowMs) {
   if (/^\d{12,14}$/.test(text)) return Number(text);
-  const day = /^(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d))?)?$/.exec(text);
+  const day = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d))?)?$/.exec(text);
   if (day) {
     const at = new Date(nowMs);
     at.setHours(Number(day[1]), Number(day[2]), Number(day[3] ?? 0), Number(day[4] ?? 0) * 100);
     return at.getTime() > nowMs ? at.getTime() - 86400000 : at.getTime();
   }
+  if (!/^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)?)?$/.test(text)) return null;
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? null : ms;
 }
