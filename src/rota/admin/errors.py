@@ -95,7 +95,8 @@ def refusal(error: KafkaError | ConnectionFailedError, doing: str) -> RotaError:
     """The one-line form of what kept somebody from ``doing`` ("describe group orders")."""
     if isinstance(error, ConnectionFailedError):
         return UnreachableError(f"could not {doing}: {error.words}")
-    words = _WORDS.get(error.code) or " ".join((error.message or _plain(error.code)).split())
+    ours = "" if error.code == ErrorCode.UNSUPPORTED_VERSION and error.message else _WORDS.get(error.code)
+    words = ours or " ".join((error.message or _plain(error.code)).split())
     return AdminError(f"could not {doing}: {words}", error.code)
 
 

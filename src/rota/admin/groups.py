@@ -88,10 +88,12 @@ async def _listed(
     answer = await connection.ask(request, ListGroupsResponse)
     if (error := error_of(answer.error_code)) is not None:
         raise error
+    # A broker that tells no types mostly knows of one only.
+    other = "Unknown" if connection.versions.knows(ConsumerGroupDescribeRequest.api_key) else "Classic"
     found = [
         GroupListing(
             each.group_id,
-            (each.group_type or "Classic").capitalize() if version >= TYPES_FROM else "Unknown",
+            (each.group_type or "Classic").capitalize() if version >= TYPES_FROM else other,
             each.group_state or "Unknown",
             each.protocol_type,
         )

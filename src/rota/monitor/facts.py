@@ -56,7 +56,7 @@ class Commit(NamedTuple):
 class GroupListing(NamedTuple):
     """One line of the list of groups: ``type`` and ``state`` as Kafka's tools spell them (``Classic``, ``Stable``).
 
-    A broker older than 3.8 tells no type, one older than 2.6 no state: then it is ``Unknown``.
+    What an older broker does not tell is ``Unknown``: one before 2.6 no state.
     """
 
     group: str
