@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import Consumer, Producer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-__all__ = ["app_for", "committed", "create", "produce", "total_committed"]
+__all__ = ["Order", "app_for", "committed", "create", "orders", "produce", "total_committed"]
 
 
 class Broker(Protocol):
@@ -60,3 +61,16 @@ def committed(broker: Broker, topic: str, partition: int = 0, group: str = "g") 
 def total_committed(broker: Broker, topic: str, partitions: int, group: str = "g") -> int:
     """Of all partitions together."""
     return sum(committed(broker, topic, partition, group) or 0 for partition in range(partitions))
+
+
+@dataclass
+class Order:
+    """What the topic `orders` holds, as JSON."""
+
+    id: int
+
+
+def orders(broker: Broker, count: int = 100, partitions: int = 2) -> None:
+    """A topic of orders, numbered from 0."""
+    create(broker, "orders", partitions)
+    produce(broker, "orders", (b'{"id": %d}' % index for index in range(count)))
