@@ -46,11 +46,11 @@ def top(group: str | None, refresh: float, allow_changes: bool, mouse: bool, adm
       rota top tour --refresh 0.5
       rota top -b kafka-1:9092 --allow-changes
     """
+    if importlib.util.find_spec("textual") is None:
+        raise RotaError("`rota top` needs Textual, which is not installed: pip install 'rota[top]'")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         what = f"rota groups describe {group or '--all'}"
         raise RotaError(f"`rota top` needs a terminal; `{what}` prints the same once", exit_code=2)
-    if importlib.util.find_spec("textual") is None:
-        raise RotaError("`rota top` needs Textual, which is not installed: pip install 'rota[top]'")
     from rota.top.app import Top
     from rota.watching.live import Live
 

@@ -42,7 +42,7 @@ __all__ = [
 COLUMNS: Final = (
     Column("name", "GROUP", 16, least=16),
     Column("type", "TYPE", 8, rank=7),
-    Column("state", "STATE", 15),
+    Column("state", "STATE", 14),
     Column("members", "MEM", 5, right=True, rank=2),
     Column("partitions", "PARTS", 7, right=True, rank=5),
     Column("lag", "LAG", 9, right=True),
@@ -51,7 +51,7 @@ COLUMNS: Final = (
     Column("out", "OUT/s", 7, right=True, rank=6),
     Column("trend", "TREND", 10, rank=8),
     Column("level", "LEVEL", 12, rank=4),
-    Column("finding", "FINDING", 16, rank=3, grows=True),
+    Column("finding", "FINDING", 14, rank=3, grows=True),
 )
 
 LEVEL_STYLES: Final[Mapping[Level, str]] = {
@@ -68,6 +68,8 @@ SEVERITY_STYLES: Final[Mapping[Severity, str]] = {
     Severity.WARNING: "bold yellow",
     Severity.INFO: "",
 }
+
+LEAST_WORD: Final = 3
 
 _BADNESS: Final = (
     Level.VERY_LARGE,
@@ -136,16 +138,21 @@ def chosen(
 
 
 def _matches(view: GroupView, wanted: str) -> bool:
-    """Every word of the filter is somewhere in the row; one with ``!`` in front is not."""
+    """Every word of the filter is in the name, or begins a word of the rest; one with ``!`` in front does not."""
     facts = view.facts
     found = worst(view)
-    words = f"{facts.group} {facts.type} {facts.state} {view.totals.rates.level.value}"
+    rest = f"{facts.type} {facts.state} {view.totals.rates.level.value}"
     if found is not None:
-        words += f" {found.rule} {found.name} {found.severity.value}"
-    words = words.lower()
+        rest += f" {found.rule} {found.name.replace('-', ' ')} {found.severity.value}"
+    name, others = facts.group.lower(), rest.lower().split()
     return all(
-        (part[1:] not in words) if part[:1] == "!" else part in words for part in wanted.lower().split()
+        _is_there(part.removeprefix("!"), name, others) is not part.startswith("!")
+        for part in wanted.lower().split()
     )
+
+
+def _is_there(part: str, name: str, others: Collection[str]) -> bool:
+    return part in name or any(len(part) >= LEAST_WORD and each.startswith(part) for each in others)
 
 
 def cells(view: GroupView, now_ms: int) -> dict[str, Cell]:

@@ -37,6 +37,8 @@ PULSE_S: Final = 0.3
 LEAST_GAP_S: Final = 0.1
 """News of the topic are gathered for so long: a busy cluster commits all the time."""
 DOCTOR_S: Final = 10.0
+DOCTOR_SHARE: Final = 0.1
+"""The doctor looks again after so long; of thousands of groups more seldom, for meanwhile nobody looks at lag."""
 END_S: Final = 2.0
 WHY_UNKNOWN: Final = "why is not known yet"
 
@@ -197,23 +199,24 @@ class Live:
     def _describe(self, names: Collection[str]) -> None:
         if not names:
             return
+        began_s = time.monotonic()
         answers = self._admin.describe_groups(sorted(names))
-        at_ms = time.time_ns() // 1_000_000
+        at_ms, took_ms = time.time_ns() // 1_000_000, round((time.monotonic() - began_s) * 1000)
         self._asked += 1
         for name, facts in answers.items():
             if isinstance(facts, RotaError):
                 continue
-            self._tell(facts, at_ms)
+            self._tell(facts, at_ms, took_ms)
             self._fresh[name] = at_ms, facts
             if facts.is_rebalancing:
                 self._busy.setdefault(name, at_ms)
             elif self._busy.pop(name, None) is not None:
                 self._watch.refresh()  # who has what now, and how far behind
 
-    def _tell(self, facts: GroupFacts, at_ms: int) -> None:
+    def _tell(self, facts: GroupFacts, at_ms: int, took_ms: int = 0) -> None:
         """Looks are evidence for why a group rebalanced."""
         if self._is_read:
-            self._topic.look(facts, at_ms)
+            self._topic.look(facts, at_ms, took_ms)
             return
         view = self._watch.views().get(facts.group)
         commits: dict[TopicPartition, Commit] = {}
@@ -329,7 +332,9 @@ class _Examined:
     def look(self) -> Seen:
         """One more look."""
         seen = self._checkup.look()
-        if seen.failure is None and self._clock() >= self._due_s:
+        began_s = self._clock()
+        if seen.failure is None and began_s >= self._due_s:
             self.findings = {name: found.findings for name, found in self._checkup.diagnoses().items()}
-            self._due_s = self._clock() + DOCTOR_S
+            took_s = self._clock() - began_s
+            self._due_s = began_s + max(DOCTOR_S, took_s / DOCTOR_SHARE)
         return seen
