@@ -159,6 +159,8 @@ class Around:
 def _transaction(
     partition: TopicPartition, producer: ProducerFacts, known: TransactionFacts | None, *, whole: bool
 ) -> OpenTransaction:
+    # Where its transaction has not got this partition, the coordinator has gone on, and this one was lost on the way.
+    lost = known is not None and known.state == "Ongoing" and partition not in known.partitions
     return OpenTransaction(
         partition=partition,
         producer_id=producer.producer_id,
@@ -167,8 +169,8 @@ def _transaction(
         coordinator_epoch=producer.coordinator_epoch,
         written_ms=producer.last_timestamp_ms,
         transactional_id=None if known is None else known.transactional_id,
-        state=known.state if known is not None else "" if whole else None,
-        since_ms=None if known is None else known.since_ms,
+        state=known.state if known is not None and not lost else "" if whole or lost else None,
+        since_ms=None if known is None or lost else known.since_ms,
         timeout_ms=None if known is None else known.timeout_ms,
     )
 

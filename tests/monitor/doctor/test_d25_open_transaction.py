@@ -63,6 +63,15 @@ def test_a_transaction_that_its_coordinator_has_lost() -> None:
     assert shlex.split(command)[3:] == words
 
 
+def test_a_transaction_that_its_coordinator_takes_for_ended() -> None:
+    """The same with another state; while markers are being written nothing is lost."""
+    (found,) = of(OPEN._replace(state="CompleteCommit", since_ms=None, written_ms=at(-20)))
+    assert "no coordinator knows it" in found.words
+    (found,) = of(OPEN._replace(state="PrepareCommit", since_ms=at(-20)))
+    assert found.severity == Severity.INFO
+    assert "no coordinator knows it" not in found.words
+
+
 def test_a_group_that_reads_uncommitted_records() -> None:
     """It has committed beyond the last stable offset: it does not wait."""
     assert not of(OPEN, text=WAITS.replace("40/90", "70/90"))

@@ -23,6 +23,9 @@ _NOTICED_MS = 3_000
 _LONG_MS = 60_000
 """Java's and librdkafka's default of ``transaction.timeout.ms``."""
 
+_OVER = frozenset({"", "Empty", "CompleteCommit", "CompleteAbort", "Dead"})
+"""States in which a coordinator has no open transaction; while it is ``Prepare…`` it writes the markers."""
+
 
 def judge(evidence: Evidence) -> list[Finding]:
     """One finding for each transaction, or one without its name."""
@@ -50,7 +53,7 @@ def _named(
 ) -> list[Finding]:
     first = min(open_, key=lambda each: each.partition)
     age_ms = _age_ms(evidence, open_)
-    hanging = first.state is not None and first.state != "Ongoing"
+    hanging = first.state in _OVER
     if age_ms < _NOTICED_MS:
         return []
     partitions = [each.partition for each in open_]
