@@ -23,7 +23,7 @@ from rota.consumer.settings import effective_config
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["LIBRDKAFKA", "OURS", "Contest", "Contestant", "Entry"]
+__all__ = ["AIO_LANES", "LIBRDKAFKA", "ONCE", "OURS", "POOL", "QUIX", "Contest", "Contestant", "Entry"]
 
 _MUST = {"bootstrap.servers": "-", "group.id": "-"}
 
@@ -60,6 +60,14 @@ class Contestant:
     way: str
     guarantee: str
     client: dict[str, Any] = field(default_factory=dict)
+
+
+ONCE = "at least once"
+POOL = Contestant("hand-written pool, 64 lanes", "Rota", "pool", "", f"key order, {ONCE}", OURS)
+AIO_LANES = Contestant(
+    "aiokafka, hand-written key lanes", "aiokafka", "aiokafka_loops", "lanes", f"key order, {ONCE}"
+)
+QUIX = Contestant("quix-streams", "quix-streams", "quix", "", f"partition order, {ONCE}", FOR_FRAMEWORKS)
 
 
 @dataclass(slots=True)

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from bench.consumer.contest import FOR_FRAMEWORKS, LIBRDKAFKA, OURS, Contest, Contestant
+from bench.consumer.contest import (
+    AIO_LANES,
+    FOR_FRAMEWORKS,
+    LIBRDKAFKA,
+    ONCE,
+    OURS,
+    POOL,
+    QUIX,
+    Contest,
+    Contestant,
+)
 from bench.consumer.topics import filled
 from bench.frame import Figure
 
-_ONCE = "at least once"
-_DEFAULT = Contestant("Rota, nothing chosen", "Rota", "rota_consumer", "default", f"key order, {_ONCE}")
-_BATCH = Contestant("Rota, batch", "Rota", "rota_consumer", "batch", f"partition order, {_ONCE}")
-_PARTITION = Contestant("Rota, partition", "Rota", "rota_consumer", "partition", f"partition order, {_ONCE}")
-_KEY = Contestant("Rota, 64 key lanes", "Rota", "rota_consumer", "key", f"key order, {_ONCE}")
-_ASYNC = Contestant("Rota, async, 64 keys", "Rota", "rota_consumer", "async", f"key order, {_ONCE}")
+_DEFAULT = Contestant("Rota, nothing chosen", "Rota", "rota_consumer", "default", f"key order, {ONCE}")
+_BATCH = Contestant("Rota, batch", "Rota", "rota_consumer", "batch", f"partition order, {ONCE}")
+_PARTITION = Contestant("Rota, partition", "Rota", "rota_consumer", "partition", f"partition order, {ONCE}")
+_KEY = Contestant("Rota, 64 key lanes", "Rota", "rota_consumer", "key", f"key order, {ONCE}")
+_ASYNC = Contestant("Rota, async, 64 keys", "Rota", "rota_consumer", "async", f"key order, {ONCE}")
 _PLAIN_CONSUME = Contestant(
-    "consume(500), librdkafka's defaults", "Rota", "bare", "consume", f"partition order, {_ONCE}", LIBRDKAFKA
+    "consume(500), librdkafka's defaults", "Rota", "bare", "consume", f"partition order, {ONCE}", LIBRDKAFKA
 )
-_CONSUME = Contestant("consume(500)", "Rota", "bare", "batch", f"partition order, {_ONCE}", OURS)
-_POLL = Contestant("poll()", "Rota", "bare", "poll", f"partition order, {_ONCE}", OURS)
-_POOL = Contestant("hand-written pool, 64 lanes", "Rota", "pool", "", f"key order, {_ONCE}", OURS)
+_CONSUME = Contestant("consume(500)", "Rota", "bare", "batch", f"partition order, {ONCE}", OURS)
+_POLL = Contestant("poll()", "Rota", "bare", "poll", f"partition order, {ONCE}", OURS)
 _GETMANY = Contestant(
-    "aiokafka getmany(500)", "aiokafka", "aiokafka_loops", "getmany", f"partition order, {_ONCE}"
+    "aiokafka getmany(500)", "aiokafka", "aiokafka_loops", "getmany", f"partition order, {ONCE}"
 )
-_AIO_LANES = Contestant(
-    "aiokafka, hand-written key lanes", "aiokafka", "aiokafka_loops", "lanes", f"key order, {_ONCE}"
-)
-_QUIX = Contestant("quix-streams", "quix-streams", "quix", "", f"partition order, {_ONCE}", FOR_FRAMEWORKS)
 _ARROYO = Contestant(
-    "arroyo", "arroyo", "sentry_arroyo", "serial", f"partition order, {_ONCE}", FOR_FRAMEWORKS
+    "arroyo", "arroyo", "sentry_arroyo", "serial", f"partition order, {ONCE}", FOR_FRAMEWORKS
 )
 _FAST_BATCH = Contestant(
     "faststream-confluent, batch",
     "faststream",
     "faststream_confluent",
     "batch",
-    f"partition order, {_ONCE}",
+    f"partition order, {ONCE}",
     FOR_FRAMEWORKS,
 )
 _FAST = Contestant(
@@ -41,7 +45,7 @@ _FAST = Contestant(
     "faststream",
     "faststream_confluent",
     "record",
-    f"partition order, {_ONCE}",
+    f"partition order, {ONCE}",
     FOR_FRAMEWORKS,
 )
 
@@ -53,11 +57,11 @@ _COUNTS = {
     _PARTITION: (1_500_000, 300_000),
     _POLL: (1_500_000, 300_000),
     _KEY: (1_500_000, 300_000),
-    _POOL: (1_500_000, 300_000),
+    POOL: (1_500_000, 300_000),
     _GETMANY: (1_000_000, 200_000),
     _ASYNC: (500_000, 100_000),
-    _AIO_LANES: (300_000, 50_000),
-    _QUIX: (300_000, 50_000),
+    AIO_LANES: (300_000, 50_000),
+    QUIX: (300_000, 50_000),
     _ARROYO: (150_000, 30_000),
     _FAST_BATCH: (200_000, 50_000),
     _FAST: (6_000, 3_000),
@@ -67,15 +71,15 @@ _PAIRS = (
     ("out of the box : consume(500) at librdkafka's defaults", _DEFAULT, _PLAIN_CONSUME, 2.0),
     ("batch handler : consume(500)", _BATCH, _CONSUME, 0.85),
     ("order by partition : poll()", _PARTITION, _POLL, 0.9),
-    ("order by key, 64 lanes : hand-written pool", _KEY, _POOL, 1.0),
-    ("order by partition : quix-streams", _PARTITION, _QUIX, 2.0),
+    ("order by key, 64 lanes : hand-written pool", _KEY, POOL, 1.0),
+    ("order by partition : quix-streams", _PARTITION, QUIX, 2.0),
     ("order by partition : arroyo", _PARTITION, _ARROYO, 2.0),
     ("order by partition : faststream-confluent", _PARTITION, _FAST, 2.0),
     ("batch handler : faststream-confluent, batch", _BATCH, _FAST_BATCH, 2.0),
     ("batch handler : aiokafka getmany(500)", _BATCH, _GETMANY, None),
-    ("async, order by key : aiokafka, hand-written key lanes", _ASYNC, _AIO_LANES, None),
+    ("async, order by key : aiokafka, hand-written key lanes", _ASYNC, AIO_LANES, None),
 )
-_SAME_SETTINGS = {_CONSUME, _POLL, _POOL}
+_SAME_SETTINGS = {_CONSUME, _POLL, POOL}
 
 
 def run(contest: Contest) -> None:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from bench.consumer.contest import FOR_FRAMEWORKS, OURS, Contest, Contestant
+from bench.consumer.contest import AIO_LANES, FOR_FRAMEWORKS, ONCE, OURS, POOL, QUIX, Contest, Contestant
 from bench.consumer.topics import filled
 from bench.frame import Figure
 
-_ONCE = "at least once"
 _LANES = 64
 _WAIT_MS = 5.0
-_THREADS = Contestant("Rota, 64 threads", "Rota", "rota_consumer", "key", f"key order, {_ONCE}")
-_ASYNC = Contestant("Rota, async, 64 at once", "Rota", "rota_consumer", "async", f"key order, {_ONCE}")
-_SERIAL = Contestant("consume(500), serial", "Rota", "bare", "consume", f"partition order, {_ONCE}", OURS)
-_POOL = Contestant("hand-written pool, 64 lanes", "Rota", "pool", "", f"key order, {_ONCE}", OURS)
-_AIO_LANES = Contestant(
-    "aiokafka, hand-written key lanes", "aiokafka", "aiokafka_loops", "lanes", f"key order, {_ONCE}"
-)
-_QUIX = Contestant("quix-streams", "quix-streams", "quix", "", f"partition order, {_ONCE}", FOR_FRAMEWORKS)
+_THREADS = Contestant("Rota, 64 threads", "Rota", "rota_consumer", "key", f"key order, {ONCE}")
+_ASYNC = Contestant("Rota, async, 64 at once", "Rota", "rota_consumer", "async", f"key order, {ONCE}")
+_SERIAL = Contestant("consume(500), serial", "Rota", "bare", "consume", f"partition order, {ONCE}", OURS)
 _ARROYO_THREADS = Contestant(
-    "arroyo, 64 threads", "arroyo", "sentry_arroyo", "threads", f"no order, {_ONCE}", FOR_FRAMEWORKS
+    "arroyo, 64 threads", "arroyo", "sentry_arroyo", "threads", f"no order, {ONCE}", FOR_FRAMEWORKS
 )
 _FAST_WORKERS = Contestant(
     "faststream-confluent, 64 workers",
@@ -28,8 +22,8 @@ _FAST_WORKERS = Contestant(
     "no order, at most once",
     FOR_FRAMEWORKS,
 )
-_AT_ONCE = (_THREADS, _ASYNC, _POOL, _AIO_LANES, _ARROYO_THREADS, _FAST_WORKERS)
-_ONE_BY_ONE = (_SERIAL, _QUIX)
+_AT_ONCE = (_THREADS, _ASYNC, POOL, AIO_LANES, _ARROYO_THREADS, _FAST_WORKERS)
+_ONE_BY_ONE = (_SERIAL, QUIX)
 
 
 def run(contest: Contest) -> None:
