@@ -46,8 +46,9 @@ def test_since_when() -> None:
 
 
 def test_a_moment_is_a_guess() -> None:
-    """Three looks within seconds: it may be the rhythm of commits."""
-    (found,) = alone("D03", evidence(STORY, every_s=1))
+    """Some looks within seconds: it may be the rhythm of commits."""
+    assert not alone("D03", evidence(STORY, every_s=1))
+    (found,) = alone("D03", evidence(STORY, every_s=2))
     assert (found.severity, found.certainty) == (Severity.WARNING, Certainty.GUESS)
     assert not alone(
         "D03",
@@ -63,9 +64,9 @@ def test_a_moment_is_a_guess() -> None:
 def test_look_alikes() -> None:
     """Nobody moves; nothing to read; it did move; it was only just given to this member; a transaction is open."""
     for before, after in (
-        ("10/100 60/160 110/210 160/260", "10/100"),  # the member does nothing at all, and
+        ("10/100 60/160 110/210 160/260", "10/100"),  # the member does nothing at all
         ("47/90 47/140 47/190 47/240", "47/47"),
-        ("47/90 47/140 47/190 47/240", "46/90 47/140 47/190 47/240"),
+        ("47/90 47/140 47/190 47/240", "45/90 46/140 47/190 47/240"),
         ("Stable range", "PreparingRebalance range"),
         ("47/90 47/140 47/190 47/240", "47/90 47/140 47/190 47/240 stable=47"),
     ):
@@ -74,10 +75,16 @@ def test_look_alikes() -> None:
         assert not alone("D03", evidence(changed)), after
 
 
+def test_commits_that_come_together() -> None:
+    """Every minute, of all partitions: none has moved since the others did."""
+    together = STORY.replace("60/160 110/210 160/260", "60/160 60/210 60/260").replace("47/90", "40/90")
+    assert not alone("D03", evidence(together.replace("200/200 250/250", "150/200 150/250")))
+
+
 def test_partitions_that_changed_hands() -> None:
-    """Somebody else had it in the first look: it has been with this member for less time than it stands."""
+    """Somebody else had it in the first two looks: it has been with this member for less time than it stands."""
     now = evidence(STORY)
     before = now.looks[0].groups["orders"]
     other = replace(before, members=tuple(replace(m, member_id=f"{m.member_id}-old") for m in before.members))
-    first = replace(now.looks[0], groups={"orders": other})
-    assert not alone("D03", replace(now, looks=(first, *now.looks[1:])))
+    former = [replace(each, groups={"orders": other}) for each in now.looks[:2]]
+    assert not alone("D03", replace(now, looks=(*former, *now.looks[2:])))

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rota.model import ErrorCode, TopicPartition
 from rota.monitor.facts import Commit, GroupFacts, Node, Snapshot, TopicFacts
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["CommitStep", "Evidence", "Need", "OpenTransaction", "RecordFacts"]
+
+REST_S: Final = 60
+"""So long after a rebalance rates are those of the new shares."""
 
 
 class Need(StrEnum):
@@ -146,14 +149,24 @@ class Evidence:
         return (times[-1] - times[0]) / 1000 if times else 0.0
 
     @property
+    def at_rest(self) -> tuple[Snapshot, ...]:
+        """The newest looks in which the same members held the same partitions, oldest first; none in a rebalance."""
+        found: list[Snapshot] = []
+        now = _shares(self.facts)
+        for look in reversed(self.looks):
+            seen = look.groups.get(self.group)
+            if seen is None or seen.is_rebalancing or _shares(seen) != now:
+                break
+            found.append(look)
+        return tuple(reversed(found))
+
+    @property
     def settled(self) -> bool:
-        """Whether no partition changed hands while it was watched: the same members held the same in every look."""
-        shares = [
-            (seen.is_rebalancing, {member.member_id: frozenset(member.assignment) for member in seen.members})
-            for look in self.looks
-            if (seen := look.groups.get(self.group)) is not None
-        ]
-        return not self.facts.is_rebalancing and all(share == shares[-1] for share in shares)
+        """Whether no partition has changed hands for a minute, or for half of the time in which it was watched."""
+        rest = self.at_rest
+        if self.facts.is_rebalancing or not rest:
+            return False
+        return rest[-1].at_ms - rest[0].at_ms >= 1000 * min(REST_S, self.span_s / 2)
 
     def lacks(self, need: Need) -> str | None:
         """Why this need is not met, in words; None where it is."""
@@ -174,11 +187,13 @@ class Evidence:
         """One partition of the newest look."""
         return next((each for each in self.view.partitions if each.partition == wanted), None)
 
-    def course(self, partition: TopicPartition) -> list[tuple[int, Commit]]:
-        """When each look was, and what was committed then; looks without a commit are left out."""
+    def course(
+        self, partition: TopicPartition, looks: Iterable[Snapshot] | None = None
+    ) -> list[tuple[int, Commit]]:
+        """When each look (all, unless told) was, and what was committed then; looks without a commit are left out."""
         return [
             (look.at_ms, commit)
-            for look in self.looks
+            for look in (self.looks if looks is None else looks)
             if (commit := look.commits.get(self.group, {}).get(partition)) is not None
         ]
 
@@ -210,3 +225,7 @@ class Evidence:
             apart = len({each.host for each in same}) == len(same)
             named.append(f"{stem} on {member.host.lstrip('/')}" if stem and apart else member_id)
         return named
+
+
+def _shares(facts: GroupFacts) -> dict[str, frozenset[TopicPartition]]:
+    return {member.member_id: frozenset(member.assignment) for member in facts.members}

@@ -11,64 +11,77 @@ from rota.monitor.doctor.telling import span_text
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 
 if TYPE_CHECKING:
+    from rota.model import TopicPartition
     from rota.monitor.view import PartitionView
 
 __all__ = ["RULE"]
 
 LOOKS: Final = 3
-"""So many looks must show the same commit with something to read behind it."""
+"""So many looks must show the same commit with something to read behind it,"""
+LEAST_S: Final = 4
+"""over so long: less is the rhythm of commits."""
 SURE_S: Final = 60
 LIKELY_S: Final = 10
 
 
 def judge(evidence: Evidence) -> list[Finding]:
     """Partitions that stand still while others of the same member, or of the group, advance."""
-    if not evidence.settled or len(evidence.looks) < LOOKS:
+    if len(evidence.at_rest) < LOOKS:
         return []
-    moving = {part.partition for part in evidence.view.partitions if _moves(evidence, part)}
     found = []
     for part in evidence.view.partitions:
         member = part.member
-        if member is None or not _stands(evidence, part):
+        since_ms = None if member is None else _stands_since(evidence, part)
+        if member is None or since_ms is None:
             continue
         others = [each for each in member.assignment if each != part.partition]
-        own = [each for each in others if each in moving]
-        if own or (not others and moving):
-            found.append(_finding(evidence, part, own=bool(own)))
+        own = any(_moves(evidence, each, since_ms) for each in others)
+        if own or (
+            not others
+            and any(_moves(evidence, each.partition, since_ms) for each in evidence.view.partitions)
+        ):
+            found.append(_finding(evidence, part, since_ms, own=own))
     return found
 
 
-def _moves(evidence: Evidence, part: PartitionView) -> bool:
-    offsets = [commit.offset for _, commit in evidence.course(part.partition)]
+def _moves(evidence: Evidence, partition: TopicPartition, since_ms: int) -> bool:
+    """Whether its commit advanced in the looks since then."""
+    course = evidence.course(partition, evidence.at_rest)
+    offsets = [commit.offset for at_ms, commit in course if at_ms >= since_ms]
     return len(offsets) > 1 and offsets[-1] > offsets[0]
 
 
-def _stands(evidence: Evidence, part: PartitionView) -> bool:
-    """Whether the last looks, and no fewer than `LOOKS`, show one commit with records behind it."""
-    course = evidence.course(part.partition)
-    if len(course) < LOOKS or len({commit.offset for _, commit in course}) > 1 or not readable_lag(part):
-        return False
-    ends = [
-        look.partitions[part.partition].end for look in evidence.looks if part.partition in look.partitions
-    ]
-    return all(end is not None and end > course[-1][1].offset for end in ends)
+def _stands_since(evidence: Evidence, part: PartitionView) -> int | None:
+    """Since which look its commit is the same, with records behind it in each; None where it stands too shortly."""
+    rest = [look for look in evidence.at_rest if part.partition in look.partitions]
+    course = evidence.course(part.partition, rest)
+    if len(course) < len(rest) or not course or not readable_lag(part):
+        return None
+    offset = course[-1][1].offset
+    since_ms = looks = 0
+    for look, (at_ms, commit) in zip(reversed(rest), reversed(course), strict=True):
+        end = look.partitions[part.partition].end
+        if commit.offset != offset or end is None or end <= offset:
+            break
+        since_ms, looks = at_ms, looks + 1
+    return since_ms if looks >= LOOKS and evidence.at_ms - since_ms >= 1000 * LEAST_S else None
 
 
-def _since_ms(evidence: Evidence, part: PartitionView) -> tuple[int, str]:
-    """Since when it stands at least, and who says so."""
-    course = evidence.course(part.partition)
+def _recorded_ms(evidence: Evidence, part: PartitionView) -> int | None:
+    """When the commit that stands was made, if `__consumer_offsets` tells."""
     steps = (evidence.commits or {}).get(part.partition, ())
-    there = [step.at_ms for step in steps if step.offset == course[-1][1].offset]
-    if there:
-        return min(*there, course[0][0]), "__consumer_offsets"
-    return course[0][0], "OffsetFetch"
+    return min(
+        (step.at_ms for step in steps if part.commit and step.offset == part.commit.offset), default=None
+    )
 
 
-def _finding(evidence: Evidence, part: PartitionView, *, own: bool) -> Finding:
+def _finding(evidence: Evidence, part: PartitionView, seen_ms: int, *, own: bool) -> Finding:
     assert part.commit is not None
     assert part.member is not None
     partition, offset = part.partition, part.commit.offset
-    since_ms, source = _since_ms(evidence, part)
+    recorded_ms = _recorded_ms(evidence, part)
+    since_ms = seen_ms if recorded_ms is None else min(recorded_ms, seen_ms)
+    source = "OffsetFetch" if since_ms == seen_ms else "__consumer_offsets"
     stands_s = (evidence.at_ms - since_ms) / 1000
     (name,) = evidence.names([part.member.member_id])
     certainty = Certainty.LIKELY if stands_s >= (LIKELY_S if own else SURE_S) else Certainty.GUESS
