@@ -125,7 +125,9 @@ def _target(from_file: Path | None, scenario: Mapping[str, Any]) -> Target:
     from rota.monitor.reset_words import duration_ms, moment_ms
 
     given = {
-        Kind(name.replace("_", "-")): value for name, value in scenario.items() if value not in (None, False)
+        Kind(name.replace("_", "-")): value
+        for name, value in scenario.items()
+        if value is not None and value is not False
     }
     if from_file is not None:
         given[Kind.FROM_FILE] = True
@@ -259,7 +261,7 @@ class _Run:
         from rota.cli import groups_reset_text as text
 
         for plan in plans:
-            state = f"is {plan.state}" if plan.exists else "does not exist yet"
+            state = plan.state if plan.exists else "does not exist yet"
             emit(f"\nGroup {plan.group} ({state}), {text.target_words(self.target)}:")
             if plan.rows:
                 emit()
