@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from rota.model import RotaError, TopicPartition
@@ -50,6 +50,7 @@ class Stage:
         self._number = 1
         self._changed = threading.Condition()
         self.failure: RotaError | None = None
+        self.closely: frozenset[str] = frozenset()
 
     def views(self) -> Mapping[str, GroupView]:
         return dict(self._views)
@@ -58,6 +59,9 @@ class Stage:
         with self._changed:
             self._changed.wait_for(lambda: self._number > number, timeout_s)
             return self._number
+
+    def look_closely(self, groups: Collection[str]) -> None:
+        self.closely = frozenset(groups)
 
     def show(self, *views: GroupView, without: str = "") -> None:
         """One more look, with these groups as they are now, and one of them gone."""

@@ -101,7 +101,7 @@ def web(
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         raise RotaError(f"`rota web` needs {' and '.join(missing)}: pip install 'rota[web]'")
-    from rota.watching.watch import Watch
+    from rota.watching.live import Live
     from rota.web.app import Site, make_app
     from rota.web.changes import Changes
     from rota.web.server import Server, address, check_token, listen
@@ -110,9 +110,9 @@ def web(
     made_up = token is not None and click.get_current_context().get_parameter_source("token") is None
     listening = listen(host, port)
     where = address(listening)
-    with listening, Watch(admin, groups=groups or None, interval_s=interval_s, window_s=window_s) as watch:
-        changes = Changes(admin, allowed=allow_changes, done=watch.refresh)
-        site = Site(watch, cluster=admin.bootstrap, interval_s=interval_s, changes=changes)
+    with listening, Live(admin, groups=groups or None, interval_s=interval_s, window_s=window_s) as live:
+        changes = Changes(admin, allowed=allow_changes, done=live.refresh)
+        site = Site(live, cluster=admin.bootstrap, interval_s=interval_s, changes=changes)
         app = make_app(site, token=token, hosts=hosts)
         click.echo(f"rota web ready on {where}{f'/?token={token}' if token and made_up else ''}")
         Server(app, site.feed.close).run(sockets=[listening])

@@ -129,7 +129,8 @@ class Site:
         self._streams += 1
         try:
             group = Request(scope).query_params.get("group", "")
-            await serve_stream(self.feed, group, scope, receive, send)
+            with self.feed.watched(group):
+                await serve_stream(self.feed, group, scope, receive, send)
         finally:
             self._streams -= 1
 

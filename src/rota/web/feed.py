@@ -11,8 +11,9 @@ import asyncio
 import json
 import secrets
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -38,12 +39,13 @@ Frame = Mapping[str, bytes]
 
 
 class Source(Protocol):
-    """What a `rota.watching.Watch` is to this package."""
+    """What a `rota.watching.live.Live` is to this package."""
 
     @property
     def failure(self) -> RotaError | None: ...
     def views(self) -> Mapping[str, GroupView]: ...
     def wait(self, number: int, timeout_s: float | None = None) -> int: ...
+    def look_closely(self, groups: Collection[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Feed:
         self.interval_s = interval_s
         self._source = source
         self._stories: OrderedDict[str, _Known] = OrderedDict()
+        self._rows: dict[str, tuple[GroupView, bytes]] = {}
+        self._watched: Counter[str] = Counter()
         self._making = threading.Lock()
         self._looks: OrderedDict[int, Look] = OrderedDict({0: Look(0, {}, None)})
         self._arrived = asyncio.Event()
@@ -110,6 +114,18 @@ class Feed:
         loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._follow, args=(loop,), name="rota-web-feed", daemon=True)
         self._thread.start()
+
+    @contextmanager
+    def watched(self, group: str) -> Iterator[None]:
+        """Somebody looks at this group ("" is the list): of such groups more is asked."""
+        self._watched[group] += 1
+        self._source.look_closely(set(+self._watched) - {""})
+        try:
+            yield
+        finally:
+            self._watched[group] -= 1
+            self._watched = +self._watched
+            self._source.look_closely(set(self._watched) - {""})
 
     def close(self) -> None:
         """Wake all that wait; they see that it is closed."""
@@ -166,7 +182,12 @@ class Feed:
             return look.frames[group]
 
     def _list(self, look: Look) -> Frame:
-        return {name: encode(row(view)) for name, view in look.views.items()}
+        made = {}
+        for name, view in look.views.items():
+            before = self._rows.get(name)
+            made[name] = before if before is not None and before[0] is view else (view, encode(row(view)))
+        self._rows = made
+        return {name: text for name, (_, text) in made.items()}
 
     def _page(self, look: Look, group: str) -> Frame:
         view = look.views.get(group)
@@ -191,6 +212,7 @@ class Feed:
             view.events[-1:],
             len(view.events),
             view.rebalance,
+            tuple((each.at_ms, each.is_done) for each in view.told),
             tuple((member.member_id, member.assignment) for member in view.facts.members),
             tuple(part.partition for part in view.partitions),
         )

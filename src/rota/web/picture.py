@@ -10,25 +10,26 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-from rota.model import TopicPartition
-from rota.timeline.account import Account, accounts
+from rota.timeline.account import accounts
 from rota.timeline.events import MemberJoined
-from rota.timeline.ownership import Names
 from rota.timeline.signs import SIGNS, sign_of
 from rota.timeline.timeline import Timeline
+from rota.web.log import log_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from rota.model import TopicPartition
     from rota.monitor.cast import Cast
     from rota.monitor.view import GroupView
-    from rota.timeline.ownership import Span
+    from rota.timeline.account import Account
+    from rota.timeline.ownership import Names, Span
     from rota.timeline.summary import Summary
 
 __all__ = ["Story", "story"]
 
-MOST_ENTRIES: Final = 200
-"""Of the log, the newest."""
+WORTH_MS: Final = 50
+"""Shorter pauses are not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def story(view: GroupView, cast: Cast) -> Story:
                     member.instance_id,
                 )
             )
-    found = accounts(summary)
+    found = [each.account for each in view.told if each.account is not None] or accounts(summary)
     rows = _rows(view, timeline, names)
     shown = [*summary.consumers, *(names.of(member.member_id) for member in view.facts.members)]
     owners = [span[0] for item in rows for span in item["spans"]]
@@ -69,35 +70,58 @@ def story(view: GroupView, cast: Cast) -> Story:
         "incidents": _incidents(summary),
         "looks": {name: cast.look_of(name)._asdict() for name in dict.fromkeys([*shown, *owners])},
     }
-    return Story(document, _log(found, summary), names.of)
+    return Story(document, log_documents(view.told, found, summary.incidents), names.of)
 
 
 def _rows(view: GroupView, timeline: Timeline, names: Names) -> list[dict[str, Any]]:
     """A row for each partition. Who holds it although no event says so has done so since before (null)."""
     owners = view.facts.owners()
     parts = {part.partition for part in view.partitions} | set(timeline.partitions()) | set(owners)
-    paused = {} if view.rebalance is None else view.rebalance.paused
-    pauses: dict[TopicPartition, list[list[Any]]] = {}
-    for pause in timeline.pauses():
-        pauses.setdefault(pause.partition, []).append([pause.start_ms, pause.end_ms, pause.cause])
+    waits = _waits(view, timeline)
     rows = []
     for part in sorted(parts):
         spans = timeline.ownership(part)
         drawn = [[span.consumer, span.start_ms, span.end_ms, span.ended_by] for span in spans]
         if not spans and part in owners:
             drawn = [[names.of(owners[part].member_id), None, None, ""]]
-        gaps = pauses.get(part, []) or _unread(spans)
-        if part in paused and not (gaps and gaps[-1][1] is None):
-            gaps.append([paused[part], None, "" if view.rebalance is None else view.rebalance.words])
         rows.append(
             {
                 "topic": part.topic,
                 "partition": part.partition,
                 "spans": drawn,
-                "gaps": gaps,
+                "gaps": _apart([*_unread(spans), *waits.get(part, ())]),
             }
         )
     return rows
+
+
+def _waits(view: GroupView, timeline: Timeline) -> dict[TopicPartition, list[list[Any]]]:
+    """Pauses that somebody measured or knows of: ``[from, until, why]``, each partition's."""
+    found: dict[TopicPartition, list[list[Any]]] = {}
+    for pause in timeline.pauses():
+        found.setdefault(pause.partition, []).append([pause.start_ms, pause.end_ms, pause.cause])
+    for each in view.told:
+        done_ms = None if each.account is None else each.account.rebalance.completed_ms
+        if done_ms is None:
+            continue
+        for part, wait_ms in each.cost.paused.items():
+            if wait_ms >= WORTH_MS:
+                found.setdefault(part, []).append([done_ms - wait_ms, done_ms, each.words])
+    if view.rebalance is not None:
+        for part, since_ms in view.rebalance.paused.items():
+            found.setdefault(part, []).append([since_ms, None, view.rebalance.words])
+    return found
+
+
+def _apart(gaps: Iterable[list[Any]]) -> list[list[Any]]:
+    """In order of time, and of those that overlap the first: they are the same pause by two witnesses."""
+    kept: list[list[Any]] = []
+    for gap in sorted(gaps, key=lambda each: each[0]):
+        if not kept or (kept[-1][1] is not None and kept[-1][1] <= gap[0]):
+            kept.append(gap)
+        elif kept[-1][1] is not None and (gap[1] is None or gap[1] > kept[-1][1]):
+            kept[-1] = [kept[-1][0], gap[1], kept[-1][2]]
+    return kept
 
 
 def _unread(spans: list[Span]) -> list[list[Any]]:
@@ -117,9 +141,6 @@ def _rebalance(item: Account) -> dict[str, Any]:
         "start_ms": done.started_ms,
         "end_ms": done.completed_ms,
         "words": "; ".join((done.words, *done.also)),
-        "detail": done.detail,
-        "generation": done.generation,
-        "protocol": None if item.generation is None else item.generation.protocol,
         "moved": len({move.partition for move in item.moves}),
     }
 
@@ -128,48 +149,9 @@ def _incidents(summary: Summary) -> list[dict[str, Any]]:
     return [
         {
             "at_ms": item.at_ms,
-            "consumer": item.consumer,
             "sign": sign_of(item.kind),
             "means": SIGNS[sign_of(item.kind)],
             "words": f"{item.consumer or 'the broker'} {item.words}",
         }
         for item in summary.incidents
     ]
-
-
-def _log(found: list[Account], summary: Summary) -> list[dict[str, Any]]:
-    """What happened, the newest first."""
-    entries: list[dict[str, Any]] = [
-        {
-            "at_ms": item.rebalance.started_ms,
-            "kind": "rebalance",
-            "number": item.number,
-            "words": "; ".join((item.rebalance.words, *item.rebalance.also)),
-            "end_ms": item.rebalance.completed_ms,
-            "lines": _lines(item),
-        }
-        for item in found
-    ]
-    entries += [
-        {
-            "at_ms": item.at_ms,
-            "kind": sign_of(item.kind),
-            "words": f"{item.consumer or 'the broker'} {item.words}",
-            "end_ms": item.at_ms,
-            "lines": [],
-        }
-        for item in summary.incidents
-    ]
-    entries.sort(key=lambda entry: entry["at_ms"], reverse=True)
-    return entries[:MOST_ENTRIES]
-
-
-def _lines(item: Account) -> list[str]:
-    """The account without its heading."""
-    lines = [line.strip() for line in item.lines()[1:]]
-    return (
-        lines if len(lines) <= _MOST_LINES else [*lines[:_MOST_LINES], f"and {len(lines) - _MOST_LINES} more"]
-    )
-
-
-_MOST_LINES: Final = 12

@@ -24,6 +24,8 @@ __all__ = ["MOST_STREAMS", "message", "serve_stream"]
 
 BEAT_S: Final = 10.0
 """How long nothing may be said: a comment keeps proxies from closing the connection, and finds out who is gone."""
+LEAST_GAP_S: Final = 0.2
+"""Between two messages: nobody reads faster."""
 STALLED_S: Final = 60.0
 """A browser that takes nothing for so long is given up; it may come again."""
 RETRY_MS: Final = 1500
@@ -83,6 +85,7 @@ async def _tell(feed: Feed, group: str, last_id: str, send: Send) -> None:
         now = await feed.frame(look, group)
         await _say(send, message(feed, look, before, now))
         number, before = look.number, now
+        await asyncio.sleep(LEAST_GAP_S)
 
 
 async def _where_it_was(feed: Feed, group: str, last_id: str) -> tuple[int, Frame | None]:

@@ -124,12 +124,12 @@ export function drawRows(svg, view) {
     const y = index * rowHeight;
     if (index % 2 === 0) parts.push(rect(0, y, view.width, rowHeight, { class: "stripe" }));
     if (index === view.row) parts.push(rect(0, y, view.width, rowHeight, { class: "chosen" }));
-    if (rowHeight >= 9 || index % 2 === 0) parts.push(text(axis.left - 8, y + rowHeight / 2 + letters * 0.36, short(row.label, axis.left - 16, letters), { class: "label", "text-anchor": "end", "font-size": letters }));
+    if (rowHeight >= 9 || index % 2 === 0) parts.push(text(axis.left - 8, y + rowHeight / 2 + letters * 0.36, short(row.label, axis.left - 16, letters), { class: "label", "text-anchor": "end", style: { "font-size": `${letters}px` } }));
   });
   parts.push(unwatched(axis, height), bands(view, height));
   rows.forEach((row, index) => {
     const y = index * rowHeight;
-    for (const span of row.spans) parts.push(bar(view, span, y, letters));
+    for (const span of row.spans) parts.push(bar(view, span, row.gaps, y, letters));
     for (const gap of row.gaps) parts.push(pause(view, gap, y));
   });
   const nothing = !timeline.rows.length ? "no partition yet" : axis.to < axis.earliest ? `nothing is known of this time: what is known begins at ${stamp(axis.earliest)}` : "";
@@ -137,7 +137,18 @@ export function drawRows(svg, view) {
   fill(svg, parts);
 }
 
-function bar(view, [name, startMs, endMs], y, letters) {
+// Where a bar is not covered by a pause for longest: from where, and how wide.
+function longest(axis, x, width, gaps) {
+  let [from, free, at] = [x, 0, x];
+  for (const [start, end] of [...gaps, [Infinity, Infinity]]) {
+    const until = Math.min(Math.max(start === Infinity ? x + width : axis.x(start), x), x + width);
+    if (until - at > free) [from, free] = [at, until - at];
+    at = Math.min(Math.max(end === null ? x + width : axis.x(end), at), x + width);
+  }
+  return [from, free];
+}
+
+function bar(view, [name, startMs, endMs], gaps, y, letters) {
   const { axis, rowHeight, timeline } = view;
   const start = startMs ?? view.watchedMs;
   const end = endMs ?? axis.now;
@@ -150,12 +161,13 @@ function bar(view, [name, startMs, endMs], y, letters) {
   const radius = Math.min(3, height / 3, width / 2);
   const parts = [rect(x, y + inset, width, height, { fill: look.colour, rx: radius })];
   if (look.pattern) parts.push(rect(x, y + inset, width, height, { fill: `url(#pattern-${look.pattern})`, rx: radius }));
-  const whole = room(name, letters) + 14 <= width;
-  const shown = whole ? name : width > 90 ? short(name, width - 14, letters) : look.sign;
-  if (shown && room(shown, letters) + 4 <= width) {
-    const place = shown === look.sign ? x + width / 2 : x + 7;
-    const props = { "font-size": letters, "text-anchor": shown === look.sign ? "middle" : "start" };
-    parts.push(text(place, y + rowHeight / 2 + letters * 0.36, shown, { ...props, class: "bar-halo", stroke: look.colour }), text(place, y + rowHeight / 2 + letters * 0.36, shown, { ...props, class: "bar-name", style: { fill: look.ink } }));
+  const [from, free] = longest(axis, x, width, gaps);
+  const shown = room(name, letters) + 14 <= free ? name : free > 90 ? short(name, free - 14, letters) : look.sign;
+  if (shown && room(shown, letters) + 4 <= free) {
+    const place = shown === look.sign ? from + free / 2 : from + 7;
+    const anchor = shown === look.sign ? "middle" : "start";
+    const words = (props, style) => text(place, y + rowHeight / 2 + letters * 0.36, shown, { "text-anchor": anchor, ...props, style: { "font-size": `${letters}px`, ...style } });
+    parts.push(words({ class: "bar-halo", stroke: look.colour }), words({ class: "bar-name" }, { fill: look.ink }));
   }
   return parts;
 }
@@ -170,7 +182,7 @@ function pause(view, [start, endMs], y) {
   const parts = [rect(x, y + inset, width, rowHeight - 2 * inset, { fill: "url(#hatch)", class: "pause" })];
   const words = seconds(end - start);
   if (rowHeight >= 14 && room(words, 11) + 10 <= width) {
-    const props = { "text-anchor": "middle", "font-size": 11 };
+    const props = { "text-anchor": "middle" };
     parts.push(text(x + width / 2, y + rowHeight / 2 + 4, words, { ...props, class: "pause-halo" }), text(x + width / 2, y + rowHeight / 2 + 4, words, { ...props, class: "pause-words" }));
   }
   return parts;

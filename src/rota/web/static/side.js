@@ -80,7 +80,14 @@ export async function copy(text) {
   }
 }
 
-const NAMES = { rebalance: "Rebalance", started: "Started", stopped: "Stopped", killed: "Killed", frozen: "Frozen", healed: "Over", refused: "Commit refused", fault: "Fault" };
+function duration(entry) {
+  if (entry.kind !== "rebalance") return "";
+  const sure = entry.certainty === "certain" ? "" : entry.certainty === "guess" ? " · a guess" : " · likely";
+  if (entry.end_ms === null) return `goes on${sure}`;
+  return (entry.exact ? `took ${seconds(entry.end_ms - entry.at_ms)}` : "its beginning is not recorded") + sure;
+}
+
+const NAMES = { rebalance: "Rebalance", return: "Came back", started: "Started", stopped: "Stopped", killed: "Killed", frozen: "Frozen", healed: "Over", refused: "Commit refused", fault: "Fault" };
 
 export class Log {
   // `choose(ms, end)`: a moment was clicked.
@@ -118,16 +125,19 @@ export class Log {
     );
     const words = h("p", { class: "log-words" });
     const lasted = h("span", { class: "dim" });
+    const cost = h("p", { class: "dim log-cost" });
     const lines = h("ul", { class: "log-lines" });
     const folded = h("details", null, h("summary", null, "details"), lines);
-    const node = h("li", { "data-kind": first.kind }, h("div", { class: "log-head" }, time, h("span", { class: "log-kind" }, first.kind === "rebalance" ? `Rebalance ${first.number}` : NAMES[first.kind] ?? first.kind), lasted), words, folded);
+    const node = h("li", { "data-kind": first.kind }, h("div", { class: "log-head" }, time, h("span", { class: "log-kind" }, first.kind === "rebalance" ? `Rebalance ${first.number}` : NAMES[first.kind] ?? first.kind), lasted), words, cost, folded);
     let drawn = "";
     const update = (entry) => {
       const key = JSON.stringify(entry);
       if (key === drawn) return;
       drawn = key;
       put(words, entry.words);
-      put(lasted, entry.kind !== "rebalance" ? "" : entry.end_ms === null ? "goes on" : `took ${seconds(entry.end_ms - entry.at_ms)}`);
+      put(lasted, duration(entry));
+      put(cost, entry.cost);
+      cost.hidden = !entry.cost;
       folded.hidden = entry.lines.length === 0;
       fill(lines, entry.lines.map((line) => h("li", null, line)));
     };
