@@ -18,6 +18,7 @@ _CONFIG = """\
 global:
   scrape_interval: 500ms
   scrape_timeout: 500ms
+  evaluation_interval: 500ms
 scrape_configs:
   - job_name: consumer
     static_configs:
@@ -47,6 +48,11 @@ class Prometheus:
         """Of the only series there is."""
         values = list(self.query(expression).values())
         return values[0] if len(values) == 1 else None
+
+    def firing(self) -> list[dict[str, str]]:
+        """The labels of the alerts that fire."""
+        alerts = self._get("/api/v1/alerts")["alerts"]
+        return [each["labels"] for each in alerts if each["state"] == "firing"]
 
     def targets(self) -> list[dict[str, Any]]:
         """What it scrapes, and how that goes."""
@@ -78,11 +84,12 @@ def _program(name: str) -> str:
 
 
 @contextmanager
-def scraping(port: int, directory: Path) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes this port of this machine, twice a second."""
+def scraping(port: int, directory: Path, rules: str = "") -> Iterator[Prometheus]:
+    """A Prometheus that scrapes this port of this machine, twice a second, and evaluates these rules as often."""
     program = _program("prometheus")
     config = directory / "prometheus.yml"
-    config.write_text(_CONFIG.format(port=port))
+    (directory / "rules.yml").write_text(rules or "groups: []\n")
+    config.write_text(_CONFIG.format(port=port) + "rule_files: [rules.yml]\n")
     (listen,) = free_ports(1)
     log = (directory / "prometheus.log").open("w")
     server = subprocess.Popen(

@@ -25,6 +25,7 @@ COMMANDS = {
     "lab": ("rota.cli.lab:lab", "Watch a consumer group rebalance live, and steer it."),
     "timeline": ("rota.cli.timeline:timeline", "Say from a recording why a group rebalanced."),
     "web": ("rota.cli.web:web", "Watch every group in a browser, live."),
+    "exporter": ("rota.cli.exporter:exporter", "Serve lag, members and states of all groups to Prometheus."),
     "completion": ("rota.cli.completion:completion", "Print the script for completion in your shell."),
 }
 
@@ -65,5 +66,5 @@ def root() -> None:
       rota groups describe tour --watch 2
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 `doctor` found something wrong; 130 ended by
-    Ctrl+C, 143 by SIGTERM (`broker`, `lab` and `run` then end with 0 as well).
+    Ctrl+C, 143 by SIGTERM (`broker`, `exporter`, `lab` and `run` then end with 0).
     """

@@ -1,0 +1,102 @@
+"""The page that is scraped: made after each look, kept in pieces, put together when somebody asks.
+
+A piece is the text of one family for one group or topic. It is made anew only when that group has changed, so an idle
+cluster of any size costs next to nothing; and a group that is gone is gone with its pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rota.exporter.style import Lines, Look, Style, TopicLogs
+from rota.monitor.facts import PartitionFacts, Snapshot, TopicFacts
+from rota.monitor.view import GroupView
+from rota.watching.looking import Seen
+
+__all__ = ["Page"]
+
+Pieces = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Pieces, and what they were made of."""
+
+    of: tuple[object, ...]
+    pieces: Pieces
+
+
+class Page:
+    """``update`` by one thread, after each look; ``text`` by any number of others."""
+
+    def __init__(self, styles: Sequence[Style]) -> None:
+        self._styles = styles
+        self._heads = {family.name: family.head().encode() for style in styles for family in style.families}
+        self._groups: dict[str, _Made] = {}
+        self._topics: dict[str, _Made] = {}
+        self._failures = 0
+        self._order: tuple[Mapping[str, bytes], ...] = ()
+        self.update(Seen())
+
+    def update(self, seen: Seen) -> None:
+        """After a look."""
+        if seen.failure is not None:
+            self._failures += 1
+        self._groups = {name: self._group(name, view) for name, view in sorted(seen.views.items())}
+        if seen.snapshot is not None:
+            self._topics = self._of_topics(seen.snapshot)
+        look = Lines()
+        for style in self._styles:
+            style.look(self._look(seen), look)
+        made = (*self._groups.values(), *self._topics.values())
+        self._order = (*(each.pieces for each in made), dict(look.texts()))
+
+    def text(self) -> bytes:
+        """The whole page."""
+        order = self._order
+        parts: list[bytes] = []
+        for name, head in self._heads.items():
+            found = [pieces[name] for pieces in order if name in pieces]
+            if found:
+                parts.append(head)
+                parts += found
+        return b"".join(parts)
+
+    def _look(self, seen: Seen) -> Look:
+        snapshot = seen.snapshot
+        return Look(
+            is_well=seen.number > 0 and seen.failure is None,
+            looks=seen.number,
+            failures=self._failures,
+            took_s=0.0 if snapshot is None else snapshot.took_ms / 1_000,
+            seen_at_s=0.0 if snapshot is None else snapshot.at_ms / 1_000,
+        )
+
+    def _group(self, name: str, view: GroupView) -> _Made:
+        of = view.facts, view.partitions, view.members, view.topics, view.totals
+        old = self._groups.get(name)
+        if old is not None and all(new is was for new, was in zip(of, old.of, strict=True)):
+            return old
+        lines = Lines()
+        for style in self._styles:
+            style.group(view, lines)
+        return _Made(of, dict(lines.texts()))
+
+    def _of_topics(self, snapshot: Snapshot) -> dict[str, _Made]:
+        logs: dict[str, dict[int, PartitionFacts]] = {}
+        for part, facts in snapshot.partitions.items():
+            logs.setdefault(part.topic, {})[part.partition] = facts
+        return {
+            name: self._topic(name, dict(sorted(logs[name].items())), snapshot.topics.get(name))
+            for name in sorted(logs)
+        }
+
+    def _topic(self, name: str, logs: dict[int, PartitionFacts], facts: TopicFacts | None) -> _Made:
+        old = self._topics.get(name)
+        if old is not None and old.of == (logs, facts):
+            return old
+        lines = Lines()
+        for style in self._styles:
+            style.topic(TopicLogs(name, logs, facts), lines)
+        return _Made((logs, facts), dict(lines.texts()))
