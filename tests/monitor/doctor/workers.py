@@ -43,17 +43,25 @@ class _Thread:
 class Worker(_Thread):
     """Takes ``delay_s`` for each record and commits what is done; a record of ``cursed`` comes back for ever.
 
-    ``cursed`` holds partitions and offsets, of whatever topic.
+    ``cursed`` holds partitions and offsets, of whatever topic; the next record takes ``nap_s`` longer.
     """
 
     COMMIT_S = 0.1
 
     def __init__(
-        self, bootstrap_servers: str, group: str, *topics: str, client_id: str, delay_s: float = 0.0
+        self,
+        bootstrap_servers: str,
+        group: str,
+        *topics: str,
+        client_id: str,
+        delay_s: float = 0.0,
+        session_ms: int = 10_000,
+        poll_ms: int = 60_000,
     ) -> None:
         super().__init__(client_id)
         self.client_id = client_id
         self.delay_s = delay_s
+        self.nap_s = 0.0
         self.cursed: frozenset[tuple[int, int]] = frozenset()
         self.owned: frozenset[tuple[str, int]] = frozenset()
         self._topics = list(topics)
@@ -62,7 +70,8 @@ class Worker(_Thread):
             "group.id": group,
             "client.id": client_id,
             "partition.assignment.strategy": "range",
-            "session.timeout.ms": 10_000,
+            "session.timeout.ms": session_ms,
+            "max.poll.interval.ms": poll_ms,
             "heartbeat.interval.ms": 300,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
@@ -93,7 +102,8 @@ class Worker(_Thread):
                     if (partition, offset) in self.cursed:
                         consumer.seek(TopicPartition(topic, partition, offset))
                         continue
-                    time.sleep(self.delay_s)
+                    nap_s, self.nap_s = self.nap_s, 0.0
+                    time.sleep(self.delay_s + nap_s)
                     done[topic, partition] = offset + 1
                 if done and time.monotonic() >= due:
                     self._commit(consumer, done)

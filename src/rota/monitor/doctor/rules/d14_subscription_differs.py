@@ -32,7 +32,7 @@ def _differs(evidence: Evidence) -> Finding | None:
         kinds.setdefault(member.subscription, []).append(member.member_id)
     if len(kinds) < 2 or evidence.facts.is_rebalancing:
         return None
-    ranked = sorted(kinds.items(), key=lambda item: -len(item[1]))
+    ranked = sorted(kinds.items(), key=lambda item: (-len(item[1]), len(item[0]), sorted(item[0])))
     (usual, many), (other, few) = ranked[0], ranked[1]
     if not usual & other:
         return None  # two programs under one name, which is another rule's
