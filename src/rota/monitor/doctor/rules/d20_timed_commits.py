@@ -20,7 +20,7 @@ _ENOUGH = 6
 """Gaps that must be seen before a clock is believed."""
 _REGULAR = 0.8
 """This part of them must fit."""
-_JITTER = 0.12
+_JITTER = 0.15
 """A gap fits that is no further from the period, or a multiple of it, than this part of the period."""
 _SHORTEST_MS = 200
 """What comes oftener may be the rhythm of the work."""
