@@ -2,7 +2,7 @@
 
 ``python -m bench.monitor.member '{"bootstrap.servers": …}' topic,topic`` polls until it is told otherwise, one command
 a line: ``stall`` (stop polling, as a handler that hangs), ``go`` (poll again), ``topics a,b`` (another subscription),
-``leave`` (close, and end). It prints ``ready`` when it has been given partitions for the first time.
+``leave`` (close, and end).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def main() -> None:
     orders: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     consumer = Consumer(config)
-    consumer.subscribe(topics, on_assign=_say_ready)
+    consumer.subscribe(topics)
     polling = True
     while True:
         try:
@@ -34,14 +34,10 @@ def main() -> None:
         elif order == "go":
             polling = True
         elif order.startswith("topics "):
-            consumer.subscribe(order.removeprefix("topics ").split(","), on_assign=_say_ready)
+            consumer.subscribe(order.removeprefix("topics ").split(","))
         if polling:
             consumer.poll(0.05)
     consumer.close()
-
-
-def _say_ready(_consumer: Consumer, _partitions: object) -> None:
-    print("ready", flush=True)
 
 
 def _listen(orders: queue.SimpleQueue[str]) -> None:

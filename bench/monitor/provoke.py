@@ -182,32 +182,20 @@ class Child:
         self.client_id = str(config["client.id"])
         self.config = dict(config)
         self.topics = topics
-        self._ready = threading.Event()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.monitor.member", json.dumps(self.config), topics],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=Path(__file__).parents[2],
             text=True,
         )
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for _ in self.process.stdout:
-            self._ready.set()
 
     def tell(self, order: str) -> None:
         """One command, see `bench.monitor.member`."""
         assert self.process.stdin is not None
         self.process.stdin.write(order + "\n")
         self.process.stdin.flush()
-
-    def wait_ready(self) -> None:
-        """Until it was given partitions."""
-        if not self._ready.wait(PATIENCE_S):
-            raise TimeoutError(f"{self.client_id} was given nothing")
 
     def kill(self) -> None:
         """As ``kill -9`` does."""
@@ -243,8 +231,6 @@ class Stage:
         self._traffic.start()
         for _ in range(self._count):
             self._start()
-        for child in self.members:
-            child.wait_ready()
         self.settle()
         return self
 
@@ -277,7 +263,7 @@ class Stage:
             self.members.pop().leave()
             self.settle()
         while len(self.members) < self._count:
-            self._start().wait_ready()
+            self._start()
             self.settle()
         for child in self.members:
             if child.topics != self.topic:
@@ -321,7 +307,6 @@ class Stage:
         child = self.members[1]
         child.leave() if self.protocol == "consumer" else child.kill()
         self.members[1] = Child(child.config, child.topics)
-        self.members[1].wait_ready()
         return child.client_id
 
     def subscribe(self) -> str:

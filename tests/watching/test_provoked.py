@@ -16,7 +16,7 @@ from rota.timeline.events import RebalanceReason
 from rota.watching.looker import Looker
 from rota.watching.offsets_topic import OffsetsTopic
 
-ONE_OF_EACH = 7 * len(PROTOCOLS)
+ONE_OF_EACH = 7
 TIMED = (RebalanceReason.MEMBER_LEFT, RebalanceReason.SESSION_EXPIRED)
 
 
@@ -27,13 +27,16 @@ def quick_broker(broker_kind: str) -> Iterator[BrokerUnderTest]:
 
 
 @pytest.mark.timeout(900)
-def test_the_cause_of_each_kind_is_found(quick_broker: BrokerUnderTest) -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_cause_of_each_kind_is_found(quick_broker: BrokerUnderTest, protocol: str) -> None:
     with Admin(quick_broker.bootstrap_servers) as admin, OffsetsTopic(admin) as topic:
-        outcomes = provoke_many(quick_broker.bootstrap_servers, ONE_OF_EACH, topic.account)
+        outcomes = provoke_many(
+            quick_broker.bootstrap_servers, ONE_OF_EACH, topic.account, protocols=[protocol]
+        )
         assert len(outcomes) == ONE_OF_EACH
         # On a busy machine a session may end that nobody meant to end: what is wrong is tried again, alone.
         again = [_again(quick_broker, topic, each) for each in outcomes if not each.right]
-        assert len(again) <= ONE_OF_EACH // 3, again
+        assert len(again) <= 3, again
         assert all(each.right for each in again), again
         if quick_broker.kind == "kafka":
             _check_with_its_log(quick_broker, topic, {each.group for each in outcomes})
@@ -57,7 +60,7 @@ def _check_with_its_log(broker: BrokerUnderTest, topic: OffsetsTopic, groups: se
             first = told.verdicts[0]
             if first.reason in TIMED and told.words == words:
                 certain += first.certainty == Certainty.CERTAIN
-    assert certain >= len(PROTOCOLS)
+    assert certain
 
 
 def test_the_beginning_is_seen_by_looking(quick_broker: BrokerUnderTest) -> None:
