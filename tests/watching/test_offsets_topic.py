@@ -1,0 +1,129 @@
+"""``__consumer_offsets``, read in the background on either broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.brokers import BrokerUnderTest
+from tests.clients.desk import Desk
+from tests.kafka.ports import PATIENCE_S, wait_until
+
+from rota.admin import Admin
+from rota.cluster import Cluster
+from rota.model import TopicPartition
+from rota.monitor.facts import Commit
+from rota.testing import Broker
+from rota.timeline.events import MemberJoined, RebalanceCompleted, RebalanceReason
+from rota.watching.offsets_topic import OffsetsTopic, UnreadableError
+
+
+@pytest.fixture
+def admin(broker: BrokerUnderTest) -> Iterator[Admin]:
+    with Admin(broker.bootstrap_servers) as asked:
+        yield asked
+
+
+def caught_up(topic: OffsetsTopic) -> OffsetsTopic:
+    wait_until("all to be read", lambda: topic.is_caught_up or topic.failure)
+    assert topic.failure is None
+    return topic
+
+
+@pytest.mark.parametrize("client", ["confluent", "confluent-848"])
+def test_what_was_before_and_what_comes(desk: Desk, admin: Admin, client: str) -> None:
+    name, group = desk.topic("orders", 2), desk.name("group")
+    parts = desk.produce(name, 3, 2)
+    first = desk.member(client, group, name, "one", commit_each_poll=True)
+    desk.wait_stable(group, [first], parts)
+    desk.wait_committed(group, {(name, 0): 3, (name, 1): 3})
+
+    with OffsetsTopic(admin, [group]) as topic:
+        caught_up(topic)
+        assert topic.progress.partitions == 1
+        before = topic.events(group)
+        assert [event.client_id for event in before if isinstance(event, MemberJoined)] == ["one"]
+        held = next(event for event in reversed(before) if isinstance(event, RebalanceCompleted)).assignment
+        assert list(held.values()) == [(TopicPartition(name, 0), TopicPartition(name, 1))]
+
+        second = desk.member(client, group, name, "two", commit_each_poll=True)
+        desk.wait_stable(group, [first, second], parts)
+        wait_until("the second member's rebalance", lambda: len(_causes(topic, group)) >= 2)
+        assert RebalanceReason.MEMBER_JOINED in _causes(topic, group)
+        facts = topic.completed(admin.describe_groups([group])[group])  # type: ignore[arg-type]
+        assert all(member.session_timeout_ms and member.rebalance_timeout_ms for member in facts.members)
+        commits = admin.commits([group])[group]
+        timed = topic.timed(group, commits)  # type: ignore[arg-type]
+        now_ms = time.time() * 1000
+        assert all(
+            each.at_ms is not None and abs(now_ms - each.at_ms) < 1000 * PATIENCE_S for each in timed.values()
+        )
+
+
+def _causes(topic: OffsetsTopic, group: str) -> list[RebalanceReason]:
+    return [verdict.reason for told in topic.account(group) if told.is_done for verdict in told.verdicts[:1]]
+
+
+def test_news_comes_well_below_a_second(desk: Desk, admin: Admin) -> None:
+    """Three of ten commits may be late: a busy machine is slow now and then."""
+    name, group = desk.topic("orders", 1), desk.name("group")
+    desk.produce(name, 1, 1)
+    part = TopicPartition(name, 0)
+    _commit(admin, group, part, 0)
+    with OffsetsTopic(admin, [group]) as topic:
+        caught_up(topic)
+        delays = []
+        for offset in range(10):
+            _commit(admin, group, part, offset + 10)
+            began = time.monotonic()
+            while _offset(topic, group, part) != offset + 10:
+                assert time.monotonic() - began < PATIENCE_S
+                time.sleep(0.005)
+            delays.append(time.monotonic() - began)
+    assert sorted(delays)[6] < 1.0, delays
+
+
+def _commit(admin: Admin, group: str, part: TopicPartition, offset: int) -> None:
+    assert admin.alter_offsets(group, {part: Commit(offset)}) == {part: None}
+
+
+def _offset(topic: OffsetsTopic, group: str, part: TopicPartition) -> int:
+    steps = topic.commit_steps(group).get(part)
+    return steps[-1][1] if steps else -1
+
+
+def test_a_cluster_without_groups_is_waited_for() -> None:
+    with Broker() as broker, Admin(broker.bootstrap_servers) as admin, OffsetsTopic(admin) as topic:
+        wait_until("the topic to be asked for", lambda: topic.exists is False)
+        assert topic.is_caught_up
+        assert topic.failure is None
+        Cluster(broker.bootstrap_servers).create_topic("orders", partitions=1)
+        _commit(admin, "first", TopicPartition("orders", 0), 7)
+        wait_until("the first group", lambda: topic.knows("first"))
+
+
+def test_nobody_answers() -> None:
+    with Broker() as broker:
+        address = broker.bootstrap_servers
+    with Admin(address, timeout_s=1) as admin, OffsetsTopic(admin) as topic:
+        topic.wait(0, PATIENCE_S)
+        assert isinstance(topic.failure, UnreadableError)
+        assert "cannot read __consumer_offsets" in str(topic.failure)
+
+
+def test_reading_goes_on_when_the_broker_is_back(own_broker: BrokerUnderTest) -> None:
+    if own_broker.kind == "kafka":
+        pytest.skip("the client's part is the same, and Kafka takes long to start again")
+    with Admin(own_broker.bootstrap_servers) as admin:
+        with Desk(own_broker) as desk:
+            name = desk.topic("orders", 1)
+        part = TopicPartition(name, 0)
+        _commit(admin, "g", part, 1)
+        with OffsetsTopic(admin, ["g"]) as topic:
+            caught_up(topic)
+            own_broker.restart()
+            wait_until("the broker", lambda: not isinstance(admin.commits(["g"])["g"], Exception))
+            _commit(admin, "g", part, 2)
+            wait_until("the commit after the restart", lambda: _offset(topic, "g", part) == 2)
+            assert topic.failure is None
