@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.clients.desk import Desk
-from tests.kafka.ports import wait_until
+from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.admin import Admin
 from rota.cli import run
@@ -43,7 +44,12 @@ class Place:
         """What `rota groups` prints."""
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-            assert run(["groups", *words, "-b", self.bootstrap_servers]) == 0
+            assert (
+                run(
+                    ["groups", *words, "-b", self.bootstrap_servers, "--timeout", str(int(PATIENCE_S * 1000))]
+                )
+                == 0
+            )
         return out.getvalue()
 
 
@@ -107,7 +113,7 @@ def is_at_rest(facts: GroupFacts) -> bool:
 
 @pytest.fixture(scope="module")
 def place(broker: BrokerUnderTest) -> Iterator[Place]:
-    with Desk(broker) as desk, Admin(broker.bootstrap_servers) as admin:
+    with Desk(broker) as desk, Admin(broker.bootstrap_servers, timeout_s=PATIENCE_S) as admin:
         stage = Stage(desk, admin)
         stage.members("classic", "confluent", "confluent", topics=(stage.topic, stage.other))
         stage.members("static", "confluent", "confluent", strategy="cooperative-sticky")
@@ -195,6 +201,17 @@ def test_what_the_columns_say(place: Place) -> None:
     ]
     assert members[0][-1] == "UPGRADED"
     assert sorted(row[-1] for row in members[1:]) == ["false", "true"]
+
+
+def test_lag_in_time_stands_behind_kafkas_columns(place: Place) -> None:
+    for kind, method in (("simple", "record"), ("classic", "caught-up")):
+        plain = place.ours("describe", place.groups[kind]).splitlines()
+        late = place.ours("describe", place.groups[kind], "--time-lag").splitlines()
+        assert late[1].split()[-4:] == ["CLIENT-ID", "TIME-LAG", "METHOD", "QUALITY"]
+        assert all(line.startswith(short.rstrip()) for short, line in zip(plain, late, strict=True))
+        assert {line.split()[-2] for line in late[2:] if " a-" not in line} == {method}
+    (document,) = json.loads(place.ours("describe", place.groups["simple"], "--time-lag", "--json"))
+    assert all(row["timeLag"]["seconds"] > 0 for row in document["offsets"])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rota.cli.groups_look import Look, missing_words
+from rota.cli.groups_look import Late, Look, missing_words
 from rota.cli.groups_options import group_names
 from rota.cli.options import FiniteRange, admin_options, json_option
 from rota.cli.output import emit, emit_csv, emit_json, note
@@ -33,6 +33,11 @@ WATCH_TIMEOUT_S = 4.0
 @click.option("--state", is_flag=True, help="Coordinator, strategy, state and number of members.")
 @click.option("--verbose", is_flag=True, help="More columns: epochs and assignments.")
 @click.option(
+    "--time-lag",
+    is_flag=True,
+    help="Behind Kafka's columns how late each partition is, and how that is known (docs/lag.md).",
+)
+@click.option(
     "--watch",
     type=FiniteRange(min=0.1, max=86_400),
     metavar="SECONDS",
@@ -49,6 +54,7 @@ def describe(
     members: bool,
     state: bool,
     verbose: bool,
+    time_lag: bool,
     watch: float | None,
     as_csv: bool,
     as_json: bool,
@@ -64,6 +70,7 @@ def describe(
       rota groups describe tour
       rota groups describe tour --members --verbose
       rota groups describe --all --state
+      rota groups describe tour --time-lag
       rota groups describe tour --watch 2
     """
     if offsets + members + state > 1:
@@ -71,7 +78,14 @@ def describe(
     if as_csv and (as_json or watch is not None):
         raise RotaError("--csv goes neither with --json nor with --watch", exit_code=2)
     view = "members" if members else "state" if state else "offsets"
-    look = Look(tuple(names), view=view, verbose=verbose)
+    if time_lag and view != "offsets":
+        raise RotaError("--time-lag is about offsets: leave out --members and --state", exit_code=2)
+    late = None
+    if time_lag:
+        from rota.watching.looking import Looking
+
+        late = Late(Looking(admin, groups=names or None))
+    look = Look(tuple(names), view, verbose, late)
     if watch is not None:
         _watch(look, admin, watch, as_json=as_json)
     else:
@@ -105,7 +119,8 @@ def _watch(look: Look, admin: Admin, seconds: float, *, as_json: bool) -> None:
         for _ in every(seconds):
             emit_json(_line(look, admin), indent=None)
             sys.stdout.flush()
-    options = ([f"--{look.view}"] if look.view != "offsets" else []) + (["--verbose"] if look.verbose else [])
+    options = [f"--{look.view}"] if look.view != "offsets" else []
+    options += (["--verbose"] if look.verbose else []) + (["--time-lag"] if look.late else [])
     title = " ".join(["rota groups describe", *(look.names or ["--all"]), *options])
     watch_text(seconds, title, lambda: _block(look, admin))
 

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from rota.admin import Admin
     from rota.cli.groups_text import Line, OffsetRow
     from rota.model import TopicPartition
-    from rota.monitor.facts import GroupFacts, MemberFacts
+    from rota.monitor.facts import GroupFacts, MemberFacts, Snapshot
+    from rota.monitor.view import GroupView, TimeLag
+    from rota.watching.looking import Looking
 
-__all__ = ["Look", "Report", "Seen"]
+__all__ = ["Late", "Look", "Report", "Seen", "missing_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,23 @@ class Seen:
         return [*self.failures, *([RotaError(missing_words(self.missing))] if self.missing else [])]
 
 
+class Late:
+    """Looks that know how late a partition is; they remember what was learnt for that."""
+
+    def __init__(self, looking: Looking) -> None:
+        self._looking = looking
+        self._last: Snapshot | None = None
+
+    def look(self) -> tuple[Snapshot, Mapping[str, GroupView]]:
+        """What there is now. Raises ``RotaError`` if nothing could be learnt."""
+        seen = self._looking.look()
+        if seen.snapshot is None or seen.snapshot is self._last:
+            assert seen.failure is not None
+            raise seen.failure
+        self._last = seen.snapshot
+        return seen.snapshot, seen.views
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What to look at: the groups (none = all of them) and the view."""
@@ -81,6 +100,8 @@ class Look:
     names: tuple[str, ...]
     view: str
     verbose: bool
+    late: Late | None = None
+    """Where lag in time is wanted."""
 
     def at(self, admin: Admin) -> Seen:
         """The groups as they are now. Commits are read before ends: a busy group is never ahead of its log."""
@@ -103,18 +124,30 @@ class Look:
         )
 
     def _offsets(self, admin: Admin) -> Seen:
-        from rota.admin import Depth, scan
         from rota.cli.groups_text import offset_rows
 
-        snapshot = scan(admin, self.names or None, depth=Depth.LAG)
+        snapshot, times = self._looked(admin)
         failures = dict(snapshot.failures)
         listing = failures.pop("", None)
         ends = {tp: facts.end for tp, facts in snapshot.partitions.items()}
         reports = []
         for name in sorted(snapshot.groups):
-            rows = tuple(offset_rows(snapshot.groups[name], snapshot.commits[name], ends))
+            late = times.get(name)
+            rows = tuple(offset_rows(snapshot.groups[name], snapshot.commits[name], ends, late))
             reports.append(Report(snapshot.groups[name], rows, _no_leader(snapshot.topics, rows)))
         return self._seen(reports, [*([listing] if listing else []), *_gathered(failures, admin)])
+
+    def _looked(self, admin: Admin) -> tuple[Snapshot, dict[str, dict[TopicPartition, TimeLag]]]:
+        """What there is, and how late each partition of each group is, if that is wanted."""
+        from rota.admin import Depth, scan
+
+        if self.late is None:
+            return scan(admin, self.names or None, depth=Depth.LAG), {}
+        snapshot, views = self.late.look()
+        times = {
+            name: {part.partition: part.time for part in view.partitions} for name, view in views.items()
+        }
+        return snapshot, times
 
     def _seen(self, reports: Sequence[Report], failures: list[RotaError]) -> Seen:
         missing = [
@@ -131,7 +164,10 @@ class Look:
         if self.view == "state":
             return groups_text.state_lines(report.group, verbose=self.verbose)
         assert report.rows is not None
-        return groups_text.offset_lines(report.group.group, report.rows, verbose=self.verbose)
+        with_time = self.late is not None
+        return groups_text.offset_lines(
+            report.group.group, report.rows, verbose=self.verbose, with_time=with_time
+        )
 
     def cells(self, reports: Sequence[Report]) -> tuple[list[str], list[list[str]]]:
         """One table of all groups, with the same columns whatever they are."""
@@ -146,7 +182,9 @@ class Look:
             elif self.view == "state":
                 header, more = text.state_table(group, verbose=verbose)
             else:
-                header, more = text.offset_table(group.group, report.rows or (), verbose=verbose)
+                header, more = text.offset_table(
+                    group.group, report.rows or (), verbose=verbose, with_time=self.late is not None
+                )
             rows += more
         return header, rows
 
@@ -229,4 +267,14 @@ def _row_json(row: OffsetRow) -> dict[str, Any]:
         "memberId": row.member.member_id if row.member else None,
         "host": row.member.host if row.member else None,
         "clientId": row.member.client_id if row.member else None,
+        **({} if row.time is None else {"timeLag": _time_json(row.time)}),
+    }
+
+
+def _time_json(time: TimeLag) -> dict[str, Any]:
+    return {
+        "seconds": time.seconds,
+        "eventDelaySeconds": time.event_delay_s,
+        "method": str(time.method),
+        "quality": str(time.quality),
     }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rota.cli.output import count_of, table
 from rota.monitor.reset import Effect, Kind
+from rota.monitor.words import age
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -178,22 +179,11 @@ def _cells(row: Row, failure: RotaError | None) -> list[str]:
 
 
 def _span_words(span: Span) -> str:
-    """``2026-11-21 14:02:11 to 14:37:55 (35m 44s)``, in local time."""
+    """``2026-11-21 14:02:11 to 14:37:55 (35m44s)``, in local time."""
     try:
         first, last = (datetime.fromtimestamp(ms / 1000).astimezone() for ms in span)
     except (ValueError, OverflowError, OSError):
         return f"{span.first_ms} to {span.last_ms} ms"
     same_day = first.date() == last.date()
     end = f"{last:%H:%M:%S}" if same_day else f"{last:%Y-%m-%d %H:%M:%S}"
-    return f"{first:%Y-%m-%d %H:%M:%S} to {end} ({_duration(last - first)})"
-
-
-def _duration(length: timedelta) -> str:
-    """The two largest units."""
-    seconds = max(0, round(length.total_seconds()))
-    units: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        many, seconds = divmod(seconds, size)
-        if many or (unit == "s" and not units):
-            units.append(f"{many}{unit}")
-    return " ".join(units[:2])
+    return f"{first:%Y-%m-%d %H:%M:%S} to {end} ({age((last - first).total_seconds())})"

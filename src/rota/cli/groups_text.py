@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rota.model import TopicPartition
     from rota.monitor.facts import Commit, GroupFacts, GroupListing, MemberFacts
+    from rota.monitor.view import TimeLag
 
 __all__ = [
     "Line",
@@ -32,8 +33,9 @@ __all__ = [
 MISSING = "-"
 INSTANCE = "GROUP-INSTANCE-ID"
 OWNER = ("CONSUMER-ID", "HOST", "CLIENT-ID")
-WIDENED = frozenset({"GROUP", "TOPIC", "CONSUMER-ID", "HOST"})
-"""The columns of offsets that grow with what is in them."""
+TIME = ("TIME-LAG", "METHOD", "QUALITY")
+WIDENED = frozenset({"GROUP", "TOPIC", "CONSUMER-ID", "HOST", "CLIENT-ID"})
+"""The columns of offsets that grow with what is in them; the last one needs no width."""
 NEVER_WIDER = frozenset({"#PARTITIONS", "CURRENT-EPOCH", "TARGET-EPOCH", "UPGRADED"})
 """Of members those that do not."""
 
@@ -55,6 +57,8 @@ class OffsetRow:
     committed: Commit | None
     end: int | None
     member: MemberFacts | None
+    time: TimeLag | None = None
+    """How late that is, where it was asked for."""
 
     @property
     def lag(self) -> int | None:
@@ -66,16 +70,17 @@ def offset_rows(
     group: GroupFacts,
     committed: Mapping[TopicPartition, Commit],
     ends: Mapping[TopicPartition, int | None],
+    times: Mapping[TopicPartition, TimeLag] | None = None,
 ) -> list[OffsetRow]:
     """Members with the most partitions first, then what was committed and is nobody's now."""
-    rows = [
-        OffsetRow(tp, committed.get(tp), ends.get(tp), member)
-        for member in group.members
-        for tp in member.assignment
-    ]
     owned = group.owners()
-    rows += [OffsetRow(tp, at, ends.get(tp), None) for tp, at in sorted(committed.items()) if tp not in owned]
-    return rows
+    places = [(tp, member) for member in group.members for tp in member.assignment]
+    rest = [(tp, None) for tp in sorted(committed) if tp not in owned]
+    late = times or {}
+    return [
+        OffsetRow(tp, committed.get(tp), ends.get(tp), member, late.get(tp))
+        for tp, member in [*places, *rest]
+    ]
 
 
 def list_lines(groups: Iterable[GroupListing], *, with_type: bool, with_state: bool) -> list[str]:
@@ -99,28 +104,34 @@ Table = tuple[list[str], list[list[str]]]
 """A header and the cells of each row."""
 
 
-def offset_table(group: str, rows: Iterable[OffsetRow], *, verbose: bool) -> Table:
-    """The columns of ``--describe``, also ``--verbose``."""
+def offset_table(group: str, rows: Iterable[OffsetRow], *, verbose: bool, with_time: bool = False) -> Table:
+    """The columns of ``--describe``, also ``--verbose``; with lag in time behind them."""
     epoch = ["LEADER-EPOCH"] if verbose else []
     header = ["GROUP", "TOPIC", "PARTITION", *epoch, "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", *OWNER]
+    header += TIME if with_time else []
     cells = []
     for row in rows:
         at, member = row.committed, row.member
         values = [at.leader_epoch if at else None] if verbose else []
         values += [at.offset if at else None, row.end, row.lag]
         owner = (member.member_id, member.host, member.client_id) if member else (MISSING,) * 3
-        cells.append([group, row.partition.topic, str(row.partition.partition), *map(_cell, values), *owner])
+        late = _time_cells(row.time) if with_time else []
+        place = [group, row.partition.topic, str(row.partition.partition)]
+        cells.append([*place, *map(_cell, values), *owner, *late])
     return header, cells
 
 
-def offset_lines(group: str, rows: Sequence[OffsetRow], *, verbose: bool) -> list[Line]:
+def offset_lines(
+    group: str, rows: Sequence[OffsetRow], *, verbose: bool, with_time: bool = False
+) -> list[Line]:
     """``--describe`` and ``--describe --verbose``; no lines at all for a group without partitions."""
     if not rows:
         return []
-    header, cells = offset_table(group, rows, verbose=verbose)
-    minima = [15, 15, 10, *(15 for _ in header[3:-3]), 15, 15, 0]
+    header, cells = offset_table(group, rows, verbose=verbose, with_time=with_time)
+    minima = [10 if name == "PARTITION" else 15 for name in header]
+    minima[-1] = 0
     widths = [
-        _width(minimum, (row[i] for row in cells)) if header[i] in WIDENED else minimum
+        _width(minimum, (row[i] for row in cells)) if minimum and header[i] in WIDENED else minimum
         for i, minimum in enumerate(minima)
     ]
     owners = [None, *(row.member.member_id if row.member else None for row in rows)]
@@ -204,6 +215,12 @@ def _member_cells(group: GroupFacts, member: MemberFacts, header: Sequence[str])
         "UPGRADED": upgraded,
     }
     return [values[name] or ("" if name == INSTANCE else MISSING) for name in header]
+
+
+def _time_cells(time: TimeLag | None) -> list[str]:
+    from rota.monitor.words import time_text
+
+    return [MISSING] * 3 if time is None else [time_text(time), str(time.method), str(time.quality)]
 
 
 def _epoch(group: GroupFacts) -> int | None:
