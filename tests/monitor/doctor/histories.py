@@ -5,7 +5,8 @@
     60   leaves pod-1 session-expired likely: its last commit was 45.0 s before
     61   changes pod-2 subscription-changed
 
-Each line is a rebalance, which takes half a second. Someone who joins again has a new member id (``pod-1#2``).
+Each line is a rebalance, which takes half a second. Someone who joins again has a new member id (``pod-1#2``), unless
+``id=…`` tells it.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def history(text: str, *, start_ms: int = START_MS) -> tuple[Event, ...]:
         reason = RebalanceReason.MEMBER_JOINED
         if words[1] == "joins":
             seen[name] = seen.get(name, 0) + 1
-            member = there[name] = f"{name}#{seen[name]}"
             options = dict(word.split("=") for word in words[3:])
+            member = there[name] = options.get("id", f"{name}#{seen[name]}")
             found.append(
                 MemberJoined(
                     at_ms, GROUP, member, options.get("client", name), f"/{host}", options.get("static")

@@ -69,6 +69,15 @@ def test_a_stronger_finding_silences_others_about_the_same_partitions() -> None:
     ] == ["D91"]
 
 
+def test_without_partitions_members_decide() -> None:
+    """One flaps: what befell another is told all the same."""
+    flaps = replace(RULE, id="D91", silences=("D90",))
+    found = competing((RULE, {"members": ("a", "b")}), (flaps, {"members": ("a",)}))
+    assert {finding.rule for finding in found} == {"D90", "D91"}
+    (only,) = competing((RULE, {"members": ("a",)}), (flaps, {"members": ("a", "b")}))
+    assert only.rule == "D91"
+
+
 def test_a_cause_becomes_a_part_of_what_it_explains() -> None:
     """The surest of several causes; words, evidence and commands are told together."""
     storm = replace(RULE, id="D91", name="storm", severity=Severity.CRITICAL)

@@ -14,9 +14,9 @@ __all__ = ["compete"]
 def compete(findings: Iterable[Finding], rules: Mapping[str, Rule]) -> list[Finding]:
     """What is left of the findings, the worst first.
 
-    A silenced finding goes when every partition it names is named by those that silence it, or where one side names
-    none. A cause joins the finding that it explains; of several causes the surest does, and the others stay what
-    they are.
+    A silenced finding goes when every partition that it names is named by those that silence it; where one side names
+    none, every member; where one side names no member either, at once. A cause joins the finding that it explains; of
+    several causes the surest does, and the others stay what they are.
     """
     left = sorted(findings, key=_rank)
     left = [finding for finding in left if not _silenced(finding, left, rules)]
@@ -38,9 +38,11 @@ def _silenced(finding: Finding, among: Iterable[Finding], rules: Mapping[str, Ru
     stronger = [each for each in among if finding.rule in rules[each.rule].silences]
     if not stronger:
         return False
-    if not finding.partitions or not all(each.partitions for each in stronger):
-        return True
-    return set(finding.partitions) <= {tp for each in stronger for tp in each.partitions}
+    if finding.partitions and all(each.partitions for each in stronger):
+        return set(finding.partitions) <= {tp for each in stronger for tp in each.partitions}
+    if finding.members and all(each.members for each in stronger):
+        return set(finding.members) <= {member for each in stronger for member in each.members}
+    return True
 
 
 def _explained(effect: Finding, cause: Finding, *, meant: bool) -> Finding:

@@ -34,9 +34,9 @@ class Rule:
     """One thing that can be wrong.
 
     ``id`` is ``D06``, ``name`` is in kebab case, ``title`` a few words for a list. ``silences`` are the rules whose
-    findings say nothing new where this one has found something in the same partitions (or in the whole group, where one
-    of the two findings names no partition). ``causes`` are rules whose finding this one explains: it becomes a part of
-    that finding, which is then no worse than this one if somebody meant it so (``meant``: a deploy).
+    findings say nothing new where this one has found something in the same partitions (or of the same members, or in
+    the whole group, where one of the two findings names none). ``causes`` are rules whose finding this one explains: it
+    becomes a part of that finding, which is then no worse than this one if somebody meant it so (``meant``: a deploy).
     """
 
     id: str

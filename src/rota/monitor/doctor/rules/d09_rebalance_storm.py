@@ -137,7 +137,7 @@ RULE = Rule(
     title="the group rebalances again and again",
     judge=judge,
     needs=(Need.EVENTS,),
-    silences=("D16",),
+    silences=("D04", "D07", "D16"),
     lesson=Lesson(
         what="A rebalance shares the partitions out anew. While it goes on, partitions that change hands (with an "
         "eager assignor all of them) are read by nobody, and what was read and not committed is read again. One is "

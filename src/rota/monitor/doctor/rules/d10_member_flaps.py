@@ -59,7 +59,7 @@ def _finding(evidence: Evidence, who: Who, held: list[Life], ended: list[Life], 
         "its program is started again and again",
         *lines,
         certainty=Certainty.LIKELY,
-        members=[life.member_id for life in held if life.left_ms is None],
+        members=[life.member_id for life in held],
         advice=f"Look at why {who.instance_id or who.client_id or 'it'} ends: its log, its exit code, the memory "
         "limit (OOM), a health check that is too strict. Stop it until it is mended; the others go on without "
         "rebalances. With group.instance.id a quick restart costs no rebalance.",

@@ -25,16 +25,16 @@ def judge(evidence: Evidence) -> list[Finding]:
     limits = [limit for member in now.values() if (limit := member.rebalance_timeout_ms)]
     allowed = f" ({span_text(min(limits))})" if limits else ""
     source = evidence.events_source
-    back = [
-        who for who in names if any(str(life.who) == who and life.left_ms is None for life in lives(evidence))
-    ]
+    back = [life for life in lives(evidence) if life.left_ms is None and str(life.who) in names]
+    again = {life.member_id for life in back}
+    slow = [tp for member in evidence.facts.members if member.member_id in again for tp in member.assignment]
     lines = [
         EvidenceLine(str(life.who), told(life.detail) or "polled too seldom", source) for life in gone[-3:]
     ]
     if limits:
         lines.append(EvidenceLine("max.poll.interval.ms", f"{min(limits):,}", "__consumer_offsets"))
     if back:
-        lines.append(EvidenceLine("back since", and_list(back), source))
+        lines.append(EvidenceLine("back since", and_list([str(life.who) for life in back]), source))
     times = "" if len(gone) == 1 else f" {count_of(len(gone), 'time')}"
     return [
         RULE.finding(
@@ -43,7 +43,8 @@ def judge(evidence: Evidence) -> list[Finding]:
             f"the work between two polls took longer than max.poll.interval.ms{allowed}",
             *lines,
             certainty=how_sure([life.detail for life in gone], source),
-            members=[life.member_id for life in gone],
+            partitions=sorted(slow),
+            members=dict.fromkeys(life.member_id for life in (*gone, *back)),
             advice="Let a poll return less (max.poll.records; with librdkafka consume fewer at a time), give every "
             "call in the handler a time-out, or raise max.poll.interval.ms above the longest time that a poll's "
             "records may take. What lasts: do the work off the thread that polls, as rota.consumer does.",
@@ -61,7 +62,7 @@ RULE = Rule(
     title="members polled too seldom and were thrown out",
     judge=judge,
     needs=(Need.EVENTS,),
-    silences=("D10", "D12"),
+    silences=("D04",),
     causes=("D09",),
     lesson=Lesson(
         what="A client that has not been polled for max.poll.interval.ms (five minutes unless set) leaves the group "

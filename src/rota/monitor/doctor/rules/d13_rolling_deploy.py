@@ -51,6 +51,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             EvidenceLine("partitions that changed hands", f"{moved:,} times", source),
             EvidenceLine("group.instance.id", "not set", source),
             certainty=Certainty.LIKELY,
+            members=[life.member_id for pair in pairs for life in pair],
             advice="Give each instance a group.instance.id of its own that stays (a StatefulSet's pod name) and a "
             "session.timeout.ms longer than a restart: then nothing moves. Otherwise use cooperative-sticky or "
             "group.protocol=consumer, so that only what moves is stopped.",
