@@ -36,7 +36,7 @@ def _find(words: list[str]) -> tuple[click.Command, list[str]]:
 def test_a_command_and_its_options_exist(words: list[str]) -> None:
     command, rest = _find(words)
     known = {name for option in command.params for name in option.opts + option.secondary_opts}
-    used = {word.split("=")[0] for word in rest if word.startswith("-") and word != "-"}
+    used = {word.split("=")[0] for word in rest if re.match(r"--?[a-zA-Z]", word)}
     assert used <= known
 
 
