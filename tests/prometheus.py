@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -105,12 +106,22 @@ def scraping(port: int, directory: Path, rules: str = "") -> Iterator[Prometheus
     )
     try:
         wait_until("Prometheus listens", lambda: listening(listen) or server.poll() is not None)
+        wait_until("Prometheus is ready", lambda: _is_ready(listen) or server.poll() is not None)
         assert server.poll() is None, (directory / "prometheus.log").read_text()
         yield Prometheus(listen)
     finally:
         server.terminate()
         server.wait(60)
         log.close()
+
+
+def _is_ready(port: int) -> bool:
+    """It listens before it answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=60) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        return False
 
 
 def _own(labels: dict[str, str]) -> dict[str, str]:
