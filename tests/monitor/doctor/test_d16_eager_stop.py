@@ -75,7 +75,7 @@ def test_several_looks_found_it_rebalancing() -> None:
         RebalanceCompleted(at(3.5), "orders", 2, "range", "a-id", {"a-id": less, "b-id": all_[3:]}),
     )
     (found,) = alone("D16", replace(seen, looks=(*looks, seen.looks[2]), events=events))
-    assert "longest stop: 3.5 s (state in several looks (DescribeGroups))" in told(found)
+    assert "longest stop: 3.5 s (DescribeGroups in several looks)" in told(found)
 
 
 def test_when_nearly_all_moves_nothing_is_lost_for_nothing() -> None:

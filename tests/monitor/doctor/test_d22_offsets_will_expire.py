@@ -55,7 +55,7 @@ def test_a_consumer_group_counts_from_its_commits() -> None:
     held = commits(orders_0=[(-6.5 * 86_400, 40)])
     (found,) = of(1, kind="consumer", commits=held)
     assert "in 12 h" in found.words
-    assert "its oldest commit" in told(found)
+    assert "oldest commit: " in told(found)
     assert not of(6.5 * 24, kind="consumer", commits=commits(orders_0=[(-60, 40)]))
 
 

@@ -31,7 +31,7 @@ def test_a_member_was_thrown_out_in_the_middle_of_its_commits() -> None:
     """Its client came anew while they still arrived."""
     (found,) = of(FLOOD, REJOINED)
     assert found.words == (
-        "worker-id commits for each record, 150 a second for 5.0 s: its heartbeats waited behind them, and its client "
+        "worker commits for each record, 150 a second for 5.0 s: its heartbeats waited behind them, and its client "
         "joined again as a new member"
     )
     assert (found.severity, found.certainty) == (Severity.WARNING, Certainty.LIKELY)
@@ -54,6 +54,24 @@ def test_commits_of_many_records() -> None:
 def test_few_commits_and_a_crash() -> None:
     """A commit for each record, five a second, and then kill -9."""
     assert not of([(-60 + n / 5, n) for n in range(150)], REJOINED)
+
+
+def test_a_slow_broker() -> None:
+    """At 30 a second the client that joins anew at once tells; a restart, or a crash, may have any reason."""
+    slow = [(-40 + n / 30, n) for n in range(300)]
+    at_once = """
+        -45 joined worker
+        -45 done 1 range worker=orders-0,orders-1
+        -29.6 left worker member-left
+        -29.6 joined again client=worker
+        -29.6 done 2 range again=orders-0,orders-1
+    """
+    (found,) = of(slow, at_once)
+    assert found.severity == Severity.WARNING
+    assert not of(slow, at_once.replace("-29.6 joined", "-27 joined"))
+    assert not of(
+        slow, at_once.replace("member-left", "session-expired").replace("-29.6 joined", "-27 joined")
+    )
 
 
 def test_a_short_burst() -> None:

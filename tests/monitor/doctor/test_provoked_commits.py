@@ -117,7 +117,7 @@ def test_d22_an_empty_group_whose_offsets_do_not_live_long(desk: Desk, broker_ki
                     if speaks:
                         found = doctor.sees("D22", lambda finding: finding.severity == Severity.WARNING)
                         assert "will be deleted on" in found.words
-                        assert "when it became empty" in str(found.evidence)
+                        assert found.evidence[0].what == "empty since"
                     else:
                         doctor.stays_silent(
                             "D22", lambda evidence: evidence.facts.state == "Empty" and evidence.recorded

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from rota.model import ErrorCode, TopicPartition
 from rota.monitor.facts import Commit, GroupFacts, Node, Snapshot, TopicFacts
 from rota.monitor.view import GroupView, PartitionView
-from rota.timeline.events import Event
+from rota.timeline.events import Event, MemberJoined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -208,14 +208,21 @@ class Evidence:
         return shlex.join([tool, *words, *given])
 
     def names(self, member_ids: Iterable[str]) -> list[str]:
-        """Members as people know them: instance id or client id, with the host where that is not enough."""
+        """Members as people know them: instance id or client id, with the host where that is not enough; of those that
+        are gone the instance id or client id alone.
+        """
         members = {member.member_id: member for member in self.facts.members}
+        former = {
+            event.member: event.instance_id or event.client_id
+            for event in self.events or ()
+            if isinstance(event, MemberJoined)
+        }
         stems = [member.instance_id or member.client_id for member in members.values()]
         named = []
         for member_id in member_ids:
             member = members.get(member_id)
             if member is None:
-                named.append(member_id)
+                named.append(former.get(member_id) or member_id)
                 continue
             stem = member.instance_id or member.client_id
             if stem and stems.count(stem) == 1:

@@ -102,7 +102,7 @@ def _measured(
 ) -> Iterator[tuple[int, str]]:
     """How long it took, in each way that there is."""
     yield done_ms - began_ms if began_ms is not None else 0, evidence.events_source
-    yield _seen_for(evidence, done_ms), "state in several looks (DescribeGroups)"
+    yield _seen_for(evidence, done_ms), "DescribeGroups in several looks"
     yield _hole(evidence, done_ms, held), "commits in __consumer_offsets"
 
 

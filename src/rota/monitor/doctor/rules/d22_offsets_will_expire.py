@@ -30,7 +30,7 @@ def judge(evidence: Evidence) -> list[Finding]:
         return []
     told = (evidence.broker_configs or {}).get("offsets.retention.minutes")
     keep_ms = int(told or _DEFAULT_MINUTES) * 60_000
-    since_ms, source = _since(evidence)
+    since_ms, what = _since(evidence)
     if since_ms is None:
         return [_unknown(evidence, keep_ms)]
     gone_ms = since_ms + keep_ms
@@ -49,7 +49,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             evidence,
             f"nobody is in the group, and its offsets will be deleted {when}; then auto.offset.reset decides where "
             "it begins",
-            EvidenceLine("empty since", day_text(since_ms), source),
+            EvidenceLine(what, day_text(since_ms), "__consumer_offsets"),
             EvidenceLine(
                 "offsets.retention.minutes", str(keep_ms // 60_000), "DescribeConfigs" if told else "default"
             ),
@@ -66,7 +66,7 @@ def judge(evidence: Evidence) -> list[Finding]:
 
 
 def _since(evidence: Evidence) -> tuple[int | None, str]:
-    """From when its time counts, and who says so."""
+    """From when its time counts, and what that is."""
     recorded = evidence.recorded
     if (
         recorded is not None
@@ -74,12 +74,12 @@ def _since(evidence: Evidence) -> tuple[int | None, str]:
         and recorded.state_since_ms
         and recorded.protocol_type
     ):
-        return recorded.state_since_ms, "__consumer_offsets (when it became empty)"
+        return recorded.state_since_ms, "empty since"
     times = [part.commit.at_ms for part in evidence.view.partitions if part.commit and part.commit.at_ms]
     times += [steps[-1].at_ms for steps in (evidence.commits or {}).values() if steps]
     if times and evidence.facts.type == "Consumer":
-        return min(times), "__consumer_offsets (its oldest commit)"
-    return (max(times), "__consumer_offsets (its latest commit)") if times else (None, "")
+        return min(times), "oldest commit"
+    return (max(times), "latest commit") if times else (None, "")
 
 
 def _unknown(evidence: Evidence, keep_ms: int) -> Finding:

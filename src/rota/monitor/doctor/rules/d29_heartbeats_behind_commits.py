@@ -1,7 +1,7 @@
 """D29: a commit for each record: heartbeats wait behind commits, and the member is thrown out although it works.
 
-Evidence: `__consumer_offsets` has a member's commits, one for nearly each record, more than a hundred a second for
-seconds; and the same client came back under a new member id, or was thrown out, while they still arrived. One
+Evidence: `__consumer_offsets` has a member's commits, one for nearly each record, for seconds; and the same client came
+back at once under a new member id, or was thrown out, while they still arrived. One
 connection carries both in order, and Apache Kafka 4.1 answers some 175 commits a second on it. Provoked with
 librdkafka: an asynchronous commit for each of some thousand records.
 """
@@ -21,14 +21,16 @@ from rota.timeline.events import MemberJoined, MemberLeft, RebalanceCompleted, R
 __all__ = ["RULE"]
 
 _MANY_PER_S = 80
+"""So many keep a connection busy that waits 5 ms for each."""
+_SOME_PER_S = 20
+"""On a slow broker fewer do; but so many may also be a program's own pace."""
+_AT_ONCE_MS = 250
+"""A client that joins anew so soon after it went is the same process; a restart takes longer."""
 _LONG_MS = 2_000
 _STEP = 1.5
 """Records for each commit, up to which it is one for each."""
 _PAUSE_MS = 500
 """A burst ends where nothing is committed for so long."""
-_THROWN_OUT = frozenset(
-    {RebalanceReason.SESSION_EXPIRED, RebalanceReason.MEMBER_LEFT, RebalanceReason.POLL_INTERVAL_EXCEEDED}
-)
 
 
 class _Burst(NamedTuple):
@@ -46,10 +48,15 @@ class _Burst(NamedTuple):
 
     @property
     def is_flood(self) -> bool:
-        """Whether it is a commit for each record, and so many that a connection is full of them."""
+        """Whether it is so many that a connection is full of them."""
+        return self.per_s >= _MANY_PER_S
+
+    @property
+    def is_each(self) -> bool:
+        """Whether it is a commit for each record, for some time and at some pace."""
         return (
             self.until_ms - self.since_ms >= _LONG_MS
-            and self.per_s >= _MANY_PER_S
+            and self.per_s >= _SOME_PER_S
             and self.records <= _STEP * self.commits
         )
 
@@ -64,21 +71,18 @@ class _Trouble(NamedTuple):
 def judge(evidence: Evidence) -> list[Finding]:
     """One finding for the group, for its worst burst."""
     after_ms = since_ms(evidence)
-    floods = [burst for burst in _bursts(evidence) if burst.is_flood and burst.until_ms >= after_ms]
-    if not floods:
+    bursts = [burst for burst in _bursts(evidence) if burst.is_each and burst.until_ms >= after_ms]
+    judged = [(burst, _trouble(evidence, burst)) for burst in bursts]
+    judged = [each for each in judged if each[0].is_flood or each[1] is not None]
+    if not judged:
         return []
-    troubled = [(burst, trouble) for burst in floods if (trouble := _trouble(evidence, burst)) is not None]
-    burst, trouble = (
-        max(troubled, key=lambda each: each[0].commits)
-        if troubled
-        else (max(floods, key=lambda each: each.commits), None)
-    )
+    burst, trouble = max(judged, key=lambda each: (each[1] is not None, each[0].commits))
     (name,) = evidence.names([burst.member]) if burst.member else ("a member",)
     rate = f"{burst.per_s:.0f} a second for {span_text(burst.until_ms - burst.since_ms)}"
     came = (
         f": its heartbeats waited behind them, and {trouble.words}"
         if trouble
-        else ": heartbeats wait behind them"
+        else "; unless it waits for the answer to each, heartbeats queue up behind them"
     )
     lines = [
         EvidenceLine("commits", rate, "__consumer_offsets"),
@@ -167,15 +171,18 @@ def _trouble(evidence: Evidence, burst: _Burst) -> _Trouble | None:
         None,
     )
     until_ms = burst.until_ms + _session_ms(evidence, burst.member) + _LONG_MS
+    left_ms: int | None = None
     for event in evidence.events or ():
         if not burst.since_ms + _LONG_MS / 2 < event.at_ms <= until_ms:
             continue
         match event:
-            case MemberJoined(member=who, client_id=same) if who != burst.member and same == client_id:
-                return _Trouble(event.at_ms, "its client joined again as a new member")
-            case MemberLeft(member=who, reason=reason) if who == burst.member and reason in _THROWN_OUT:
-                if reason is RebalanceReason.SESSION_EXPIRED:
+            case MemberLeft(member=who, reason=reason) if who == burst.member:
+                left_ms = event.at_ms
+                if reason is RebalanceReason.SESSION_EXPIRED and burst.is_flood:
                     return _Trouble(event.at_ms, "its session expired")
+            case MemberJoined(member=who, client_id=same) if who != burst.member and same == client_id:
+                if left_ms is None or event.at_ms - left_ms <= _AT_ONCE_MS:
+                    return _Trouble(event.at_ms, "its client joined again as a new member")
     return None
 
 
