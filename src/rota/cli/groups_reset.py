@@ -195,7 +195,8 @@ class _Run:
         self._print(plans, executed={}, rollback=None)
         findings = [_say_findings(plan, executing=False) for plan in plans]
         if self.shape == "diff" and plans:
-            note(f"Nothing was changed; with --execute: {sum_words(plans)}.")
+            when = "once nobody is in it, " if any(plan.is_refused for plan in plans) else ""
+            note(f"Nothing was changed; {when}with --execute: {sum_words(plans)}.")
         raise_all(failures)
         return FINDINGS if any(findings) else 0
 
@@ -214,7 +215,9 @@ class _Run:
             for plan in able:
                 outcomes[plan.group] = carry_out(self.admin, plan)
         finally:
-            self._print(plans, outcomes, str(path) if path else None)
+            # A table of what was refused would look as if it had been done.
+            shown = [plan for plan in plans if self.shape != "diff" or not plan.is_refused]
+            self._print(shown, outcomes, str(path) if path else None)
             for plan in plans:
                 _say_findings(plan, executing=True)
             say_undo(path, before)
@@ -267,6 +270,8 @@ class _Run:
                 emit()
             for line in text.diff_lines(plan, failed[plan.group]) if plan.rows else ():
                 emit(line)
+        if plans:
+            emit()
 
 
 def _new_offsets(plan: Plan) -> dict[TopicPartition, Wanted]:
