@@ -369,9 +369,10 @@ def test_the_form_leads_nowhere_else(locked: Here, to: str) -> None:
 
 
 def test_a_form_of_another_site_is_refused(locked: Here) -> None:
-    form = {"Origin": "http://evil.example.com", "Content-Type": "application/x-www-form-urlencoded"}
-    answer = ask(locked.port, "/login", method="POST", headers=form, body=f"token={TOKEN}".encode())
-    assert answer.status == 403
+    for origin, site in (("http://evil.example.com", "cross-site"), ("null", "cross-site"), ("null", "none")):
+        form = {"Origin": origin, "Sec-Fetch-Site": site, "Content-Type": "application/x-www-form-urlencoded"}
+        answer = ask(locked.port, "/login", method="POST", headers=form, body=f"token={TOKEN}".encode())
+        assert answer.status == 403
 
 
 def test_an_address_with_two_slashes_leads_to_no_other_machine(locked: Here) -> None:

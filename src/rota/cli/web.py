@@ -106,13 +106,13 @@ def web(
     from rota.web.changes import Changes
     from rota.web.server import Server, address, check_token, listen
 
-    token = check_token(host, token)
-    made_up = token is not None and click.get_current_context().get_parameter_source("token") is None
+    asked = check_token(host, token)
     listening = listen(host, port)
     where = address(listening)
     with listening, Live(admin, groups=groups or None, interval_s=interval_s, window_s=window_s) as live:
         changes = Changes(admin, allowed=allow_changes, done=live.refresh)
         site = Site(live, cluster=admin.bootstrap, interval_s=interval_s, changes=changes)
-        app = make_app(site, token=token, hosts=hosts)
-        click.echo(f"rota web ready on {where}{f'/?token={token}' if token and made_up else ''}")
+        app = make_app(site, token=asked, hosts=hosts)
+        shown = f"/?token={asked}" if asked is not None and token is None else ""
+        click.echo(f"rota web ready on {where}{shown}")
         Server(app, site.feed.close).run(sockets=[listening])

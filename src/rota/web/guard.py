@@ -123,13 +123,15 @@ class Guard:
         return True
 
     def _is_own(self, request: Request, host: str) -> bool:
-        """Same origin; and, but for the form of the token, the header with this run's secret."""
-        origin = request.headers.get("origin", "")
-        if origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
-            return False
+        """Same origin; and, but for the form of the token, the header with this run's secret.
+
+        A form says nothing of its origin where no referrer is sent; then ``Sec-Fetch-Site`` does.
+        """
+        origin = request.headers.get("origin", "").lower()
+        same = origin in (f"http://{host}".lower(), f"https://{host}".lower())
         if request.url.path == "/login":
-            return True
-        return _same(request.headers.get(CHANGE_HEADER, ""), self.change_secret)
+            return same or (origin == "null" and request.headers.get("sec-fetch-site") == "same-origin")
+        return same and _same(request.headers.get(CHANGE_HEADER, ""), self.change_secret)
 
     def _let_in(self, request: Request) -> Response | None:
         """None where the token is not asked for or was shown; else what to answer."""
