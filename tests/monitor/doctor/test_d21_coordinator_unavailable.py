@@ -78,6 +78,13 @@ def test_a_coordinator_that_has_just_taken_over() -> None:
     assert found.words == "the group's coordinator reads its records and does not answer yet"
 
 
+def test_nobody_answers() -> None:
+    """It may be the network between here and the broker: a guess."""
+    (found,) = of(failure="x", failure_code=ErrorCode.REQUEST_TIMED_OUT, offsets_topic=topic())
+    assert found.certainty == Certainty.GUESS
+    assert found.words.startswith("the group's coordinator does not answer")
+
+
 def test_other_failures_are_not_the_coordinators() -> None:
     """Who may not look at the group learns nothing about its coordinator."""
     assert not of(failure="x", failure_code=ErrorCode.GROUP_AUTHORIZATION_FAILED, offsets_topic=topic())

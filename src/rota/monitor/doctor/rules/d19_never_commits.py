@@ -46,8 +46,9 @@ def judge(evidence: Evidence) -> list[Finding]:
     if evidence.facts.is_rebalancing:
         return []
     found = []
+    parts = {part.partition: part for part in evidence.view.partitions}
     for member in evidence.facts.members:
-        held = [part for each in member.assignment if (part := evidence.partition(each)) is not None]
+        held = [parts[each] for each in member.assignment if each in parts]
         with_work = [part for part in held if _records(part)]
         silence = _silence(evidence, member, held) if with_work else None
         if silence is not None:

@@ -24,6 +24,7 @@ _AWAY = frozenset(
         ErrorCode.NOT_COORDINATOR,
     }
 )
+_SILENT = frozenset({ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NETWORK_EXCEPTION})
 _TOPIC = "__consumer_offsets"
 
 
@@ -36,7 +37,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             return [_leaderless(evidence, topic, number)]
         if _below_minimum(evidence, topic, number):
             return [_too_few(evidence, topic, number)]
-    if evidence.failure is not None and evidence.failure_code in _AWAY:
+    if evidence.failure is not None and evidence.failure_code in _AWAY | _SILENT:
         return [_refused(evidence)]
     return []
 
@@ -84,7 +85,7 @@ def _refused(evidence: Evidence) -> Finding:
         else "the group's coordinator does not answer: no member can commit, join or leave",
         EvidenceLine("answer", evidence.failure_code.name, "FindCoordinator, DescribeGroups"),
         EvidenceLine("brokers that answer", _there(evidence), "DescribeCluster"),
-        certainty=Certainty.LIKELY,
+        certainty=Certainty.GUESS if evidence.failure_code in _SILENT else Certainty.LIKELY,
         advice=f"Look again in a minute: after a broker's failure another takes over within seconds, and reads "
         f"{_TOPIC} first. If it lasts, look at that topic's partitions and at the brokers' logs.",
         commands=(evidence.command("topics", "describe", _TOPIC),),
