@@ -103,6 +103,7 @@ def doctor(
         raise RotaError("name the groups to examine, or give --all for every group", exit_code=2)
     if look_s is not None and watch is not None:
         raise RotaError("give either --for or --watch", exit_code=2)
+    admin.nodes()  # a wrong address is said once, at the start
     with ExitStack() as stack:
         topic = stack.enter_context(OffsetsTopic(admin, chosen or None))
         if broker_log is not None:

@@ -40,6 +40,9 @@ def test_look_alikes() -> None:
     assert not alone("D05", evidence(even))
     handled = f"{GROUP}orders-0 {WELL}\norders-1 {WELL}\norders-2 {course(490, 500, 800, 800)}"
     assert not alone("D05", evidence(handled))
+    # Nothing was committed in the first look: nobody knows how fast it is.
+    new = f"{GROUP}orders-0 {WELL}\norders-1 {WELL}\norders-2 -/500 400/1300"
+    assert not alone("D05", evidence(new))
     burst = f"{GROUP}orders-0 {WELL}\norders-1 {WELL}\norders-2 {course(0, 9000, 900, 800)}"
     assert not alone("D05", evidence(burst))
 

@@ -72,7 +72,7 @@ def test_d12_a_process_is_killed(desk: Desk) -> None:
     topic, group = desk.topic("kill", 2), desk.name("kill")
     stays = desk.member("confluent", group, topic, client_id="stays")
     dies = desk.process_member(
-        "confluent", group, topic, client_id="dies", session_timeout_ms=1_500, auto_commit_ms=100
+        "confluent", group, topic, client_id="dies", session_timeout_ms=4_000, auto_commit_ms=100
     )
     stays.wait_owns(1)
     dies.wait_owns(1)

@@ -6,15 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from confluent_kafka import Producer
-from confluent_kafka import TopicPartition as ClientPartition
 from tests.clients.desk import Desk
 from tests.kafka.ports import PATIENCE_S
-from tests.monitor.doctor.ward import Ward
+from tests.monitor.doctor.ward import Ward, commit, cut
 from tests.monitor.doctor.workers import Stream, Worker
 
-from rota.admin import Admin
-from rota.model import TopicPartition
-from rota.monitor.facts import Commit
 from rota.monitor.findings import Certainty, Severity
 
 if TYPE_CHECKING:
@@ -23,19 +19,6 @@ if TYPE_CHECKING:
     from rota.monitor.doctor import Evidence
 
 DAY_MS = 86_400_000
-
-
-def commit(desk: Desk, group: str, topic: str, offset: int) -> None:
-    """A group that nobody is in has read so far."""
-    with Admin(desk.bootstrap_servers) as admin:
-        (refused,) = admin.alter_offsets(group, {TopicPartition(topic, 0): Commit(offset)}).values()
-        assert refused is None
-
-
-def cut(desk: Desk, topic: str, before: int) -> None:
-    """The topic's first records are deleted."""
-    (deleted,) = desk.admin.delete_records([ClientPartition(topic, 0, before)]).values()
-    deleted.result(PATIENCE_S)
 
 
 def stable(members: int) -> Callable[[Evidence], bool]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
-from tests.kafka.ports import PATIENCE_S
+from confluent_kafka import TopicPartition as ClientPartition
+from tests.kafka.ports import PATIENCE_S, wait_until
 from tests.monitor.doctor.checks import alone, check
 
 from rota.admin import Admin
+from rota.model import TopicPartition
 from rota.monitor.doctor import diagnose
+from rota.monitor.facts import Commit
 from rota.watching.evidence import Checkup
 from rota.watching.offsets_topic import OffsetsTopic
 
@@ -17,10 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from tests.clients.desk import Desk
+
     from rota.monitor.doctor import Evidence
     from rota.monitor.findings import Finding
 
-__all__ = ["Ward"]
+__all__ = ["Ward", "commit", "cut"]
 
 
 class Ward:
@@ -85,6 +90,23 @@ class Ward:
         """The rule has all that it needs, and finds nothing in what has settled."""
         evidence = self.settles(that, looks)
         assert alone(rule, evidence) == []
+
+
+def commit(desk: Desk, group: str, topic: str, offset: int) -> None:
+    """A group that nobody is in has read so far."""
+    with Admin(desk.bootstrap_servers) as admin:
+
+        def done() -> bool:  # a new Kafka takes its time to make the topic of groups
+            (refused,) = admin.alter_offsets(group, {TopicPartition(topic, 0): Commit(offset)}).values()
+            return refused is None
+
+        wait_until(f"{group} has committed {offset}", done)
+
+
+def cut(desk: Desk, topic: str, before: int) -> None:
+    """The topic's first records are deleted."""
+    (deleted,) = desk.admin.delete_records([ClientPartition(topic, 0, before)]).values()
+    deleted.result(PATIENCE_S)
 
 
 def _words(evidence: Evidence | None) -> str:

@@ -61,7 +61,7 @@ def _is_behind(part: PartitionView, parts: list[PartitionView]) -> bool:
     lag = readable_lag(part)
     others = median(readable_lag(each) for each in parts if each is not part)
     pace = pace_of([part])
-    waits = pace is None or pace.work_s >= WORK_S
+    waits = part.rates.produced_per_s is None if pace is None else pace.work_s >= WORK_S
     return lag > LEAST and lag > TIMES * others and waits and part.rates.level is not Level.FALLING
 
 

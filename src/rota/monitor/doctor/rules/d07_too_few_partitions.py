@@ -55,7 +55,9 @@ def judge(evidence: Evidence) -> list[Finding]:
             "order of a key is lost once, between its old and its new partition.",
             commands=(
                 evidence.command("topics", "describe", topics[0]),
-                evidence.command("topics", "add-partitions", topics[0], "--to", str(_total(topics[0], parts, needed))),
+                evidence.command(
+                    "topics", "add-partitions", topics[0], "--to", str(_total(topics[0], parts, needed))
+                ),
             ),
             doubts="A burst that ends soon, or handlers that wait for the same slow database: then more of anything "
             "would only wait with them.",
