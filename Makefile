@@ -4,6 +4,7 @@
 # make conformance  what can be seen of a broker from outside, on Rota's and on Apache Kafka, test by test
 # make bench  Rota's broker beside Apache Kafka, figure by figure (20 minutes; ARGS=--quick for a first look)
 # make bench-consumer  the consumer runtime beside bare loops and other frameworks (20 minutes; ARGS=--quick)
+# make bench-monitor  a look at all groups beside Kafka's tool and kminion, rota exporter at rest, rebalances in rota top
 # Every target sets up .venv first, once.
 
 SHELL := /bin/bash
@@ -19,10 +20,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
 
-.PHONY: help lab test check conformance bench bench-consumer clean
+.PHONY: help lab test check conformance bench bench-consumer bench-monitor clean
 
 help:
-	@sed -n '1,7s/^# //p' Makefile
+	@sed -n '1,8s/^# //p' Makefile
 
 lab: $(STAMPS)/lab
 	@$(BIN)/rota lab
@@ -53,6 +54,9 @@ bench: $(STAMPS)/test
 
 bench-consumer: $(STAMPS)/test
 	$(BIN)/python -m bench.consumer $(ARGS)
+
+bench-monitor: $(STAMPS)/test
+	$(BIN)/python -m bench.monitor $(ARGS)
 
 clean:
 	rm -rf $(VENV)
