@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,10 +98,22 @@ def _await(running: Running, pattern: str) -> None:
 def test_follow_in_json(cli: Command, desk: Desk) -> None:
     topic, name = desk.topic("orders", 2), desk.name("group")
     parts = desk.produce(topic, 3, 2)
-    with cli.start("groups", "rebalances", name, "--follow", "--json") as running:
-        first = desk.member("confluent", name, topic, "one")
-        desk.wait_stable(name, [first], parts)
-        assert '"rebalance": true' in running.next_out()
+    first = desk.member("confluent", name, topic, "one")
+    desk.wait_stable(name, [first], parts)
+    with cli.start("groups", "rebalances", name, "-f", "--json", "--since", "2001-01-01T00:00") as running:
+        assert _next_words(running)[0] in {"one joined", "for an unknown reason"}
+        second = desk.member("confluent", name, topic, "two")
+        desk.wait_stable(name, [first, second], parts)
+        words, certainty = _next_words(running)
+        while words != "two joined":
+            words, certainty = _next_words(running)
+        assert certainty == "certain"
+
+
+def _next_words(running: Running) -> tuple[str, str]:
+    document = json.loads(running.next_out())
+    causes = document["causes"]
+    return document["words"], causes[0]["certainty"] if causes else ""
 
 
 @pytest.mark.parametrize(

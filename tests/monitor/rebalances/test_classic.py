@@ -302,3 +302,27 @@ def test_a_rebalance_whose_record_never_comes_is_forgotten() -> None:
     log.reader.look(after, START_MS + 51_000)
     assert log.reader.rebalance("g", START_MS + 51_000) is None
     assert len(log.told()) == 1
+
+
+def test_two_rebalances_within_a_millisecond_stay_two() -> None:
+    log = (
+        Log()
+        .at(1_000)
+        .generation(4, a="orders-0")
+        .generation(5, a="orders-0", b="")
+        .generation(6, a="orders-0")
+    )
+    assert log.causes() == ["for an unknown reason", "b joined", "b left"]
+
+
+def test_names_are_known_of_members_that_came_long_before_what_is_remembered() -> None:
+    log = Log().at(1_000).generation(1, a="orders-0")
+    for number in range(2, 230):
+        guest: dict[str, Any] = {"b": ""} if number % 2 else {}
+        log.at(1_000 * number).generation(number, a="orders-0", **guest)
+    told = log.told()
+    assert len(told) == 200
+    assert {each.words for each in told} == {"b joined", "b left"}
+    assert told[-1].account is not None
+    assert told[-1].account.generation is not None
+    assert set(told[-1].account.generation.assignment) == {"a", "b"}

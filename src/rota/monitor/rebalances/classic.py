@@ -150,6 +150,7 @@ def _next_generation(
 ) -> list[Event]:
     """A rebalance is over."""
     earliest_ms, started_ms = _bounds(story, value, at_ms)
+    started_ms = max(started_ms, story.floor_ms)
     step = story.begin(earliest_ms, started_ms, story.generation)
     step.skipped = max(value.generation - story.generation - 1, 0)
     step.earliest_ms, step.started_ms = earliest_ms, started_ms
@@ -307,7 +308,12 @@ def _complete(
             story.topic_ends[tp.topic] = max(story.topic_ends.get(tp.topic, -1), tp.partition)
     shared = {entry.member.member_id: entry.held for entry in entries.values()}
     step.completed = RebalanceCompleted(
-        at_ms, story.group, value.generation, value.protocol or None, value.leader or None, shared
+        max(at_ms, step.started_ms),
+        story.group,
+        value.generation,
+        value.protocol or None,
+        value.leader or None,
+        shared,
     )
     story.open, story.unstable = None, None
     story.vanished.clear()

@@ -21,6 +21,7 @@ from rota.timeline.events import (
     Event,
     MemberJoined,
     MemberLeft,
+    MemberReconciled,
     RebalanceCompleted,
     RebalanceReason,
     RebalanceStarted,
@@ -99,6 +100,7 @@ class _Polled:
                 member = _member(each)
                 story.join(member, at_ms)
                 self._give(member, each.assignment)
+                story.beginning.append(MemberReconciled(at_ms, story.group, 0, member.member_id, member.held))
             story.protocol = facts.assignor or None
             return []
         found = differences(before, facts, (), story.generation, since_ms, at_ms)

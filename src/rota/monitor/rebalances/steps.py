@@ -102,6 +102,12 @@ class Step:
             found.append(self.completed)
         return found
 
+    @property
+    def named(self) -> set[str]:
+        """The ids of all members that it tells of."""
+        found = {each.member for each in self.causes if each.member} | {each.member for each in self.held}
+        return found if self.completed is None else found | self.completed.assignment.keys()
+
     def rename(self, names: Mapping[str, str]) -> None:
         """Topics that were known by their ids have names now."""
         self.held = [replace(each, partitions=renamed(each.partitions, names)) for each in self.held]

@@ -15,6 +15,7 @@ from rota.monitor.rebalances.broker_log import Line, LineKind
 from rota.monitor.rebalances.departures import Departure
 from rota.monitor.rebalances.steps import Step, renamed
 from rota.monitor.rebalances.verdicts import Verdict
+from rota.plain import replace
 from rota.timeline.events import (
     MemberJoined,
     MemberReconciled,
@@ -41,6 +42,8 @@ FEW_COMMITS: Final = 256
 """The same where all groups of a cluster are read."""
 LOST_MS: Final = 30_000
 """So long after a rebalance was seen its record is waited for, once the group is at rest."""
+MOST_JOINS: Final = 5_000
+"""Members, also former ones, whose names are known."""
 BEFORE_MS: Final = 60_000
 """How long before the first rebalance that is remembered commits count: they show how often they come."""
 BACK_WITHIN_MS: Final = 3_600_000
@@ -66,6 +69,9 @@ class Story:
         """When the last record about members or generations was written."""
         self.steps: deque[Step] = deque(maxlen=MOST_STEPS)
         self.open: Step | None = None
+        self.beginning: list[MemberReconciled] = []
+        """Who held what when the group was seen first, where no record tells how that came."""
+        self._joins: dict[str, MemberJoined] = {}
         self.commits: dict[TopicPartition, tuple[int, int]] = {}
         """Of each partition: when the last offset was committed, and which."""
         self.recent: deque[tuple[int, str, TopicPartition, int, int]] = deque(maxlen=most_commits)
@@ -123,6 +129,9 @@ class Story:
         )
         self.members[member.member_id] = member
         self.names.joined(event)
+        self._joins[member.member_id] = event
+        while len(self._joins) > MOST_JOINS:
+            del self._joins[next(iter(self._joins))]
         if member.client_id:
             self._is_back(member, at_ms)
         return event
@@ -204,12 +213,16 @@ class Story:
 
     # Rebalances
 
+    @property
+    def floor_ms(self) -> int:
+        """The earliest moment for whatever comes next: what is done in the same millisecond came before."""
+        done = next((each.completed for each in reversed(self.steps) if each.completed is not None), None)
+        return 0 if done is None else done.at_ms + 1
+
     def begin(self, earliest_ms: int, started_ms: int, generation: int) -> Step:
         """A rebalance begins, or goes on if there is one."""
         if self.open is None:
-            done = next((each.completed for each in reversed(self.steps) if each.completed is not None), None)
-            if done is not None and started_ms <= done.at_ms:
-                started_ms = done.at_ms + 1  # within the same millisecond, and behind it
+            started_ms = max(started_ms, self.floor_ms)
             self.open = Step(self.group, generation, min(earliest_ms, started_ms), started_ms)
             self.steps.append(self.open)
         self.version += 1
@@ -309,6 +322,8 @@ class Story:
     def events(self, *, commits: bool = False) -> list[Event]:
         """All that is remembered, in order of time. ``commits``: what was committed counts as processed then."""
         found: list[Event] = [event for step in self.steps for event in step.events()]
+        if found:
+            found[:0] = self._before(found)
         if commits and found:
             since_ms = found[0].at_ms - BEFORE_MS
             found += [
@@ -317,6 +332,22 @@ class Story:
                 if at_ms >= since_ms
             ]
         return sorted(found, key=lambda event: event.at_ms)
+
+    def _before(self, found: list[Event]) -> list[Event]:
+        """Who was there before the first step that is remembered."""
+        since_ms = min(event.at_ms for event in found) - 1
+        told = {event.member for event in found if isinstance(event, MemberJoined)}
+        named = set[str]().union(*(step.named for step in self.steps)) | {
+            each.member for each in self.beginning
+        }
+        before: list[Event] = [
+            replace(self._joins[member], at_ms=since_ms)
+            for member in sorted(named - told)
+            if member in self._joins
+        ]
+        if len(self.steps) < MOST_STEPS:
+            before += [replace(each, at_ms=since_ms) for each in self.beginning]
+        return before
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Topics that were known by their ids have names now."""

@@ -220,8 +220,7 @@ def _in_the_light_of(account: Account, verdicts: tuple[Verdict, ...], names: dic
 
 
 def _members(step: Step) -> set[str]:
-    ids = {each.member for each in step.verdicts} | {each.member for each in step.joined}
-    return ids if step.completed is None else ids | step.completed.assignment.keys()
+    return step.named | {each.member for each in step.verdicts} | {each.member for each in step.joined}
 
 
 def _cost(account: Account, *, exact: bool) -> Cost:
