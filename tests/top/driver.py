@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.kafka.ports import PATIENCE_S
 from tests.top.stage import NOW_MS, Stage
+from textual import events
 
 from rota.top.app import Top
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from rota.top.source import Changes
 
 __all__ = ["Seat", "play"]
+
+NAMES = {"\r": "enter", " ": "space", ":": "colon", "/": "slash", "-": "minus"}
+"""Keys that Textual calls otherwise."""
 
 
 class Seat:
@@ -31,8 +35,12 @@ class Seat:
         await self._pilot.press(*keys)
         await self._pilot.pause()
 
+    def type_at_once(self, letter: str) -> None:
+        """A key that does not wait until the one before it has done its work, as in a paste."""
+        self.app.post_message(events.Key(NAMES.get(letter, letter), letter))
+
     async def type(self, text: str) -> None:
-        await self.press(*("space" if letter == " " else letter for letter in text))
+        await self.press(*(NAMES.get(letter, letter) for letter in text))
 
     async def resize(self, width: int, height: int) -> None:
         await self._pilot.resize_terminal(width, height)

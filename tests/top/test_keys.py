@@ -123,3 +123,16 @@ def test_owners_keep_their_letters_however_often_a_group_is_opened() -> None:
         await seat.see("═3═  pod-3", "╲4╲  pod-9")
 
     play(stage, act, group="orders-group")
+
+
+def test_what_is_pasted_behind_the_colon_belongs_to_the_command() -> None:
+    async def act(seat: Seat) -> None:
+        await seat.see("orders-group", "mail")
+        for key in (":", *"group mail", "\r"):
+            seat.type_at_once(key)
+        await seat.see("mails", "m Members 6")
+        await seat.press("slash")
+        await seat.type("pod-1/:")
+        await seat.see("m Members 6, 0 with 'pod-1/:'", "None of them matches")
+
+    play(_three(), act)

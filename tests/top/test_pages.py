@@ -174,6 +174,8 @@ def test_narrow_terminals_lose_the_columns_that_matter_least() -> None:
         "time",
         "finding",
     ]
+    assert "in" not in dict.fromkeys(column.key for column, _ in fitted(COLUMNS, 110, 40))
+    assert next(size for column, size in fitted(COLUMNS, 110, 40) if column.key == "name") >= 32
     for width in (60, 80, 100, 120, 200):
         sizes = [size for _, size in fitted(COLUMNS, width, 30)]
         assert sum(sizes) + 2 * (len(sizes) - 1) + 1 <= width

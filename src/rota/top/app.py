@@ -14,6 +14,7 @@ from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.widgets import Input
 
 from rota.monitor.cast import Cast
 from rota.monitor.words import age
@@ -67,8 +68,9 @@ class Top(App[None]):
         Binding("ctrl+q", "quit", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", show=False, priority=True),
         Binding("question_mark,f1", "help", show=False),
-        Binding("colon", "prompt(':')", show=False),
-        Binding("slash", "prompt('/')", show=False),
+        # Before any widget: what is typed or pasted right behind it belongs to the prompt.
+        Binding("colon", "prompt(':')", show=False, priority=True),
+        Binding("slash", "prompt('/')", show=False, priority=True),
         Binding("escape,backspace", "back", show=False),
     ]
 
@@ -253,6 +255,12 @@ class Top(App[None]):
         """All keys."""
         if not (isinstance(self.screen, TextScreen) and self.screen.heading == "help"):
             self.go(TextScreen("help", lambda: help_lines(self.changes is not None), indent=14))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where one types, a colon is a colon."""
+        if action == "prompt" and isinstance(self.focused, Input):
+            return False
+        return super().check_action(action, parameters)
 
     def action_prompt(self, kind: str) -> None:
         """Ask for a command or a filter."""

@@ -35,6 +35,7 @@ __all__ = ["GroupScreen"]
 TABLES = ("members", "partitions")
 TEXTS = ("events", "doctor")
 PANES = (*TABLES, *TEXTS)
+EMPTY = {"members": "Nobody is in the group.", "partitions": "Nothing is committed or assigned."}
 LEAST_TEXTS = 7
 TALL = 30
 WIDE = 100
@@ -98,14 +99,14 @@ class GroupScreen(Page):
                 MEMBER_COLUMNS,
                 lambda member: member.member.member_id,
                 self._member_cells,
-                empty="Nobody is in the group.",
+                empty=EMPTY["members"],
                 dom_id="members",
             )
             yield Table[PartitionView](
                 PARTITION_COLUMNS,
                 lambda part: part.partition,
                 lambda part: partition_cells(part, self.cast),
-                empty="Nothing is committed or assigned.",
+                empty=EMPTY["partitions"],
                 dom_id="partitions",
             )
         with Horizontal(id="texts"):
@@ -185,9 +186,11 @@ class GroupScreen(Page):
             "events": f"e Events {len(view.events)}",
             "doctor": f"f Doctor {len(view.findings) or ''}".rstrip(),
         }
-        if self.filter:
-            for name in ("members", "partitions"):
-                titles[name] += f" /{self.filter}"
+        for name, empty in EMPTY.items():
+            table = self.query_one(f"#{name}", Table)
+            table.empty = f"None of them matches {self.filter!r}: esc shows all." if self.filter else empty
+            if self.filter:
+                titles[name] = f"{titles[name]}, {len(table.rows)} with {self.filter!r}"
         tabs = Text(" ")
         for name, title in titles.items():
             tabs.append(f" {title} ", "bold reverse" if name == self.pane else "dim").append(" ")

@@ -74,7 +74,7 @@ class Prompt(Input):
         self.display = True
         self.value = value
         self.cursor_position = len(value)
-        self.focus()
+        self.screen.set_focus(self)
 
     def action_cancel(self) -> None:
         """Never mind."""

@@ -29,6 +29,9 @@ Cell = tuple[str, str]
 """A text and its style, in rich's words; "" for none."""
 
 GAP: Final = 2
+ROOMY: Final = 32
+LITTLE: Final = 4
+"""From this rank on columns give way to a name of up to `ROOMY` cells."""
 HEAD: Final = Style.parse("dim")
 HEAD_SORTED: Final = Style.parse("bold")
 
@@ -51,18 +54,14 @@ class Column:
 
 
 def fitted(columns: Sequence[Column], width: int, wanted: int) -> list[tuple[Column, int]]:
-    """The columns that fit, with their widths; ``wanted`` is what the one that can be shortened would like."""
-    kept = [
-        column
-        if column.least is None
-        else replace(column, least=min(column.least, max(wanted, cell_len(column.title) + 1)))
-        for column in columns
-    ]
-    while len(kept) > 1 and _least(kept) > width:
-        worst = max(kept, key=lambda column: column.rank)
-        if worst.rank == 0:
-            break
-        kept.remove(worst)
+    """The columns that fit, with their widths; ``wanted`` is what the one that can be shortened would like.
+
+    It is given up to `ROOMY` cells before columns that matter little are shown.
+    """
+    kept = _without(_shortest(columns, ROOMY, wanted), width, LITTLE)
+    kept = _without(
+        _shortest([each for each in columns if each.key in {one.key for one in kept}], 0, wanted), width, 1
+    )
     spare = max(0, width - _least(kept))
     sizes = []
     for column in kept:
@@ -72,6 +71,27 @@ def fitted(columns: Sequence[Column], width: int, wanted: int) -> list[tuple[Col
             spare -= size - column.least
         sizes.append((column, size))
     return [(column, size + max(0, spare) if column.grows else size) for column, size in sizes]
+
+
+def _shortest(columns: Sequence[Column], room: int, wanted: int) -> list[Column]:
+    """The columns with ``least`` no longer than anything in it, and with ``room`` if that is more."""
+    return [
+        column
+        if column.least is None
+        else replace(column, least=min(max(column.least, room), max(wanted, cell_len(column.title) + 1)))
+        for column in columns
+    ]
+
+
+def _without(columns: Sequence[Column], width: int, rank: int) -> list[Column]:
+    """Without as many of this rank and above as need be."""
+    kept = list(columns)
+    while _least(kept) > width:
+        worst = max(kept, key=lambda column: column.rank)
+        if worst.rank < rank:
+            break
+        kept.remove(worst)
+    return kept
 
 
 def _least(columns: Sequence[Column]) -> int:
