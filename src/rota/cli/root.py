@@ -66,5 +66,5 @@ def root() -> None:
       rota groups describe tour --watch 2
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 `doctor` found something wrong; 130 ended by
-    Ctrl+C, 143 by SIGTERM (`broker`, `exporter`, `lab` and `run` then end with 0).
+    Ctrl+C, 143 by SIGTERM (`broker`, `exporter`, `lab`, `run` and `web` then end with 0).
     """

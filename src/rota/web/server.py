@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from rota.web.guard import LEAST_TOKEN, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from starlette.types import ASGIApp
 
@@ -78,7 +80,7 @@ def check_token(host: str, token: str | None) -> str | None:
 
 
 class Server(uvicorn.Server):
-    """Runs until Ctrl+C or SIGTERM. ``closing`` is called as soon as the end has begun: streams are told to end."""
+    """Runs until Ctrl+C or SIGTERM. ``closing`` is called as soon as the end has begun: streams are to end."""
 
     def __init__(self, app: ASGIApp, closing: Callable[[], None]) -> None:
         self._tell_closing = closing
@@ -97,6 +99,11 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
+
+    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
+        """Ctrl+C and SIGTERM end it as whoever runs it wished, with exit code 0; a second Ctrl+C waits for nobody."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Streams first: uvicorn waits for them."""
