@@ -39,28 +39,20 @@ def test_a_group_of_one_protocol() -> None:
     assert not alone("D17", evidence(HALF.replace("upgraded=yes", "upgraded=no").format("no")))
 
 
-LISTS = """
+def test_the_assignors_of_old_members() -> None:
+    """Where `__consumer_offsets` was read."""
+    known = evidence(HALF.format("no protocols=range,roundrobin"))
+    (found,) = alone("D17", evidence(HALF.format("no"), recorded=known.facts))
+    assert "assignors of b: range and roundrobin (__consumer_offsets)" in told(found)
+
+
+CLASSIC = """
     group orders classic Stable range
-      a protocols={}: orders-0
-      b protocols={}: orders-1
+      a: orders-0
+      b: orders-1
       orders-0 5/5
       orders-1 5/5
 """
-
-
-def test_members_with_different_lists() -> None:
-    """The one with the shorter list decides."""
-    both = evidence(LISTS.format("cooperative-sticky,range", "range"))
-    (found,) = alone("D17", evidence(LISTS.format("", ""), recorded=both.facts))
-    assert "in common only range: b knows range" in found.words
-    assert "a: cooperative-sticky and range (__consumer_offsets)" in told(found)
-
-
-def test_members_with_the_same_list() -> None:
-    """In whatever order, and where nobody knows the lists."""
-    same = evidence(LISTS.format("cooperative-sticky,range", "range,cooperative-sticky"))
-    assert not alone("D17", evidence(LISTS.format("", ""), recorded=same.facts))
-    assert not alone("D17", evidence(LISTS.format("", "")))
 
 
 def test_a_member_makes_a_cooperative_group_eager_again() -> None:
@@ -71,7 +63,7 @@ def test_a_member_makes_a_cooperative_group_eager_again() -> None:
         -50 done 2 range a=orders-0 b=orders-1
         -20 done 3 range a=orders-0 b=orders-1
     """
-    (found,) = alone("D17", evidence(LISTS.format("", ""), events=life(story)))
+    (found,) = alone("D17", evidence(CLASSIC, events=life(story)))
     assert "went from cooperative-sticky back to range in generation 2, when b joined" in found.words
     assert found.members == ("b-id",)
 
@@ -83,7 +75,7 @@ def test_an_upgrade_and_a_change_between_eager_ones(protocols: tuple[str, str]) 
     """From eager to cooperative is as it should be."""
     before, after = protocols
     story = f"-99 done 1 {before} a=orders-0,orders-1\n-50 joined b\n-50 done 2 {after} a=orders-0 b=orders-1"
-    text = LISTS.format("", "").replace("Stable range", f"Stable {after}")
+    text = CLASSIC.replace("Stable range", f"Stable {after}")
     assert not alone("D17", evidence(text, events=life(story)))
 
 
@@ -95,5 +87,5 @@ def test_all_its_members_were_replaced() -> None:
         -50 joined a
         -50 done 3 range a=orders-0,orders-1
     """
-    (found,) = alone("D17", evidence(LISTS.format("", ""), events=life(story)))
+    (found,) = alone("D17", evidence(CLASSIC, events=life(story)))
     assert found.words.endswith("in generation 3, when a joined: all its members are others")

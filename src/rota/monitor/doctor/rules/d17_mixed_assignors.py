@@ -1,9 +1,9 @@
 """D17: members do not speak alike: an upgrade that was begun and not finished, or that somebody has undone.
 
-Evidence: in a consumer group (KIP-848), who still speaks the classic protocol (ConsumerGroupDescribe); the assignors
-of members, where `__consumer_offsets` records them; and a classic group whose assignor went from a cooperative one
-back to an eager one. Kafka records only the assignor that a classic group agreed on, not what each member supports.
-Provoked with librdkafka members of both protocols in one group, and with kafka-python members of different lists.
+Evidence: in a consumer group (KIP-848), who still speaks the classic protocol (ConsumerGroupDescribe), and by which
+assignors (`__consumer_offsets`); and a classic group whose assignor went from a cooperative one back to an eager one.
+Of a classic group Kafka records only the assignor that it agreed on, not what each member supports.
+Provoked with librdkafka members of both protocols in one group, and with an old member after a new one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DOUBTS = "A rolling restart that is still going on: then wait for its end."
 
 def judge(evidence: Evidence) -> list[Finding]:
     """At most one finding: the protocol is told before the assignors."""
-    return _two_protocols(evidence) or _two_lists(evidence) or _gone_back(evidence)
+    return _two_protocols(evidence) or _gone_back(evidence)
 
 
 def _two_protocols(evidence: Evidence) -> list[Finding]:
@@ -35,6 +35,8 @@ def _two_protocols(evidence: Evidence) -> list[Finding]:
     if not classic or not upgraded:
         return []
     names = evidence.names(member.member_id for member in classic)
+    recorded = evidence.recorded.members if evidence.recorded else ()
+    lists = {member.member_id: member.protocols for member in recorded}
     return [
         RULE.finding(
             evidence,
@@ -43,36 +45,15 @@ def _two_protocols(evidence: Evidence) -> list[Finding]:
             "group.protocol=consumer is not finished",
             EvidenceLine("speak the consumer protocol", str(len(upgraded)), "ConsumerGroupDescribe"),
             EvidenceLine("speak the classic protocol", and_list(names), "ConsumerGroupDescribe"),
+            *(
+                EvidenceLine(f"assignors of {name}", and_list(lists[member.member_id]), "__consumer_offsets")
+                for name, member in list(zip(names, classic, strict=True))[:4]
+                if lists.get(member.member_id)
+            ),
             severity=_severity(evidence),
             members=[member.member_id for member in classic],
             advice=f"Restart {and_list(names)} with group.protocol=consumer. Until then partitions that they give up "
             "move as slowly as in a classic rebalance, for each of them has to join again.",
-            commands=(evidence.command("groups", "describe", evidence.group, "--members", "--verbose"),),
-            doubts=_DOUBTS,
-        )
-    ]
-
-
-def _two_lists(evidence: Evidence) -> list[Finding]:
-    recorded = evidence.recorded.members if evidence.recorded else ()
-    lists = {member.member_id: member.protocols for member in recorded if member.protocols}
-    if len(set(map(frozenset, lists.values()))) < 2:
-        return []
-    common = sorted(frozenset.intersection(*map(frozenset, lists.values())))
-    least = min(lists, key=lambda member: (len(lists[member]), member))
-    (name,) = evidence.names([least])
-    return [
-        RULE.finding(
-            evidence,
-            f"the members support different assignors, in common only {and_list(common) or 'none'}: "
-            f"{name} knows {and_list(list(lists[least]))}",
-            *(
-                EvidenceLine(evidence.names([member])[0], and_list(list(names)), "__consumer_offsets")
-                for member, names in sorted(lists.items())[:8]
-            ),
-            severity=_severity(evidence),
-            members=[least],
-            advice="Give all members the same partition.assignment.strategy: finish the rollout, or undo it.",
             commands=(evidence.command("groups", "describe", evidence.group, "--members", "--verbose"),),
             doubts=_DOUBTS,
         )
