@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.cli.command import Command
 from tests.clients.desk import Desk
 from tests.monitor.doctor.ward import commit, cut
 from tests.monitor.doctor.workers import Stream, Worker
 
+from rota.cli.doctor import doctor
 from rota.monitor.doctor import all_rules
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ESCAPE = "\x1b"
 
@@ -178,3 +176,16 @@ def test_nobody_answers(rota: Command) -> None:
     said = rota("doctor", "g", "--timeout", "500")
     assert said.code == 1
     assert said.err.startswith("error: no broker at 127.0.0.1:1")
+
+
+def test_every_option_is_in_the_documentation() -> None:
+    """And nothing that is no option."""
+    text = Path(__file__).parents[2].joinpath("docs", "doctor.md").read_text(encoding="utf-8")
+    told = {
+        word
+        for line in re.findall(r"^rota doctor.*$", text, re.MULTILINE)
+        for word in re.findall(r"--[\w-]+", line)
+    }
+    known = {name for option in doctor.params for name in option.opts if name.startswith("--")}
+    shared = {"--bootstrap-server", "--command-config", "--timeout", "--group", "--all-groups"}
+    assert told == known - shared

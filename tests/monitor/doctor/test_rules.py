@@ -123,3 +123,10 @@ def test_a_rule_that_lacks_something_is_not_judged() -> None:
         unjudged.why == "not allowed to read it" for unjudged in diagnosis.unjudged if unjudged.rule == "D10"
     )
     assert diagnosis.healthy
+
+
+def test_every_rule_is_in_the_documentation() -> None:
+    """The table there is that of the rules."""
+    text = Path(__file__).parents[3].joinpath("docs", "doctor.md").read_text(encoding="utf-8")
+    for rule in all_rules():
+        assert f"| {rule.id} | `{rule.name}` | {rule.severity.value} | {rule.title} |" in text
