@@ -162,6 +162,17 @@ def _next_generation(
     held = {tp for member in story.members.values() for tp in member.held}
     departures = _departures(story, step, old, new)
     others = _other_causes(story, old, entries, held)
+    arrivals = _arrivals(story, step, old, entries)
+    step.causes += [*departures, *arrivals, *others]
+    if not step.causes:
+        step.causes.append(_rejoined(story, value, step))
+    story.former = {}
+    _complete(story, step, value, entries, at_ms)
+    return step.events()
+
+
+def _arrivals(story: Story, step: Step, old: dict[str, Member], entries: dict[str, _Entry]) -> list[Verdict]:
+    """Who is new, or a former member's new self; those who stayed keep what is known of them."""
     arrivals: list[Verdict] = []
     for entry in entries.values():
         former = old.get(entry.member.identity)
@@ -174,17 +185,12 @@ def _next_generation(
         if former is not None:
             story.remove(former)
             gone = _replaced(former, entry.member)
-            step.left.append((started_ms, gone))
+            step.left.append((step.started_ms, gone))
             arrivals.insert(0, gone)
-        step.joined.append(_enter(story, entry, started_ms))
+        step.joined.append(_enter(story, entry, step.started_ms))
         if former is None:
             arrivals.append(story.arrived(entry.member))
-    step.causes += [*departures, *arrivals, *others]
-    if not step.causes:
-        step.causes.append(_rejoined(story, value, step))
-    story.former = {}
-    _complete(story, step, value, entries, at_ms)
-    return step.events()
+    return arrivals
 
 
 def _bounds(story: Story, value: GroupMetadataValue, at_ms: int) -> tuple[int, int]:
