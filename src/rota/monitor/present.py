@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from rota.model import TopicPartition
 from rota.monitor.facts import GroupFacts, MemberFacts
-from rota.monitor.level import DEFAULT
-from rota.monitor.totals import total
-from rota.monitor.view import GroupView, MemberView, PartitionView
+from rota.monitor.totals import latest
+from rota.monitor.view import GroupView, Level, MemberView, PartitionView, Rates, TimeLag, Totals
 
 __all__ = ["still_held", "with_facts"]
 
@@ -50,15 +49,32 @@ def with_facts(view: GroupView, facts: GroupFacts) -> GroupView:
         view,
         facts=facts,
         partitions=tuple(parts),
-        members=tuple(_member(each, before.get(each.member_id), parts, view.at_ms) for each in facts.members),
+        members=tuple(_member(each, before.get(each.member_id), parts) for each in facts.members),
     )
 
 
-def _member(
-    facts: MemberFacts, before: MemberView | None, parts: list[PartitionView], at_ms: int
-) -> MemberView:
+def _member(facts: MemberFacts, before: MemberView | None, parts: list[PartitionView]) -> MemberView:
+    """What it holds now, from the partitions' last look; a level is judged by several looks, so it has none yet."""
     if before is not None and set(before.member.assignment) == set(facts.assignment):
         return MemberView(facts, before.totals)
     held = [part for part in parts if part.member is facts]
-    lags = [(-1 if part.lag is None else part.lag,) for part in held]
-    return MemberView(facts, total(held, lags, (at_ms,), DEFAULT))
+    known = [part for part in held if part.lag is not None]
+    behind = [part for part in known if part.lag]
+    uncommitted = sum(part.commit is None for part in held)
+    produced = _sum(part.rates.produced_per_s for part in known)
+    consumed = _sum(part.rates.consumed_per_s for part in known)
+    totals = Totals(
+        lag=sum(part.lag or 0 for part in behind),
+        partitions=len(held),
+        uncommitted=uncommitted,
+        unknown=len(held) - len(known) - uncommitted,
+        worst=max(behind, key=lambda part: part.lag or 0).partition if behind else None,
+        time=latest(behind) if known else TimeLag(None),
+        rates=Rates(produced, consumed, level=Level.UNKNOWN if behind or not known else Level.CAUGHT_UP),
+    )
+    return MemberView(facts, totals)
+
+
+def _sum(rates: Iterable[float | None]) -> float | None:
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) if known else None

@@ -8,6 +8,7 @@ which groups rebalance (ListGroups with states: an answer of some bytes), and on
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from rota.watching.looking import Seen
 
 __all__ = ["PULSE_S", "Live"]
+
+log = logging.getLogger(__name__)
 
 PULSE_S: Final = 0.3
 LEAST_GAP_S: Final = 0.1
@@ -183,7 +186,11 @@ class Live:
             if time.monotonic() >= due_s:
                 due_s = time.monotonic() + self._pulse_s
                 self._feel()
-            self._bring_together()
+            try:
+                self._bring_together()
+            except Exception:
+                if not self._closing.is_set():
+                    log.exception("views of groups could not be made")
 
     def _feel(self) -> None:
         """Which groups rebalance now, and what they say of themselves."""
