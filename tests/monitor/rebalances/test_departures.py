@@ -148,3 +148,10 @@ def test_where_nobody_committed_silence_says_little() -> None:
     verdict = judge(gone(45_600, quiet=True))
     assert (verdict.reason, verdict.certainty) == (Why.SESSION_EXPIRED, Certainty.GUESS)
     assert "nothing to read" in verdict.doubts
+
+
+def test_a_member_that_has_hardly_begun_is_judged_by_what_is_usual() -> None:
+    departure = gone(49_000)
+    departure.signs_ms = departure.signs_ms[-2:]
+    verdict = judge(departure)
+    assert (verdict.reason, verdict.certainty) == (Why.SESSION_EXPIRED, Certainty.LIKELY)

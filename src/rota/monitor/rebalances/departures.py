@@ -61,11 +61,13 @@ class Departure:
 
     @property
     def usual_ms(self) -> int:
-        """How far apart its commits were, but for the longest few; 0 where nothing is known."""
+        """How far apart its commits were, but for the longest few; of a member that has hardly begun, what is usual for
+        any.
+        """
         gaps = sorted(
             later - earlier for earlier, later in zip(self.signs_ms, self.signs_ms[1:], strict=False)
         )
-        return gaps[-3] if len(gaps) > 3 else (gaps[-1] if gaps else 0)
+        return gaps[-3] if len(gaps) > 3 else max([AUTO_COMMIT_MS, *gaps])
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ def _ways(gone: Departure, usual_ms: int) -> list[_Way]:
         first = gone.session_ms - gone.heartbeat_ms - TICK_MS // 3
         ways.append(_Way(RebalanceReason.SESSION_EXPIRED, first, gone.session_ms + usual_ms + TICK_MS))
     if gone.poll_ms and (not gone.static or gone.heartbeat_ms):
-        before = min(usual_ms or AUTO_COMMIT_MS, AUTO_COMMIT_MS)
+        before = min(usual_ms, AUTO_COMMIT_MS)
         last = gone.poll_ms + usual_ms + 2 * TICK_MS
         ways.append(_Way(RebalanceReason.POLL_INTERVAL_EXCEEDED, gone.poll_ms - before, last))
         if gone.heartbeat_ms and gone.session_ms:
