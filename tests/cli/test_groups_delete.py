@@ -116,7 +116,7 @@ def test_a_group_is_deleted_and_comes_back(stage: Stage) -> None:
     assert (said.code, said.out) == (0, f"Deleted group {group} (2 committed offsets).\n")
     assert not stage.exists(group)
     words = said.err.strip().removeprefix("To take it back: ").split()
-    assert run([*words[1:], "--no-rollback", *PATIENT]) == 0
+    assert run([*words[1:], *PATIENT]) == 0
     assert stage.committed(group) == {0: 1, 1: 1}
 
 
@@ -177,7 +177,7 @@ def test_offsets_are_deleted_as_kafkas_tool_says_it(stage: Stage, java_tools: Ja
     ]
     assert stage.committed(ours) == stage.committed(theirs) == {0: 1}
     words = said.err.strip().removeprefix("To take it back: ").split()
-    assert run([*words[1:], "--no-rollback", *PATIENT]) == 0
+    assert run([*words[1:], *PATIENT]) == 0
     assert stage.committed(ours) == {0: 1, 1: 1}
 
 

@@ -59,7 +59,7 @@ class Stage:
         return Said(code, *self.capfd.readouterr())
 
     def reset(self, group: str, *words: str) -> Said:
-        return self("reset-offsets", group, *words)
+        return self("reset-offsets", group, *words, *(("--yes", group) if "--no-rollback" in words else ()))
 
     def group(self, *offsets: int | None, stem: str = "reset") -> str:
         """A group without members; what it has committed of each partition."""
@@ -141,7 +141,7 @@ def test_execute_writes_what_was_before_and_the_way_back(stage: Stage) -> None:
     back = next(line for line in said.err.splitlines() if line.startswith("To take it back: "))
     words = back.removeprefix("To take it back: ").split()
     assert words[:4] == ["rota", "groups", "reset-offsets", group]
-    undone = Said(run([*words[1:], "--no-rollback", *PATIENT]), *stage.capfd.readouterr())
+    undone = Said(run([*words[1:], *PATIENT]), *stage.capfd.readouterr())
     assert undone.code == 0, undone
     assert stage.committed(group) == [4, 10, None]
 
@@ -168,6 +168,25 @@ def test_without_a_rollback_file_nothing_is_changed(stage: Stage) -> None:
         assert "nothing was changed" in said.err
     assert Path("taken.csv").read_text() == "somebody's"
     assert stage.committed(group) == [4, 4, 4]
+
+
+def test_what_cannot_be_taken_back_is_confirmed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = stage.group(4, 4, 4)
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        said = stage("reset-offsets", group, "--all-topics", "--to-earliest", *EXECUTE)
+        wrong = stage("reset-offsets", group, "--all-topics", "--to-earliest", *EXECUTE, "--yes", "another")
+    assert said.code == wrong.code == 2
+    assert f"confirm it with --yes {group}" in said.err
+    assert stage.committed(group) == [4, 4, 4]
+
+
+def test_a_file_names_the_groups_also_those_that_do_not_exist(stage: Stage) -> None:
+    group, new = stage.group(4, 4, 4), stage.desk.name("new")
+    Path("plan.csv").write_text(f"{group},{stage.topic},0,5\n{new},{stage.topic},1,6\n")
+    assert stage("reset-offsets", "--all-groups", "--from-file", "plan.csv", "--execute").code == 0
+    assert stage.committed(group) == [5, 4, 4]
+    assert stage.committed(new) == [None, 6, None]
 
 
 def test_metadata_comes_back_with_its_offset(stage: Stage) -> None:
@@ -244,7 +263,7 @@ def test_what_one_tool_exports_the_other_imports(stage: Stage, java_tools: JavaT
         expected = [stage.committed(group) for group in groups]
         for group in groups:
             assert stage.reset(group, "--all-topics", "--to-earliest", *EXECUTE).code == 0
-        assert stage("reset-offsets", *groups, "--from-file", "theirs.csv", *EXECUTE).code == 0
+        assert stage("reset-offsets", *groups, "--from-file", "theirs.csv", "--execute").code == 0
         assert [stage.committed(group) for group in groups] == expected
         for group in groups:
             assert stage.reset(group, "--all-topics", "--to-earliest", *EXECUTE).code == 0

@@ -1,6 +1,6 @@
 """What people type: topics with partitions, moments, durations."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -42,6 +42,12 @@ def test_what_is_no_scope(text: str) -> None:
 def test_moments(text: str, moment: str) -> None:
     expected = datetime.fromisoformat(moment).astimezone(UTC)
     assert moment_ms(text) == round(expected.timestamp() * 1000)
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_a_moment_is_exact_to_the_millisecond(ms: int) -> None:
+    text = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)).isoformat()
+    assert moment_ms(text) == ms
 
 
 def test_a_moment_without_a_zone_is_asked_for_one() -> None:

@@ -13,7 +13,7 @@ from rota.monitor.facts import BatchFacts, TopicFacts
 from rota.monitor.reset import Known, Plan, Span, Target, plan_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from rota.admin.admin import Admin
     from rota.monitor.facts import GroupFacts
@@ -77,10 +77,22 @@ def make_plans(
 def carry_out(admin: Admin, plan: Plan) -> Outcome:
     """Commit what the plan says; each partition succeeds or fails by itself."""
     commits, removals = plan.commits(), plan.removals()
-    answers = admin.alter_offsets(plan.group, commits) if commits else {}
+    answers: dict[TopicPartition, RotaError | None] = {}
+    if commits:
+        answers |= _tried(lambda: admin.alter_offsets(plan.group, commits), commits)
     if removals:
-        answers = {**answers, **admin.delete_offsets(plan.group, removals)}
+        answers |= _tried(lambda: admin.delete_offsets(plan.group, removals), removals)
     return Outcome(plan, {tp: answer for tp, answer in answers.items() if answer is not None})
+
+
+def _tried(
+    order: Callable[[], dict[TopicPartition, RotaError | None]], partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, RotaError | None]:
+    """The answers; if nobody answers at all, that is each partition's."""
+    try:
+        return order()
+    except RotaError as error:
+        return dict.fromkeys(partitions, error)
 
 
 def partitions_of(admin: Admin, scopes: Sequence[Scope]) -> list[TopicPartition]:

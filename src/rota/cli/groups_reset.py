@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rota.cli.confirm import confirm, yes_option
 from rota.cli.groups_options import chosen_groups, group_names, raise_all, say_members
 from rota.cli.groups_rollback import rollback_options, say_undo, write_rollback
 from rota.cli.options import admin_options, json_option
@@ -62,6 +63,7 @@ _INT64 = click.IntRange(-(2**63), 2**63 - 1)
 @click.option("--plain", is_flag=True, help="Print Kafka's own four columns instead of the diff.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the diff as CSV with a header.")
 @rollback_options
+@yes_option
 @json_option()
 @admin_options
 def reset_offsets(
@@ -77,6 +79,7 @@ def reset_offsets(
     as_json: bool,
     rollback: Path | None,
     no_rollback: bool,
+    yes: Sequence[str],
     admin: Admin,
     **scenario: Any,
 ) -> int:
@@ -103,9 +106,11 @@ def reset_offsets(
         raise RotaError("--export, --plain, --csv and --json exclude each other: choose one", exit_code=2)
     target = _target(from_file, scenario)
     question = _question(target, topics, all_topics, from_file, names)
-    groups, failures = chosen_groups(admin, names)
-    if question.wanted is not None:
-        groups = tuple(group for group in groups if group in question.wanted)
+    failures: list[RotaError] = []
+    if question.wanted is None:
+        groups, failures = chosen_groups(admin, names)
+    else:
+        groups = tuple(question.wanted)
     from rota.admin.resets import make_plans
 
     shape = "export" if export else "plain" if plain else "csv" if as_csv else "json" if as_json else "diff"
@@ -115,7 +120,7 @@ def reset_offsets(
         failures.append(failure)
     plans = [plan for plan in found.values() if not isinstance(plan, RotaError)]
     if execute:
-        return run.execute(plans, failures, rollback, no_rollback=no_rollback)
+        return run.execute(plans, failures, rollback, no_rollback=no_rollback, yes=yes)
     return run.show(plans, failures)
 
 
@@ -201,14 +206,23 @@ class _Run:
         return FINDINGS if any(findings) else 0
 
     def execute(
-        self, plans: Sequence[Plan], failures: list[RotaError], rollback: Path | None, *, no_rollback: bool
+        self,
+        plans: Sequence[Plan],
+        failures: list[RotaError],
+        rollback: Path | None,
+        *,
+        no_rollback: bool,
+        yes: Sequence[str],
     ) -> int:
-        """Do what can be done; whatever cannot is named."""
+        """Do what can be done; whatever cannot is named. What cannot be taken back is asked about."""
         from rota.admin.resets import carry_out
         from rota.cli.groups_reset_text import sum_words
 
         able = [plan for plan in plans if plan.rows and not plan.is_refused and not plan.problems]
         before = {plan.group: plan.before() for plan in able if plan.before()}
+        if no_rollback and before:
+            what = f"With --no-rollback what is committed now is lost: {sum_words(able)}."
+            confirm(list(before), yes, what)
         path = None if no_rollback else write_rollback(before, datetime.now(UTC), rollback)
         outcomes: dict[str, Outcome] = {}
         try:

@@ -34,7 +34,11 @@ def rollback_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         help="Where to write what is committed now, before it is changed; by default a new file here.",
     )
-    none = click.option("--no-rollback", is_flag=True, help="Write no such file: what was committed is lost.")
+    none = click.option(
+        "--no-rollback",
+        is_flag=True,
+        help="Write no such file: what was committed is lost, and so you are asked.",
+    )
     return where(none(command))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from rota.model import RotaError
@@ -15,6 +15,7 @@ _DURATION = re.compile(
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"(\d{1,9})(s|m|h|d)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -61,7 +62,7 @@ def moment_ms(text: str) -> int:
             f"--to-datetime {text!r} has no time zone: add Z for UTC, or an offset such as +01:00",
             exit_code=2,
         )
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def duration_ms(text: str) -> int:
