@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -188,13 +189,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     found: list[Shown] = []
-    with _broker(asked.broker) as (broker, log):
-        for protocol in asked.protocol or PROTOCOLS:
-            for shown in measure(broker, log, protocol, asked.kind or list(KINDS), asked.rounds):
-                found.append(shown)
-                delay = "never" if shown.delay_s is None else f"{shown.delay_s:.2f} s"
-                mark = "" if shown.right else "   WRONG"
-                print(f"{shown.protocol:<12} {shown.kind:<13} {delay:>7}  {shown.cause}{mark}", flush=True)
+
+    def one(broker: BrokerUnderTest, log: Path, protocol: str) -> None:
+        for shown in measure(broker, log, protocol, asked.kind or list(KINDS), asked.rounds):
+            found.append(shown)
+            delay = "never" if shown.delay_s is None else f"{shown.delay_s:.2f} s"
+            mark = "" if shown.right else "   WRONG"
+            print(f"{shown.protocol:<12} {shown.kind:<13} {delay:>7}  {shown.cause}{mark}", flush=True)
+
+    protocols = asked.protocol or PROTOCOLS
+    with _broker(asked.broker) as (broker, log), ThreadPoolExecutor(len(protocols)) as pool:
+        for done in [pool.submit(one, broker, log, protocol) for protocol in protocols]:
+            done.result()
     soon = sum(each.delay_s is not None and each.delay_s <= LIMIT_S for each in found)
     right = sum(each.right for each in found)
     print(f"{len(found)} rebalances: {soon} shown within {LIMIT_S:g} s, {right} with the right cause")
