@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.kafka.ports import wait_until
 from tests.monitor.doctor.ward import Ward
 from tests.monitor.doctor.workers import Stream, Worker
 
-from rota.monitor.doctor import diagnose
+from rota.admin import Admin
+from rota.monitor.doctor import Need, diagnose
 from rota.monitor.findings import Severity
+from rota.timeline.events import MemberJoined
+from rota.watching.evidence import Checkup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from tests.clients.desk import Desk
 
     from rota.monitor.doctor import Evidence
+    from rota.timeline.events import Event
 
 
 def stable(members: int) -> Callable[[Evidence], bool]:
@@ -130,3 +135,26 @@ def test_d14_members_read_different_topics(desk: Desk) -> None:
         found = doctor.sees("D14")
         assert found.severity is Severity.INFO
         assert "a topic's number of partitions changed" in found.words
+
+
+def test_where_nobody_may_read_what_groups_recorded(desk: Desk) -> None:
+    """The looks are all there is: rules that need more are not judged, the others go by what changed meanwhile."""
+    topic, group = desk.topic("looks", 2), desk.name("looks")
+    desk.member("confluent", group, topic, client_id="first").wait_owns(2)
+    with Admin(desk.bootstrap_servers) as admin:
+        checkup = Checkup(admin, groups=[group], topic="this user may not read it")
+        checkup.look()
+        first = checkup.evidence()[group]
+        assert first.lacks(Need.EVENTS) == first.lacks(Need.OFFSETS_TOPIC) == "this user may not read it"
+        desk.member("confluent", group, topic, client_id="second").wait_owns(1)
+
+        def told() -> list[Event]:
+            checkup.look()
+            return [each for each in checkup.evidence()[group].events or () if isinstance(each, MemberJoined)]
+
+        wait_until("somebody came", told)
+        second = checkup.evidence()[group]
+        assert second.events_source == "differences between looks"
+        unjudged = {each.rule: each.why for each in diagnose(second).unjudged}
+        assert unjudged["D20"] == "this user may not read it"
+        assert "D09" not in unjudged

@@ -73,6 +73,7 @@ def test_d03_a_record_that_cannot_be_handled(desk: Desk) -> None:
         found = doctor.sees("D03")
         assert found.words.startswith(f"{topic}-1 is stuck at offset 17 for ")
         assert any("key 'key', 20 bytes" in line.value for line in found.evidence)
+        assert not doctor.checkup.is_calm
         worker.cursed = frozenset()
         doctor.stays_silent("D03", lambda evidence: evidence.view.totals.lag < 10)
 
@@ -140,3 +141,4 @@ def test_d06_and_d08_idle_members(desk: Desk) -> None:
         found = doctor.sees("D06")
         assert found.words.startswith("1 of 2 members has no partition")
         doctor.stays_silent("D08", stable(2))
+        assert doctor.checkup.is_calm

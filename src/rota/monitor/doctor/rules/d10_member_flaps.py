@@ -51,7 +51,7 @@ def _finding(evidence: Evidence, who: Who, held: list[Life], ended: list[Life], 
     if lasted:
         lines.append(EvidenceLine("stayed each time", span_text(sum(lasted) / len(lasted)), source))
     lines.append(EvidenceLine("left", and_list(ways), source))
-    if costs:
+    if sum(costs) >= 100 * len(costs) > 0:
         lines.append(EvidenceLine("each rebalance took", span_text(sum(costs) / len(costs)), source))
     return RULE.finding(
         evidence,
