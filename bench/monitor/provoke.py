@@ -371,7 +371,13 @@ class Stage:
         )
 
     def _describe(self) -> Any:
-        return self._admin.describe_consumer_groups([self.group])[self.group].result(PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self._admin.describe_consumer_groups([self.group])[self.group].result(PATIENCE_S)
+            except KafkaException:  # a busy broker may be slow to answer
+                if time.monotonic() > deadline:
+                    raise
 
     def _wait_for_another(self, what: str, before: object) -> None:
         self._wait(what, lambda: self._assignment() != before)
@@ -380,7 +386,7 @@ class Stage:
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.group}: {what} did not come")
+                raise TimeoutError(f"{self.group}: {what} did not come, but {self._assignment()}")
             time.sleep(0.1)
 
     def _produce(self) -> None:
