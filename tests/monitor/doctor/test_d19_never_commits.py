@@ -20,11 +20,18 @@ def test_a_member_has_never_committed() -> None:
     """It has held partitions with records for as long as it was watched; the other commits."""
     (found,) = alone("D19", evidence(NEVER.format(400, 200)))
     assert found.words == (
-        "loader holds orders 0 and 1, sends heartbeats, and has never committed anything: after a restart it begins "
-        "again at 800 records before the end"
+        "loader holds orders 0 and 1, sends heartbeats, and has never committed anything: after a restart "
+        "auto.offset.reset decides where to begin"
     )
     assert (found.certainty, found.members) == (Certainty.LIKELY, ("loader-id",))
     assert "commits: none (OffsetFetch)" in told(found)
+
+
+def test_all_members_are_told_at_once() -> None:
+    """Whoever keeps offsets elsewhere does so in all its members."""
+    (found,) = alone("D19", evidence(NEVER.format(400, 200).replace("orders-2 90/90", "orders-2 -/90 -/95")))
+    assert found.words.startswith("loader and other hold orders 0, 1 and 2, send heartbeats, and have never")
+    assert found.members == ("loader-id", "other-id")
 
 
 def test_a_member_that_came_a_moment_ago() -> None:
@@ -54,7 +61,7 @@ def test_it_used_to_commit() -> None:
     """Every second, and then not for 51 s, though records come in all its partitions."""
     held = commits(orders_0=EVERY_SECOND, orders_1=EVERY_SECOND)
     (found,) = alone("D19", evidence(BUSY, commits=held, events=()))
-    assert "and has committed nothing for 51.0 s" in found.words
+    assert "and has committed nothing for 51.0 s: a restart begins again 410 records before" in found.words
     assert "between commits before: 1.0 s (__consumer_offsets)" in told(found)
 
 
@@ -78,7 +85,7 @@ def test_looks_alone() -> None:
     """Without `__consumer_offsets` it is a guess; a commit in any of its partitions ends it."""
     (found,) = alone("D19", evidence(BUSY))
     assert found.certainty == Certainty.GUESS
-    assert "while it was watched, 20.0 s" in found.words
+    assert "while the group was watched, 20.0 s" in found.words
     assert not alone("D19", evidence(BUSY.replace("50/60   50/160", "50/60   55/160")))
 
 

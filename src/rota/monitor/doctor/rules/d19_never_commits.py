@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rota.model import TopicPartition, count_of
 from rota.monitor.doctor.evidence import Evidence
 from rota.monitor.doctor.rule import Lesson, Rule
-from rota.monitor.doctor.telling import gaps, instants, middle, partitions_text, span_text
+from rota.monitor.doctor.telling import and_list, gaps, instants, middle, partitions_text, span_text
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 from rota.timeline.events import MemberJoined, MemberReconciled, RebalanceCompleted
 
@@ -33,27 +33,36 @@ _DOUBTS = (
 
 
 class _Silence(NamedTuple):
-    """Why it is thought that a member does not commit."""
+    """Why it is thought that a member does not commit. ``words`` follow ``has`` or ``have``."""
 
+    kind: str
     for_ms: int
     words: str
     lines: tuple[EvidenceLine, ...]
     certainty: Certainty
 
 
+class _Silent(NamedTuple):
+    """A member, and what it holds that has records."""
+
+    member: MemberFacts
+    with_work: list[PartitionView]
+    silence: _Silence
+
+
 def judge(evidence: Evidence) -> list[Finding]:
-    """One finding for each such member."""
+    """One finding for all members of which the same is true."""
     if evidence.facts.is_rebalancing:
         return []
-    found = []
+    found: dict[str, list[_Silent]] = {}
     parts = {part.partition: part for part in evidence.view.partitions}
     for member in evidence.facts.members:
         held = [parts[each] for each in member.assignment if each in parts]
         with_work = [part for part in held if _records(part)]
         silence = _silence(evidence, member, held) if with_work else None
         if silence is not None:
-            found.append(_finding(evidence, member, with_work, silence))
-    return found
+            found.setdefault(silence.kind, []).append(_Silent(member, with_work, silence))
+    return [_finding(evidence, silent) for silent in found.values()]
 
 
 def _silence(evidence: Evidence, member: MemberFacts, held: list[PartitionView]) -> _Silence | None:
@@ -73,8 +82,9 @@ def _never(evidence: Evidence, held: list[PartitionView], since_ms: int | None) 
         return None
     records = sum(_records(part) for part in held)
     return _Silence(
+        "never",
         for_ms,
-        "has never committed anything",
+        "never committed anything",
         (
             EvidenceLine("records there", f"{records:,}", "ListOffsets"),
             EvidenceLine("commits", "none", "OffsetFetch"),
@@ -96,8 +106,9 @@ def _stopped(evidence: Evidence, held: list[PartitionView], since_ms: int | None
     if for_ms < max(_PATIENCE_MS, _UNUSUAL * usual_ms) or not _produced(evidence, held, start_ms):
         return None
     return _Silence(
+        "stopped",
         for_ms,
-        f"has committed nothing for {span_text(for_ms)}",
+        f"committed nothing for {span_text(for_ms)}",
         (
             EvidenceLine("last commit", f"{span_text(for_ms)} ago", "__consumer_offsets"),
             EvidenceLine("between commits before", span_text(usual_ms), "__consumer_offsets"),
@@ -115,8 +126,9 @@ def _not_between_looks(evidence: Evidence, held: list[PartitionView]) -> _Silenc
         if len({commit.offset for _, commit in evidence.course(part.partition)}) > 1:
             return None
     return _Silence(
+        "watched",
         for_ms,
-        f"has committed nothing while it was watched, {span_text(for_ms)}",
+        f"committed nothing while the group was watched, {span_text(for_ms)}",
         (EvidenceLine("commits", f"unchanged for {span_text(for_ms)}", "OffsetFetch"),),
         Certainty.GUESS,
     )
@@ -170,20 +182,26 @@ def _records(part: PartitionView) -> int:
     return max(0, part.end - (part.start if part.commit is None else max(part.commit.offset, part.start)))
 
 
-def _finding(
-    evidence: Evidence, member: MemberFacts, with_work: list[PartitionView], silence: _Silence
-) -> Finding:
-    (name,) = evidence.names([member.member_id])
+def _finding(evidence: Evidence, silent: list[_Silent]) -> Finding:
+    worst = max((each.silence for each in silent), key=lambda silence: silence.for_ms)
+    with_work = [part for each in silent for part in each.with_work]
     partitions: list[TopicPartition] = [part.partition for part in with_work]
+    members = [each.member.member_id for each in silent]
+    names, several = and_list(evidence.names(members)), len(members) > 1
+    held = f"{names} {'hold' if several else 'holds'} {partitions_text(partitions)}"
+    lives = f"{'send' if several else 'sends'} heartbeats, and {'have' if several else 'has'}"
+    if worst.kind == "never":
+        then = "after a restart auto.offset.reset decides where to begin"
+    else:
+        then = f"a restart begins again {count_of(sum(map(_records, with_work)), 'record')} before the end"
     return RULE.finding(
         evidence,
-        f"{name} holds {partitions_text(partitions)}, sends heartbeats, and {silence.words}: after a restart it "
-        f"begins again at {count_of(sum(map(_records, with_work)), 'record')} before the end",
-        *silence.lines,
-        certainty=silence.certainty,
+        f"{held}, {lives} {worst.words}: {then}",
+        *worst.lines,
+        certainty=worst.certainty,
         partitions=partitions,
-        members=[member.member_id],
-        advice=f"Look in the log of {name} for commits that fail. With enable.auto.commit=false the program must "
+        members=members,
+        advice=f"Look in the log of {names} for commits that fail. With enable.auto.commit=false the program must "
         "commit itself, after the work is done and when partitions are revoked.",
         commands=(evidence.command("groups", "offsets-log", evidence.group),),
         doubts=_DOUBTS,
