@@ -21,12 +21,6 @@ def cluster(broker: "BrokerUnderTest") -> Cluster:
     return Cluster(broker.bootstrap_servers)
 
 
-def test_the_brokers(cluster: Cluster, broker: "BrokerUnderTest") -> None:
-    (node,) = cluster.nodes()
-    assert f"{node.host}:{node.port}" == broker.bootstrap_servers
-    assert cluster.cluster_id()
-
-
 def test_a_topic_s_life(cluster: Cluster, new_name: NewName) -> None:
     name = new_name("topic")
     assert cluster.create_topic(name, partitions=2)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.kafka.ports import wait_until
 
+from rota.admin import Admin
 from rota.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def test_a_topic_is_made_on_three_brokers_and_described(
 
 
 def test_the_brokers_of_a_cluster(whole: KafkaCluster) -> None:
-    nodes = Cluster(whole.bootstrap_servers).nodes()
+    with Admin(whole.bootstrap_servers) as admin:
+        nodes = admin.nodes()
     assert {node.id: f"{node.host}:{node.port}" for node in nodes} == {n: whole.address(n) for n in whole.ids}
 
 

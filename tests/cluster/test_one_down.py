@@ -10,6 +10,7 @@ from tests.cli.command import Command
 from tests.cluster.conftest import Job
 from tests.kafka.ports import wait_until
 
+from rota.admin import Admin
 from rota.cluster import Cluster
 from rota.model import TopicPartition
 
@@ -71,7 +72,8 @@ def place(
 def test_a_dead_first_address_is_passed_over(place: Place, cli: Command) -> None:
     assert cli.bootstrap_servers.startswith(place.cluster.address(DOWN) + ",")
     assert {place.orders, place.alone, place.strict} <= set(cli.good("topics", "list").lines)
-    assert len(Cluster(cli.bootstrap_servers).nodes()) == 2
+    with Admin(cli.bootstrap_servers) as admin:
+        assert len(admin.nodes()) == 2
 
 
 def test_only_a_dead_address_is_an_error_of_one_line(place: Place) -> None:

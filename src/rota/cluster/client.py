@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from rota.cluster.descriptions import (
-        BrokerNode,
         CommittedOffset,
         GroupDescription,
-        GroupListing,
         TopicDescription,
     )
 
@@ -60,23 +57,6 @@ class Cluster(Connection):
         timeout_s: float = 10.0,
     ) -> None:
         super().__init__(bootstrap, properties or {}, timeout_s)
-
-    # The cluster
-
-    def nodes(self) -> tuple[BrokerNode, ...]:
-        """The brokers, by id."""
-        answer = self._wait(
-            self.admin.describe_cluster(request_timeout=self.timeout_s), "describe the cluster"
-        )
-        found = [broker for broker in map(convert.node, answer.nodes) if broker is not None]
-        return tuple(sorted(found, key=lambda broker: broker.id))
-
-    def cluster_id(self) -> str:
-        """The cluster's own id."""
-        answer = self._wait(
-            self.admin.describe_cluster(request_timeout=self.timeout_s), "describe the cluster"
-        )
-        return str(answer.cluster_id)
 
     # Topics
 
@@ -186,32 +166,6 @@ class Cluster(Connection):
         self._see(name, lambda answer: has_leaders(answer, at_least=total))
 
     # Groups
-
-    def groups(self) -> tuple[tuple[GroupListing, ...], RotaError | None]:
-        """Every group, by name, also those without members; and why some may be missing, if a broker did not answer.
-
-        Each broker knows only the groups that it coordinates. Those of one that has just failed are found again when
-        another has taken them over.
-        """
-        doing = f"list the groups at {self.bootstrap}"
-        for attempt_s in self._attempts():
-            answer = self._wait(self.admin.list_consumer_groups(request_timeout=attempt_s), doing)
-            failures = [explain(error, doing) for error in answer.errors]
-            if not any(map(is_moving, failures)):
-                break
-        if failures and not answer.valid:
-            raise failures[0]
-        found = [convert.group_listing(group) for group in answer.valid]
-        unclear = [g.group for g in found if g.state == "Unknown" and g.type == "Consumer"]
-        if unclear:
-            described = self.describe_groups(unclear)
-            found = [replace(g, state=described[g.group].state) if g.group in described else g for g in found]
-        failure = failures[0] if failures else None
-        if is_moving(failure):
-            failure = RotaError(
-                f"a broker of {self.bootstrap} does not answer: groups that it coordinates are missing here"
-            )
-        return tuple(sorted(found, key=lambda group: group.group)), failure
 
     def describe_groups(self, groups: Collection[str]) -> dict[str, GroupDescription]:
         """State and members of each group; one that does not exist has ``exists`` false."""

@@ -12,7 +12,6 @@ from rota.cluster.descriptions import (
     CommittedOffset,
     ConfigValue,
     GroupDescription,
-    GroupListing,
     MemberDescription,
     PartitionDescription,
     TopicDescription,
@@ -26,7 +25,6 @@ __all__ = [
     "committed",
     "committed_offsets",
     "group_description",
-    "group_listing",
     "node",
     "topic_description",
 ]
@@ -64,15 +62,6 @@ def topic_description(topic: Any, configs: Iterable[Any] = ()) -> TopicDescripti
     # librdkafka writes ids in plain base64, Kafka and its tools in the form that is safe in URLs.
     topic_id = str(topic.topic_id).replace("+", "-").replace("/", "_")
     return TopicDescription(topic.name, topic_id, bool(topic.is_internal), partitions, values)
-
-
-def group_listing(group: Any) -> GroupListing:
-    """One line of the list of groups; a state the client does not know is ``Unknown``."""
-    return GroupListing(
-        group.group_id,
-        TYPES.get(getattr(group, "type", None), "Unknown"),
-        STATES.get(getattr(group, "state", None), "Unknown"),
-    )
 
 
 def group_description(group: Any) -> GroupDescription:

@@ -16,7 +16,6 @@ __all__ = [
     "CommittedOffset",
     "ConfigValue",
     "GroupDescription",
-    "GroupListing",
     "MemberDescription",
     "PartitionDescription",
     "TopicDescription",
@@ -60,15 +59,6 @@ class TopicDescription:
     is_internal: bool
     partitions: tuple[PartitionDescription, ...]
     configs: tuple[ConfigValue, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GroupListing:
-    """One line of the list of groups."""
-
-    group: str
-    type: str
-    state: str
 
 
 @dataclass(frozen=True, slots=True)
