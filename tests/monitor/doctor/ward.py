@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from rota.monitor.doctor import Evidence
     from rota.monitor.findings import Finding
 
-__all__ = ["Ward", "commit", "cut"]
+__all__ = ["Ward", "commit", "cut", "printed_tool"]
 
 
 class Ward:
@@ -107,6 +108,14 @@ def cut(desk: Desk, topic: str, before: int) -> None:
     """The topic's first records are deleted."""
     (deleted,) = desk.admin.delete_records([ClientPartition(topic, 0, before)]).values()
     deleted.result(PATIENCE_S)
+
+
+def printed_tool(desk: Desk, command: str) -> str:
+    """What a tool of Kafka's says to a command line that a finding shows, run as it stands."""
+    name, *words = shlex.split(command)
+    where = words.index("--bootstrap-server")
+    assert words[where + 1] == desk.bootstrap_servers
+    return desk.tools(name.removesuffix(".sh"), *words[:where], *words[where + 2 :])
 
 
 def _words(evidence: Evidence | None) -> str:
