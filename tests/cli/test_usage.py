@@ -28,6 +28,7 @@ LEAVES = (
     "groups delete",
     "groups delete-offsets",
     "groups remove-members",
+    "groups validate-regex",
     "plan",
     "completion",
 )

@@ -31,6 +31,10 @@ __all__ = ["groups"]
             "Take static members out of a group.",
         ),
         "rebalances": ("rota.cli.rebalances:rebalances", "Say why a group rebalanced, and what that cost."),
+        "validate-regex": (
+            "rota.cli.groups_validate:validate_regex",
+            "Check a regular expression to subscribe by.",
+        ),
         "offsets-log": ("rota.cli.offsets_log:offsets_log", "Read what groups have recorded, in words."),
     },
 )

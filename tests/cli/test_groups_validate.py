@@ -1,0 +1,40 @@
+"""`rota groups validate-regex` beside Kafka's tool: the same verdicts on subscriptions by regular expression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rota.cli import run
+
+if TYPE_CHECKING:
+    from tests.java.tools import JavaTools
+
+PATTERNS = (
+    "orders-.*",
+    "[a-c]+|x{2,3}",
+    "(?i)web",
+    "[",
+    "(",
+    "a**",
+    "(?!internal-).*",
+    r"(a)\1",
+    r"\pL+",
+    "",
+)
+
+
+def test_the_verdicts_are_those_of_kafkas_tool(
+    java_tools: JavaTools, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for pattern in PATTERNS:
+        theirs = java_tools.run("kafka-consumer-groups", "--validate-regex", pattern)
+        code = run(["groups", "validate-regex", "--", pattern])
+        out, err = capfd.readouterr()
+        if code == 0:
+            assert out == theirs.out
+        else:
+            assert (code, out) == (1, "")
+            assert "is invalid: " in theirs.out
+            assert err.startswith(f"error: the regular expression `{pattern}` is invalid: ")
