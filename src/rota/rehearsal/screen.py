@@ -14,6 +14,7 @@ from rota.rehearsal.scroll import around
 from rota.rehearsal.seats import SeatState
 from rota.rehearsal.story import clock_text, runs
 from rota.timeline.look import seconds
+from rota.top.strip import look_style, mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -208,7 +209,7 @@ def _owner(row: PartitionRow, rows: dict[str, ConsumerRow]) -> Text:
 
 
 def _label(row: ConsumerRow) -> Text:
-    return Text.assemble((f" {row.look.sign} ", f"bold {row.look.ink} on {row.look.colour}"))
+    return Text.assemble((mark(row.look), f"bold {look_style(row.look)}"))
 
 
 def _strip(view: View, partition: int, cells: int) -> Text:
@@ -228,7 +229,7 @@ def _strip(view: View, partition: int, cells: int) -> Text:
         if waits:
             text.append("·", "bold red")
         elif look is not None:
-            text.append(look.sign, f"{look.ink} on {look.colour}")
+            text.append(mark(look, 1), look_style(look))
         else:
             text.append(" ")
     return text

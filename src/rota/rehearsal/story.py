@@ -17,7 +17,7 @@ from rota.timeline.events import (
     RebalanceCompleted,
     RebalanceStarted,
 )
-from rota.timeline.history import reason_words
+from rota.timeline.sentences import numbers, sentence, shares_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,17 +31,6 @@ LEAST_PAUSE_MS = 500
 ONE_REFUSAL_MS = 1_000
 
 TOO_EARLY = "SIGTERM while it was starting"
-
-
-def numbers(partitions: Iterable[TopicPartition]) -> str:
-    """The partitions of one topic by their numbers: ``partitions 0 and 2``, ``partitions 0-6 and 9``."""
-    held = [tp.partition for tp in sorted(partitions)]
-    if len(held) == 1:
-        return f"partition {held[0]}"
-    found = number_runs(held)
-    if len(found) == 1:
-        return f"partitions {found[0]}"
-    return f"partitions {', '.join(found[:-1])} and {found[-1]}"
 
 
 def runs(held: Iterable[int]) -> str:
@@ -83,13 +72,15 @@ class Story:
             case MemberJoined(member=member, client_id=client):
                 self._names[member] = client
                 return None
-            case RebalanceStarted():
-                who = self._names.get(event.member, event.member)
-                return f"The group rebalances: {reason_words(event.reason, who)}."
             case RebalanceCompleted():
-                return self._generation(event)
+                return shares_sentence(event, self._name, word=self._generation_word, words_of=numbers)
+            case RebalanceStarted():
+                return sentence(event, self._name)
             case _:
                 return None
+
+    def _name(self, member: str) -> str:
+        return self._names.get(member, member)
 
     def pauses(self, pauses: Iterable[Pause]) -> list[tuple[int, str]]:
         """(when, sentence) for each pause that has ended and was not told before."""
@@ -144,10 +135,3 @@ class Story:
                 return self._refusal(event)
             case _:
                 return f"{who}: {event.kind} {event.detail}".rstrip() + "."
-
-    def _generation(self, event: RebalanceCompleted) -> str | None:
-        if not event.assignment:
-            return f"{self._generation_word} {event.generation}: the group is empty."
-        shares = sorted((self._names.get(m, m), held) for m, held in event.assignment.items())
-        texts = [f"{who} reads {numbers(held)}" if held else f"{who} is idle" for who, held in shares]
-        return f"{self._generation_word} {event.generation}: {'; '.join(texts)}."
