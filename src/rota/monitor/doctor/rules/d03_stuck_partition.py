@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from rota.monitor.doctor.evidence import Evidence, Need, RecordFacts
@@ -11,7 +12,9 @@ from rota.monitor.doctor.telling import span_text
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 
 if TYPE_CHECKING:
-    from rota.model import TopicPartition
+    from collections.abc import Sequence
+
+    from rota.monitor.facts import Commit, Snapshot
     from rota.monitor.view import PartitionView
 
 __all__ = ["RULE"]
@@ -26,42 +29,43 @@ LIKELY_S: Final = 10
 
 def judge(evidence: Evidence) -> list[Finding]:
     """Partitions that stand still while others of the same member, or of the group, advance."""
-    if len(evidence.at_rest) < LOOKS:
+    rest = evidence.at_rest
+    if len(rest) < LOOKS:
         return []
+    held = [part for part in evidence.view.partitions if part.member is not None]
+    courses = {part.partition: evidence.course(part.partition, rest) for part in held}
+    moved = {partition: _moved_ms(course) for partition, course in courses.items()}
+    anybody = max(moved.values(), default=0)
     found = []
-    for part in evidence.view.partitions:
-        member = part.member
-        since_ms = None if member is None else _stands_since(evidence, part)
-        if member is None or since_ms is None:
+    for part in held:
+        assert part.member is not None
+        since_ms = _stands_since(evidence, part, rest, courses[part.partition])
+        if since_ms is None:
             continue
-        others = [each for each in member.assignment if each != part.partition]
-        own = any(_moves(evidence, each, since_ms) for each in others)
-        if own or (
-            not others
-            and any(_moves(evidence, each.partition, since_ms) for each in evidence.view.partitions)
-        ):
+        # Where it stands it moved last when it came to stand: what moved later is something else.
+        own = max(moved.get(each, 0) for each in part.member.assignment) > since_ms
+        if own or (len(part.member.assignment) == 1 and anybody > since_ms):
             found.append(_finding(evidence, part, since_ms, own=own))
     return found
 
 
-def _moves(evidence: Evidence, partition: TopicPartition, since_ms: int) -> bool:
-    """Whether its commit advanced in the looks since then."""
-    course = evidence.course(partition, evidence.at_rest)
-    offsets = [commit.offset for at_ms, commit in course if at_ms >= since_ms]
-    return len(offsets) > 1 and offsets[-1] > offsets[0]
+def _moved_ms(course: Sequence[tuple[int, Commit]]) -> int:
+    """The last look that saw the commit further than the one before; 0 for none."""
+    steps = (now[0] for before, now in pairwise(course) if now[1].offset > before[1].offset)
+    return max(steps, default=0)
 
 
-def _stands_since(evidence: Evidence, part: PartitionView) -> int | None:
+def _stands_since(
+    evidence: Evidence, part: PartitionView, rest: Sequence[Snapshot], course: Sequence[tuple[int, Commit]]
+) -> int | None:
     """Since which look its commit is the same, with records behind it in each; None where it stands too shortly."""
-    rest = [look for look in evidence.at_rest if part.partition in look.partitions]
-    course = evidence.course(part.partition, rest)
-    if len(course) < len(rest) or not course or not readable_lag(part):
+    if len(course) < len(rest) or not readable_lag(part):
         return None
     offset = course[-1][1].offset
     since_ms = looks = 0
     for look, (at_ms, commit) in zip(reversed(rest), reversed(course), strict=True):
-        end = look.partitions[part.partition].end
-        if commit.offset != offset or end is None or end <= offset:
+        log = look.partitions.get(part.partition)
+        if commit.offset != offset or log is None or log.end is None or log.end <= offset:
             break
         since_ms, looks = at_ms, looks + 1
     return since_ms if looks >= LOOKS and evidence.at_ms - since_ms >= 1000 * LEAST_S else None

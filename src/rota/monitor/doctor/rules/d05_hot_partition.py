@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import median
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from rota.monitor.doctor.evidence import Evidence
@@ -13,14 +13,14 @@ from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 from rota.monitor.view import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rota.monitor.view import PartitionView
 
 __all__ = ["RULE"]
 
 TIMES: Final = 3
-"""Hot is what gets so many times as much as the middle one of the others."""
+"""Hot is what gets more than so many times as much as the middle one of the others."""
 LEAST: Final = 20
 """Of fewer records nothing can be said."""
 
@@ -36,7 +36,12 @@ def judge(evidence: Evidence) -> list[Finding]:
         if len(parts) < 2:
             continue
         traffic, seen = _traffic(parts, evidence.span_s)
-        hot = [part for part in parts if _is_hot(part, parts, traffic) and _is_behind(part, parts)]
+        whole, lags = sorted(traffic.values()), sorted(map(readable_lag, parts))
+        hot = [
+            part
+            for part in parts
+            if traffic[part] > TIMES * _middle_without(traffic[part], whole) and _is_behind(part, lags)
+        ]
         if hot and len(hot) <= len(parts) / 2:
             found.append(_finding(evidence, hot, parts, traffic, rates=seen))
     return found
@@ -51,18 +56,19 @@ def _traffic(parts: list[PartitionView], span_s: float) -> tuple[Mapping[Partiti
     return {part: float((part.end or 0) - (part.start or 0)) for part in parts}, False
 
 
-def _is_hot(part: PartitionView, parts: list[PartitionView], traffic: Mapping[PartitionView, float]) -> bool:
-    others = median(traffic[each] for each in parts if each is not part)
-    return traffic[part] > TIMES * others and sum(traffic.values()) > 0
+def _middle_without(value: float, ranked: Sequence[float]) -> float:
+    """The lower median of the others; ``ranked`` are all values, the smallest first."""
+    place, middle = bisect_left(ranked, value), (len(ranked) - 2) // 2
+    return ranked[middle if middle < place else middle + 1]
 
 
-def _is_behind(part: PartitionView, parts: list[PartitionView]) -> bool:
+def _is_behind(part: PartitionView, lags: Sequence[int]) -> bool:
     """Whether the traffic harms: it lags far more than the others, and is not catching up."""
     lag = readable_lag(part)
-    others = median(readable_lag(each) for each in parts if each is not part)
     pace = pace_of([part])
     waits = part.rates.produced_per_s is None if pace is None else pace.work_s >= WORK_S
-    return lag > LEAST and lag > TIMES * others and waits and part.rates.level is not Level.FALLING
+    large = lag > LEAST and lag > TIMES * _middle_without(lag, lags)
+    return large and waits and part.rates.level is not Level.FALLING
 
 
 def _finding(
