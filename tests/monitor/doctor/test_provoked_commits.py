@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from tests.brokers import new_broker
-from tests.clients.desk import Desk
 from tests.kafka.ports import PATIENCE_S, wait_until
-from tests.monitor.doctor.ward import Ward
+from tests.monitor.doctor.ward import Ward, commit
+from tests.monitor.doctor.workers import Stream
 
 from rota.monitor.findings import Certainty, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.clients.desk import Desk
 
     from rota.monitor.doctor import Evidence
-
-
-@contextmanager
-def producing(desk: Desk, topic: str, partitions: int, every_s: float = 0.02) -> Iterator[None]:
-    """Records keep coming in every partition."""
-    producer = Producer({"bootstrap.servers": desk.bootstrap_servers, "linger.ms": 0, "log_level": 0})
-    done = threading.Event()
-
-    def produce() -> None:
-        while not done.wait(every_s):
-            for partition in range(partitions):
-                producer.produce(topic, b"x", partition=partition)
-            producer.poll(0)
-        producer.flush(PATIENCE_S)
-
-    thread = threading.Thread(target=produce, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join(PATIENCE_S)
 
 
 def ward(desk: Desk, group: str) -> Ward:
@@ -56,16 +34,6 @@ def commits_seen(evidence: Evidence) -> int:
     return sum(len(steps) for steps in (evidence.commits or {}).values())
 
 
-def commit(desk: Desk, group: str, offsets: dict[tuple[str, int], int]) -> None:
-    """As a tool does: without being a member."""
-    consumer = Consumer({"bootstrap.servers": desk.bootstrap_servers, "group.id": group, "log_level": 0})
-    consumer.commit(
-        offsets=[TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()],
-        asynchronous=False,
-    )
-    consumer.close()
-
-
 def test_d19_a_loop_without_a_commit(desk: Desk) -> None:
     """It reads all that comes; another member of the group, which commits, is not named."""
     topic, group = desk.topic("never", 2), desk.name("never")
@@ -73,7 +41,7 @@ def test_d19_a_loop_without_a_commit(desk: Desk) -> None:
     forgetful = desk.member("confluent", group, topic, client_id="forgetful")
     careful = desk.member("confluent", group, topic, client_id="careful", commit_each_poll=True)
     desk.wait_stable(group, [forgetful, careful], [(topic, 0), (topic, 1)], sizes=[1, 1])
-    with ward(desk, group) as doctor, producing(desk, topic, 2, 0.1):
+    with ward(desk, group) as doctor, Stream(desk.bootstrap_servers, topic, {0: 10, 1: 10}):
         found = doctor.sees("D19")
         assert found.words.startswith("forgetful holds")
         assert found.members == tuple(
@@ -92,7 +60,7 @@ def test_d20_auto_commit(desk: Desk) -> None:
     topic, group, other = desk.topic("clock", 2), desk.name("clock"), desk.name("work")
     by_clock = desk.member("confluent", group, topic, auto_commit_ms=800)
     by_work = desk.member("confluent", other, topic, commit_each_poll=True)
-    with producing(desk, topic, 2):
+    with Stream(desk.bootstrap_servers, topic, {0: 50, 1: 50}):
         with ward(desk, group) as doctor:
             found = doctor.sees("D20")
             assert found.words.startswith(f"{by_clock.name} commits by the clock, every ")
@@ -102,26 +70,23 @@ def test_d20_auto_commit(desk: Desk) -> None:
             doctor.stays_silent("D20", lambda evidence: commits_seen(evidence) > 20)
 
 
-def test_d22_an_empty_group_whose_offsets_do_not_live_long(desk: Desk, broker_kind: str) -> None:
+def test_d22_an_empty_group_whose_offsets_do_not_live_long(desk: Desk, odd_desk: Desk) -> None:
     """Brokers that keep them for an hour; where they are kept for a week, nobody says a word in the first hours."""
-    settings = {"offsets.retention.minutes": "60"}
-    with new_broker(broker_kind, config=settings) as forgetful:
-        for place, speaks in ((forgetful, True), (desk.broker, False)):
-            with Desk(place) as table:
-                topic, group = table.topic("rest", 1), table.name("rest")
-                table.produce(topic, 5, 1)
-                member = table.member("confluent", group, topic, commit_each_poll=True)
-                member.wait_event("committed")
-                member.stop()
-                with ward(table, group) as doctor:
-                    if speaks:
-                        found = doctor.sees("D22", lambda finding: finding.severity == Severity.WARNING)
-                        assert "will be deleted on" in found.words
-                        assert found.evidence[0].what == "empty since"
-                    else:
-                        doctor.stays_silent(
-                            "D22", lambda evidence: evidence.facts.state == "Empty" and evidence.recorded
-                        )
+    for table in (odd_desk, desk):
+        topic, group = table.topic("rest", 1), table.name("rest")
+        table.produce(topic, 5, 1)
+        member = table.member("confluent", group, topic, commit_each_poll=True)
+        member.wait_event("committed")
+        member.stop()
+        with ward(table, group) as doctor:
+            if table is odd_desk:
+                found = doctor.sees("D22", lambda finding: finding.severity == Severity.WARNING)
+                assert "will be deleted on" in found.words
+                assert found.evidence[0].what == "empty since"
+            else:
+                doctor.stays_silent(
+                    "D22", lambda evidence: evidence.facts.state == "Empty" and evidence.recorded
+                )
 
 
 def test_d23_a_topic_is_made_again_under_a_consumer(desk: Desk) -> None:
@@ -174,7 +139,8 @@ def test_d24_offsets_of_a_topic_that_was_given_up(desk: Desk) -> None:
     kept, given_up = desk.topic("kept", 1), desk.topic("given-up", 1)
     group = desk.name("stale")
     desk.produce(given_up, 30, 1)
-    commit(desk, group, {(kept, 0): 0, (given_up, 0): 10})
+    commit(desk, group, kept, 0)
+    commit(desk, group, given_up, 10)
     member = desk.member("confluent", group, kept)
     member.wait_owns(1)
     with ward(desk, group) as doctor:
@@ -204,8 +170,8 @@ def test_d25_a_transaction_that_is_left_open(desk: Desk) -> None:
     producer.produce(topic, b"x", partition=0)
     assert producer.flush(PATIENCE_S) == 0
     desk.produce(topic, 5, 1)
-    commit(desk, waits, {(topic, 0): 5})
-    commit(desk, reads_all, {(topic, 0): 11})
+    commit(desk, waits, topic, 5)
+    commit(desk, reads_all, topic, 11)
     with ward(desk, waits) as doctor:
         found = doctor.sees("D25")
         assert f"has been open in {topic}-0 for" in found.words
@@ -268,6 +234,6 @@ def test_d29_stays_silent_about_commits_five_times_a_second(desk: Desk) -> None:
     """As rota.consumer does it."""
     topic, group = desk.topic("calm", 1), desk.name("calm")
     member = desk.member("confluent", group, topic, auto_commit_ms=200)
-    with producing(desk, topic, 1, 0.005), ward(desk, group) as doctor:
+    with Stream(desk.bootstrap_servers, topic, {0: 200}), ward(desk, group) as doctor:
         member.wait_records(200)
         doctor.stays_silent("D29", lambda evidence: commits_seen(evidence) > 5)

@@ -6,9 +6,6 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
-from tests.brokers import new_broker
-from tests.clients.desk import Desk
 from tests.kafka.ports import PATIENCE_S
 from tests.monitor.doctor.ward import Ward
 
@@ -17,36 +14,10 @@ from rota.monitor.findings import Certainty, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.clients.desk import Desk
     from tests.clients.member import Member
 
     from rota.monitor.doctor import Evidence
-
-
-ODD = {
-    "group.consumer.min.heartbeat.interval.ms": "300",
-    "group.consumer.heartbeat.interval.ms": "300",
-    "offsets.retention.minutes": "60",
-    "broker.rack": "east",
-}
-"""Quick heartbeats of consumer groups, offsets that do not live long, and a rack."""
-
-
-@pytest.fixture(scope="module")
-def odd(broker_kind: str) -> Iterator[str]:
-    """A broker with unusual settings: its address."""
-    with new_broker(broker_kind, config=ODD) as running:
-        yield running.bootstrap_servers
-
-
-@pytest.fixture
-def odd_desk(broker_kind: str, odd: str) -> Iterator[Desk]:
-    """A desk there."""
-
-    class Place:
-        kind, bootstrap_servers, data_dir = broker_kind, odd, None
-
-    with Desk(Place()) as table:  # type: ignore[arg-type]
-        yield table
 
 
 def ward(desk: Desk, group: str) -> Ward:
