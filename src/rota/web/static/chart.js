@@ -90,13 +90,14 @@ export class Chart {
       this.tip,
     );
     this.point();
+    this.more = h("span", { class: "dim" });
     this.legend = h("ul", { class: "legend", "aria-label": "Consumers" });
     return h(
       "section",
       { class: "card timeline-card", "aria-labelledby": "timeline-title" },
       definitions(live.session.patterns),
       this.clip,
-      h("div", { class: "card-head" }, h("h2", { id: "timeline-title" }, "Timeline"), h("span", { class: "space" }), tools),
+      h("div", { class: "card-head" }, h("h2", { id: "timeline-title" }, "Timeline"), this.more, h("span", { class: "space" }), tools),
       this.board,
       this.legend,
     );
@@ -107,6 +108,13 @@ export class Chart {
   show(timeline, points) {
     this.timeline = timeline;
     this.points = points;
+    this.draw();
+  }
+
+  // Only partitions whose name or one of whose owners has this in it.
+  sieve(text) {
+    this.filter = text;
+    this.row = null;
     this.draw();
   }
 
@@ -141,7 +149,7 @@ export class Chart {
     const topics = new Set(this.timeline.rows.map((row) => row.topic));
     const rows = this.timeline.rows
       .map((row) => ({ ...row, label: topics.size > 1 ? `${row.topic}-${row.partition}` : `P${row.partition}` }))
-      .filter((row) => row.label.toLowerCase().includes(this.filter));
+      .filter((row) => `${row.label} ${row.spans.map(([name]) => name).join(" ")}`.toLowerCase().includes(this.filter));
     const longest = rows.reduce((most, row) => Math.max(most, room(row.label, 12)), 0);
     axis.left = Math.min(Math.max(longest + 20, width < 600 ? 52 : 84), width < 600 ? 100 : 200);
     axis.width = Math.max(width - axis.left - 10, 40);
@@ -152,7 +160,9 @@ export class Chart {
     clip(this.clip, this.view);
     drawHead(this.head, this.view);
     drawRows(this.rowsSvg, this.view);
-    this.rowsBox.style.maxHeight = rows.length * rowHeight > MOST_ROWS_HEIGHT ? `${MOST_ROWS_HEIGHT}px` : "none";
+    const most = rows.length * rowHeight > MOST_ROWS_HEIGHT;
+    this.rowsBox.style.maxHeight = most ? `${MOST_ROWS_HEIGHT}px` : "none";
+    put(this.more, most ? `${rows.length} partitions: scroll, or filter them below` : "");
     for (const panel of panels(this.points)) drawLines(this.panelSvgs.get(panel.key), this.view, panel);
     drawAxis(this.axisSvg, this.view);
     for (const { span, node } of this.ranges) mark(node, "aria-pressed", String(axis.span === span || (span === 300000 && axis.span === null && axis.length >= span)));
@@ -171,7 +181,7 @@ export class Chart {
       this.legend,
       Object.entries(this.timeline.looks)
         .filter(([name]) => inSight.has(name))
-        .map(([name, look]) => h("li", null, swatch(look), h("span", { class: "who", title: name }, short(name, 210, 13)))),
+        .map(([name, look]) => h("li", null, swatch(look), h("span", { class: "who", title: name }, short(name, 290, 13)))),
       h("li", { class: "dim" }, s("svg", { width: 22, height: 14, "aria-hidden": "true" }, s("rect", { width: 22, height: 14, fill: "url(#hatch)", class: "pause" })), "nobody reads it"),
       h("li", { class: "dim" }, s("svg", { width: 22, height: 14, "aria-hidden": "true" }, s("rect", { width: 22, height: 14, class: "band" })), "rebalance"),
     );

@@ -15,7 +15,7 @@ export class GroupPage {
     this.name = name;
     this.go = go;
     this.chart = new Chart((ms) => this.remember(ms));
-    this.partitions = new Partitions();
+    this.partitions = new Partitions((text) => this.chart.sieve(text));
     this.members = new Members();
     this.findings = new Findings();
     this.log = new Log((ms) => this.choose(ms));
@@ -102,7 +102,7 @@ export class GroupPage {
     this.tiles.lag.show("Lag", count(head.lag), `${LEVELS[rates.level]} ${rates.level}`, many(head.lag, "record"), rates.level);
     this.tiles.time.show("Time lag", late(head.time), head.worst ? `worst in ${head.worst}` : "", lateWords(head.time));
     this.tiles.rates.show("Produced / consumed", `${rate(rates.in)} / ${rate(rates.out)}`, "records per second");
-    this.tiles.eta.show("Caught up in", head.lag === 0 ? "now" : rates.eta_s === null ? NONE : age(rates.eta_s), head.lag === 0 ? "nothing waits" : rates.eta_s === null ? (rates.level === "unknown" ? "not known yet" : "the lag is not falling") : "at this pace");
+    this.tiles.eta.show("Caught up in", ...caughtUp(head));
     const notes = [head.idle && `${head.idle} idle`, head.uncommitted && `${head.uncommitted} uncommitted`, head.unknown && `${head.unknown} unknown`].filter(Boolean);
     this.tiles.members.show("Members / partitions", `${exact(head.members)} / ${exact(head.partitions)}`, notes.join(", ") || many(head.topics.length, "topic"));
     this.banner.hidden = !head.rebalancing;
@@ -119,7 +119,7 @@ export class GroupPage {
     const head = this.head;
     if (!head?.rebalancing) return;
     const since = head.rebalance?.started_ms ?? head.state_since_ms;
-    put(this.banner.querySelector(".banner-clock"), since ? `${Math.max((live.now() - since) / 1000, 0).toFixed(1)} s` : head.state);
+    put(this.banner.querySelector(".banner-clock"), since ? clockWords((live.now() - since) / 1000) : head.state);
   }
 
   // Moments
@@ -159,6 +159,15 @@ export class GroupPage {
     else return false;
     return true;
   }
+}
+
+const clockWords = (seconds) => (seconds < 99.95 ? `${Math.max(seconds, 0).toFixed(1)} s` : age(seconds));
+
+function caughtUp(head) {
+  if (head.lag === 0) return ["now", "nothing waits"];
+  if (head.rates.eta_s !== null) return [age(head.rates.eta_s), "at this pace"];
+  const words = { unknown: "not known yet", "caught up": "it keeps up" };
+  return [NONE, words[head.rates.level] ?? "the lag is not falling"];
 }
 
 function tile() {

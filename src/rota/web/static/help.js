@@ -13,7 +13,7 @@ const KEYS = [
     [
       ["l", "live: follow the present"],
       ["1 2 3 4 0", "the last minute, 5, 15 minutes, hour; all"],
-      ["c", "to the timeline"],
+      ["c", "into the timeline"],
       ["r", "reset offsets: the plan first"],
       ["/", "filter partitions"],
     ],
@@ -24,7 +24,7 @@ const KEYS = [
       ["← →", "move the hair; with Shift ten times as far"],
       ["↑ ↓", "choose a partition"],
       ["+ −", "closer, further away"],
-      ["[ ]", "next, previous event"],
+      ["[ ]", "previous, next event"],
       ["Enter", "put the moment into the address, to share"],
     ],
   ],

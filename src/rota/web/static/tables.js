@@ -10,7 +10,8 @@ const SHOWN = 100;
 const head = (names) => h("thead", null, h("tr", null, names.map(([name, key, why]) => h("th", { scope: "col", class: `c-${key}`, title: why }, name))));
 
 export class Partitions {
-  constructor() {
+  // `filtered(text)`: what the filter says now.
+  constructor(filtered) {
     this.most = SHOWN;
     this.filter = "";
     this.looks = {};
@@ -27,6 +28,7 @@ export class Partitions {
       oninput: () => {
         this.filter = this.field.value.trim().toLowerCase();
         this.show(this.parts, this.looks);
+        filtered(this.filter);
       },
     });
     this.node = h(
@@ -173,5 +175,5 @@ function showOwner(node, name, looks) {
   const key = `${name}|${look?.sign}|${look?.colour}|${look?.pattern}`;
   if (node.dataset.key === key) return;
   node.dataset.key = key;
-  fill(node, name === null ? h("span", { class: "dim" }, "nobody") : [look && swatch(look), h("span", { class: "who", title: name }, short(name, 190, 13))]);
+  fill(node, name === null ? h("span", { class: "dim" }, "nobody") : [look && swatch(look), h("span", { class: "who", title: name }, short(name, 230, 13))]);
 }
