@@ -63,7 +63,7 @@ BROKER_CONFIG: Final[Mapping[str, str]] = {
 SESSION_MS: Final = 6_000
 POLL_MS: Final = 10_000
 HEARTBEAT_MS: Final = 500
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 240.0
 SKEW_MS: Final = 100
 
 RIGHT: Final[Mapping[str, frozenset[str]]] = {
