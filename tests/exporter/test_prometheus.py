@@ -60,12 +60,15 @@ def test_prometheus_scrapes_queries_and_fires(broker: BrokerUnderTest, desk: Des
     desk.produce(topic, 10, partitions=2)
     group, other = desk.name("late"), desk.name("deleted")
     first, second = TopicPartition(topic, 0), TopicPartition(topic, 1)
-    with Admin(broker.bootstrap_servers) as admin:
-        admin.alter_offsets(group, {first: Commit(4), second: Commit(10)})
-        admin.alter_offsets(other, {first: Commit(1)})
+    with Admin(broker.bootstrap_servers, timeout_s=PATIENCE_S) as admin:
+        done = admin.alter_offsets(group, {first: Commit(4), second: Commit(10)})
+        done |= admin.alter_offsets(other, {first: Commit(1)})
+        assert set(done.values()) == {None}
         styles = [word for style in ("native", "kafka_exporter") for word in ("--metrics-style", style)]
         with (
-            exporting(broker.bootstrap_servers, tmp_path, "--interval", "0.5", *styles) as port,
+            exporting(
+                broker.bootstrap_servers, tmp_path, "--interval", "0.5", "--timeout", "60000", *styles
+            ) as port,
             _scraping(port, tmp_path) as prometheus,
         ):
             where = f'topic="{topic}",partition="0"'

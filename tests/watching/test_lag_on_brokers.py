@@ -69,7 +69,7 @@ class Bench:
 
 @pytest.fixture
 def admin(broker: BrokerUnderTest) -> Iterator[Admin]:
-    with Admin(broker.bootstrap_servers) as asking:
+    with Admin(broker.bootstrap_servers, timeout_s=PATIENCE_S) as asking:
         yield asking
 
 

@@ -16,7 +16,7 @@ from rota.monitor.search import Searches
 from rota.monitor.time_lag import CAUGHT_UP, by_header, by_history, by_search
 from rota.monitor.totals import total
 from rota.monitor.view import GroupView, Level, MemberView, PartitionView, Rates, TimeLag, Totals
-from rota.monitor.window import UNKNOWN, Series, Window, passed
+from rota.monitor.window import UNKNOWN, Edge, Series, Window, passed, series
 
 __all__ = ["Context", "GroupLooks"]
 
@@ -169,14 +169,14 @@ class GroupLooks:
     ) -> GroupView:
         assert self._facts is not None
         old = self._views or (None,) * len(self._parts)
-        series = list(self._window.series())
-        views = tuple(
-            self._partition(place, lefts[place], old[place], series[place], before, context)
-            for place in range(len(self._parts))
+        edges = self._window.edges()
+        self._views = views = tuple(
+            [
+                self._partition(place, count, was, edge, before, context)
+                for place, (count, was, edge) in enumerate(zip(lefts, old, edges, strict=True))
+            ]
         )
-        self._views = views
-        lags = [each[2] for each in series]
-        totals = self._totals(range(len(views)), lags, context)
+        totals = self._totals(range(len(views)), context)
         self._remember(
             at_ms, totals.lag if totals.partitions > totals.uncommitted + totals.unknown else None, before
         )
@@ -185,8 +185,8 @@ class GroupLooks:
             at_ms=at_ms,
             facts=self._facts,
             partitions=views,
-            members=self._members(lags, context),
-            topics=self._topics(lags, context),
+            members=self._members(context),
+            topics=self._topics(totals, context),
             totals=totals,
             history=tuple(self._history),
         )
@@ -197,15 +197,15 @@ class GroupLooks:
         place: int,
         count: Left,
         old: PartitionView | None,
-        series: tuple[Series, Series, Series],
+        edge: Edge,
         before: tuple[array[int], array[int], array[int]],
         context: Context,
     ) -> PartitionView:
         part, commit, log = self._parts[place], self._commits[place], self._logs[place]
         member = self._owners.get(part)
         key = self._keys[place]
-        time = self._time(key, count, log, series[1], context)
-        rates = self._rates(series, time.seconds, context.thresholds)
+        time = self._time(place, count, log, context)
+        rates = self._rates(place, edge, time.seconds, context.thresholds)
         if rates is STILL and old is not None and _is_the_same(old, commit, log, member):
             return old
         if log.stable is not None and log.end is not None and log.stable < log.end:
@@ -228,9 +228,10 @@ class GroupLooks:
             leaderless=log.end is None and _is_leaderless(part, context.snapshot),
         )
 
-    def _time(self, key: Key, count: Left, log: PartitionFacts, ends: Series, context: Context) -> TimeLag:
+    def _time(self, place: int, count: Left, log: PartitionFacts, context: Context) -> TimeLag:
         if not count.lag or count.position is None or log.end is None:
             return CAUGHT_UP if count.lag == 0 else TimeLag(None)
+        key = self._keys[place]
         now_ms = context.snapshot.at_ms
         header = context.headers.at(key, count.position)
         if header is not None:
@@ -239,43 +240,46 @@ class GroupLooks:
         found = context.searches.found(key, count.position)
         if found is not None:
             return by_search(*found, now_ms)
+        ends = series(self._window.ends, place)
         return by_history(*passed(ends, self._window.at_ms, count.position), now_ms)
 
-    def _rates(
-        self,
-        series: tuple[Series, Series, Series],
-        late_s: float | None,
-        thresholds: Thresholds,
-    ) -> Rates:
-        commits, ends, lags = series
-        at_ms = self._window.at_ms
-        if len(lags) > 1 and commits[0] == commits[-1] and ends[0] == ends[-1] and lags[0] == lags[-1] >= 0:
+    def _rates(self, place: int, edge: Edge, late_s: float | None, thresholds: Thresholds) -> Rates:
+        window, at_ms = self._window, self._window.at_ms
+        commit, last_commit, end, last_end, lag, last_lag = edge
+        if len(at_ms) > 1 and commit == last_commit and end == last_end and lag == last_lag >= 0:
             # Neither falls in a window, so nothing has moved in between.
-            return rates_of_nothing(lags[-1], at_ms, late_s, thresholds) if lags[-1] else STILL
-        produced = _per_second(_known(ends), at_ms)
-        consumed = _per_second(_known(commits), at_ms)
-        lags = _known(lags)
+            return rates_of_nothing(lag, at_ms, late_s, thresholds) if lag else STILL
+        lags = series(window.lags, place)
+        if min(commit, end, lag) == UNKNOWN or UNKNOWN in lags:
+            produced = _per_second(_known(series(window.ends, place)), at_ms)
+            consumed = _per_second(_known(series(window.commits, place)), at_ms)
+            lags = _known(lags)
+        else:
+            produced = _per_second((end, last_end), (at_ms[0], at_ms[-1])) if len(at_ms) > 1 else None
+            consumed = _per_second((commit, last_commit), (at_ms[0], at_ms[-1])) if len(at_ms) > 1 else None
         return rates_of(lags, at_ms[len(at_ms) - len(lags) :], produced, consumed, late_s, thresholds)
 
     # Together.
 
-    def _totals(self, places: Sequence[int], lags: Sequence[tuple[int, ...]], context: Context) -> Totals:
-        views = [self._views[place] for place in places]
-        return total(views, [lags[place] for place in places], self._window.at_ms, context.thresholds)
+    def _totals(self, places: Sequence[int], context: Context) -> Totals:
+        views = self._views if len(places) == len(self._views) else [self._views[place] for place in places]
+        return total(views, lambda: self._window.sums(places), self._window.at_ms, context.thresholds)
 
-    def _members(self, lags: Sequence[tuple[int, ...]], context: Context) -> tuple[MemberView, ...]:
+    def _members(self, context: Context) -> tuple[MemberView, ...]:
         assert self._facts is not None
         places = {part: place for place, part in enumerate(self._parts)}
         return tuple(
-            MemberView(member, self._totals([places[part] for part in member.assignment], lags, context))
+            MemberView(member, self._totals([places[part] for part in member.assignment], context))
             for member in self._facts.members
         )
 
-    def _topics(self, lags: Sequence[tuple[int, ...]], context: Context) -> dict[str, Totals]:
+    def _topics(self, totals: Totals, context: Context) -> dict[str, Totals]:
         places: dict[str, list[int]] = {}
         for place, part in enumerate(self._parts):
             places.setdefault(part.topic, []).append(place)
-        return {topic: self._totals(own, lags, context) for topic, own in places.items()}
+        if len(places) == 1:
+            return dict.fromkeys(places, totals)
+        return {topic: self._totals(own, context) for topic, own in places.items()}
 
 
 def _is_the_same(
@@ -303,18 +307,18 @@ def _growth(before: array[int], now: array[int]) -> int:
     return sum(new - old for old, new in zip(before, now, strict=True) if new > old >= 0)
 
 
-def _known(series: tuple[int, ...]) -> tuple[int, ...]:
+def _known(numbers: Series) -> Series:
     """From the last look on since when it is known without a gap."""
-    if UNKNOWN not in series:
-        return series
-    for place in range(len(series) - 1, -1, -1):
-        if series[place] == UNKNOWN:
-            return series[place + 1 :]
-    return series
+    if UNKNOWN not in numbers:
+        return numbers
+    for place in range(len(numbers) - 1, -1, -1):
+        if numbers[place] == UNKNOWN:
+            return numbers[place + 1 :]
+    return numbers
 
 
-def _per_second(series: tuple[int, ...], at_ms: Sequence[int]) -> float | None:
-    if len(series) < 2:
+def _per_second(numbers: Series, at_ms: Sequence[int]) -> float | None:
+    if len(numbers) < 2:
         return None
-    span = at_ms[-1] - at_ms[len(at_ms) - len(series)]
-    return (series[-1] - series[0]) * 1_000 / span if span else None
+    span = at_ms[-1] - at_ms[len(at_ms) - len(numbers)]
+    return (numbers[-1] - numbers[0]) * 1_000 / span if span else None

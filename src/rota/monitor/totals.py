@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from rota.monitor.level import Thresholds, rates_of
+from rota.monitor.level import Thresholds, rates_of, rates_of_nothing
 from rota.monitor.time_lag import CAUGHT_UP
 from rota.monitor.view import PartitionView, Quality, Rates, TimeLag, Totals
 
@@ -13,16 +13,16 @@ __all__ = ["latest", "total"]
 
 def total(
     views: Sequence[PartitionView],
-    lags: Sequence[Sequence[int]],
+    sums: Callable[[], Sequence[int]],
     at_ms: Sequence[int],
     thresholds: Thresholds,
 ) -> Totals:
-    """``lags``: of each of these partitions the lags of the window's looks, -1 for unknown; ``at_ms``: their times."""
+    """``sums``: the lags of these partitions together at the last of the looks of ``at_ms``; asked for when needed."""
     known = [view for view in views if view.lag is not None]
-    uncommitted = sum(view.commit is None for view in views)
     behind = [view for view in known if view.lag]
-    lag = sum(view.lag or 0 for view in behind)
+    uncommitted = sum([view.commit is None for view in views]) if len(known) < len(views) else 0
     time = latest(behind) if known else TimeLag(None)
+    lag = sum([view.lag or 0 for view in behind])
     return Totals(
         lag=lag,
         partitions=len(views),
@@ -30,7 +30,7 @@ def total(
         unknown=len(views) - len(known) - uncommitted,
         worst=max(behind, key=_lag).partition if behind else None,
         time=time,
-        rates=_rates(known, lags, at_ms, time.seconds, thresholds),
+        rates=_rates([view.rates for view in known], lag, sums, at_ms, time.seconds, thresholds),
     )
 
 
@@ -42,15 +42,15 @@ def latest(behind: Sequence[PartitionView]) -> TimeLag:
     """The lag in time of the latest of these; at least that, where not every one's is known."""
     if not behind:
         return CAUGHT_UP
-    timed = [view.time for view in behind if view.time.seconds is not None]
-    delays = [view.time.event_delay_s for view in behind if view.time.event_delay_s is not None]
-    delay = max(delays, default=None)
+    times = [view.time for view in behind]
+    timed = [time for time in times if time.seconds is not None]
+    delay = max([time.event_delay_s for time in times if time.event_delay_s is not None], default=None)
     if not timed:
         worst = max(behind, key=_lag).time
         return TimeLag(None, delay, worst.method, worst.quality)
     found = max(timed, key=_seconds)
     quality = found.quality
-    if len(timed) < len(behind) or any(time.quality is Quality.AT_LEAST for time in timed):
+    if len(timed) < len(behind) or Quality.AT_LEAST in [time.quality for time in timed]:
         quality = Quality.AT_LEAST
     return TimeLag(found.seconds, delay, found.method, quality)
 
@@ -60,38 +60,23 @@ def _seconds(time: TimeLag) -> float:
 
 
 def _rates(
-    known: Sequence[PartitionView],
-    lags: Sequence[Sequence[int]],
+    rates: Sequence[Rates],
+    lag: int,
+    sums: Callable[[], Sequence[int]],
     at_ms: Sequence[int],
     late_s: float | None,
     thresholds: Thresholds,
 ) -> Rates:
-    produced = [rate for view in known if (rate := view.rates.produced_per_s) is not None]
-    consumed = [rate for view in known if (rate := view.rates.consumed_per_s) is not None]
-    # A partition that was not there all the time would look as if the lag had grown when it came.
-    whole = [series for series in lags if series[0] >= 0 and min(series) >= 0]
-    if not known:
+    produced = [each.produced_per_s for each in rates]
+    consumed = [each.consumed_per_s for each in rates]
+    if not rates:
         return Rates()
-    if len(whole) < len(known) and known:
-        whole = _common(lags)
-    sums = [sum(column) for column in zip(*whole, strict=True)] if whole else []
-    return rates_of(
-        sums,
-        at_ms[len(at_ms) - len(sums) :],
-        sum(produced) if produced else None,
-        sum(consumed) if consumed else None,
-        late_s,
-        thresholds,
-    )
+    if not any(produced) and not any(consumed) and None not in produced and None not in consumed:
+        return rates_of_nothing(lag, at_ms, late_s, thresholds)
+    lags = sums()
+    return rates_of(lags, at_ms[len(at_ms) - len(lags) :], _sum(produced), _sum(consumed), late_s, thresholds)
 
 
-def _common(lags: Sequence[Sequence[int]]) -> list[Sequence[int]]:
-    """Of the partitions whose lag is known now, the looks from which on all are known."""
-    now = [series for series in lags if series and series[-1] >= 0]
-    first = 0
-    for series in now:
-        for place in range(len(series) - 1, -1, -1):
-            if series[place] < 0:
-                first = max(first, place + 1)
-                break
-    return [series[first:] for series in now]
+def _sum(rates: Sequence[float | None]) -> float | None:
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) if known else None

@@ -9,15 +9,19 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from rota.model import TopicPartition
 
-__all__ = ["UNKNOWN", "Series", "Window", "passed"]
+__all__ = ["UNKNOWN", "Edge", "Series", "Window", "passed", "series"]
 
 UNKNOWN = -1
 
 Series = tuple[int, ...]
 """One partition's numbers, one a look, oldest first."""
+
+Edge = tuple[int, int, int, int, int, int]
+"""The first and the last commit, end and lag of a window."""
 
 
 class Window:
@@ -73,14 +77,30 @@ class Window:
         for columns in (self.at_ms, self.commits, self.ends, self.lags):
             del columns[look]
 
-    def series(self) -> Iterable[tuple[Series, Series, Series]]:
-        """Of each partition its commits, ends and lags, oldest first."""
-        return zip(
-            zip(*self.commits, strict=True),
-            zip(*self.ends, strict=True),
-            zip(*self.lags, strict=True),
-            strict=True,
-        )
+    def edges(self) -> Iterable[Edge]:
+        """Of each partition the first and the last commit, end and lag."""
+        commits, ends, lags = self.commits, self.ends, self.lags
+        return zip(commits[0], commits[-1], ends[0], ends[-1], lags[0], lags[-1], strict=True)
+
+    def sums(self, places: Sequence[int]) -> list[int]:
+        """The lags of these partitions together, oldest first, since all are known that are now."""
+        now = self.lags[-1]
+        known = [place for place in places if now[place] != UNKNOWN]
+        if not known:
+            return []
+        taken = itemgetter(*known, known[0])  # one more, so that it is a tuple also of one
+        found = []
+        for column in reversed(self.lags):
+            values = column if len(known) == len(column) else taken(column)[:-1]
+            if min(values) == UNKNOWN:
+                break
+            found.append(sum(values))
+        return found[::-1]
+
+
+def series(columns: Sequence[array[int]], place: int) -> Series:
+    """One partition's numbers."""
+    return tuple([each[place] for each in columns])
 
 
 def passed(ends: Sequence[int], at_ms: Sequence[int], offset: int) -> tuple[int | None, int | None]:
