@@ -326,3 +326,16 @@ def test_names_are_known_of_members_that_came_long_before_what_is_remembered() -
     assert told[-1].account is not None
     assert told[-1].account.generation is not None
     assert set(told[-1].account.generation.assignment) == {"a", "b"}
+
+
+def test_lines_of_an_earlier_group_of_that_name_belong_to_it() -> None:
+    log = Log().at(1_000).generation(1, a="orders-0").at(2_000).generation(2, a="orders-0")
+    log.at(3_000).generation(3).at(4_000).deleted()
+    log.at(5_000).generation(1, a="orders-0").at(6_000).generation(2, a="orders-0")
+    texts = [f"Leader a-id re-joining group during Stable; client reason: {reason}" for reason in ("first", "second")]
+    log.reader.learn_log([Line(LineKind.PREPARING, "g", "a-id", text, 1) for text in texts])
+    evidence = [told.verdicts[0].evidence for told in log.told() if told.verdicts]
+    assert [words for words in evidence if "log" in words] == [
+        "the broker's log says so; the client's reason, in the broker's log: first",
+        "the broker's log says so; the client's reason, in the broker's log: second",
+    ]

@@ -277,18 +277,18 @@ class Story:
 
     def use_log(self, lines: Collection[Line]) -> None:
         """All that a broker's log tells of this group, in its order."""
-        for line in lines:
-            if line.kind == LineKind.PREPARING:
-                for step in self.steps:
-                    if step.generation == line.generation and not step.restart:
-                        step.logged = line
+        begun: dict[int, list[Line]] = {}
         ends: dict[str, list[Line]] = {}
         for line in lines:
-            if line.kind != LineKind.PREPARING:
+            if line.kind == LineKind.PREPARING:
+                begun.setdefault(line.generation, []).append(line)
+            else:
                 ends.setdefault(line.member, []).append(line)
-        for departure, _, _ in reversed(
-            self._departed
-        ):  # a member may go several times (KIP-848): the last ends agree
+        # A group that was deleted counts from 0 again, a member may go several times (KIP-848): the last ends agree.
+        for step in reversed(self.steps):
+            if not step.restart and begun.get(step.generation):
+                step.logged = begun[step.generation].pop()
+        for departure, _, _ in reversed(self._departed):
             if ends.get(departure.member):
                 departure.logged = ends[departure.member].pop()
         self.version += 1
