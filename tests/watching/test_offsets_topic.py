@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from tests.brokers import BrokerUnderTest
@@ -16,7 +17,7 @@ from rota.model import TopicPartition
 from rota.monitor.facts import Commit
 from rota.testing import Broker
 from rota.timeline.events import MemberJoined, RebalanceCompleted, RebalanceReason
-from rota.watching.offsets_topic import OffsetsTopic, UnreadableError
+from rota.watching.offsets_topic import OffsetsTopic
 
 
 @pytest.fixture
@@ -103,13 +104,16 @@ def test_a_cluster_without_groups_is_waited_for() -> None:
         wait_until("the first group", lambda: topic.knows("first"))
 
 
-def test_nobody_answers() -> None:
+def test_a_broker_that_is_away_is_waited_for() -> None:
     with Broker() as broker:
         address = broker.bootstrap_servers
     with Admin(address, timeout_s=1) as admin, OffsetsTopic(admin) as topic:
-        topic.wait(0, PATIENCE_S)
-        assert isinstance(topic.failure, UnreadableError)
-        assert "cannot read __consumer_offsets" in str(topic.failure)
+        wait_until("nobody to answer", lambda: topic.away)
+        assert "no broker at" in str(topic.away)
+        assert not topic.is_caught_up
+        with Broker(port=int(address.rpartition(":")[2])):
+            caught_up(topic)
+            assert topic.away is None
 
 
 def test_reading_goes_on_when_the_broker_is_back(own_broker: BrokerUnderTest) -> None:
@@ -127,3 +131,16 @@ def test_reading_goes_on_when_the_broker_is_back(own_broker: BrokerUnderTest) ->
             _commit(admin, "g", part, 2)
             wait_until("the commit after the restart", lambda: _offset(topic, "g", part) == 2)
             assert topic.failure is None
+
+
+class Mistaken(Admin):
+    """One with a mistake in it."""
+
+    def topics(self, *_: object, **__: object) -> NoReturn:
+        raise ZeroDivisionError("a mistake")
+
+
+def test_a_mistake_of_ours_keeps_nobody_waiting() -> None:
+    with Mistaken("127.0.0.1:1") as admin, OffsetsTopic(admin) as topic:
+        wait_until("the failure", lambda: topic.failure)
+        assert "a mistake of Rota's" in str(topic.failure)

@@ -138,6 +138,8 @@ def _wait(topic: OffsetsTopic, stop: StopRequest) -> None:
     told_at = time.monotonic()
     number = 0
     while not stop.code and topic.failure is None and not topic.is_caught_up:
+        if topic.away is not None:
+            raise topic.away
         number = topic.wait(number, TURN_S)
         if time.monotonic() - told_at > SLOW_S:
             told_at = time.monotonic()

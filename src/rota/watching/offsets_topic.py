@@ -11,6 +11,7 @@ up the news of all groups in that partition.
 from __future__ import annotations
 
 import base64
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -18,6 +19,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from rota.admin.errors import UnreachableError
 from rota.admin.offsets import At
 from rota.model import ErrorCode, RotaError, TopicPartition
 from rota.monitor.rebalances import LogReader
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from rota.monitor.rebalances import Told
     from rota.monitor.view import RebalanceView
     from rota.timeline.events import Event
+
+log = logging.getLogger(__name__)
 
 __all__ = ["TOPIC", "OffsetsTopic", "Progress", "UnreadableError"]
 
@@ -70,6 +74,8 @@ class OffsetsTopic:
 
     def __init__(self, admin: Admin, groups: Collection[str] | None = None) -> None:
         self.failure: RotaError | None = None
+        self.away: RotaError | None = None
+        """Why nobody answers, until somebody does: before the reading has begun."""
         self._admin = admin
         self._groups = None if groups is None else frozenset(groups)
         self._reader = LogReader(self._groups)
@@ -198,9 +204,20 @@ class OffsetsTopic:
         try:
             self._read()
         except RotaError as error:
-            with self._news:
-                self.failure = error if isinstance(error, UnreadableError) else UnreadableError(f"{error}")
-                self._news.notify_all()
+            self._fail(
+                error
+                if isinstance(error, UnreadableError)
+                else UnreadableError(f"cannot read {TOPIC}: {error}")
+            )
+        except Exception as error:
+            log.exception("reading %s failed", TOPIC)
+            words = f"cannot read {TOPIC}: {error!r} (a mistake of Rota's; the log tells more)"
+            self._fail(UnreadableError(words))
+
+    def _fail(self, failure: UnreadableError) -> None:
+        with self._news:
+            self.failure = failure
+            self._news.notify_all()
 
     def _read(self) -> None:
         from rota.cluster import Cluster
@@ -235,8 +252,13 @@ class OffsetsTopic:
         while not self._closing.is_set():
             try:
                 described = self._admin.topics([TOPIC])[TOPIC]
+            except UnreachableError as error:  # a broker may come back
+                self.away = error
+                self._closing.wait(APPEARS_S)
+                continue
             except RotaError as error:
                 described = error
+            self.away = None
             if not isinstance(described, RotaError):
                 wanted = self._wanted(len(described.partitions))
                 with self._lock:
