@@ -9,6 +9,7 @@ import pytest
 from tests.cli.command import Command
 from tests.cluster.conftest import Job
 from tests.kafka.ports import wait_until
+from tests.kafka.tools import KafkaTools
 
 from rota.admin import Admin
 from rota.cluster import Cluster
@@ -113,6 +114,42 @@ def test_a_group_is_described_and_the_partition_without_a_leader_named(place: Pl
     (document,) = cli("groups", "describe", place.group, "--json").json()
     assert document["coordinator"]["id"] != DOWN
     assert document["offsets"][0]["logEndOffset"] is None
+
+
+def test_beside_kafkas_tool_which_gives_up_where_a_partition_has_no_leader(
+    place: Place, cli: Command
+) -> None:
+    """Later versions show such a partition as we do, with `-` for what nobody can say."""
+    tools = KafkaTools(place.cluster.bootstrap_servers)
+    describe = ("kafka-consumer-groups", "--describe", "--group", place.group)
+    assert "TimeoutException" in tools(*describe, "--timeout", "5000")
+    ours = cli("groups", "describe", place.group)
+    assert {row[2]: row[4:6] for row in map(str.split, ours.lines[2:])}["0"] == ["-", "-"]
+    theirs = tools(*describe, "--state", "--verbose", "--timeout", "60000")
+    state = cli("groups", "describe", place.group, "--state", "--verbose")
+    assert [*filter(None, state.lines)] == [*filter(None, theirs.splitlines())]
+
+
+def test_a_reset_names_the_partition_without_a_leader_and_leaves_the_group_alone(
+    place: Place, cli: Command
+) -> None:
+    whole = ("groups", "reset-offsets", place.group, "--topic", place.alone, "--to-earliest")
+    dry = cli(*whole)
+    assert dry.code == 3
+    assert dry.out.count("it has no leader") == 1
+    said = cli(*whole, "--execute")
+    assert said.code == 1
+    assert f"group {place.group} was not reset: {place.alone}-0: it has no leader" in said.err
+    others = (
+        "groups",
+        "reset-offsets",
+        place.group,
+        "--topic",
+        f"{place.alone}:1,2",
+        "--to-current",
+        "--execute",
+    )
+    assert cli(*others).code == 0
 
 
 def test_offsets_of_a_partition_without_a_leader_are_unknown_and_the_others_known(place: Place) -> None:
