@@ -71,6 +71,11 @@ def test_the_log_is_cut_behind_a_group_that_reads_as_fast() -> None:
     assert not alone("D01", evidence(group("orders-0 1000/1100 1400/1500 start=0,400")))
 
 
+def test_records_that_somebody_deleted_once() -> None:
+    """One step is no rate."""
+    assert not alone("D01", evidence(group("orders-0 1000/5000 1050/5400 1100/5800 start=0,800,800")))
+
+
 def test_what_is_lost_is_not_threatened() -> None:
     """D02 is told instead."""
     assert findings_of(evidence(group("orders-0 10/600 start=100"), late={"orders-0": 24 * 3600}))[0] == "D02"

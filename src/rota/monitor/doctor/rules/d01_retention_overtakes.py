@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rota.model import count_of
@@ -24,6 +25,8 @@ LEFT: Final = 0.25
 SOON: Final = 0.10
 """Less than this, or an hour, is critical."""
 HOUR_S: Final = 3600.0
+STEPS: Final = 2
+"""So often the beginning of the log must have moved while it was watched: once may be somebody who deleted records."""
 
 
 class _Threat(NamedTuple):
@@ -81,7 +84,8 @@ def _by_start(evidence: Evidence, part: PartitionView) -> _Threat | None:
         if (facts := look.partitions.get(part.partition)) is not None and facts.start is not None
     ]
     consumed = part.rates.consumed_per_s
-    if len(seen) < 2 or consumed is None or part.commit is None or seen[-1][1] <= seen[0][1]:
+    steps = sum(later > earlier for (_, earlier), (_, later) in pairwise(seen))
+    if steps < STEPS or consumed is None or part.commit is None:
         return None
     start_per_s = 1000 * (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0])
     margin = part.commit.offset - seen[-1][1]
