@@ -98,6 +98,9 @@ class Question(Generic[_K, _V]):
             answers = dict.fromkeys(things, failure)
         except KafkaError as error:
             answers = dict.fromkeys(things, error)
+        except RotaError as unreachable:
+            self._found |= dict.fromkeys(things, unreachable)
+            return
         missing = KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "the broker's answer leaves it out")
         again = [thing for thing in things if self._settle(thing, answers.get(thing, missing))]
         await self._repeat(again, rest_s, broken=broken)
@@ -113,6 +116,8 @@ class Question(Generic[_K, _V]):
             await self._spread(things, min(2 * rest_s, LONGEST_REST_S))
         except RotaError as unreachable:
             self._found |= dict.fromkeys(things, unreachable)
+        except KafkaError as error:
+            self._found |= {thing: refusal(error, self._doing(thing)) for thing in things}
 
     def _settle(self, thing: _K, answer: _V | Failure) -> bool:
         """Keep an answer; whether to ask again instead."""

@@ -31,6 +31,11 @@ REFUSED_GRACE_S = 1.5
 
 SEE_AGAIN_S = 0.05
 LONGEST_REST_S = 0.5
+SILENT_SHARE, LEAST_SILENCE_S = 0.5, 0.5
+"""How long a broker may owe an answer and say nothing, as a share of the time that a question has: then somebody else
+has half of it left.
+"""
+
 ANOTHER_AFTER_S = 2.0
 """How long one of several brokers may take to answer what any of them could."""
 
@@ -64,7 +69,7 @@ class Brokers:
         known: list[tuple[str, int]],
         security: Security,
         client_id: str,
-        silence_s: float,
+        timeout_s: float,
     ) -> None:
         self.bootstrap = bootstrap
         self.nodes: dict[int, Node] = {}
@@ -73,7 +78,8 @@ class Brokers:
         self._known = known
         self._security = security
         self._client_id = client_id
-        self._silence_s = silence_s
+        self._timeout_s = timeout_s
+        self._silence_s = max(timeout_s * SILENT_SHARE, LEAST_SILENCE_S)
         self._connections: dict[tuple[str, int], Connection] = {}
         self._opening: dict[tuple[str, int], asyncio.Task[Connection]] = {}
         self._failed_at: dict[tuple[str, int], float] = {}
@@ -115,24 +121,27 @@ class Brokers:
             KafkaError: what ``use`` raises.
         """
         loop = asyncio.get_running_loop()
-        started, rest_s = loop.time(), SEE_AGAIN_S
+        started, rest_s, limit_s = loop.time(), SEE_AGAIN_S, ANOTHER_AFTER_S
         while True:
             failures: list[ConnectionFailedError] = []
+            slow = False
             for address in (candidates := self._candidates()):
-                limit_s = None if len(candidates) == 1 else ANOTHER_AFTER_S
                 try:
-                    async with asyncio.timeout(limit_s):
+                    async with asyncio.timeout(limit_s if len(candidates) > 1 else None):
                         return await use(await self._connection(address))
                 except ConnectionFailedError as failure:
                     failures.append(failure)
                 except TimeoutError:
+                    slow = True
                     self._failed_at[address] = loop.time()
                     failures.append(ConnectionFailedError(f"{address[0]}:{address[1]} does not answer"))
             hopeless = any(failure.hopeless for failure in failures)
-            if hopeless or loop.time() - started > REFUSED_GRACE_S:
+            # Whoever is only slow gets more time with every round.
+            patience_s = self._timeout_s if slow else REFUSED_GRACE_S
+            if hopeless or loop.time() - started > patience_s:
                 raise unreachable(self.bootstrap, failures)
             await asyncio.sleep(rest_s)
-            rest_s = min(2 * rest_s, LONGEST_REST_S)
+            rest_s, limit_s = min(2 * rest_s, LONGEST_REST_S), 2 * limit_s
 
     def close(self) -> None:
         """End every connection."""

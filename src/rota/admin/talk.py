@@ -30,7 +30,7 @@ class Talk:
         self.pid = os.getpid()
         self.timeout_s = timeout_s
         self.thread = LoopThread(f"rota-admin {bootstrap}")
-        self.brokers = Brokers(bootstrap, known, security, client_id, silence_s=max(timeout_s / 2, 0.5))
+        self.brokers = Brokers(bootstrap, known, security, client_id, timeout_s)
         self.topics = Topics(self.brokers)
         self.commits = Remembered()
 
