@@ -188,6 +188,11 @@ class OffsetsTopic:
             if self._reader.version(facts.group) != before:
                 self._tell()
 
+    def look_at_ends(self, ends: Mapping[TopicPartition, int], at_ms: int) -> None:
+        """See `LogReader.look_at_ends`."""
+        with self._lock:
+            self._reader.look_at_ends(ends, at_ms)
+
     def use(self, change: Callable[[LogReader], None]) -> None:
         """Do something to the reader while nobody else does."""
         with self._news:

@@ -47,6 +47,8 @@ class RebalanceLog:
     def look(self, snapshot: Snapshot) -> None:
         """One more look: it tells that a rebalance has begun, and where the topic cannot be read everything else."""
         failed = self.failure is not None
+        ends = {tp: facts.end for tp, facts in snapshot.partitions.items() if facts.end is not None}
+        (self._polled if failed else self.topic).look_at_ends(ends, snapshot.at_ms)
         for group, facts in snapshot.groups.items():
             if failed:
                 self._polled.look(facts, snapshot.commits.get(group, {}), snapshot.at_ms)

@@ -332,7 +332,10 @@ def test_lines_of_an_earlier_group_of_that_name_belong_to_it() -> None:
     log = Log().at(1_000).generation(1, a="orders-0").at(2_000).generation(2, a="orders-0")
     log.at(3_000).generation(3).at(4_000).deleted()
     log.at(5_000).generation(1, a="orders-0").at(6_000).generation(2, a="orders-0")
-    texts = [f"Leader a-id re-joining group during Stable; client reason: {reason}" for reason in ("first", "second")]
+    texts = [
+        f"Leader a-id re-joining group during Stable; client reason: {reason}"
+        for reason in ("first", "second")
+    ]
     log.reader.learn_log([Line(LineKind.PREPARING, "g", "a-id", text, 1) for text in texts])
     evidence = [told.verdicts[0].evidence for told in log.told() if told.verdicts]
     assert [words for words in evidence if "log" in words] == [

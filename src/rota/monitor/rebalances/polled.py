@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rota.model import TopicPartition
 from rota.monitor.findings import Certainty
+from rota.monitor.rebalances.ends import Ends
 from rota.monitor.rebalances.live import under_way
 from rota.monitor.rebalances.members import Member
 from rota.monitor.rebalances.polls import differences
@@ -41,6 +42,7 @@ class PollReader:
 
     def __init__(self) -> None:
         self._groups: dict[str, _Polled] = {}
+        self._ends = Ends()
 
     def look(self, facts: GroupFacts, commits: Mapping[TopicPartition, Commit], at_ms: int) -> list[Event]:
         """What the group answered, and what it has committed; what is new since the last look."""
@@ -48,6 +50,10 @@ class PollReader:
         if polled is None:
             polled = self._groups[facts.group] = _Polled(facts.group)
         return polled.look(facts, commits, at_ms)
+
+    def look_at_ends(self, ends: Mapping[TopicPartition, int], at_ms: int) -> None:
+        """See `LogReader.look_at_ends`."""
+        self._ends.look(ends, at_ms)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -62,7 +68,7 @@ class PollReader:
     def account(self, group: str) -> list[Told]:
         """Each rebalance that was seen, oldest first."""
         polled = self._groups.get(group)
-        return [] if polled is None else tell(polled.story)
+        return [] if polled is None else tell(polled.story, self._ends)
 
     def rebalance(self, group: str, now_ms: int) -> RebalanceView | None:
         """The rebalance that goes on."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rota.coordinator.log_format import decode_record
 from rota.model import TopicPartition
 from rota.monitor.rebalances.classic import apply_group, forget_group
+from rota.monitor.rebalances.ends import Ends
 from rota.monitor.rebalances.live import under_way
 from rota.monitor.rebalances.modern import HEARTBEAT_MS, SESSION_MS, Modern
 from rota.monitor.rebalances.story import FEW_COMMITS, MOST_COMMITS, Story
@@ -39,6 +40,7 @@ class LogReader:
         self._modern: dict[str, Modern] = {}
         self._topics: dict[bytes, str] = {}
         self._timeouts = {"": (SESSION_MS, HEARTBEAT_MS)}
+        self._ends = Ends()
         self.unknown_topics: set[bytes] = set()
         """Ids of topics that came up and that nobody has named, see `learn_topics`."""
         self.records: dict[int, int] = {}
@@ -122,6 +124,10 @@ class LogReader:
         if story is not None:
             story.looked(facts, at_ms, took_ms)
 
+    def look_at_ends(self, ends: Mapping[TopicPartition, int], at_ms: int) -> None:
+        """How far partitions reached then: tells how many records came while they waited."""
+        self._ends.look(ends, at_ms)
+
     def learn_log(self, lines: Iterable[Line]) -> None:
         """All that a broker's own log says of why; it wins over what timing suggests."""
         by_group: dict[str, list[Line]] = {}
@@ -153,7 +159,7 @@ class LogReader:
     def account(self, group: str) -> list[Told]:
         """Each rebalance with its causes and what it cost, oldest first."""
         story = self._stories.get(group)
-        return [] if story is None else tell(story)
+        return [] if story is None else tell(story, self._ends)
 
     def rebalance(self, group: str, now_ms: int) -> RebalanceView | None:
         """The rebalance that goes on."""

@@ -13,6 +13,7 @@ from rota.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
     from rota.model import TopicPartition
+    from rota.monitor.rebalances.ends import Ends
     from rota.monitor.rebalances.steps import Step
     from rota.monitor.rebalances.story import Story
     from rota.monitor.rebalances.verdicts import Verdict
@@ -171,8 +172,8 @@ class Told:
         return found
 
 
-def tell(story: Story) -> list[Told]:
-    """Every rebalance that is remembered, oldest first."""
+def tell(story: Story, ends: Ends | None = None) -> list[Told]:
+    """Every rebalance that is remembered, oldest first; ``ends`` tell how many records came meanwhile."""
     whole = Timeline.of(story.events(commits=True), story.group)
     names = whole.history.names
     by_end: dict[tuple[int, int], Account] = {}
@@ -187,20 +188,20 @@ def tell(story: Story) -> list[Told]:
     for step in story.steps:
         done = step.completed
         if step.restart:
-            found.append(_told(step, None, names))
+            found.append(_told(step, None, names, ends))
         elif done is not None and (done.generation, done.at_ms) in by_end:
-            found.append(_told(step, by_end[done.generation, done.at_ms], names))
+            found.append(_told(step, by_end[done.generation, done.at_ms], names, ends))
         elif done is None and unfinished:
-            found.append(_told(step, unfinished.pop(0), names))
+            found.append(_told(step, unfinished.pop(0), names, ends))
     return found
 
 
-def _told(step: Step, account: Account | None, names: Names) -> Told:
+def _told(step: Step, account: Account | None, names: Names, ends: Ends | None) -> Told:
     verdicts = tuple(step.verdicts)
     known = {member_id: names.of(member_id) for member_id in _members(step)}
     if account is not None:
         account = _in_the_light_of(account, verdicts, known)
-    cost = Cost({}, by_commits=False) if account is None else _cost(account, exact=step.is_exact)
+    cost = Cost({}, by_commits=False) if account is None else _cost(account, ends, exact=step.is_exact)
     return Told(step.began_ms, verdicts, account, cost, known, step.is_exact, step.skipped)
 
 
@@ -223,17 +224,35 @@ def _members(step: Step) -> set[str]:
     return step.named | {each.member for each in step.verdicts} | {each.member for each in step.joined}
 
 
-def _cost(account: Account, *, exact: bool) -> Cost:
-    if account.pauses:
-        paused: dict[TopicPartition, int] = {}
-        for pause in account.pauses:
-            paused[pause.partition] = max(paused.get(pause.partition, 0), pause.duration_ms)
-        records = sum(pause.waiting for pause in account.pauses)
-        return Cost(paused, by_commits=True, records=records or None)
-    waits = {move.partition: move.taken_ms - move.released_ms for move in account.moves}
-    took_ms, made = account.rebalance.duration_ms, account.generation
-    if exact and made is not None and took_ms and made.leader and "cooperative" not in (made.protocol or ""):
+def _cost(account: Account, ends: Ends | None, *, exact: bool) -> Cost:
+    waits = {
+        pause.partition: (pause.start_ms, pause.start_ms + pause.duration_ms)
+        for pause in sorted(account.pauses, key=lambda pause: pause.duration_ms)  # the longest of each
+    }
+    by_commits = bool(waits)
+    if not by_commits:
+        waits = _without_owner(account, exact=exact)
+    paused = {
+        tp: until_ms - since_ms for tp, (since_ms, until_ms) in sorted(waits.items()) if until_ms > since_ms
+    }
+    came = [None if ends is None else ends.between(tp, *waits[tp]) for tp in paused]
+    known = [count for count in came if count is not None]
+    return Cost(paused, by_commits, sum(known) if known and len(known) == len(came) else None)
+
+
+def _without_owner(account: Account, *, exact: bool) -> dict[TopicPartition, tuple[int, int]]:
+    """From when to when nobody had each partition; in an eager rebalance everybody stops for all of it."""
+    waits = {move.partition: (move.released_ms, move.taken_ms) for move in account.moves}
+    done, made = account.rebalance, account.generation
+    if (
+        exact
+        and made is not None
+        and done.completed_ms
+        and made.leader
+        and "cooperative" not in (made.protocol or "")
+    ):
         for held in made.assignment.values():
             for partition in held:
-                waits[partition] = max(waits.get(partition, 0), took_ms)
-    return Cost({tp: ms for tp, ms in sorted(waits.items()) if ms > 0}, by_commits=False)
+                since_ms, until_ms = waits.get(partition, (done.started_ms, done.completed_ms))
+                waits[partition] = min(since_ms, done.started_ms), max(until_ms, done.completed_ms)
+    return waits
