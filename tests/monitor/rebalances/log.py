@@ -84,6 +84,7 @@ class Log:
         poll_ms: int = 10_000,
         static: Collection[str] = (),
         life: Mapping[str, int] | None = None,
+        user_data: Mapping[str, bytes] | None = None,
         **shares: str,
     ) -> Self:
         """A generation: who has which partitions, by client id. ``topics`` are subscriptions other than to orders;
@@ -97,7 +98,9 @@ class Log:
                 client_host="/10.0.0.1",
                 rebalance_timeout=poll_ms,
                 session_timeout=session_ms,
-                subscription=_subscription((topics or {}).get(name, "orders").split()),
+                subscription=_subscription(
+                    (topics or {}).get(name, "orders").split(), (user_data or {}).get(name)
+                ),
                 assignment=_assignment(held),
             )
             for name, held in shares.items()
@@ -179,8 +182,8 @@ class Log:
         return [each.words for each in self.told()]
 
 
-def _subscription(topics: Iterable[str]) -> bytes:
-    return encode_versioned(ConsumerProtocolSubscription(topics=list(topics)), 1)
+def _subscription(topics: Iterable[str], user_data: bytes | None) -> bytes:
+    return encode_versioned(ConsumerProtocolSubscription(topics=list(topics), user_data=user_data), 1)
 
 
 def _assignment(held: str) -> bytes:

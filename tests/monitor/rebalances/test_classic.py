@@ -198,6 +198,12 @@ def test_nothing_that_is_recorded_has_changed() -> None:
     assert (verdict.reason, verdict.certainty) == (RebalanceReason.LEADER_REJOINED, Certainty.GUESS)
 
 
+def test_a_member_sends_other_user_data() -> None:
+    log = Log().at(1_000).generation(4, a="orders-0", b="orders-1")
+    log.at(9_000).generation(5, user_data={"b": b"rack 2"}, a="orders-0", b="orders-1")
+    assert log.told()[-1].verdicts[0][:3] == (RebalanceReason.MEMBER_REJOINED, "b-id", Certainty.LIKELY)
+
+
 def test_generations_that_were_compacted_away_are_counted() -> None:
     log = Log().at(1_000).generation(4, a="orders-0").at(9_000).generation(8, a="orders-0")
     last = log.told()[-1]

@@ -162,10 +162,11 @@ def _next_generation(
     held = {tp for member in story.members.values() for tp in member.held}
     departures = _departures(story, step, old, new)
     others = _other_causes(story, old, entries, held)
+    changed = _changed(old, entries)
     arrivals = _arrivals(story, step, old, entries)
     step.causes += [*departures, *arrivals, *others]
     if not step.causes:
-        step.causes.append(_rejoined(story, value, step))
+        step.causes.append(_rejoined(story, value, step, changed))
     story.former = {}
     _complete(story, step, value, entries, at_ms)
     return step.events()
@@ -266,7 +267,17 @@ def _added(
     return Verdict(RebalanceReason.PARTITIONS_ADDED, "", Certainty.CERTAIN, ", ".join(words))
 
 
-def _rejoined(story: Story, value: GroupMetadataValue, step: Step) -> Verdict:
+def _changed(old: dict[str, Member], entries: dict[str, _Entry]) -> str:
+    """The one member that sends something else with its subscription than before; "" if there are none or several."""
+    found = [
+        entry.member.member_id
+        for entry in entries.values()
+        if (former := old.get(entry.member.identity)) is not None and former.metadata != entry.member.metadata
+    ]
+    return found[0] if len(found) == 1 and len(entries) > 1 else ""
+
+
+def _rejoined(story: Story, value: GroupMetadataValue, step: Step, changed: str) -> Verdict:
     """The same members want the same of the same topics."""
     if step.skipped:
         return Verdict(
@@ -284,6 +295,9 @@ def _rejoined(story: Story, value: GroupMetadataValue, step: Step) -> Verdict:
             "the second round of a cooperative rebalance: who had to give up partitions joins again, so that others "
             "can have them",
         )
+    if changed:
+        words = "it subscribes to the same topics, but what it sends beside that (rack, user data) is not as before"
+        return Verdict(RebalanceReason.MEMBER_REJOINED, changed, Certainty.LIKELY, words)
     leader = story.leader or ""
     return Verdict(
         RebalanceReason.LEADER_REJOINED,

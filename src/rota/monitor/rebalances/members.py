@@ -32,7 +32,6 @@ class Member:
     """What a classic member sent with its subscription, as it came."""
     assignor: str | None = None
     protocols: tuple[str, ...] = ()
-    rack: str | None = None
     held: tuple[TopicPartition, ...] = ()
     joined_ms: int = 0
     epoch: int = 0

@@ -340,7 +340,6 @@ _METADATA: Final = (
     "topics",
     "regex",
     "assignor",
-    "rack",
     "protocols",
 )
 
@@ -357,7 +356,6 @@ def _read(member_id: str, value: Any) -> Member:
         frozenset(value.subscribed_topic_names),
         value.subscribed_topic_regex or None,
         assignor=value.server_assignor or None,
-        rack=value.rack_id or None,
         protocols=() if classic is None else tuple(each.name for each in classic.supported_protocols),
     )
 
