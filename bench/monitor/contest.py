@@ -51,6 +51,7 @@ class Contest:
         action()
         took = time.perf_counter() - began
         taken[who].append(took)
+        self.say(f"  {who}: {took:.3f} s")
         return took
 
     def compare(self, figure: Figure, what: str, ours: str, theirs: str) -> None:
