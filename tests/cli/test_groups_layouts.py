@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.broker.raw import RawClient
 from tests.clients.desk import Desk
 from tests.kafka.ports import PATIENCE_S, wait_until
 
@@ -19,6 +20,8 @@ from rota.admin import Admin
 from rota.cli import run
 from rota.model import RotaError, TopicPartition
 from rota.monitor.facts import Commit, GroupFacts
+from rota.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
+from rota.wire.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
 
 if TYPE_CHECKING:
     from tests.brokers import BrokerUnderTest
@@ -212,6 +215,31 @@ def test_lag_in_time_stands_behind_kafkas_columns(place: Place) -> None:
         assert {line.split()[-2] for line in late[2:] if " a-" not in line} == {method}
     (document,) = json.loads(place.ours("describe", place.groups["simple"], "--time-lag", "--json"))
     assert all(row["timeLag"]["seconds"] > 0 for row in document["offsets"])
+
+
+def test_groups_of_other_programs_are_left_out_as_kafkas_tool_does(
+    place: Place, java_tools: JavaTools
+) -> None:
+    """Kafka Connect's workers are in groups too, which read no topics."""
+    connect = f"{place.prefix}-connect"
+    protocols = [JoinGroupRequestProtocol(name="sessioned", metadata=b"?")]
+    join = JoinGroupRequest(
+        group_id=connect, session_timeout_ms=900_000, protocol_type="connect", protocols=protocols
+    )
+    with RawClient(place.bootstrap_servers, timeout_s=PATIENCE_S) as client:
+        joined = client.call(join, 3, JoinGroupResponse)
+        assert joined.error_code == 0
+        theirs = java_tools.run(
+            "kafka-consumer-groups", "--bootstrap-server", place.bootstrap_servers, "--list"
+        )
+        ours = place.ours("list")
+        everything = place.ours("describe", "--all", "--state")
+        leave = LeaveGroupRequest(group_id=connect, member_id=joined.member_id)
+        assert client.call(leave, 1, LeaveGroupResponse).error_code == 0
+    assert mine(ours, place) == mine(theirs.out, place)
+    for said in (theirs.out, ours, everything):
+        assert place.groups["static"] in said
+        assert connect not in said
 
 
 @pytest.mark.parametrize(

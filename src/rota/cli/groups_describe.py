@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rota.cli.groups_look import Late, Look, missing_words
-from rota.cli.groups_options import group_names
+from rota.cli.groups_options import chosen_groups, group_names
 from rota.cli.options import FiniteRange, admin_options, json_option
 from rota.cli.output import emit, emit_csv, emit_json, note
 from rota.model import RotaError
@@ -84,7 +84,7 @@ def describe(
     if time_lag:
         from rota.watching.looking import Looking
 
-        late = Late(Looking(admin, groups=names or None))
+        late = Late(Looking(admin, groups=lambda: chosen_groups(admin, names)[0]))
     look = Look(tuple(names), view, verbose, late)
     if watch is not None:
         _watch(look, admin, watch, as_json=as_json)
@@ -143,7 +143,8 @@ def _print(reports: Sequence[Report], look: Look) -> None:
 def _print_csv(reports: Sequence[Report], look: Look) -> None:
     """One header, whatever the groups; what does not exist is ``-``, as in the table."""
     header, rows = look.cells(reports)
-    emit_csv(header, rows)
+    if header:
+        emit_csv(header, rows)
     for report in reports:
         for remark in report.remarks():
             note(remark)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rota.cli.groups_options import TYPES, consumer_groups
 from rota.cli.options import admin_options, json_option
 from rota.cli.output import emit, emit_csv, emit_json
 from rota.model import RotaError
@@ -26,10 +27,6 @@ STATES = (
     "Assigning",
     "Reconciling",
 )
-TYPES = ("Classic", "Consumer")
-
-CONSUMERS = frozenset({"consumer", ""})
-"""The protocol types of groups that read topics; a group that has only committed has none."""
 
 
 @click.command("list")
@@ -65,10 +62,7 @@ def list_groups(state: str | None, kind: str | None, as_csv: bool, as_json: bool
     if as_csv and as_json:
         raise RotaError("--csv and --json exclude each other: choose one", exit_code=2)
     states, kinds = _names(state, STATES, "state"), _names(kind, TYPES, "type")
-    listed, failure = admin.list_groups(states, kinds)
-    found = [
-        group for group in listed if group.protocol_type in CONSUMERS and group.type in {*TYPES, "Unknown"}
-    ]
+    found, failure = consumer_groups(admin, states, kinds)
     if as_json:
         emit_json([{"group": group.group, "type": group.type, "state": group.state} for group in found])
     elif as_csv:

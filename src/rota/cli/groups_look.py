@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rota.cli.groups_options import chosen_groups, consumer_groups
 from rota.model import RETRIABLE, RotaError
 from rota.monitor.facts import REBALANCING, TopicFacts
 
@@ -110,7 +111,7 @@ class Look:
     def _described(self, admin: Admin) -> Seen:
         names, failures, types = self.names, [], {}
         if not names:
-            listed, failure = admin.list_groups()
+            listed, failure = consumer_groups(admin)
             names, types = (
                 tuple(group.group for group in listed),
                 {group.group: group.type for group in listed},
@@ -126,23 +127,25 @@ class Look:
     def _offsets(self, admin: Admin) -> Seen:
         from rota.cli.groups_text import offset_rows
 
-        snapshot, times = self._looked(admin)
+        names, missing = chosen_groups(admin, self.names)
+        snapshot, times = self._looked(admin, names)
         failures = dict(snapshot.failures)
-        listing = failures.pop("", None)
         ends = {tp: facts.end for tp, facts in snapshot.partitions.items()}
         reports = []
         for name in sorted(snapshot.groups):
             late = times.get(name)
             rows = tuple(offset_rows(snapshot.groups[name], snapshot.commits[name], ends, late))
             reports.append(Report(snapshot.groups[name], rows, _no_leader(snapshot.topics, rows)))
-        return self._seen(reports, [*([listing] if listing else []), *_gathered(failures, admin)])
+        return self._seen(reports, [*missing, *_gathered(failures, admin)])
 
-    def _looked(self, admin: Admin) -> tuple[Snapshot, dict[str, dict[TopicPartition, TimeLag]]]:
+    def _looked(
+        self, admin: Admin, names: Sequence[str]
+    ) -> tuple[Snapshot, dict[str, dict[TopicPartition, TimeLag]]]:
         """What there is, and how late each partition of each group is, if that is wanted."""
         from rota.admin import Depth, scan
 
         if self.late is None:
-            return scan(admin, self.names or None, depth=Depth.LAG), {}
+            return scan(admin, names, depth=Depth.LAG), {}
         snapshot, views = self.late.look()
         times = {
             name: {part.partition: part.time for part in view.partitions} for name, view in views.items()

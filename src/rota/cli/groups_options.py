@@ -16,11 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rota.admin import Admin
-    from rota.monitor.facts import GroupFacts
+    from rota.monitor.facts import GroupFacts, GroupListing
 
-__all__ = ["chosen_groups", "group_names", "raise_all", "rota_command", "say_members"]
+__all__ = [
+    "TYPES",
+    "chosen_groups",
+    "consumer_groups",
+    "group_names",
+    "raise_all",
+    "rota_command",
+    "say_members",
+]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
+
+TYPES = ("Classic", "Consumer")
+_PROTOCOLS = frozenset({"consumer", ""})
+"""A group that has only committed has no protocol type."""
 
 
 def group_names(verb: str) -> Callable[[_F], _F]:
@@ -48,11 +60,20 @@ def group_names(verb: str) -> Callable[[_F], _F]:
     return decorate
 
 
+def consumer_groups(
+    admin: Admin, states: Sequence[str] = (), types: Sequence[str] = ()
+) -> tuple[tuple[GroupListing, ...], RotaError | None]:
+    """The groups that read topics, and why some may be missing; not those of Kafka Connect, share or streams groups."""
+    listed, failure = admin.list_groups(states, types)
+    found = [each for each in listed if each.protocol_type in _PROTOCOLS and each.type in {*TYPES, "Unknown"}]
+    return tuple(found), failure
+
+
 def chosen_groups(admin: Admin, names: Sequence[str]) -> tuple[tuple[str, ...], list[RotaError]]:
     """The groups that were named, or all there are, and why some of those may be missing."""
     if names:
         return tuple(names), []
-    listed, failure = admin.list_groups()
+    listed, failure = consumer_groups(admin)
     return tuple(group.group for group in listed), [failure] if failure is not None else []
 
 
