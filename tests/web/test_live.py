@@ -15,6 +15,8 @@ pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Page
     from tests.clients.desk import Desk
 
@@ -54,7 +56,7 @@ def test_a_rebalance_is_seen_as_it_happens_with_its_cause(page: Page, desk: Desk
         expect(page.locator(".gone")).to_contain_text("This group is gone")
 
 
-def test_offsets_are_reset_as_planned_and_only_as_planned(page: Page, desk: Desk) -> None:
+def test_offsets_are_reset_as_planned_and_only_as_planned(page: Page, desk: Desk, tmp_path: Path) -> None:
     """A reset is shown first; refused while there are members; done once the name is typed."""
     topic, group = desk.topic("orders", partitions=2), desk.name("group")
     parts = desk.produce(topic, 7, partitions=2)
@@ -101,11 +103,10 @@ def test_offsets_are_reset_as_planned_and_only_as_planned(page: Page, desk: Desk
         expect(dialog.locator(".plan-sum")).to_contain_text("6 records are skipped, never to be read")
         rota = [sys.executable, "-m", "rota", "groups", "reset-offsets", "-b", desk.bootstrap_servers]
         subprocess.run(
-            [*rota, "--group", group, "--from-file", str(back), "--execute", "--no-rollback"],
+            [*rota, "--from-file", str(back), "--rollback", str(tmp_path / "forth.json"), "--execute", group],
             check=True,
             capture_output=True,
             timeout=PATIENCE_S,
-            cwd=back.parent,
         )
         assert desk.committed(group) == dict.fromkeys(parts, 7)
         dialog.get_by_label("The group's name").fill(group)
