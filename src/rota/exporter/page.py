@@ -44,8 +44,7 @@ class Page:
         if seen.failure is not None:
             self._failures += 1
         self._groups = {name: self._group(name, view) for name, view in sorted(seen.views.items())}
-        if seen.snapshot is not None:
-            self._topics = self._of_topics(seen.snapshot)
+        self._topics = {} if seen.snapshot is None else self._of_topics(seen.snapshot)
         look = Lines()
         for style in self._styles:
             style.look(self._look(seen), look)

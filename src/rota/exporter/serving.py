@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -16,10 +17,13 @@ from rota.exporter.page import Page
 from rota.exporter.style import Style
 from rota.exporter.text import CONTENT_TYPE
 from rota.http_server import Request, Response, Server
+from rota.model import RotaError
 from rota.watching.looking import Seen
 from rota.watching.watch import Watch
 
 __all__ = ["STYLES", "Exporter", "styles"]
+
+log = logging.getLogger(__name__)
 
 STYLES: dict[str, Callable[[str], Style]] = {
     "native": lambda _: Native(),
@@ -83,7 +87,15 @@ class Exporter:
                 return
             seen = self._watch.seen
             number = seen.number
-            self._page.update(seen)
+            try:
+                self._page.update(seen)
+            except Exception as error:  # rather no series of groups than those of long ago
+                log.exception("the page could not be made")
+                failure = RotaError(
+                    f"the page could not be made: {error!r} (a mistake of Rota's; the log tells more)"
+                )
+                seen = Seen(number, failure=failure)
+                self._page.update(seen)
             if self._told is not None:
                 self._told(seen)
 
