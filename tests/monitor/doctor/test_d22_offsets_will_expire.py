@@ -56,6 +56,8 @@ def test_a_consumer_group_counts_from_its_commits() -> None:
     (found,) = of(1, kind="consumer", commits=held)
     assert "in 12 h" in found.words
     assert "oldest commit: " in told(found)
+    assert len(found.commands) == 2
+    assert "lives as long again" in found.advice
     assert not of(6.5 * 24, kind="consumer", commits=commits(orders_0=[(-60, 40)]))
 
 

@@ -166,6 +166,7 @@ def test_d28_a_member_in_another_rack(odd_desk: Desk) -> None:
         "group.id": group,
         "group.protocol": "consumer",
         "client.id": "far",
+        "log_level": 0,
     }
     for rack in ("west", "east", ""):
         consumer = Consumer({**settings, **({"client.rack": rack} if rack else {})})

@@ -57,8 +57,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             severity=Severity.WARNING if late else Severity.INFO,
             certainty=Certainty.CERTAIN if told else Certainty.LIKELY,
             partitions=[part.partition for part in committed],
-            advice="Start a member, or save the offsets now (the command prints them) and set them again later with "
-            "--from-file. If nobody needs the group any more, let it go, or delete it.",
+            advice=_advice(evidence),
             commands=_commands(evidence),
             doubts="The group is used once in a while on purpose, and begins where auto.offset.reset says.",
         )
@@ -99,10 +98,17 @@ def _unknown(evidence: Evidence, keep_ms: int) -> Finding:
 
 
 def _commands(evidence: Evidence) -> tuple[str, ...]:
-    save = ("groups", "reset-offsets", evidence.group, "--all-topics", "--to-current")
-    saved = evidence.command(*save, "--export")
-    # Offsets of a consumer group live as long after each commit, whoever commits.
-    return (saved, evidence.command(*save, "--execute")) if evidence.facts.type == "Consumer" else (saved,)
+    same = ("groups", "reset-offsets", evidence.group, "--all-topics", "--to-current")
+    saved = evidence.command(*same, "--export")
+    return (saved, evidence.command(*same)) if evidence.facts.type == "Consumer" else (saved,)
+
+
+def _advice(evidence: Evidence) -> str:
+    save = "save the offsets now (the command prints them) and set them again later with --from-file"
+    again = ""
+    if evidence.facts.type == "Consumer":
+        again = " What is committed again, with the second command and --execute, lives as long again."
+    return f"Start a member, or {save}.{again} If nobody needs the group any more, let it go, or delete it."
 
 
 RULE = Rule(
