@@ -71,8 +71,9 @@ class Around:
             if len(found) >= MOST_RECORDS or part.member is None or part.commit is None or not part.lag:
                 continue
             group = view.facts.group
-            course = [commit for look in looks if (commit := look.commits[group].get(part.partition))]
-            if len(course) < STUCK_LOOKS or len({commit.offset for commit in course}) > 1:
+            last = [look.commits[group].get(part.partition) for look in looks[-STUCK_LOOKS:]]
+            same = all(commit is not None and commit.offset == part.commit.offset for commit in last)
+            if len(last) < STUCK_LOOKS or not same:
                 continue
             record = self._record(part.partition, part.commit.offset)
             if record is not None:

@@ -67,13 +67,12 @@ def test_d01_and_d02_a_log_that_is_cut_past_the_group(desk: Desk) -> None:
 
 def test_d03_a_record_that_cannot_be_handled(desk: Desk) -> None:
     """It comes back for ever, while the member goes on with its other partition; then the handler is mended."""
-    topic, group = desk.topic("poison", 2), desk.name("poison")
+    topic, group, at = desk.topic("poison", 2), desk.name("poison"), desk.bootstrap_servers
     with (
-        Worker(desk.bootstrap_servers, group, topic, client_id="pod-1") as worker,
-        Stream(desk.bootstrap_servers, topic, {0: 20, 1: 20}),
-        Ward(desk.bootstrap_servers, group) as doctor,
+        Worker(at, group, topic, client_id="pod-1", cursed=frozenset({(1, 17)})) as worker,
+        Stream(at, topic, {0: 20, 1: 20}),
+        Ward(at, group) as doctor,
     ):
-        worker.cursed = frozenset({(1, 17)})
         found = doctor.sees("D03")
         assert found.words.startswith(f"{topic}-1 is stuck at offset 17 for ")
         assert any("key 'key', 20 bytes" in line.value for line in found.evidence)

@@ -55,6 +55,7 @@ class Worker(_Thread):
         *topics: str,
         client_id: str,
         delay_s: float = 0.0,
+        cursed: frozenset[tuple[int, int]] = frozenset(),
         session_ms: int = 10_000,
         poll_ms: int = 60_000,
     ) -> None:
@@ -62,7 +63,7 @@ class Worker(_Thread):
         self.client_id = client_id
         self.delay_s = delay_s
         self.nap_s = 0.0
-        self.cursed: frozenset[tuple[int, int]] = frozenset()
+        self.cursed = cursed
         self.owned: frozenset[tuple[str, int]] = frozenset()
         self._topics = list(topics)
         self._settings = {
