@@ -27,7 +27,8 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def test_a_scrape_has_what_was_seen_while_a_look_goes_on() -> None:
-    source, told = Scripted(), []
+    source = Scripted()
+    told: list[Seen] = []
     with (
         Watch(source=source, interval_s=NEVER_S) as watch,
         Exporter(watch, Page(styles(["native"], "")), "127.0.0.1", 0, told.append) as exporter,
