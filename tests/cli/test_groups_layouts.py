@@ -224,7 +224,11 @@ def test_groups_of_other_programs_are_left_out_as_kafkas_tool_does(
     connect = f"{place.prefix}-connect"
     protocols = [JoinGroupRequestProtocol(name="sessioned", metadata=b"?")]
     join = JoinGroupRequest(
-        group_id=connect, session_timeout_ms=900_000, protocol_type="connect", protocols=protocols
+        group_id=connect,
+        session_timeout_ms=900_000,
+        rebalance_timeout_ms=900_000,
+        protocol_type="connect",
+        protocols=protocols,
     )
     with RawClient(place.bootstrap_servers, timeout_s=PATIENCE_S) as client:
         joined = client.call(join, 3, JoinGroupResponse)
