@@ -50,6 +50,7 @@ class Stage:
         self._number = 1
         self._changed = threading.Condition()
         self.failure: RotaError | None = None
+        self.log_failure: RotaError | None = None
         self.closely: frozenset[str] = frozenset()
 
     def views(self) -> Mapping[str, GroupView]:

@@ -444,6 +444,17 @@ def test_a_cluster_that_does_not_answer_is_said_and_the_last_look_stays(
     expect(page.locator("#trouble")).to_be_hidden()
 
 
+def test_a_log_that_may_not_be_read_is_said(page: Page, server: Here, stage: scenes.Stage) -> None:
+    open_group(page, server)
+    expect(page.locator(".unread")).to_be_hidden()
+    stage.log_failure = RotaError("reading __consumer_offsets needs Read on the topic")
+    stage.show(scenes.orders(now_ms()))
+    expect(page.locator(".unread")).to_contain_text("needs Read on the topic")
+    stage.log_failure = None
+    stage.show(scenes.orders(now_ms()))
+    expect(page.locator(".unread")).to_be_hidden()
+
+
 def test_a_group_that_is_not_there_is_said(page: Page, server: Here) -> None:
     page.goto(server.address + "/group/nobody")
     expect(page.locator(".gone", has_text="There is no group of this name.")).to_be_visible()

@@ -43,6 +43,8 @@ class Source(Protocol):
 
     @property
     def failure(self) -> RotaError | None: ...
+    @property
+    def log_failure(self) -> RotaError | None: ...
     def views(self) -> Mapping[str, GroupView]: ...
     def wait(self, number: int, timeout_s: float | None = None) -> int: ...
     def look_closely(self, groups: Collection[str]) -> None: ...
@@ -55,6 +57,8 @@ class Look:
     number: int
     views: Mapping[str, GroupView]
     failure: str | None
+    log_failure: str | None = None
+    """Why rebalances are not read from the groups' own log, but only seen by looking."""
     frames: dict[str, Frame] = field(default_factory=dict)
 
 
@@ -154,14 +158,14 @@ class Feed:
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
         number, count = 0, 0
-        told: str | None = None
+        told: tuple[str | None, ...] = (None, None)
         while not self._closed.is_set():
             newest = self._source.wait(number, WAIT_S)
-            failure = None if self._source.failure is None else str(self._source.failure)
-            if (newest, failure) == (number, told):
+            failures = _words(self._source.failure), _words(self._source.log_failure)
+            if (newest, failures) == (number, told):
                 continue
-            number, told, count = newest, failure, count + 1
-            look = Look(count, self._source.views(), failure)
+            number, told, count = newest, failures, count + 1
+            look = Look(count, self._source.views(), *failures)
             try:
                 loop.call_soon_threadsafe(self._take, look)
             except RuntimeError:  # the loop is closed: the server has ended
@@ -223,3 +227,7 @@ class Feed:
         if known.story is None or known.cause != cause:
             known.story, known.cause = story(view, known.cast), cause
         return known.story
+
+
+def _words(failure: RotaError | None) -> str | None:
+    return None if failure is None else str(failure)

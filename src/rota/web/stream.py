@@ -1,9 +1,10 @@
 """Server-sent events: what is different since the last message, for as long as a browser listens.
 
 One message a look at most. A browser that reads slowly makes its own stream wait in ``send``; when it is back it gets
-what is newest. A message is ``{"number":…,"now_ms":…,"whole":…,"failure":…,"set":{key: part},"gone":[key]}``; with
-``whole`` what the browser had is to be forgotten. Its id names the run of the server and the look, so that a browser
-that comes back (`Last-Event-ID`) is told the difference only.
+what is newest. A message is an object: ``number`` (of the look), ``now_ms``, ``interval_s``, ``whole``, ``failure``,
+``log_failure``, ``set`` (parts by key) and ``gone`` (keys). With ``whole`` what the browser had is to be forgotten. Its
+id names the run of the server and the look, so that a browser that comes back (`Last-Event-ID`) is told the difference
+only.
 """
 
 from __future__ import annotations
@@ -43,14 +44,18 @@ def message(feed: Feed, look: Look, before: Frame | None, now: Frame) -> bytes:
     """One event; ``before`` None: whoever gets it has nothing yet."""
     changed, gone = difference(before or {}, now)
     parts = b",".join(encode(key) + b":" + value for key, value in changed.items())
-    line = b'{"number":%d,"now_ms":%d,"interval_s":%s,"whole":%s,"failure":%s,"set":{%s},"gone":%s}' % (
-        look.number,
-        int(time.time() * 1000),
-        encode(feed.interval_s),
-        encode(before is None),
-        encode(look.failure),
-        parts,
-        encode(gone),
+    line = (
+        b'{"number":%d,"now_ms":%d,"interval_s":%s,"whole":%s,"failure":%s,"log_failure":%s,"set":{%s},"gone":%s}'
+        % (
+            look.number,
+            int(time.time() * 1000),
+            encode(feed.interval_s),
+            encode(before is None),
+            encode(look.failure),
+            encode(look.log_failure),
+            parts,
+            encode(gone),
+        )
     )
     return b"id: %s.%d\ndata: %s\n\n" % (feed.boot.encode(), look.number, line)
 

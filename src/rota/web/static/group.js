@@ -74,7 +74,8 @@ export class GroupPage {
     if (all || changed.has("timeline") || changed.has("partitions")) this.partitions.show(parts.get("partitions"), looks);
     if (all || changed.has("timeline") || changed.has("members")) this.members.show(parts.get("members"), looks, head);
     if (all || changed.has("findings")) this.findings.show(parts.get("findings"));
-    if (all || changed.has("log")) this.log.show(parts.get("log"));
+    if (all || changed.has("log") || live.logFailure !== this.unread) this.log.show(parts.get("log"), live.logFailure);
+    this.unread = live.logFailure;
     if (!this.known) {
       this.known = true;
       this.toMoment();

@@ -86,6 +86,7 @@ export class Live {
     this.lastNews = Date.now();
     this.intervalS = news.interval_s;
     this.failure = news.failure;
+    this.logFailure = news.log_failure;
     this.looked = true;
     this.is("live");
     document.dispatchEvent(new Event("rota-pulse"));

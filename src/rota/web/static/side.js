@@ -96,12 +96,16 @@ export class Log {
     this.list = h("ol", { class: "log" });
     this.rows = new Rows(this.list, (entry) => `${entry.kind}|${entry.at_ms}|${entry.words}`, (entry) => this.entry(entry));
     this.title = h("span", { class: "dim" });
+    this.unread = h("p", { class: "unread dim", hidden: true });
     this.empty = h("p", { class: "waiting" }, "Nothing has happened since this is watched.");
-    this.node = h("section", { class: "card", "aria-labelledby": "log-title" }, h("div", { class: "card-head" }, h("h2", { id: "log-title" }, "What happened"), this.title), this.list, this.empty);
+    this.node = h("section", { class: "card", "aria-labelledby": "log-title" }, h("div", { class: "card-head" }, h("h2", { id: "log-title" }, "What happened"), this.title), this.unread, this.list, this.empty);
   }
 
-  show(entries) {
+  // `unread`: why the groups' own log is not read, if it is not.
+  show(entries, unread) {
     this.rows.show(entries);
+    this.unread.hidden = !unread;
+    put(this.unread, unread ? `Only what is seen by looking again and again: ${unread}` : "");
     this.empty.hidden = entries.length > 0;
     put(this.title, entries.length ? many(entries.length, "event") : "");
   }
