@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.prometheus import promtool
 
 from rota.exporter.native import Native
@@ -71,6 +72,7 @@ def metrics_in(text: str) -> set[str]:
     return set(re.findall(r"\b(?:rota|kafka)_\w+", text))
 
 
+@pytest.mark.usefixtures("prometheus_installed")
 def test_each_alert_fires_for_what_it_is_about_and_for_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "alerts.yml").write_text(rules())
     names = re.findall(r"alert: (\w+)", rules())

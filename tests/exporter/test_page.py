@@ -157,7 +157,7 @@ def test_the_names_of_kminion() -> None:
     assert cluster.value("kminion_exporter_up") == 1
 
 
-def test_styles_can_be_told_together_and_prometheus_finds_no_fault() -> None:
+def test_styles_can_be_told_together() -> None:
     cluster = Cluster(*STYLES)
     cluster.seen(look(TEXT))
     for style in STYLES:
@@ -168,6 +168,10 @@ def test_styles_can_be_told_together_and_prometheus_finds_no_fault() -> None:
     text = cluster.page.text().decode()
     heads = [line for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(heads) == len(set(heads))
+
+
+@pytest.mark.usefixtures("prometheus_installed")
+def test_prometheus_checker_finds_no_fault() -> None:
     native = Cluster()
     native.seen(look(TEXT))
     promtool("check", "metrics", stdin=native.page.text().decode())

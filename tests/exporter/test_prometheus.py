@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import TopicPartition as ConfluentPartition
 from tests.exporter.test_alerts import queries, rules
 from tests.kafka.ports import PATIENCE_S, free_ports, wait_until
-from tests.prometheus import Prometheus, PrometheusMissingError, scraping
+from tests.prometheus import scraping
 
 from rota.admin import Admin
 from rota.model import TopicPartition
@@ -55,6 +55,7 @@ def get(port: int, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+@pytest.mark.usefixtures("prometheus_installed")
 def test_prometheus_scrapes_queries_and_fires(broker: BrokerUnderTest, desk: Desk, tmp_path: Path) -> None:
     topic = desk.topic("metered", 2)
     desk.produce(topic, 10, partitions=2)
@@ -69,7 +70,7 @@ def test_prometheus_scrapes_queries_and_fires(broker: BrokerUnderTest, desk: Des
             exporting(
                 broker.bootstrap_servers, tmp_path, "--interval", "0.5", "--timeout", "60000", *styles
             ) as port,
-            _scraping(port, tmp_path) as prometheus,
+            scraping(port, tmp_path, rules()) as prometheus,
         ):
             where = f'topic="{topic}",partition="0"'
             lag = f'kafka_consumer_lag{{{where},consumer_group="{group}"}}'
@@ -94,15 +95,6 @@ def test_prometheus_scrapes_queries_and_fires(broker: BrokerUnderTest, desk: Des
                 ),
             )
             assert get(port, "/health")[0] == 200
-
-
-@contextmanager
-def _scraping(port: int, directory: Path) -> Iterator[Prometheus]:
-    try:
-        with scraping(port, directory, rules()) as prometheus:
-            yield prometheus
-    except PrometheusMissingError as missing:
-        pytest.skip(str(missing))
 
 
 def test_a_cluster_that_is_away_holds_no_scrape_up(tmp_path: Path) -> None:
