@@ -30,6 +30,8 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from rota.monitor.rebalances.broker_log import LineKind, read_log
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -78,6 +80,9 @@ RIGHT: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+_LOGGED: Final = {"session-expired": LineKind.EXPIRED, "member-left": LineKind.LEFT}
+
+
 class Provoked(NamedTuple):
     """What was done: its kind, to whom (a client id; "" for nobody in particular), and between which times."""
 
@@ -120,12 +125,14 @@ def provoke_many(
     account_of: Callable[[str], Sequence[Told]],
     *,
     protocols: Sequence[str] = PROTOCOLS,
+    broker_log: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
     """So many rebalances in groups of these protocols, as even over kinds as can be; all groups at once.
 
     ``account_of`` gives what is known of a group. It is asked some seconds after the deed, for what comes later
-    (a member that is back) counts.
+    (a member that is back) counts. ``broker_log`` of Apache Kafka settles what really happened: on a busy machine a
+    member that was asked to leave may not come to it before its session is over.
     """
     plans = [(protocol, static) for protocol in protocols for static in (False, True)]
     outcomes: list[Outcome] = []
@@ -138,7 +145,7 @@ def provoke_many(
                 for kind in kinds:
                     done = stage.provoke(kind)
                     stage.restore()
-                    outcome = _judged_in_time(stage, done, account_of)
+                    outcome = _judged_in_time(stage, done, account_of, broker_log)
                     with lock:
                         outcomes.append(outcome)
                         verdict = (
@@ -166,14 +173,35 @@ def provoke_many(
     return outcomes
 
 
-def _judged_in_time(stage: Stage, done: Provoked, account_of: Callable[[str], Sequence[Told]]) -> Outcome:
+def _judged_in_time(
+    stage: Stage, done: Provoked, account_of: Callable[[str], Sequence[Told]], broker_log: Path | None
+) -> Outcome:
     """The verdict, once anything is told of that time: on a busy machine reading may be some seconds behind."""
     deadline = time.monotonic() + BEHIND_S
     while True:
-        outcome = judged(stage, done, account_of(stage.group))
+        told = account_of(stage.group)
+        outcome = judged(stage, done, told)
         if outcome.found or time.monotonic() > deadline:
-            return outcome
+            break
         time.sleep(0.2)
+    if not outcome.right and broker_log is not None and _really(stage, done, told, broker_log):
+        outcome = outcome._replace(right=True)
+    return outcome
+
+
+def _really(stage: Stage, done: Provoked, told: Sequence[Told], broker_log: Path) -> bool:
+    """Whether the broker's log says of the member's end what the monitor says, whatever had been intended."""
+    first = next(
+        (each.verdicts[0] for each in told if done.since_ms - SKEW_MS <= each.at_ms and each.verdicts), None
+    )
+    wanted = None if first is None else _LOGGED.get(first.reason.value)
+    if first is None or wanted is None:
+        return False
+    with broker_log.open(errors="replace") as lines:
+        found = [
+            each.kind for each in read_log(lines) if (each.group, each.member) == (stage.group, first.member)
+        ]
+    return bool(found) and found[-1] == wanted
 
 
 def _shares(count: int, plans: Sequence[tuple[str, bool]]) -> list[int]:

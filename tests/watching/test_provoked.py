@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from bench.monitor.provoke import BROKER_CONFIG, PROTOCOLS, Outcome, Stage, judged, provoke_many
@@ -42,6 +43,11 @@ def test_the_cause_of_each_kind_is_found(quick_broker: BrokerUnderTest, protocol
             _check_with_its_log(quick_broker, topic, {each.group for each in outcomes})
 
 
+def _log_of(broker: BrokerUnderTest) -> Path | None:
+    """The log that tells what really happened."""
+    return broker.data_dir.parent / "server.log" if broker.kind == "kafka" else None
+
+
 def _again(broker: BrokerUnderTest, topic: OffsetsTopic, outcome: Outcome) -> Outcome:
     kind = outcome.done.kind
     with Stage(broker.bootstrap_servers, outcome.protocol, static=kind == "static") as stage:
@@ -52,7 +58,9 @@ def _again(broker: BrokerUnderTest, topic: OffsetsTopic, outcome: Outcome) -> Ou
 def _check_with_its_log(broker: BrokerUnderTest, topic: OffsetsTopic, groups: set[str]) -> None:
     """With the broker's own log what was likely is certain, and what it was does not change."""
     before = {group: [told.words for told in topic.account(group) if told.is_done] for group in groups}
-    lines = list(read_log((broker.data_dir.parent / "server.log").read_text().splitlines()))
+    path = _log_of(broker)
+    assert path is not None
+    lines = list(read_log(path.read_text().splitlines()))
     topic.use(lambda reader: reader.learn_log(lines))
     certain = 0
     for group in groups:
