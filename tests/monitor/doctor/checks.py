@@ -49,6 +49,9 @@ def told(finding: Finding) -> str:
 def check(finding: Finding) -> None:
     assert finding.words, finding
     assert not finding.words.endswith((".", "\n")), finding.words
+    assert finding.words.split()[0] not in {"A", "All", "Each", "Nobody", "The"}, (
+        finding.words
+    )  # it follows a label
     assert len(finding.words) <= 300, finding.words
     assert finding.evidence, finding
     assert all(line.what and line.value and line.source for line in finding.evidence), finding

@@ -38,7 +38,7 @@ def test_all_members_are_slow() -> None:
     """How many would do, and whether there are partitions for them."""
     every = [f"orders-{n} {course(0, 500, 120, 200)}" for n in range(4)]
     (found,) = alone("D04", evidence(story(*every)))
-    assert found.words.startswith("All 2 members are too slow: together they handle 48/s and 80/s come")
+    assert found.words.startswith("all 2 members are too slow: together they handle 48/s and 80/s come")
     assert "Run 4 members (now 2)" in found.advice
     slower = [f"orders-{n} {SLOW}" for n in range(4)]
     (found,) = alone("D04", evidence(story(*slower)))

@@ -15,7 +15,7 @@ def test_the_end_of_scaling_out() -> None:
     whole = evidence(f"{GROUP}orders-0 {SLOW}\norders-1 {SLOW}")
     (found,) = alone("D07", whole)
     assert found.words == (
-        "Each of the 2 partitions has its own member and the lag of 1,600 still grows: "
+        "each of the 2 partitions has its own member and the lag of 1,600 still grows: "
         "more members would get nothing to do"
     )
     assert found.certainty is Certainty.LIKELY

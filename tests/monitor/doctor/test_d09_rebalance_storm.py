@@ -34,7 +34,7 @@ def test_a_storm_and_its_cause() -> None:
     """Ten rebalances; the member that flaps is named in the same finding."""
     (found,) = alone("D09", lived(CHANGES, 95))
     assert found.words == (
-        "The group rebalanced 10 times within 90.5 s: nobody reads the partitions that change hands"
+        "the group rebalanced 10 times within 90.5 s: nobody reads the partitions that change hands"
     )
     assert found.severity is Severity.CRITICAL
     assert "time spent in them: 5.0 s (6 %) (__consumer_offsets)" in told(found)
@@ -66,10 +66,10 @@ def test_a_rebalance_that_does_not_end() -> None:
     look = CALM.replace("Stable", "PreparingRebalance").replace("5/5", "5/5 5/5 5/5 5/5 5/5")
     seen = replace(evidence(look), events=())
     (found,) = alone("D09", seen)
-    assert found.words == "A rebalance has been going on for 40.0 s"
+    assert found.words == "a rebalance has been going on for 40.0 s"
     waiting = RebalanceView(START_MS - 30_000, "pod-2 joined", {}, ("pod-1",))
     (found,) = alone("D09", replace(seen, view=replace(seen.view, rebalance=waiting)))
-    assert found.words == "A rebalance has been going on for 70.0 s: it waits for pod-1"
+    assert found.words == "a rebalance has been going on for 70.0 s: it waits for pod-1"
     assert not alone("D09", replace(evidence(CALM.replace("Stable", "PreparingRebalance")), events=()))
 
 

@@ -40,7 +40,7 @@ def test_partitions_were_added() -> None:
     once = "0 joins a@10.0.0.1\n50 changes a partitions-added orders has 6 partitions, had 3"
     (found,) = alone("D14", lived(once, 60))
     assert found.severity is Severity.INFO
-    assert found.words == "The group rebalanced because a topic's number of partitions changed"
+    assert found.words == "the group rebalanced because a topic's number of partitions changed"
     assert "last change: 10.0 s ago: orders has 6 partitions, had 3" in told(found)
     often = once + "".join(f"\n{60 + n} changes a subscription-changed" for n in range(3))
     (found,) = alone("D14", lived(often, 70))

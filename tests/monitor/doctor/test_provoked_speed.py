@@ -105,7 +105,7 @@ def test_d04_d07_and_d05_slow_then_at_the_end_of_scaling_then_hot(desk: Desk) ->
             second.wait_owns(1)
             with Ward(at, group) as doctor:
                 found = doctor.sees("D07")
-                assert "Each of the 2 partitions has its own member" in found.words
+                assert "each of the 2 partitions has its own member" in found.words
                 assert not any(each.rule == "D04" for each in doctor.checkup.diagnoses()[group].findings)
             own = {part for _, part in first.owned}
             first.delay_s, stream.per_s = 0.0, {part: 10 if part in own else 90 for part in (0, 1)}
@@ -128,6 +128,19 @@ def test_members_that_keep_up(desk: Desk) -> None:
         assert seen.view.totals.rates.produced_per_s
         names = {each.rule for each in doctor.checkup.diagnoses()[group].findings}
         assert not {"D03", "D04", "D05", "D07"} & names
+
+
+def test_d30_nobody_is_there_any_more(desk: Desk) -> None:
+    """The only member ends, and records go on to come; then somebody reads again."""
+    topic, group, at = desk.topic("gone", 2), desk.name("gone"), desk.bootstrap_servers
+    with Stream(at, topic, {0: 20, 1: 20}), Ward(at, group) as doctor:
+        with Worker(at, group, topic, client_id="a"):
+            doctor.stays_silent("D30", lambda seen: stable(1)(seen) and keeps_up(seen))
+        found = doctor.sees("D30")
+        assert found.severity is Severity.CRITICAL
+        assert "nobody is in the group for " in found.words
+        with Worker(at, group, topic, client_id="b"):
+            doctor.stays_silent("D30", stable(1))
 
 
 def test_d06_and_d08_idle_members(desk: Desk) -> None:

@@ -96,7 +96,7 @@ def test_a_cause_becomes_a_part_of_what_it_explains() -> None:
         ),
     )
     assert (found.rule, found.cause, found.severity) == ("D91", "D92", Severity.CRITICAL)
-    assert found.words == "storm is so. The cause: pod-7 returns"
+    assert found.words == "storm is so. The cause: Pod-7 returns"
     assert (found.certainty, found.commands, found.advice) == (Certainty.LIKELY, ("rota x",), "mend")
     assert len(found.evidence) == 2
     assert other.words == "another is so"

@@ -69,7 +69,7 @@ STORIES = {
         "",
         ["D07"],
         (
-            "Each of the 3 partitions has its own member and the lag of 20,400 still grows: "
+            "each of the 3 partitions has its own member and the lag of 20,400 still grows: "
             "more members would get nothing to do"
         ),
     ),
@@ -96,7 +96,7 @@ STORIES = {
         "".join(f"{250 + 20 * n} joins c@10.0.0.3\n{260 + 20 * n} leaves c member-left\n" for n in range(5)),
         ["D09"],
         (
-            "The group rebalanced 10 times within 90.5 s: nobody reads the partitions that change hands. The cause: "
+            "the group rebalanced 10 times within 90.5 s: nobody reads the partitions that change hands. The cause: "
             "c (10.0.0.3) left and came back 4 times within 70.0 s: its program is started again and again"
         ),
     ),

@@ -49,7 +49,7 @@ def _explained(effect: Finding, cause: Finding, *, meant: bool) -> Finding:
     """The effect, told with its cause: the advice and the command are the cause's."""
     return replace(
         effect,
-        words=f"{effect.words.rstrip('.')}. The cause: {cause.words[:1].lower()}{cause.words[1:]}",
+        words=f"{effect.words.rstrip('.')}. The cause: {cause.words}",
         severity=cause.severity
         if meant
         else min(effect.severity, cause.severity, key=lambda severity: Severity(severity).rank),

@@ -62,7 +62,7 @@ def _words(names: list[str], slow: dict[str, Pace], members: int) -> str:
     if len(slow) == 1:
         rest = "" if members == 1 else " (the other members keep up)"
         return f"{names[0]} is too slow: it handles {per_s(handled)} and {per_s(come)} come{rest}; its {lag}"
-    who = f"All {members} members" if len(slow) == members else and_list(names)
+    who = f"all {members} members" if len(slow) == members else and_list(names)
     return f"{who} are too slow: together they handle {per_s(handled)} and {per_s(come)} come; their {lag}"
 
 

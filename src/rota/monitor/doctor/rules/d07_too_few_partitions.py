@@ -39,7 +39,7 @@ def judge(evidence: Evidence) -> list[Finding]:
     return [
         RULE.finding(
             evidence,
-            f"Each of the {count_of(len(parts), 'partition')} has its own member and the lag of {whole.lag:,} still "
+            f"each of the {count_of(len(parts), 'partition')} has its own member and the lag of {whole.lag:,} still "
             f"grows: more members would get nothing to do",
             EvidenceLine(
                 "members with a partition", f"{len(busy)} of {len(group.members)}", "DescribeGroups"

@@ -53,7 +53,7 @@ def _storm(evidence: Evidence) -> Finding | None:
     source = evidence.events_source
     return RULE.finding(
         evidence,
-        f"The group rebalanced {len(counted)} times within {span_text(1000 * took_s)}{ended}: "
+        f"the group rebalanced {len(counted)} times within {span_text(1000 * took_s)}{ended}: "
         "nobody reads the partitions that change hands",
         EvidenceLine(
             "rebalances", f"{len(counted)}, one every {span_text(1000 * took_s / len(counted))}", source
@@ -114,7 +114,7 @@ def _endless(evidence: Evidence) -> Finding | None:
     limit = max((member.rebalance_timeout_ms or 0 for member in evidence.facts.members), default=0)
     return RULE.finding(
         evidence,
-        f"A rebalance has been going on for {span_text(1000 * goes_on_s)}{who}",
+        f"a rebalance has been going on for {span_text(1000 * goes_on_s)}{who}",
         EvidenceLine("state", evidence.facts.state, "DescribeGroups"),
         EvidenceLine("since", f"{span_text(1000 * goes_on_s)} ago", evidence.events_source),
         EvidenceLine("members", count_of(len(evidence.facts.members), "member"), "DescribeGroups"),

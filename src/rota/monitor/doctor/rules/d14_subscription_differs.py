@@ -70,7 +70,7 @@ def _changed(evidence: Evidence) -> Finding | None:
     when = f"{span_text(evidence.at_ms - last.at_ms)} ago"
     return RULE.finding(
         evidence,
-        f"The group rebalanced because {what}"
+        f"the group rebalanced because {what}"
         + (
             f", {len(changes)} times in {span_text(last.at_ms - changes[0].at_ms)}"
             if len(changes) > 1
