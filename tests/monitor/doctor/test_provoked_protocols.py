@@ -101,13 +101,12 @@ def test_d17_an_upgrade_that_is_not_finished(odd_desk: Desk) -> None:
     odd_desk.member("confluent-848", group, topic).wait_owns(4)
     old = odd_desk.member("confluent", group, topic, strategy="range")
     with ward(odd_desk, group) as doctor:
-        found = doctor.sees("D17")
+        found = doctor.sees(
+            "D17", lambda finding: f"assignors of {old.name}" in {line.what for line in finding.evidence}
+        )
         assert old.name in found.words
         assert found.certainty == Certainty.CERTAIN
         assert found.severity == Severity.INFO  # it joined a moment ago
-        doctor.sees(
-            "D17", lambda finding: f"assignors of {old.name}" in {line.what for line in finding.evidence}
-        )
         old.stop()
         doctor.stays_silent("D17", stable(1))
 
