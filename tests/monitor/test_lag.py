@@ -221,6 +221,20 @@ def test_a_commit_that_moves_within_a_batch_asks_nobody() -> None:
     assert remembering.wanted(third, 100) == {tp("orders-0"): 50}
 
 
+def test_the_newest_record_is_looked_up_once_a_minute_where_records_keep_coming() -> None:
+    first, second, third = looks(
+        ONE + "orders-0 40/100", "orders-0 40/150", "orders-0 40/200", every_ms=30_000
+    )
+    remembering = Looks()
+    part = tp("orders-0")
+    learnt(remembering, first, {part: [header(40, 49), header(99, 99, A_MINUTE_AGO + 9_000)]})
+    assert remembering.wanted(second, 100) == {}
+    assert only(remembering.look(second)).time.event_delay_s == 9.0
+    assert remembering.wanted(third, 100) == {part: 199}
+    found = learnt(remembering, third, {part: [header(199, 199, A_MINUTE_AGO + 70_000)]})
+    assert only(found).time.event_delay_s == 70.0
+
+
 def test_a_topic_made_anew_is_not_its_namesake() -> None:
     old, new = looks("group orders\ntopic orders id=old\norders-0 40/100", "topic orders id=new")
     remembering = Looks()

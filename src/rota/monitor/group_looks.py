@@ -235,7 +235,7 @@ class GroupLooks:
         now_ms = context.snapshot.at_ms
         header = context.headers.at(key, count.position)
         if header is not None:
-            newest = context.headers.newest_ms(key, log.end)
+            newest = context.headers.newest_ms(key)
             return by_header(header, count.position, now_ms, newest, is_lost=count.lost > 0)
         found = context.searches.found(key, count.position)
         if found is not None:

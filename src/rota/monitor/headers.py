@@ -21,6 +21,8 @@ Key = tuple[str, int]
 
 REFUSED_MS = 60_000
 """How long a partition that could not be read is let alone."""
+NEWEST_MS = 60_000
+"""How old the newest record's timestamp may be where records keep coming."""
 UNUSED_LOOKS = 3
 """A header that nobody needed for so many looks is forgotten."""
 
@@ -40,7 +42,8 @@ class Headers:
 
     def __init__(self) -> None:
         self._known: dict[Key, list[_Known]] = {}
-        self._newest: dict[Key, tuple[int, int]] = {}
+        self._newest: dict[Key, tuple[int, int, int]] = {}
+        """The log's end, the greatest timestamp of the batch before it, and when that was asked for."""
         self._refused: dict[Key, tuple[int, RotaError]] = {}
         self._look = 0
 
@@ -90,10 +93,15 @@ class Headers:
             position = header.last_offset + 1
         return end, None
 
-    def newest_ms(self, key: Key, end: int) -> int | None:
-        """The greatest timestamp of the batch before ``end``, if known."""
+    def newest_ms(self, key: Key) -> int | None:
+        """The greatest timestamp of the batch that was the last one when it was asked for, if known."""
         found = self._newest.get(key)
-        return found[1] if found and found[0] == end else None
+        return found[1] if found else None
+
+    def wants_newest(self, key: Key, end: int, now_ms: int) -> bool:
+        """Whether to ask for the last batch: it is another one than is known, and that has been so for a while."""
+        found = self._newest.get(key)
+        return found is None or (found[0] != end and now_ms - found[2] >= NEWEST_MS)
 
     def told(self, key: Key, asked: int, end: int, found: BatchFacts | RotaError, now_ms: int) -> None:
         """The answer to a question for the header at ``asked``, and the partition's end then."""
@@ -103,7 +111,7 @@ class Headers:
         if found.last_offset < asked:
             return  # not what was asked for: nothing is learnt of it
         if found.last_offset >= end - 1:
-            self._newest[key] = (end, found.max_timestamp_ms)
+            self._newest[key] = (end, found.max_timestamp_ms, now_ms)
         known = self._known.setdefault(key, [])
         place = bisect_left(known, found.last_offset, key=_last)
         new = _Known(min(asked, found.base_offset), found.last_offset, found, self._look)

@@ -60,7 +60,7 @@ class Looks:
                 continue
             position, header = self._headers.beyond_markers(key, position, end)
             if header is not None:
-                if self._headers.newest_ms(key, end) is None:
+                if self._headers.wants_newest(key, end, snapshot.at_ms):
                     newest[part] = end - 1
             elif position < end:
                 if len(found) >= most:
