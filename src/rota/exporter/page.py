@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rota.exporter.style import Lines, Look, Style, TopicLogs
+from rota.model import TopicPartition
 from rota.monitor.facts import PartitionFacts, Snapshot, TopicFacts
 from rota.monitor.view import GroupView
 from rota.watching.looking import Seen
@@ -35,6 +36,9 @@ class Page:
         self._heads = {family.name: family.head().encode() for style in styles for family in style.families}
         self._groups: dict[str, _Made] = {}
         self._topics: dict[str, _Made] = {}
+        self._known: frozenset[TopicPartition] = frozenset()
+        self._parts: dict[str, list[TopicPartition]] = {}
+        """The partitions that were in the last look, by topic."""
         self._failures = 0
         self._order: tuple[Mapping[str, bytes], ...] = ()
         self.update(Seen())
@@ -83,19 +87,29 @@ class Page:
         return _Made(of, dict(lines.texts()))
 
     def _of_topics(self, snapshot: Snapshot) -> dict[str, _Made]:
-        logs: dict[str, dict[int, PartitionFacts]] = {}
-        for part, facts in snapshot.partitions.items():
-            logs.setdefault(part.topic, {})[part.partition] = facts
+        partitions = snapshot.partitions
+        if partitions.keys() != self._known:
+            self._known = frozenset(partitions)
+            self._parts = {}
+            for part in sorted(partitions):
+                self._parts.setdefault(part.topic, []).append(part)
         return {
-            name: self._topic(name, dict(sorted(logs[name].items())), snapshot.topics.get(name))
-            for name in sorted(logs)
+            name: self._topic(name, parts, [partitions[part] for part in parts], snapshot.topics.get(name))
+            for name, parts in self._parts.items()
         }
 
-    def _topic(self, name: str, logs: dict[int, PartitionFacts], facts: TopicFacts | None) -> _Made:
+    def _topic(
+        self,
+        name: str,
+        parts: Sequence[TopicPartition],
+        logs: Sequence[PartitionFacts],
+        facts: TopicFacts | None,
+    ) -> _Made:
         old = self._topics.get(name)
-        if old is not None and old.of == (logs, facts):
+        if old is not None and old.of == (parts, logs, facts):
             return old
+        numbers = {part.partition: log for part, log in zip(parts, logs, strict=True)}
         lines = Lines()
         for style in self._styles:
-            style.topic(TopicLogs(name, logs, facts), lines)
-        return _Made((logs, facts), dict(lines.texts()))
+            style.topic(TopicLogs(name, numbers, facts), lines)
+        return _Made((parts, logs, facts), dict(lines.texts()))
