@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from tests.kafka.ports import PATIENCE_S
-from tests.top.stage import NOW_MS, Stage
+from tests.top.stage import NOW_MS
 from textual import events
 
 from rota.top.app import Top
@@ -15,7 +15,7 @@ from rota.top.app import Top
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
-    from rota.top.source import Changes
+    from rota.top.source import Changes, Source
 
 __all__ = ["Seat", "play"]
 
@@ -26,7 +26,7 @@ NAMES = {"\r": "enter", " ": "space", ":": "colon", "/": "slash", "-": "minus"}
 class Seat:
     """Somebody at the terminal."""
 
-    def __init__(self, app: Top, pilot: Pilot[None], stage: Stage) -> None:
+    def __init__(self, app: Top, pilot: Pilot[None], stage: Source) -> None:
         self.app = app
         self.stage = stage
         self._pilot = pilot
@@ -75,7 +75,7 @@ class Seat:
 
 
 def play(
-    stage: Stage,
+    stage: Source,
     act: Callable[[Seat], Awaitable[None]],
     *,
     size: tuple[int, int] = (120, 40),

@@ -105,9 +105,10 @@ def test_the_last_rebalance_is_told_with_its_certainty() -> None:
         await seat.see("Last rebalance 40s ago", "(likely)", "took 1.8 s")
         await seat.press("e", "d")
         await seat.see("Rebalances", "nothing was heard of it for 6.0 s", "moved: orders")
-        assert seat.stage.closely == {"orders-group"}
+        assert stage.closely == {"orders-group"}
 
-    play(_three(), act, group="orders-group")
+    stage = _three()
+    play(stage, act, group="orders-group")
 
 
 def test_owners_keep_their_letters_however_often_a_group_is_opened() -> None:
