@@ -160,6 +160,8 @@ def test_d28_a_member_in_another_rack(odd_desk: Desk) -> None:
     from confluent_kafka import Consumer
 
     topic, group = odd_desk.topic("racks", 2), odd_desk.name("racks")
+    described = odd_desk.admin.describe_cluster().result(PATIENCE_S)
+    assert {node.rack for node in described.nodes} == {"east"}
     settings = {
         "bootstrap.servers": odd_desk.bootstrap_servers,
         "group.id": group,
