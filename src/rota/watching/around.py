@@ -24,6 +24,8 @@ KEEP_S: Final = 60.0
 STUCK_LOOKS: Final = 3
 """A partition whose commit so many looks show unchanged, with records behind it, may be stuck."""
 MOST_RECORDS: Final = 20
+"""So many records are asked for at a time: each is a request of its own."""
+MOST_REMEMBERED: Final = 1_000
 MOST_BLOCKED: Final = 1_000
 KEY_LENGTH: Final = 60
 _T = TypeVar("_T")
@@ -37,6 +39,7 @@ class Around:
         self._asked_s: float | None = None
         self._configs: dict[int, Mapping[str, str]] = {}
         self._transactions: dict[TopicPartition, list[OpenTransaction]] | None = None
+        self._left = MOST_RECORDS
         self._records: dict[tuple[TopicPartition, int], RecordFacts | None] = {}
         self.nodes: tuple[Node, ...] | None = None
         self.offsets_topic: TopicFacts | None = None
@@ -50,6 +53,7 @@ class Around:
             self._asked_s = now
             self._learn_cluster(newest)
         self._learn_transactions(views.values())
+        self._left = MOST_RECORDS
 
     def broker_configs(self, node: Node | None) -> Mapping[str, str] | None:
         """Of the group's coordinator, or of any broker where nobody knows which that is."""
@@ -68,7 +72,7 @@ class Around:
         """The first unread records of partitions that look stuck."""
         found: dict[TopicPartition, RecordFacts] = {}
         for part in view.partitions:
-            if len(found) >= MOST_RECORDS or part.member is None or part.commit is None or not part.lag:
+            if part.member is None or part.commit is None or not part.lag:
                 continue
             group = view.facts.group
             last = [look.commits[group].get(part.partition) for look in looks[-STUCK_LOOKS:]]
@@ -149,6 +153,11 @@ class Around:
     def _record(self, partition: TopicPartition, offset: int) -> RecordFacts | None:
         place = partition, offset
         if place not in self._records:
+            if self._left <= 0:
+                return None
+            self._left -= 1
+            if len(self._records) >= MOST_REMEMBERED:
+                self._records.clear()
             try:
                 record: Any = self._admin.record_at(partition, offset)
             except RotaError:  # not allowed to read it, or it cannot be read: the finding does without
