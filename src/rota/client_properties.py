@@ -75,38 +75,44 @@ KNOWN = (
 
 OTHERS = frozenset(
     """
-    acks api.version.fallback.ms api.version.request api.version.request.timeout.ms auto.commit.enable batch.num.messages
-    broker.address.family broker.address.ttl broker.version.fallback builtin.features check.crcs client.dns.lookup
-    client.software.name client.software.version compression.codec compression.level connections.max.idle.ms
-    consume.callback.max.messages coordinator.query.interval.ms debug delivery.report.only.error delivery.timeout.ms dr_cb
-    dr_msg_cb enable.auto.offset.store enable.gapless.guarantee enable.metrics.push enable.random.seed
-    enable.sasl.oauthbearer.unsecure.jwt enable.sparse.connections enable.ssl.certificate.verification error_cb
-    fetch.error.backoff.ms fetch.message.max.bytes fetch.queue.backoff.ms group.protocol.type https.ca.location https.ca.pem
-    internal.termination.signal log.connection.close log.queue log.thread.name log_cb log_level max.in.flight
-    max.in.flight.requests.per.connection max.partition.fetch.bytes message.copy.max.bytes message.send.max.retries
-    message.timeout.ms metadata.broker.list metadata.max.age.ms metadata.recovery.rebootstrap.trigger.ms
-    metadata.recovery.strategy msg_order_cmp oauthbearer_token_refresh_cb offset.store.method offset.store.path
-    offset.store.sync.interval.ms plugin.library.paths produce.offset.report queue.buffering.backpressure.threshold
-    queue.buffering.max.kbytes queue.buffering.max.messages queue.buffering.max.ms queued.max.messages.kbytes
-    queued.min.messages queuing.strategy receive.message.max.bytes reconnect.backoff.jitter.ms reconnect.backoff.max.ms
-    reconnect.backoff.ms request.timeout.ms retries retry.backoff.max.ms retry.backoff.ms sasl.kerberos.keytab
-    sasl.kerberos.kinit.cmd sasl.kerberos.min.time.before.relogin sasl.kerberos.principal sasl.kerberos.service.name
-    sasl.mechanisms sasl.oauthbearer.assertion.algorithm sasl.oauthbearer.assertion.claim.aud
-    sasl.oauthbearer.assertion.claim.exp.seconds sasl.oauthbearer.assertion.claim.iss
-    sasl.oauthbearer.assertion.claim.jti.include sasl.oauthbearer.assertion.claim.nbf.seconds
-    sasl.oauthbearer.assertion.claim.sub sasl.oauthbearer.assertion.file sasl.oauthbearer.assertion.jwt.template.file
+    acks api.version.fallback.ms api.version.request api.version.request.timeout.ms auto.commit.enable
+    batch.num.messages broker.address.family broker.address.ttl broker.version.fallback builtin.features
+    check.crcs client.dns.lookup client.software.name client.software.version compression.codec
+    compression.level connections.max.idle.ms consume.callback.max.messages
+    coordinator.query.interval.ms debug delivery.report.only.error delivery.timeout.ms dr_cb dr_msg_cb
+    enable.auto.offset.store enable.gapless.guarantee enable.metrics.push enable.random.seed
+    enable.sasl.oauthbearer.unsecure.jwt enable.sparse.connections enable.ssl.certificate.verification
+    error_cb fetch.error.backoff.ms fetch.message.max.bytes fetch.queue.backoff.ms group.protocol.type
+    https.ca.location https.ca.pem internal.termination.signal log.connection.close log.queue
+    log.thread.name log_cb log_level max.in.flight max.in.flight.requests.per.connection
+    max.partition.fetch.bytes message.copy.max.bytes message.send.max.retries message.timeout.ms
+    metadata.broker.list metadata.max.age.ms metadata.recovery.rebootstrap.trigger.ms
+    metadata.recovery.strategy msg_order_cmp oauthbearer_token_refresh_cb offset.store.method
+    offset.store.path offset.store.sync.interval.ms plugin.library.paths produce.offset.report
+    queue.buffering.backpressure.threshold queue.buffering.max.kbytes queue.buffering.max.messages
+    queue.buffering.max.ms queued.max.messages.kbytes queued.min.messages queuing.strategy
+    receive.message.max.bytes reconnect.backoff.jitter.ms reconnect.backoff.max.ms reconnect.backoff.ms
+    request.timeout.ms retries retry.backoff.max.ms retry.backoff.ms sasl.kerberos.keytab
+    sasl.kerberos.kinit.cmd sasl.kerberos.min.time.before.relogin sasl.kerberos.principal
+    sasl.kerberos.service.name sasl.mechanisms sasl.oauthbearer.assertion.algorithm
+    sasl.oauthbearer.assertion.claim.aud sasl.oauthbearer.assertion.claim.exp.seconds
+    sasl.oauthbearer.assertion.claim.iss sasl.oauthbearer.assertion.claim.jti.include
+    sasl.oauthbearer.assertion.claim.nbf.seconds sasl.oauthbearer.assertion.claim.sub
+    sasl.oauthbearer.assertion.file sasl.oauthbearer.assertion.jwt.template.file
     sasl.oauthbearer.assertion.private.key.file sasl.oauthbearer.assertion.private.key.passphrase
     sasl.oauthbearer.assertion.private.key.pem sasl.oauthbearer.client.credentials.client.id
-    sasl.oauthbearer.client.credentials.client.secret sasl.oauthbearer.client.id sasl.oauthbearer.client.secret
-    sasl.oauthbearer.config sasl.oauthbearer.extensions sasl.oauthbearer.grant.type
-    sasl.oauthbearer.metadata.authentication.type sasl.oauthbearer.method sasl.oauthbearer.scope
-    sasl.oauthbearer.sub.claim.name sasl.oauthbearer.token.endpoint.url share.acknowledgement.mode socket.blocking.max.ms
-    socket.connection.setup.timeout.ms socket.keepalive.enable socket.max.fails socket.nagle.disable
-    socket.receive.buffer.bytes socket.send.buffer.bytes ssl.ca.certificate.stores ssl.ca.pem ssl.certificate.pem
-    ssl.cipher.suites ssl.crl.location ssl.curves.list ssl.engine.id ssl.engine.location ssl.key.pem ssl.providers
-    ssl.sigalgs.list statistics.interval.ms stats_cb sticky.partitioning.linger.ms throttle_cb topic.blacklist
-    topic.metadata.propagation.max.ms topic.metadata.refresh.fast.cnt topic.metadata.refresh.fast.interval.ms
-    topic.metadata.refresh.interval.ms topic.metadata.refresh.sparse transaction.timeout.ms transactional.id
+    sasl.oauthbearer.client.credentials.client.secret sasl.oauthbearer.client.id
+    sasl.oauthbearer.client.secret sasl.oauthbearer.config sasl.oauthbearer.extensions
+    sasl.oauthbearer.grant.type sasl.oauthbearer.metadata.authentication.type sasl.oauthbearer.method
+    sasl.oauthbearer.scope sasl.oauthbearer.sub.claim.name sasl.oauthbearer.token.endpoint.url
+    share.acknowledgement.mode socket.blocking.max.ms socket.connection.setup.timeout.ms
+    socket.keepalive.enable socket.max.fails socket.nagle.disable socket.receive.buffer.bytes
+    socket.send.buffer.bytes ssl.ca.certificate.stores ssl.ca.pem ssl.certificate.pem ssl.cipher.suites
+    ssl.crl.location ssl.curves.list ssl.engine.id ssl.engine.location ssl.key.pem ssl.providers
+    ssl.sigalgs.list statistics.interval.ms stats_cb sticky.partitioning.linger.ms throttle_cb
+    topic.blacklist topic.metadata.propagation.max.ms topic.metadata.refresh.fast.cnt
+    topic.metadata.refresh.fast.interval.ms topic.metadata.refresh.interval.ms
+    topic.metadata.refresh.sparse transaction.timeout.ms transactional.id
     """.split()
 )
 """The rest of those that librdkafka 2 has."""

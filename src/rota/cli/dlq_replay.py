@@ -1,7 +1,8 @@
 """``rota dlq replay``: send dead letters back, each exactly once however often it is interrupted.
 
 What is sent and how far it has come are written in one transaction: the position of the group
-``rota-dlq-replay.TOPIC`` says which letters were sent, those between others as well (`rota.consumer.failed.letter_box`).
+``rota-dlq-replay.TOPIC`` says which letters were sent, those between others as well
+(`rota.consumer.failed.letter_box`).
 """
 
 from __future__ import annotations
