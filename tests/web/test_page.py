@@ -312,6 +312,8 @@ def test_everything_can_be_done_by_keys(page: Page, server: Here) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    assert page.url == server.address + "/"
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("link", name="audit")).to_be_focused()
     page.keyboard.press("j")

@@ -66,6 +66,13 @@ def test_a_group_that_is_not_there_is_404(server: Here) -> None:
     assert (answer.status, answer.text) == (404, "there is no group of this name\n")
 
 
+def test_whoever_asks_for_many_that_are_not_there_fills_no_memory(server: Here) -> None:
+    for number in range(20):
+        ask(server.port, f"/api/group?name=nobody-{number}")
+    look = server.site.feed.latest
+    assert not [name for name in look.frames if name.startswith("nobody")]
+
+
 @pytest.mark.parametrize("name", scenes.NAUGHTY)
 def test_no_name_breaks_a_document(stage: scenes.Stage, server: Here, name: str) -> None:
     from urllib.parse import quote

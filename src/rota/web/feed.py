@@ -150,7 +150,9 @@ class Feed:
         return None if self.closed else self.latest
 
     async def frame(self, look: Look, group: str) -> Frame:
-        """The parts of a group's page, or with "" of the list of groups."""
+        """The parts of a group's page, or with "" of the list of groups; none of a group that is not there."""
+        if group and group not in look.views:
+            return {}
         made = look.frames.get(group)
         if made is None:
             made = await asyncio.to_thread(self._make, look, group)
@@ -194,9 +196,7 @@ class Feed:
         return {name: text for name, (_, text) in made.items()}
 
     def _page(self, look: Look, group: str) -> Frame:
-        view = look.views.get(group)
-        if view is None:
-            return {}
+        view = look.views[group]
         told = self._story(view)
         parts: dict[str, Any] = {
             "head": head(view),

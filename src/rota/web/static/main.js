@@ -53,6 +53,12 @@ document.addEventListener("click", (event) => {
 
 addEventListener("popstate", () => show(true));
 
+// Without a fragment in the address, which would count as another page.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+
 // The bar
 
 const pulse = document.getElementById("pulse");
