@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from tests.brokers import BrokerUnderTest
+from tests.brokers import BrokerUnderTest, new_broker
 from tests.clients.desk import Desk
 from tests.kafka.ports import PATIENCE_S, wait_until
 
@@ -116,10 +117,8 @@ def test_a_broker_that_is_away_is_waited_for() -> None:
             assert topic.away is None
 
 
-def test_reading_goes_on_when_the_broker_is_back(own_broker: BrokerUnderTest) -> None:
-    if own_broker.kind == "kafka":
-        pytest.skip("the client's part is the same, and Kafka takes long to start again")
-    with Admin(own_broker.bootstrap_servers) as admin:
+def test_reading_goes_on_when_the_broker_is_back(tmp_path: Path) -> None:
+    with new_broker("rota", tmp_path / "broker") as own_broker, Admin(own_broker.bootstrap_servers) as admin:
         with Desk(own_broker) as desk:
             name = desk.topic("orders", 1)
         part = TopicPartition(name, 0)
