@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rota.admin.commits_reader import Remembered, read_commits
@@ -19,6 +19,8 @@ from rota.wire.messages.offset_fetch import (
     OffsetFetchResponsePartitions,
     OffsetFetchResponseTopics,
 )
+
+ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 names = st.text("abcdefghij-.ä", min_size=1, max_size=140)
 epochs = st.integers(-1, 2**31 - 1)
@@ -40,7 +42,7 @@ any_partition = st.builds(
 topics = st.builds(
     OffsetFetchResponseTopics,
     name=names,
-    partitions=st.lists(plain, max_size=150) | st.lists(any_partition, max_size=5),
+    partitions=st.lists(plain, max_size=30) | st.lists(any_partition, max_size=5),
 )
 groups = st.builds(
     OffsetFetchResponseGroup,
@@ -80,12 +82,14 @@ def told(data: bytes, remembered: Remembered | None = None) -> dict[str, Any]:
     }
 
 
+@ANY_SPEED
 @given(responses)
 def test_it_reads_what_the_codec_reads(response: OffsetFetchResponse) -> None:
     data = encode(response, 9)
     assert told(data) == as_the_codec_reads(data)
 
 
+@ANY_SPEED
 @given(st.lists(responses, min_size=2, max_size=4))
 def test_what_is_remembered_changes_nothing(looks: list[OffsetFetchResponse]) -> None:
     remembered = Remembered()
@@ -94,6 +98,7 @@ def test_what_is_remembered_changes_nothing(looks: list[OffsetFetchResponse]) ->
         assert told(data, remembered) == as_the_codec_reads(data)
 
 
+@ANY_SPEED
 @given(responses, st.data())
 def test_bytes_that_were_changed_are_read_alike_or_refused(
     response: OffsetFetchResponse, choose: st.DataObject
