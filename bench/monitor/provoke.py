@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
+from tests.children import ending_with_parent
 
 from rota.monitor.rebalances.broker_log import LineKind, read_log
 
@@ -225,7 +226,9 @@ class Child:
         self.config = dict(config)
         self.topics = topics
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench.monitor.member", json.dumps(self.config), topics],
+            ending_with_parent(
+                [sys.executable, "-m", "bench.monitor.member", json.dumps(self.config), topics]
+            ),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -268,12 +271,16 @@ class Stage:
         self._traffic = threading.Thread(target=self._produce, daemon=True)
 
     def __enter__(self) -> Self:
-        for topic in (self.topic, self.other):
-            self._admin.create_topics([NewTopic(topic, self.partitions, 1)])[topic].result(PATIENCE_S)
-        self._traffic.start()
-        for _ in range(self._count):
-            self._start()
-        self.settle()
+        try:
+            for topic in (self.topic, self.other):
+                self._admin.create_topics([NewTopic(topic, self.partitions, 1)])[topic].result(PATIENCE_S)
+            self._traffic.start()
+            for _ in range(self._count):
+                self._start()
+            self.settle()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -282,7 +289,8 @@ class Stage:
                 child.process.kill()
             child.process.wait(PATIENCE_S)
         self._stop.set()
-        self._traffic.join(PATIENCE_S)
+        if self._traffic.is_alive():
+            self._traffic.join(PATIENCE_S)
 
     # What can be done
 
