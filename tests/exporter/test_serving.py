@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import urllib.error
 import urllib.request
 
@@ -74,4 +75,38 @@ def test_a_mistake_of_ours_takes_the_series_away_and_is_said(monkeypatch: pytest
         assert "\nrota_up 0\n" in text
         assert '"a"' not in text
         assert "KeyError('a')" in str(told[1].failure)
+        source.told.put(Seen())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "packed"),
+    [
+        ("gzip", True),
+        ("deflate, gzip;q=0.5", True),
+        ("*", True),
+        ("X-Gzip", True),
+        ("", False),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("br;q=1", False),
+    ],
+)
+def test_whoever_takes_gzip_gets_it(wanted: str, packed: bool) -> None:
+    source = Scripted()
+    with (
+        Watch(source=source, interval_s=NEVER_S) as watch,
+        Exporter(watch, Page(styles(["native"], "")), "127.0.0.1", 0) as exporter,
+    ):
+        source.told.put(seen("group a\na-0 1/3"))
+        wait_until("the page is made", lambda: 'topic="a"' in get(exporter.port, "/metrics")[1])
+        plain = get(exporter.port, "/metrics")[1]
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{exporter.port}/metrics", headers={"Accept-Encoding": wanted}
+        )
+        with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
+            body = answer.read()
+            assert answer.headers["Content-Encoding"] == ("gzip" if packed else None)
+            assert answer.headers["Vary"] == "Accept-Encoding"
+        assert (gzip.decompress(body) if packed else body).decode() == plain
         source.told.put(Seen())

@@ -1,11 +1,13 @@
 """The page that is scraped: made after each look, kept in pieces, put together when somebody asks.
 
 A piece is the text of one family for one group or topic. It is made anew only when that group has changed, so an idle
-cluster of any size costs next to nothing; and a group that is gone is gone with its pieces.
+cluster of any size costs next to nothing; and a group that is gone is gone with its pieces. Pieces are kept as members
+of a gzip file, which may follow each other: a tenth of the memory, and what Prometheus asks for as it is.
 """
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +35,9 @@ class Page:
 
     def __init__(self, styles: Sequence[Style]) -> None:
         self._styles = styles
-        self._heads = {family.name: family.head().encode() for style in styles for family in style.families}
+        self._heads = {
+            family.name: _packed(family.head().encode()) for style in styles for family in style.families
+        }
         self._groups: dict[str, _Made] = {}
         self._topics: dict[str, _Made] = {}
         self._known: frozenset[TopicPartition] = frozenset()
@@ -53,10 +57,17 @@ class Page:
         for style in self._styles:
             style.look(self._look(seen), look)
         made = (*self._groups.values(), *self._topics.values())
-        self._order = (*(each.pieces for each in made), dict(look.texts()))
+        self._order = (*(each.pieces for each in made), _pieces(look))
 
     def text(self) -> bytes:
         """The whole page."""
+        return b"".join(map(gzip.decompress, self._members()))
+
+    def packed(self) -> bytes:
+        """The whole page as a gzip file of many members."""
+        return b"".join(self._members())
+
+    def _members(self) -> list[bytes]:
         order = self._order
         parts: list[bytes] = []
         for name, head in self._heads.items():
@@ -64,7 +75,7 @@ class Page:
             if found:
                 parts.append(head)
                 parts += found
-        return b"".join(parts)
+        return parts
 
     def _look(self, seen: Seen) -> Look:
         snapshot = seen.snapshot
@@ -84,7 +95,7 @@ class Page:
         lines = Lines()
         for style in self._styles:
             style.group(view, lines)
-        return _Made(of, dict(lines.texts()))
+        return _Made(of, _pieces(lines))
 
     def _of_topics(self, snapshot: Snapshot) -> dict[str, _Made]:
         partitions = snapshot.partitions
@@ -112,4 +123,12 @@ class Page:
         lines = Lines()
         for style in self._styles:
             style.topic(TopicLogs(name, numbers, facts), lines)
-        return _Made((parts, logs, facts), dict(lines.texts()))
+        return _Made((parts, logs, facts), _pieces(lines))
+
+
+def _pieces(lines: Lines) -> Pieces:
+    return {name: _packed(text) for name, text in lines.texts()}
+
+
+def _packed(text: bytes) -> bytes:
+    return gzip.compress(text, compresslevel=1, mtime=0)

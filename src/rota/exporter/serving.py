@@ -21,7 +21,7 @@ from rota.model import RotaError
 from rota.watching.looking import Seen
 from rota.watching.watch import Watch
 
-__all__ = ["STYLES", "Exporter", "styles"]
+__all__ = ["STYLES", "Exporter", "accepts_gzip", "styles"]
 
 log = logging.getLogger(__name__)
 
@@ -101,12 +101,19 @@ class Exporter:
 
     def _answer(self, request: Request) -> Response:
         if request.path == "/metrics":
-            return Response(HTTPStatus.OK, self._page.text(), CONTENT_TYPE)
+            return self._metrics(request)
         if request.path == "/health":
             return self._health()
         if request.path == "/":
             return Response.of(HTTPStatus.OK, INDEX)
         return Response.of(HTTPStatus.NOT_FOUND)
+
+    def _metrics(self, request: Request) -> Response:
+        vary = ("Vary", "Accept-Encoding")
+        if accepts_gzip(request.headers.get("accept-encoding", "")):
+            headers = (vary, ("Content-Encoding", "gzip"))
+            return Response(HTTPStatus.OK, self._page.packed(), CONTENT_TYPE, headers)
+        return Response(HTTPStatus.OK, self._page.text(), CONTENT_TYPE, (vary,))
 
     def _health(self) -> Response:
         seen = self._watch.seen
@@ -115,3 +122,13 @@ class Exporter:
         if seen.failure is not None:
             return Response.of(HTTPStatus.SERVICE_UNAVAILABLE, f"the last look failed: {seen.failure}")
         return Response.of(HTTPStatus.OK, f"{len(seen.views)} groups")
+
+
+def accepts_gzip(wanted: str) -> bool:
+    """Whether an ``Accept-Encoding`` takes gzip (RFC 9110, section 12.5.3)."""
+    for choice in wanted.lower().split(","):
+        name, _, parameters = choice.partition(";")
+        if name.strip() in {"gzip", "x-gzip", "*"}:
+            weight = parameters.replace(" ", "").removeprefix("q=")
+            return weight.strip("0.") != "" if parameters else True
+    return False
