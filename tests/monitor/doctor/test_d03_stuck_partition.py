@@ -45,6 +45,11 @@ def test_since_when() -> None:
     assert found.certainty is Certainty.CERTAIN
 
 
+def test_the_first_look_came_before_the_first_commit() -> None:
+    """What is not committed yet is no other commit."""
+    assert alone("D03", evidence(STORY.replace("47/90 47/140", "-/90 47/140")))
+
+
 def test_a_moment_is_a_guess() -> None:
     """Some looks within seconds: it may be the rhythm of commits."""
     assert not alone("D03", evidence(STORY, every_s=1))

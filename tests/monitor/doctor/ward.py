@@ -125,7 +125,11 @@ def _words(evidence: Evidence | None) -> str:
     group, diagnosis = evidence.facts, diagnose(evidence)
     members = [f"{each.client_id} epoch {each.epoch}: {len(each.assignment)}" for each in group.members]
     found = [finding.words for finding in diagnosis.findings]
+    lags = [
+        f"{each.partition.partition}: {each.commit and each.commit.offset}/{each.end}"
+        for each in evidence.view.partitions
+    ]
     return (
-        f"{group.group} is {group.state} {group.epoch}, members {members}, found {found}, "
+        f"{group.group} is {group.state} {group.epoch}, members {members}, partitions {lags}, found {found}, "
         f"not judged {diagnosis.unjudged}, events {evidence.events and evidence.events[-6:]}"
     )

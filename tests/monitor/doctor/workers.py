@@ -100,8 +100,9 @@ class Worker(_Thread):
                     assert topic is not None
                     assert partition is not None
                     assert offset is not None
-                    if (partition, offset) in self.cursed:
-                        consumer.seek(TopicPartition(topic, partition, offset))
+                    stuck_at = min((at for number, at in self.cursed if number == partition), default=None)
+                    if stuck_at is not None and offset >= stuck_at:  # later ones may be under way already
+                        consumer.seek(TopicPartition(topic, partition, stuck_at))
                         continue
                     nap_s, self.nap_s = self.nap_s, 0.0
                     time.sleep(self.delay_s + nap_s)

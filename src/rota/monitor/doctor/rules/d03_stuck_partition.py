@@ -33,13 +33,12 @@ def judge(evidence: Evidence) -> list[Finding]:
     if len(rest) < LOOKS:
         return []
     held = [part for part in evidence.view.partitions if part.member is not None]
-    courses = {part.partition: evidence.course(part.partition, rest) for part in held}
-    moved = {partition: _moved_ms(course) for partition, course in courses.items()}
+    moved = {part.partition: _moved_ms(evidence.course(part.partition, rest)) for part in held}
     anybody = max(moved.values(), default=0)
     found = []
     for part in held:
         assert part.member is not None
-        since_ms = _stands_since(evidence, part, rest, courses[part.partition])
+        since_ms = _stands_since(evidence, part, rest)
         if since_ms is None:
             continue
         # Where it stands it moved last when it came to stand: what moved later is something else.
@@ -55,19 +54,18 @@ def _moved_ms(course: Sequence[tuple[int, Commit]]) -> int:
     return max(steps, default=0)
 
 
-def _stands_since(
-    evidence: Evidence, part: PartitionView, rest: Sequence[Snapshot], course: Sequence[tuple[int, Commit]]
-) -> int | None:
+def _stands_since(evidence: Evidence, part: PartitionView, rest: Sequence[Snapshot]) -> int | None:
     """Since which look its commit is the same, with records behind it in each; None where it stands too shortly."""
-    if len(course) < len(rest) or not readable_lag(part):
+    if part.commit is None or not readable_lag(part):
         return None
-    offset = course[-1][1].offset
+    offset = part.commit.offset
     since_ms = looks = 0
-    for look, (at_ms, commit) in zip(reversed(rest), reversed(course), strict=True):
+    for look in reversed(rest):
+        commit = look.commits[evidence.group].get(part.partition)
         log = look.partitions.get(part.partition)
-        if commit.offset != offset or log is None or log.end is None or log.end <= offset:
+        if commit is None or commit.offset != offset or log is None or log.end is None or log.end <= offset:
             break
-        since_ms, looks = at_ms, looks + 1
+        since_ms, looks = look.at_ms, looks + 1
     return since_ms if looks >= LOOKS and evidence.at_ms - since_ms >= 1000 * LEAST_S else None
 
 
