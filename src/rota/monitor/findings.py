@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from rota.model import TopicPartition
 
-__all__ = ["Certainty", "EvidenceLine", "Finding", "Severity"]
+__all__ = ["Certainty", "EvidenceLine", "Finding", "Severity", "worst"]
 
 
 class Severity(StrEnum):
@@ -62,3 +63,8 @@ class Finding:
     doubts: str = ""
     cause: str = ""
     """The rule that explains this finding and became a part of it: ``D10`` in a storm of rebalances."""
+
+
+def worst(findings: Iterable[Finding]) -> Finding | None:
+    """The one that counts most; the first of equals."""
+    return min(findings, key=lambda finding: finding.severity.rank, default=None)

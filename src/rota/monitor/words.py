@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from rota.model import count_of
 from rota.monitor.findings import Certainty, Severity
 from rota.monitor.view import Level, Method, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rota.monitor.findings import Finding
     from rota.monitor.view import GroupView, TimeLag
 
 __all__ = [
+    "CERTAINTY_WORDS",
     "LEVEL_SIGNS",
     "QUALITY_WORDS",
     "SEVERITY_SIGNS",
+    "Tone",
     "age",
     "count",
     "eta_text",
+    "finding_text",
+    "lag_pieces",
+    "lag_text",
     "level_text",
     "method_text",
     "per_second",
@@ -125,6 +133,45 @@ def eta_text(view: GroupView) -> str:
     """When the lag will be gone: ``gone in 9m00s``; "" where it is not going, or there is none."""
     eta_s = view.totals.rates.eta_s
     return f"gone in {age(eta_s)}" if eta_s else ""
+
+
+class Tone(Enum):
+    """How a piece of a line is drawn, where there are colours."""
+
+    PLAIN = auto()
+    DIM = auto()
+    LEVEL = auto()
+    """As its level is."""
+    STRONG = auto()
+    """The same, and bold."""
+
+
+def lag_pieces(view: GroupView) -> list[tuple[str, Tone]]:
+    """A group's lag in one line: records, time and how it is known, level, rates, when it will be gone."""
+    totals, rates = view.totals, view.totals.rates
+    pieces = [(count(totals.lag), Tone.STRONG), (f" record{'' if totals.lag == 1 else 's'}", Tone.PLAIN)]
+    if totals.time.seconds is not None and rates.level is not Level.CAUGHT_UP:
+        pieces += [(", ", Tone.PLAIN), (time_text(totals.time), Tone.STRONG), (" behind", Tone.PLAIN)]
+        pieces.append((f" ({method_text(totals.time)})", Tone.DIM))
+    pieces += [("  ", Tone.PLAIN), (level_text(rates.level), Tone.LEVEL)]
+    flow = f"  in {per_second(rates.produced_per_s)}/s, out {per_second(rates.consumed_per_s)}/s"
+    eta = eta_text(view)
+    pieces.append((f"{flow}, {eta}" if eta else flow, Tone.PLAIN))
+    if totals.uncommitted:
+        pieces.append((f"  {count_of(totals.uncommitted, 'partition')} without a commit", Tone.DIM))
+    if totals.unknown:
+        pieces.append((f"  {count_of(totals.unknown, 'partition')} unknown", Tone.DIM))
+    return pieces
+
+
+def lag_text(view: GroupView) -> str:
+    """The same without colours: ``812 records, 3.1s behind (record)  ↑ growing  in 410/s, out 96/s``."""
+    return "".join(text for text, _ in lag_pieces(view))
+
+
+def finding_text(finding: Finding) -> str:
+    """One line: ``! D06 1 of 4 members has no partition: …``."""
+    return f"{SEVERITY_SIGNS[finding.severity]} {finding.rule} {finding.words}"
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:

@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 
 from rota.model import count_of
-from rota.monitor.view import Level
+from rota.monitor.findings import worst
 from rota.monitor.words import (
     LEVEL_SIGNS,
-    SEVERITY_SIGNS,
     age,
     count,
-    eta_text,
     level_text,
     method_text,
     per_second,
-    sparkline,
     time_text,
 )
-from rota.top.groups_page import LEVEL_STYLES, SEVERITY_STYLES, worst
+from rota.top.head import LEVEL_STYLES, finding_line, lag_line
 from rota.top.lines import wrap
 from rota.top.strip import draw_strip, look_style, mark
 from rota.top.table import Column
@@ -35,7 +32,6 @@ __all__ = [
     "PARTITION_COLUMNS",
     "draw_head",
     "generation_word",
-    "lag_line",
     "member_cells",
     "partition_cells",
 ]
@@ -68,10 +64,6 @@ PARTITION_COLUMNS: Final = (
 )
 
 
-LEAST_BARS: Final = 6
-MOST_BARS: Final = 60
-
-
 def generation_word(view: GroupView) -> str:
     """What Kafka calls a generation in this kind of group."""
     return "epoch" if view.facts.type == "Consumer" else "generation"
@@ -85,14 +77,10 @@ def draw_head(view: GroupView, cast: Cast, width: int, height: int, now_ms: int,
     lines = [_cut(_title(view, now_ms), width)]
     lines += wrap([_cause(view, now_ms, last)], width, indent=7)[: 2 if height > 5 else 1]
     lines.append(_cut(lag_line(view, width), width))
-    found = worst(view)
+    found = worst(view.findings)
     if found is not None:
-        style = SEVERITY_STYLES[found.severity]
         more = f" (and {len(view.findings) - 1} more: f)" if len(view.findings) > 1 else ""
-        words = Text.assemble(
-            (f" {SEVERITY_SIGNS[found.severity]} {found.rule} ", style), found.words, (more, "dim")
-        )
-        lines += wrap([words], width, indent=2)[: 2 if height > 12 else 1]
+        lines += wrap([finding_line(found, more)], width, indent=2)[: 2 if height > 12 else 1]
     return [*lines, *draw_strip(view, cast, width, max(2, height - len(lines)), now_ms)]
 
 
@@ -142,27 +130,6 @@ def _waiting(going_on: RebalanceView, partitions: int, now_ms: int) -> str:
     return (
         f"{len(going_on.paused)} of {count_of(partitions, 'partition')} wait, {age(longest_ms / 1000)} so far"
     )
-
-
-def lag_line(view: GroupView, width: int) -> Text:
-    """Lag in records and in time, with how that is known, rates, ETA; a small chart where there is room."""
-    totals, rates = view.totals, view.totals.rates
-    style = LEVEL_STYLES[rates.level]
-    line = Text.assemble((count(totals.lag), f"bold {style}"), f" record{'' if totals.lag == 1 else 's'}")
-    if totals.time.seconds is not None and rates.level is not Level.CAUGHT_UP:
-        line.append(", ").append(time_text(totals.time), f"bold {style}").append(" behind")
-        line.append(f" ({method_text(totals.time)})", "dim")
-    line.append("  ").append(level_text(rates.level), style)
-    line.append(f"  in {per_second(rates.produced_per_s)}/s, out {per_second(rates.consumed_per_s)}/s")
-    if text := eta_text(view):
-        line.append(f", {text}")
-    if totals.uncommitted:
-        line.append(f"  {count_of(totals.uncommitted, 'partition')} without a commit", "dim")
-    if totals.unknown:
-        line.append(f"  {count_of(totals.unknown, 'partition')} unknown", "dim")
-    room = min(MOST_BARS, width - line.cell_len - len(" Lag  ") - 2)
-    bars = sparkline([lag for _, lag, _, _ in view.history], room) if room >= LEAST_BARS else ""
-    return Text.assemble((" Lag  ", "dim"), (bars, style or "cyan"), "  " if bars else "", line)
 
 
 def member_cells(member: MemberView, view: GroupView, cast: Cast, now_ms: int) -> dict[str, Cell]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rota.model import count_of
 from rota.monitor.cast import natural
-from rota.monitor.findings import Severity
+from rota.monitor.findings import Severity, worst
 from rota.monitor.view import Level
 from rota.monitor.words import (
     LEVEL_SIGNS,
@@ -18,25 +18,22 @@ from rota.monitor.words import (
     sparkline,
     time_text,
 )
+from rota.top.head import LEVEL_STYLES, SEVERITY_STYLES
 from rota.top.table import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
-    from rota.monitor.findings import Finding
     from rota.monitor.view import GroupView
     from rota.top.table import Cell
 
 __all__ = [
     "COLUMNS",
-    "LEVEL_STYLES",
     "ORDERS",
-    "SEVERITY_STYLES",
     "Order",
     "cells",
     "chosen",
     "totals",
-    "worst",
 ]
 
 COLUMNS: Final = (
@@ -53,21 +50,6 @@ COLUMNS: Final = (
     Column("level", "LEVEL", 12, rank=4),
     Column("finding", "FINDING", 14, rank=3, grows=True),
 )
-
-LEVEL_STYLES: Final[Mapping[Level, str]] = {
-    Level.CAUGHT_UP: "green",
-    Level.STABLE: "",
-    Level.FALLING: "",
-    Level.GROWING: "bold yellow",
-    Level.VERY_LARGE: "bold red",
-    Level.UNKNOWN: "",
-}
-
-SEVERITY_STYLES: Final[Mapping[Severity, str]] = {
-    Severity.CRITICAL: "bold red",
-    Severity.WARNING: "bold yellow",
-    Severity.INFO: "",
-}
 
 LEAST_WORD: Final = 3
 
@@ -97,13 +79,8 @@ def _down(number: float | None) -> tuple[object, ...]:
     return (1, 0) if number is None else (0, -number)
 
 
-def worst(view: GroupView) -> Finding | None:
-    """The finding that counts most."""
-    return min(view.findings, key=lambda finding: finding.severity.rank, default=None)
-
-
 def _trouble(view: GroupView) -> tuple[object, ...]:
-    found = worst(view)
+    found = worst(view.findings)
     return (
         len(Severity) if found is None else found.severity.rank,
         not view.facts.is_rebalancing,
@@ -140,7 +117,7 @@ def chosen(
 def _matches(view: GroupView, wanted: str) -> bool:
     """Every word of the filter is in the name, or begins a word of the rest; one with ``!`` in front does not."""
     facts = view.facts
-    found = worst(view)
+    found = worst(view.findings)
     rest = f"{facts.type} {facts.state} {view.totals.rates.level.value}"
     if found is not None:
         rest += f" {found.rule} {found.name.replace('-', ' ')} {found.severity.value}"
@@ -158,7 +135,7 @@ def _is_there(part: str, name: str, others: Collection[str]) -> bool:
 def cells(view: GroupView, now_ms: int) -> dict[str, Cell]:
     """One row."""
     facts, totals_, rates = view.facts, view.totals, view.totals.rates
-    found = worst(view)
+    found = worst(view.findings)
     style = LEVEL_STYLES[rates.level]
     more = f" +{len(view.findings) - 1}" if len(view.findings) > 1 else ""
     return {
@@ -200,7 +177,7 @@ def _state(view: GroupView, now_ms: int) -> Cell:
 def totals(views: Collection[GroupView]) -> list[str]:
     """What there is to say about all of them."""
     rebalancing = sum(view.facts.is_rebalancing for view in views)
-    found = [worst(view) for view in views]
+    found = [worst(view.findings) for view in views]
     parts = [count_of(len(views), "group")]
     if rebalancing:
         parts.append(f"{rebalancing:,} rebalancing")

@@ -21,7 +21,7 @@ from rota.timeline.events import MemberLeft, RebalanceReason, RebalanceStarted
 from rota.timeline.look import seconds
 from rota.timeline.sentences import held_words, sentence
 from rota.top.group_page import generation_word
-from rota.top.groups_page import SEVERITY_STYLES
+from rota.top.head import SEVERITY_STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,7 +12,7 @@ from rota.monitor.words import level_text, per_second, time_text
 from rota.timeline.events import RebalanceCompleted
 from rota.top.block import Block
 from rota.top.group_page import PARTITION_COLUMNS, partition_cells
-from rota.top.groups_page import LEVEL_STYLES
+from rota.top.head import LEVEL_STYLES
 from rota.top.lines import Lines
 from rota.top.log_lines import event_lines
 from rota.top.screens import Page

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from rota.monitor.findings import worst
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -27,7 +29,7 @@ MOST_PATHS: Final = 600
 def row(view: GroupView) -> dict[str, Any]:
     """One group as a line of the list."""
     facts, totals = view.facts, view.totals
-    worst = min(view.findings, key=lambda item: item.severity.rank, default=None)
+    found = worst(view.findings)
     return {
         "name": facts.group,
         "type": facts.type,
@@ -36,7 +38,7 @@ def row(view: GroupView) -> dict[str, Any]:
         "members": len(facts.members),
         **_totals(totals),
         "trend": _thinned([point[1] for point in view.history], TREND_POINTS),
-        "finding": None if worst is None else _short(worst, len(view.findings)),
+        "finding": None if found is None else _short(found, len(view.findings)),
     }
 
 
