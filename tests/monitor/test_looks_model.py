@@ -98,7 +98,7 @@ def snapshot(logs: dict[TopicPartition, Log], number: int) -> Snapshot:
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(steps)
 def test_shortcuts_change_nothing(story: list[list[tuple[int, tuple[str, int]]]]) -> None:
     logs = {part: Log() for part in PARTS}

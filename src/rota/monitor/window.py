@@ -63,7 +63,10 @@ class Window:
                     column[place] = UNKNOWN
 
     def add(self, at_ms: int, commits: array[int], ends: array[int], lags: array[int]) -> None:
-        """One more look."""
+        """One more look. After a clock was set back, nothing of what was seen before is of use: it is forgotten."""
+        if self.at_ms and at_ms < self.at_ms[-1]:
+            for columns in (self.at_ms, self.commits, self.ends, self.lags):
+                del columns[:]
         if len(self.at_ms) > 1 and self.at_ms[-1] - self.at_ms[-2] < self._gap_ms:
             self._drop(-1)
         self.at_ms.append(at_ms)
