@@ -157,6 +157,14 @@ def test_the_names_of_kminion() -> None:
     assert cluster.value("kminion_exporter_up") == 1
 
 
+def test_a_sum_is_left_out_while_a_partition_is_unknown() -> None:
+    cluster = Cluster("kminion")
+    cluster.seen(look("group g\nt-0 1/3\nt-1 1/?\nu-0 1/3"))
+    for name in ("kminion_kafka_topic_high_water_mark_sum", "kminion_kafka_topic_low_water_mark_sum"):
+        assert cluster.value(name, topic_name="t") is None
+        assert cluster.value(name, topic_name="u") is not None
+
+
 def test_styles_can_be_told_together() -> None:
     cluster = Cluster(*STYLES)
     cluster.seen(look(TEXT))

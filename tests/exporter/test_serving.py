@@ -78,6 +78,26 @@ def test_a_mistake_of_ours_takes_the_series_away_and_is_said(monkeypatch: pytest
         source.told.put(Seen())
 
 
+def test_a_listener_that_fails_keeps_no_page_from_being_made(caplog: pytest.LogCaptureFixture) -> None:
+    source = Scripted()
+
+    def broken(_: Seen) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with (
+        Watch(source=source, interval_s=NEVER_S) as watch,
+        Exporter(watch, Page(styles(["native"], "")), "127.0.0.1", 0, broken) as exporter,
+    ):
+        source.told.put(seen("group a\na-0 1/3"))
+        wait_until("the page is made", lambda: '"a"' in get(exporter.port, "/metrics")[1])
+        watch.refresh()
+        source.told.put(seen("group b\nb-0 1/3"))
+        wait_until("the next one too", lambda: '"b"' in get(exporter.port, "/metrics")[1])
+        assert "\nrota_looks_total 2\n" in get(exporter.port, "/metrics")[1]
+        source.told.put(Seen())
+    assert "Broken pipe" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("wanted", "packed"),
     [

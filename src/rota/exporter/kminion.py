@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rota.exporter.style import Lines, Look, TopicLogs
 from rota.exporter.text import Family, labels
@@ -81,8 +81,14 @@ class KMinion:
             where = f'{name},partition_id="{number}"'
             lines.add(HIGH, where, log.end)
             lines.add(LOW, where, log.start)
-        lines.add(HIGH_SUM, name, sum(log.end or 0 for log in topic.logs.values()))
-        lines.add(LOW_SUM, name, sum(log.start or 0 for log in topic.logs.values()))
+        lines.add(HIGH_SUM, name, _sum(log.end for log in topic.logs.values()))
+        lines.add(LOW_SUM, name, _sum(log.start for log in topic.logs.values()))
 
     def look(self, look: Look, lines: Lines) -> None:
         lines.add(UP, "", int(look.is_well))
+
+
+def _sum(offsets: Iterable[int | None]) -> int | None:
+    """None if one is not known: a sum without it would seem to fall, which a rate takes for a new start."""
+    known = list(offsets)
+    return None if None in known else sum(each for each in known if each is not None)

@@ -96,8 +96,16 @@ class Exporter:
                 )
                 seen = Seen(number, failure=failure)
                 self._page.update(seen)
-            if self._told is not None:
-                self._told(seen)
+            self._tell(seen)
+
+    def _tell(self, seen: Seen) -> None:
+        """Whoever is told may be unable to hear (a closed pipe): the next page is made all the same."""
+        if self._told is None:
+            return
+        try:
+            self._told(seen)
+        except Exception:
+            log.exception("a look could not be told of")
 
     def _answer(self, request: Request) -> Response:
         if request.path == "/metrics":
