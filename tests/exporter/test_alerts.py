@@ -23,6 +23,9 @@ tests:
   - interval: 1m
     input_series:
       - {{series: 'rota_up', values: '0x30'}}
+      - {{series: 'rota_up{{instance="gone"}}', values: '1 _x30'}}
+      - {{series: 'up{{instance="gone"}}', values: '0x30'}}
+      - {{series: 'up{{instance="no exporter"}}', values: '0x30'}}
       - {{series: 'rota_group_lag_seconds{{consumer_group="late"}}', values: '1000x30'}}
       - {{series: 'rota_group_lag_seconds{{consumer_group="well"}}', values: '800x30'}}
       - {{series: 'rota_group_level{{consumer_group="late",level="growing"}}', values: '1x30'}}
@@ -54,6 +57,59 @@ tests:
 """
 
 
+CLUSTERS = """
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'rota_up{{job="rota",instance="one:9308"}}', values: '1x30'}}
+      - {{series: 'rota_up{{job="rota",instance="two:9308"}}', values: '1x30'}}
+      - {{series: 'rota_group_lag{{job="rota",instance="one:9308",consumer_group="a"}}', values: '7x30'}}
+      - {{series: 'rota_group_lag{{job="rota",instance="two:9308",consumer_group="a"}}', values: '7x30'}}
+      - {{series: 'rota_group_members{{job="rota",instance="one:9308",consumer_group="a"}}', values: '0x30'}}
+      - {{series: 'rota_group_members{{job="rota",instance="two:9308",consumer_group="a"}}', values: '2x30'}}
+      - {{series: 'kafka_consumer_lag{{job="rota",instance="one:9308",{part}}}', values: '5x30'}}
+      - {{series: 'kafka_consumer_lag{{job="rota",instance="two:9308",{part}}}', values: '5x30'}}
+      - {{series: 'rota_consumer_committed_offset{{job="rota",instance="one:9308",{part}}}', values: '9x30'}}
+      - {{series: 'rota_consumer_committed_offset{{job="rota",instance="two:9308",{part}}}', values: '9+5x30'}}
+      - {{series: 'kafka_consumer_lag{{job="rota",instance="one:9308",{other}}}', values: '5x30'}}
+      - {{series: 'kafka_consumer_lag{{job="rota",instance="two:9308",{other}}}', values: '5x30'}}
+      - {{series: 'rota_consumer_committed_offset{{job="rota",instance="one:9308",{other}}}', values: '9+5x30'}}
+      - {{series: 'rota_consumer_committed_offset{{job="rota",instance="two:9308",{other}}}', values: '9x30'}}
+      - {{series: 'rota_consumer_lost_records{{job="rota",instance="one:9308",{part}}}', values: '3x30'}}
+      - {{series: 'rota_consumer_lost_records{{job="rota",instance="two:9308",{part}}}', values: '4x30'}}
+      - {{series: 'rota_consumer_blocked_records{{job="rota",instance="one:9308",{part}}}', values: '3x30'}}
+      - {{series: 'rota_consumer_blocked_records{{job="rota",instance="two:9308",{part}}}', values: '4x30'}}
+    promql_expr_test:
+      - expr: count by (alertname, instance, partition) (ALERTS{{alertstate="firing"}})
+        eval_time: 25m
+        exp_samples:
+          - {{labels: '{{alertname="ConsumerGroupWithoutMembers",instance="one:9308"}}', value: 1}}
+          - {{labels: '{{alertname="ConsumerPartitionStuck",instance="two:9308",partition="1"}}', value: 1}}
+          - {{labels: '{{alertname="ConsumerRecordsLost",instance="one:9308"}}', value: 1}}
+          - {{labels: '{{alertname="ConsumerRecordsLost",instance="two:9308"}}', value: 1}}
+          - {{labels: '{{alertname="ConsumerBlockedByTransaction",instance="one:9308",partition="0"}}', value: 1}}
+          - {{labels: '{{alertname="ConsumerBlockedByTransaction",instance="two:9308",partition="0"}}', value: 1}}
+"""
+"""Two clusters, each with an exporter of its own, whose groups and topics have the same names."""
+
+GONE = """
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+{series}
+    promql_expr_test:
+      - expr: ALERTS{{alertstate="firing"}} == 1
+        eval_time: 25m
+        exp_samples: [{expected}]
+"""
+"""What fires when an exporter is not there any more."""
+ONE = 'job="r",instance="one",'
+
+
 def rules() -> str:
     return (DATA / "alerts.yml").read_text()
 
@@ -80,6 +136,73 @@ def test_each_alert_fires_for_what_it_is_about_and_for_nothing_else(tmp_path: Pa
     test = tmp_path / "test.yml"
     test.write_text(SERIES.format(rules=tmp_path / "alerts.yml", expected=expected))
     promtool("check", "rules", str(tmp_path / "alerts.yml"))
+    promtool("test", "rules", str(test))
+
+
+@pytest.mark.usefixtures("prometheus_installed")
+def test_clusters_with_groups_of_the_same_names_are_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / "alerts.yml").write_text(rules())
+    test = tmp_path / "test.yml"
+    part = 'topic="t",partition="{}",consumer_group="a"'
+    test.write_text(CLUSTERS.format(rules=tmp_path / "alerts.yml", part=part.format(0), other=part.format(1)))
+    promtool("test", "rules", str(test))
+
+
+OWNERS = """
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+{series}
+    promql_expr_test:
+      - expr: count({query})
+        eval_time: 5m
+        exp_samples: [{{labels: '{{}}', value: 2}}]
+"""
+
+
+@pytest.mark.usefixtures("prometheus_installed")
+def test_the_dashboard_finds_the_owners_of_partitions_in_two_clusters(tmp_path: Path) -> None:
+    (query,) = (each for each in queries() if "rota_consumer_owner_info" in each)
+    where = 'job="r",instance="{}",topic="t",partition="0",consumer_group="a"{}'
+    series = "\n".join(
+        f"      - {{series: '{name}{{{where.format(instance, more)}}}', values: '1x9'}}"
+        for instance in ("one", "two")
+        for name, more in (
+            ("kafka_consumer_lag", ""),
+            ("rota_consumer_owner_info", f',client_id="{instance}",host="h"'),
+        )
+    )
+    test = tmp_path / "test.yml"
+    test.write_text(OWNERS.format(series=series, query=query))
+    promtool("test", "rules", str(test))
+
+
+@pytest.mark.usefixtures("prometheus_installed")
+@pytest.mark.parametrize(
+    ("targets", "labels"),
+    [
+        pytest.param([], "", id="never-there"),
+        pytest.param([("one", "1x5 0x25", "1x5 _x25")], ONE, id="down"),
+        pytest.param([("one", "1x5 _x25", "1x5 _x25")], "", id="scraped-no-more"),
+        pytest.param([("one", "1x5 0x25", "1x5 _x25"), ("two", "1x30", "1x30")], ONE, id="one-of-two-down"),
+        pytest.param([("one", "1x30", "1x30"), ("other", "0x30", "_x30")], None, id="there"),
+    ],
+)
+def test_an_exporter_that_is_gone_is_missed(
+    tmp_path: Path, targets: list[tuple[str, str, str]], labels: str | None
+) -> None:
+    (tmp_path / "alerts.yml").write_text(rules())
+    lines = [
+        f"      - {{series: '{name}{{job=\"r\",instance=\"{instance}\"}}', values: '{values}'}}"
+        for instance, *both in targets
+        for name, values in zip(("up", "rota_up"), both, strict=True)
+    ]
+    series = "\n".join(lines) or "      []"
+    alert = 'alertname="RotaExporterMissing",alertstate="firing",severity="critical"'
+    expected = "" if labels is None else f"{{labels: 'ALERTS{{{labels}{alert}}}', value: 1}}"
+    test = tmp_path / "test.yml"
+    test.write_text(GONE.format(rules=tmp_path / "alerts.yml", series=series, expected=expected))
     promtool("test", "rules", str(test))
 
 
