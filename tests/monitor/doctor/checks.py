@@ -34,7 +34,9 @@ def alone(rule_id: str, evidence: Evidence) -> list[Finding]:
 
 def findings_of(evidence: Evidence) -> list[str]:
     """The rules whose findings are left after they have competed, the worst first."""
-    found = diagnose(evidence).findings
+    diagnosis = diagnose(evidence)
+    assert not [each for each in diagnosis.unjudged if "the rule failed" in each.why]
+    found = diagnosis.findings
     for finding in found:
         check(finding)
     return [finding.rule for finding in found]

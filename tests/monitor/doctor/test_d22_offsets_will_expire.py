@@ -73,3 +73,10 @@ def test_groups_to_which_it_does_not_happen() -> None:
     assert not of(6.5 * 24, state="Stable")
     bare = evidence("group orders classic Empty -\n orders-0 -/50", broker_configs=WEEK)
     assert not alone("D22", bare)
+
+
+def test_a_setting_that_is_no_number_is_as_one_that_nobody_told() -> None:
+    """Brokers of others answer what they like: Kafka's default is likely, and said to be it."""
+    (found,) = of(6.5 * 24, broker_configs={"offsets.retention.minutes": "infinite"})
+    assert found.certainty is Certainty.LIKELY
+    assert "offsets.retention.minutes: 10080 (default)" in told(found)

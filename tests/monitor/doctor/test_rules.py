@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.monitor.doctor.cases import evidence, tp
 
+import rota.monitor.doctor as doctor
 import rota.monitor.doctor.rules as package
 from rota.monitor.doctor import Lesson, Need, Rule, all_rules, diagnose
 from rota.monitor.doctor.compete import compete
@@ -130,3 +131,24 @@ def test_every_rule_is_in_the_documentation() -> None:
     text = Path(__file__).parents[3].joinpath("docs", "doctor.md").read_text(encoding="utf-8")
     for rule in all_rules():
         assert f"| {rule.id} | `{rule.name}` | {rule.severity.value} | {rule.title} |" in text
+
+
+def test_a_rule_that_fails_is_not_judged_and_costs_the_others_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who reads the diagnosis is told its name; the log tells it once, however many groups it fails for."""
+
+    def broken(_: object) -> list[Finding]:
+        raise KeyError("orders-7")
+
+    finds = replace(RULE, judge=lambda seen: [RULE.finding(seen, "it is so", EvidenceLine("a", "1", "x"))])
+    rules = (replace(RULE, id="D91", name="two", judge=broken), finds)
+    monkeypatch.setattr(doctor, "all_rules", lambda: rules)
+    for _ in range(3):
+        diagnosis = diagnose(LOOK)
+    assert [finding.rule for finding in diagnosis.findings] == ["D90"]
+    assert diagnosis.judged == ("D90",)
+    (unjudged,) = diagnosis.unjudged
+    assert (unjudged.rule, unjudged.name) == ("D91", "two")
+    assert "KeyError('orders-7')" in unjudged.why
+    assert [record.getMessage() for record in caplog.records] == ["rule D91 failed for group orders"]

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import logging
 import pkgutil
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from rota.monitor.doctor import rules as _rules
 from rota.monitor.doctor.compete import compete
 from rota.monitor.doctor.diagnosis import Diagnosis, Unjudged
 from rota.monitor.doctor.evidence import CommitStep, Evidence, Need, OpenTransaction, RecordFacts
 from rota.monitor.doctor.rule import Lesson, Rule
+
+if TYPE_CHECKING:
+    from rota.monitor.findings import Finding
 
 __all__ = [
     "CommitStep",
@@ -29,6 +34,10 @@ __all__ = [
     "diagnose",
 ]
 
+log = logging.getLogger(__name__)
+_broken: set[tuple[str, type[Exception]]] = set()
+"""Rules whose mistakes were logged: the same one may come with every look, in thousands of groups."""
+
 
 @cache
 def all_rules() -> tuple[Rule, ...]:
@@ -42,15 +51,23 @@ def all_rules() -> tuple[Rule, ...]:
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """Everything that the rules find in this evidence, the worst first; each cause is told once."""
-    unjudged, judged, found = [], [], []
+    """Everything that the rules find in this evidence, the worst first; each cause is told once.
+
+    A rule that fails, which is a mistake of Rota's, is not judged; the others are.
+    """
+    unjudged, judged = [], []
+    found: list[Finding] = []
     for rule in all_rules():
-        why = rule.lacking(evidence)
-        if why is not None:
+        try:
+            why = rule.lacking(evidence)
+            found += rule.judge(evidence) if why is None else ()
+        except Exception as error:
+            why = f"the rule failed: {error!r} (a mistake of Rota's; the log tells more)"
+            _log_once(rule, evidence, error)
+        if why is None:
+            judged.append(rule.id)
+        else:
             unjudged.append(Unjudged(rule.id, rule.name, why))
-            continue
-        judged.append(rule.id)
-        found += rule.judge(evidence)
     return Diagnosis(
         group=evidence.group,
         at_ms=evidence.at_ms,
@@ -59,3 +76,9 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         judged=tuple(judged),
         unjudged=tuple(unjudged),
     )
+
+
+def _log_once(rule: Rule, evidence: Evidence, error: Exception) -> None:
+    if (rule.id, type(error)) not in _broken:
+        _broken.add((rule.id, type(error)))
+        log.error("rule %s failed for group %s", rule.id, evidence.group, exc_info=error)

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from rota.monitor.doctor.evidence import Evidence
     from rota.monitor.facts import MemberFacts
 
-__all__ = ["and_list", "day_text", "gaps", "instants", "middle", "partitions_text", "shares", "span_text"]
+__all__ = [
+    "and_list",
+    "day_text",
+    "gaps",
+    "instants",
+    "middle",
+    "partitions_text",
+    "shares",
+    "span_text",
+    "whole_number",
+]
 
 _SAME_MS = 25
 """Commits of one request are recorded together."""
@@ -98,3 +108,11 @@ def gaps(times: Sequence[int]) -> list[int]:
 def middle(values: Sequence[float]) -> float:
     """The median; 0 of nothing."""
     return sorted(values)[len(values) // 2] if values else 0.0
+
+
+def whole_number(told: str | None) -> int | None:
+    """What a setting says; None where nobody told it, or it is no number (a broker that is not Kafka)."""
+    try:
+        return None if told is None else int(told)
+    except ValueError:
+        return None

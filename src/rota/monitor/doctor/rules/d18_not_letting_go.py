@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rota.model import TopicPartition
 from rota.monitor.doctor.evidence import Evidence
 from rota.monitor.doctor.rule import Lesson, Rule
-from rota.monitor.doctor.telling import and_list, partitions_text, span_text
+from rota.monitor.doctor.telling import and_list, partitions_text, span_text, whole_number
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 from rota.timeline.events import RebalanceCompleted, RebalanceStarted
 
@@ -126,7 +126,7 @@ def _rebalancing_ms(evidence: Evidence) -> int:
 def _heartbeat_ms(evidence: Evidence) -> int:
     own = (evidence.group_configs or {}).get("consumer.heartbeat.interval.ms")
     common = (evidence.broker_configs or {}).get("group.consumer.heartbeat.interval.ms")
-    return int(own or common or _HEARTBEAT_MS)
+    return whole_number(own) or whole_number(common) or _HEARTBEAT_MS
 
 
 def _limit_ms(evidence: Evidence, late: list[MemberFacts]) -> int | None:

@@ -11,7 +11,7 @@ from rota.coordinator.coordinator import partition_for
 from rota.model import ErrorCode
 from rota.monitor.doctor.evidence import Evidence
 from rota.monitor.doctor.rule import Lesson, Rule
-from rota.monitor.doctor.telling import and_list
+from rota.monitor.doctor.telling import and_list, whole_number
 from rota.monitor.facts import TopicFacts
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 
@@ -102,7 +102,7 @@ def _minimum(evidence: Evidence, topic: TopicFacts) -> int | None:
     told = topic.configs.get("min.insync.replicas") or (evidence.broker_configs or {}).get(
         "min.insync.replicas"
     )
-    return int(told) if told else None
+    return whole_number(told)
 
 
 def _nodes(ids: tuple[int, ...] | list[int]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rota.monitor.doctor.evidence import Evidence, Need
 from rota.monitor.doctor.rule import Lesson, Rule
-from rota.monitor.doctor.telling import day_text, span_text
+from rota.monitor.doctor.telling import day_text, span_text, whole_number
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 
 __all__ = ["RULE"]
@@ -29,7 +29,8 @@ def judge(evidence: Evidence) -> list[Finding]:
     if group.state != "Empty" or not committed:
         return []
     told = (evidence.broker_configs or {}).get("offsets.retention.minutes")
-    keep_ms = int(told or _DEFAULT_MINUTES) * 60_000
+    minutes = whole_number(told)
+    keep_ms = (_DEFAULT_MINUTES if minutes is None else minutes) * 60_000
     since_ms, what = _since(evidence)
     if since_ms is None:
         return [_unknown(evidence, keep_ms)]
@@ -51,11 +52,13 @@ def judge(evidence: Evidence) -> list[Finding]:
             "it begins",
             EvidenceLine(what, day_text(since_ms), "__consumer_offsets"),
             EvidenceLine(
-                "offsets.retention.minutes", str(keep_ms // 60_000), "DescribeConfigs" if told else "default"
+                "offsets.retention.minutes",
+                str(keep_ms // 60_000),
+                "DescribeConfigs" if minutes is not None else "default",
             ),
             EvidenceLine("records not read", f"{lag:,}", "OffsetFetch, ListOffsets"),
             severity=Severity.WARNING if late else Severity.INFO,
-            certainty=Certainty.CERTAIN if told else Certainty.LIKELY,
+            certainty=Certainty.CERTAIN if minutes is not None else Certainty.LIKELY,
             partitions=[part.partition for part in committed],
             advice=_advice(evidence),
             commands=_commands(evidence),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from rota.model import TopicPartition, count_of
 from rota.monitor.doctor.evidence import Evidence
 from rota.monitor.doctor.rule import Lesson, Rule
-from rota.monitor.doctor.telling import and_list, partitions_text
+from rota.monitor.doctor.telling import and_list, partitions_text, whole_number
 from rota.monitor.findings import EvidenceLine, Finding, Severity
 
 __all__ = ["RULE"]
@@ -79,8 +79,8 @@ def _missing(evidence: Evidence, each: TopicPartition) -> set[int]:
 
 def _below_minimum(evidence: Evidence, each: TopicPartition) -> bool:
     topic = evidence.topics.get(each.topic)
-    least = None if topic is None else topic.configs.get("min.insync.replicas")
-    return topic is not None and least is not None and len(topic.in_sync[each.partition]) < int(least)
+    least = None if topic is None else whole_number(topic.configs.get("min.insync.replicas"))
+    return topic is not None and least is not None and len(topic.in_sync[each.partition]) < least
 
 
 def _describe(evidence: Evidence, partitions: list[TopicPartition]) -> list[str]:
