@@ -108,7 +108,7 @@ class Site:
         return answer
 
     def change(self, what: str) -> Callable[[Request], Awaitable[Response]]:
-        """What answers a request to preview a change, or to do it."""
+        """What answers a request to preview a change, to do it, or to tell what became of it."""
 
         async def answer(request: Request) -> Response:
             if self._changes is None:
@@ -175,6 +175,7 @@ def make_app(site: Site, *, token: str | None = None, hosts: Iterable[str] = ())
         Route("/api/events", _Events(site), methods=get),
         Route("/api/reset/preview", site.change("preview"), methods=["POST"]),
         Route("/api/reset/execute", site.change("execute"), methods=["POST"]),
+        Route("/api/reset/outcome", site.change("outcome"), methods=["POST"]),
     ]
     app = Starlette(
         routes=routes,

@@ -3,6 +3,9 @@
 A plan is kept here under a number that nobody guesses. What is carried out is that plan and no other: once, within a
 quarter of an hour, if the group's name was typed, it still has no members, and its commits are still those that were
 shown.
+
+What was committed before is kept, from before the first change on: an answer that a broker or the browser lost takes
+no way back with it.
 """
 
 from __future__ import annotations
@@ -25,11 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rota.admin import Admin
+    from rota.admin.resets import Outcome
 
 __all__ = ["Changes", "command_line", "question_of", "summary", "wall_ms"]
 
 KEPT_PLANS: Final = 32
 PLAN_S: Final = 900.0
+KEPT_OUTCOMES: Final = 32
+OUTCOME_S: Final = 3600.0
+"""How long it can be asked what became of a plan."""
 MOST_ROWS: Final = 20_000
 MOST_OFFSET: Final = 2**63 - 1
 
@@ -60,6 +67,8 @@ class Changes:
         self._done = done
         """Called when something was changed: whoever watches looks again at once."""
         self._plans: OrderedDict[str, tuple[float, Plan]] = OrderedDict()
+        self._outcomes: OrderedDict[str, tuple[float, str, dict[str, Any]]] = OrderedDict()
+        """By a plan's number: since when, the group, the answer."""
         self._lock = threading.Lock()
 
     def preview(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,28 +92,53 @@ class Changes:
         return self._document(plan, self._keep(plan)) | {"command": line}
 
     def execute(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry a plan out.
+        """Carry a plan out. Its ``rollback`` has every partition that was tried: what failed may be done all the same.
 
         Raises:
             RotaError: it is not allowed, or things are not as they were when the plan was made.
         """
         if not self.allowed:
             raise RotaError("this server only looks: start `rota web` with --allow-changes to reset offsets")
-        group = _text(request, "group")
+        group, number = _text(request, "group"), _text(request, "plan")
         if _text(request, "typed") != group:
             raise RotaError("the group's name was not typed as it is")
-        plan = self._taken(_text(request, "plan"), group)
+        plan = self._taken(number, group)
         self._check(plan)
-        outcome = carry_out(self._admin, plan)
-        self._done()
-        failed = {str(part): str(error) for part, error in sorted(outcome.failures.items())}
-        reset = len(plan.rows) - len(plan.problems) - len(failed)
-        before = {part: wanted for part, wanted in plan.before().items() if part not in outcome.failures}
-        return {
-            "words": f"{count_of(reset, 'partition')} of group {group} reset.",
-            "failed": [f"{part}: {why}" for part, why in failed.items()],
-            "rollback": plan_json({group: before}) if before else "",
+        before = plan.before()
+        rollback = plan_json({group: before}) if before else ""
+        unknown = f"Group {group} is being reset, or what became of it is not known."
+        self._remember(number, group, {"words": unknown, "failed": [], "rollback": rollback, "finished": False})
+        try:
+            outcome = carry_out(self._admin, plan)
+        finally:
+            self._done()
+        answer = {
+            "words": _outcome_words(outcome),
+            "failed": [f"{part}: {why}" for part, why in sorted(outcome.failures.items())],
+            "rollback": rollback,
+            "finished": True,
         }
+        self._remember(number, group, answer)
+        return answer
+
+    def outcome(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer of `execute` once more; while it is not there, one that is not ``finished``.
+
+        Raises:
+            RotaError: nothing is known of it.
+        """
+        group, number = _text(request, "group"), _text(request, "plan")
+        with self._lock:
+            kept_at, owner, answer = self._outcomes.get(number, (0.0, "", None))
+        if answer is None or owner != group or self._monotonic() - kept_at > OUTCOME_S:
+            raise RotaError("nothing was done by this plan, or that is long ago")
+        return answer
+
+    def _remember(self, number: str, group: str, answer: dict[str, Any]) -> None:
+        with self._lock:
+            self._outcomes[number] = self._monotonic(), group, answer
+            while len(self._outcomes) > KEPT_OUTCOMES:
+                self._outcomes.popitem(last=False)
 
     def _keep(self, plan: Plan) -> str:
         number = secrets.token_urlsafe(16)
@@ -240,6 +274,16 @@ def summary(plan: Plan) -> str:
     return (
         f"{count_of(len(plan.rows), 'partition')}: {', '.join(parts) or 'nothing is read again or skipped'}."
     )
+
+
+def _outcome_words(outcome: Outcome) -> str:
+    """Who tells of a failure may only have lost the answer: that is to be looked at."""
+    plan, failed = outcome.plan, len(outcome.failures)
+    reset = count_of(len(plan.rows) - len(plan.problems) - failed, "partition")
+    if not failed:
+        return f"{reset} of group {plan.group} reset."
+    look = "its offset is as it was" if failed == 1 else "their offsets are as they were"
+    return f"{reset} of group {plan.group} reset, {failed:,} failed: look whether {look}."
 
 
 def _row(row: Row) -> dict[str, Any]:
