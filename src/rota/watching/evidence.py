@@ -6,18 +6,19 @@ missing, the reason is kept in words, and the rules that need it are not judged.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rota.admin.scan import Depth
 from rota.model import RotaError
 from rota.monitor.doctor import CommitStep, Diagnosis, Evidence, Need, diagnose
 from rota.monitor.facts import GroupFacts
+from rota.monitor.level import DEFAULT, Thresholds
 from rota.monitor.rebalances.polled import PollReader
 from rota.monitor.view import GroupView, Totals
 from rota.watching.around import Around
+from rota.watching.kept import KeptLooks
 from rota.watching.looking import Looking, Seen
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from rota.watching.offsets_topic import OffsetsTopic
 
 __all__ = ["Checkup"]
-
-MOST_LOOKS: Final = 300
 
 
 class Checkup:
@@ -44,24 +43,24 @@ class Checkup:
         groups: Collection[str] | Callable[[], Collection[str] | None] | None = None,
         topic: OffsetsTopic | str,
         window_s: float = 600.0,
+        thresholds: Thresholds = DEFAULT,
         connection: tuple[str, ...] | None = None,
     ) -> None:
         self._topic = topic
-        self._window_ms = round(window_s * 1000)
         self._connection = connection or ("--bootstrap-server", admin.bootstrap)
-        self._looking = Looking(admin, groups=groups, window_s=window_s, depth=Depth.SETTINGS)
+        self._looking = Looking(
+            admin, groups=groups, window_s=window_s, depth=Depth.SETTINGS, thresholds=thresholds
+        )
         self._around = Around(admin)
         self._polls = PollReader()
-        self._looks: deque[Snapshot] = deque(maxlen=MOST_LOOKS)
+        self._looks = KeptLooks(round(window_s * 1000))
         self._seen = Seen()
 
     def look(self) -> Seen:
         """One more look; whatever fails is in what it returns."""
         seen = self._looking.look()
         if seen.snapshot is not None and seen.snapshot is not self._seen.snapshot:
-            self._looks.append(seen.snapshot)
-            while self._looks[0].at_ms < seen.snapshot.at_ms - self._window_ms:
-                self._looks.popleft()
+            self._looks.add(seen.snapshot)
             self._tell(seen.snapshot)
         self._seen = seen
         return seen
@@ -79,7 +78,7 @@ class Checkup:
         """What is known of each group that the last look named, by its name; it asks the cluster for the rest."""
         if not self._looks:
             return {}
-        newest = self._looks[-1]
+        newest = self._looks.newest
         views = {name: self._view(name) for name in newest.groups if name in self._seen.views}
         self._around.prepare(newest, views)
         found = {name: self._evidence(view) for name, view in views.items()}
@@ -155,7 +154,7 @@ class Checkup:
     def _refused(self, name: str, failure: RotaError) -> Evidence:
         """A group that could not be described."""
         facts = GroupFacts(name, "", "Unknown")
-        view = GroupView(self._looks[-1].at_ms, facts, (), (), {}, Totals(0, 0))
+        view = GroupView(self._looks.newest.at_ms, facts, (), (), {}, Totals(0, 0))
         evidence = Evidence(
             view,
             connection=self._connection,

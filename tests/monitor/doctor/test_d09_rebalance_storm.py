@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from tests.monitor.doctor.cases import START_MS, evidence
+from tests.monitor.doctor.cases import START_MS, evidence, tp
 from tests.monitor.doctor.checks import alone, findings_of, told
 from tests.monitor.doctor.histories import history
 
 from rota.monitor.doctor import Evidence, diagnose
 from rota.monitor.findings import Severity
 from rota.monitor.view import RebalanceView
+from rota.timeline.events import RebalanceCompleted
 
 CALM = """
     group orders classic Stable range
@@ -71,6 +72,15 @@ def test_a_rebalance_that_does_not_end() -> None:
     (found,) = alone("D09", replace(seen, view=replace(seen.view, rebalance=waiting)))
     assert found.words == "a rebalance has been going on for 70.0 s: it waits for pod-1"
     assert not alone("D09", replace(evidence(CALM.replace("Stable", "PreparingRebalance")), events=()))
+
+
+def test_one_rebalance_after_the_other_is_not_one_that_does_not_end() -> None:
+    """No look that is kept was between them: only the record tells that the first was done."""
+    look = CALM.replace("Stable", "PreparingRebalance").replace("5/5", "5/5 5/5 5/5 5/5 5/5")
+    done = RebalanceCompleted(
+        START_MS + 35_000, "orders", 7, "range", "pod-1-id", {"pod-1-id": (tp("orders-0"),)}
+    )
+    assert not alone("D09", replace(evidence(look), events=(done,)))
 
 
 def test_nothing_is_known() -> None:

@@ -76,6 +76,10 @@ def test_several_looks_found_it_rebalancing() -> None:
     )
     (found,) = alone("D16", replace(seen, looks=(*looks, seen.looks[2]), events=events))
     assert "longest stop: 3.5 s (DescribeGroups in several looks)" in told(found)
+    # The first look was at another rebalance, which no look has seen the end of.
+    other = RebalanceCompleted(at(1.9), "orders", 1, "range", "a-id", {"a-id": all_})
+    (found,) = alone("D16", replace(seen, looks=(*looks, seen.looks[2]), events=(other, events[1])))
+    assert "longest stop: 1.5 s (DescribeGroups in several looks)" in told(found)
 
 
 def test_when_nearly_all_moves_nothing_is_lost_for_nothing() -> None:

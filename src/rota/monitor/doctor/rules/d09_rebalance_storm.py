@@ -11,7 +11,7 @@ from rota.monitor.doctor.pace import share
 from rota.monitor.doctor.rule import Lesson, Rule
 from rota.monitor.doctor.telling import and_list, span_text
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
-from rota.timeline.events import RebalanceReason
+from rota.timeline.events import RebalanceCompleted, RebalanceReason
 
 if TYPE_CHECKING:
     from rota.timeline.summary import RebalanceSummary
@@ -104,6 +104,10 @@ def _endless(evidence: Evidence) -> Finding | None:
         if group is not None and not group.is_rebalancing:
             since = [at_ms for at_ms in since if at_ms > look.at_ms]
             break
+    # Of old looks few are kept: what was at rest between two of them is known from events alone.
+    done = (each.at_ms for each in evidence.events or () if isinstance(each, RebalanceCompleted))
+    done_ms = max(done, default=0)
+    since = [at_ms for at_ms in since if at_ms > done_ms]
     started = evidence.view.rebalance.started_ms if evidence.view.rebalance else None
     begun_ms = min(since[0] if since else evidence.at_ms, started or evidence.at_ms)
     goes_on_s = (evidence.at_ms - begun_ms) / 1000

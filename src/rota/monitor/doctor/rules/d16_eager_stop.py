@@ -108,10 +108,12 @@ def _measured(
 
 def _seen_for(evidence: Evidence, done_ms: int) -> int:
     """For how long looks in a row had found the group rebalancing before it was done; at least."""
+    ends = (each.at_ms for each in evidence.events or () if isinstance(each, RebalanceCompleted))
+    before_ms = max((at_ms for at_ms in ends if at_ms < done_ms), default=0)
     times: list[int] = []
     for look in evidence.looks:
         seen = look.groups.get(evidence.group)
-        if seen is not None and look.at_ms <= done_ms:
+        if seen is not None and before_ms < look.at_ms <= done_ms:
             times = [*times, look.at_ms] if seen.is_rebalancing else []
     return done_ms - times[0] if times else 0
 
