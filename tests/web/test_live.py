@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
     from tests.clients.desk import Desk
 
 QUICK = {"session_timeout_ms": 3000, "heartbeat_interval_ms": 200}
@@ -162,3 +162,41 @@ def test_elsewhere_than_on_loopback_the_page_wants_its_token(page: Page) -> None
         assert page.url == f"{here}/group/a%2Fb"
         assert ask(web.port, "/api/groups").status == 401
         assert web.stop() == 0
+
+
+@pytest.mark.parametrize("comes_back", ["at once", "when it is asked"])
+def test_a_lost_answer_costs_no_rollback(page: Page, desk: Desk, comes_back: str) -> None:
+    """The browser hears nothing of a reset that was done: it asks what became of it."""
+    topic, group = desk.topic("orders", partitions=1), desk.name("group")
+    parts = desk.produce(topic, 5, partitions=1)
+    one = desk.member("confluent", group, topic, "pod-1", commit_each_poll=True, **QUICK)
+    desk.wait_stable(group, [one], parts)
+    desk.wait_committed(group, dict.fromkeys(parts, 5))
+    one.stop()
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    with WebProcess(desk.bootstrap_servers, "--allow-changes") as web:
+        page.goto(f"{web.address}/group/{group}")
+        expect(page.locator(".page-head .state")).to_have_text("Empty")
+        page.route("**/api/reset/execute", lose)
+        if comes_back != "at once":
+            page.route("**/api/reset/outcome", lambda route: route.abort())
+        page.keyboard.press("r")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Show the plan").click()
+        dialog.get_by_label("The group's name").fill(group)
+        doing = dialog.get_by_role("button", name="Reset 1 partition")
+        doing.click()
+        if comes_back != "at once":
+            expect(dialog.get_by_role("alert")).to_contain_text("whether it was done is not known")
+            expect(doing).to_be_disabled()
+            page.unroute("**/api/reset/outcome")
+            dialog.get_by_role("button", name="Ask what became of it").click()
+        expect(dialog.locator(".done")).to_have_text(f"1 partition of group {group} reset.")
+        assert desk.committed(group) == dict.fromkeys(parts, 0)
+        with page.expect_download() as saved:
+            dialog.get_by_role("button", name="Save the rollback file").click()
+        assert '"offset": 5' in saved.value.path().read_text()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class LosingAdmin(Admin):
-    """The brokers do what they are told; the answers are lost if ``loses``, and those in ``refused`` are never asked."""
+    """The brokers do what they are told, but for ``refused``; with ``loses`` their answers are lost."""
 
     loses = False
     refused: frozenset[TopicPartition] = frozenset()
@@ -160,9 +160,7 @@ def test_the_rollback_is_kept_whatever_happens_meanwhile(
     assert brought_back(kept["rollback"], group) == BEFORE
 
 
-def test_nothing_is_kept_of_a_plan_that_was_refused(
-    changes: Changes, admin: LosingAdmin, group: str
-) -> None:
+def test_nothing_is_kept_of_a_plan_that_was_refused(changes: Changes, admin: LosingAdmin, group: str) -> None:
     plan = planned(changes, group)
     found = admin.commits([group])[group]
     assert not isinstance(found, RotaError)
@@ -214,7 +212,7 @@ def test_a_plan_holds_for_a_quarter_of_an_hour(
     clock.now += 1
     young = planned(changes, group)
     clock.now += PLAN_S
-    with pytest.raises(RotaError, match="this plan is old .*: show the plan again"):
+    with pytest.raises(RotaError, match=r"this plan is old .*: show the plan again"):
         carry_out(changes, group, old)
     assert committed(admin, group) == BEFORE
     assert carry_out(changes, group, young)["words"] == f"2 partitions of group {group} reset."

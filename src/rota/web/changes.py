@@ -107,7 +107,9 @@ class Changes:
         before = plan.before()
         rollback = plan_json({group: before}) if before else ""
         unknown = f"Group {group} is being reset, or what became of it is not known."
-        self._remember(number, group, {"words": unknown, "failed": [], "rollback": rollback, "finished": False})
+        self._remember(
+            number, group, {"words": unknown, "failed": [], "rollback": rollback, "finished": False}
+        )
         try:
             outcome = carry_out(self._admin, plan)
         finally:

@@ -104,6 +104,7 @@ export async function session() {
   return answer.json();
 }
 
+// An error with `refused` is the server's own no; any other leaves open what was done.
 export async function change(path, document) {
   const { header, secret } = await session();
   const answer = await fetch(path, {
@@ -111,6 +112,8 @@ export async function change(path, document) {
     headers: { "content-type": "application/json", [header]: secret },
     body: JSON.stringify(document),
   });
-  if (!answer.ok) throw new Error((await answer.text()).trim() || `the server answered ${answer.status}`);
-  return answer.json();
+  if (answer.ok) return answer.json();
+  const error = new Error((await answer.text()).trim() || `the server answered ${answer.status}`);
+  error.refused = answer.status < 500;
+  throw error;
 }

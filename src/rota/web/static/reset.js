@@ -103,15 +103,43 @@ function execution(result, group, plan, dialog) {
     button.disabled = true;
     try {
       const done = await change("/api/reset/execute", { group, typed: typed.value, plan: plan.id });
-      announce(done.words);
-      fill(result, h("p", { class: "done" }, done.words), done.failed.length > 0 && bad(done.failed.join("; ")), h("div", { class: "execute-row" }, h("button", { type: "button", class: "main", onclick: () => dialog.close() }, "Close"), done.rollback && saver(group, done.rollback)));
-      result.querySelector("button.main").focus();
+      showOutcome(result, group, plan, done, dialog);
     } catch (error) {
-      fill(trouble, bad(error.message));
-      button.disabled = typed.value !== group;
+      await askOutcome(error);
     }
   });
+  // An answer that is lost may have been a yes: the server remembers what it did, and the way back.
+  const askOutcome = async (reason) => {
+    try {
+      showOutcome(result, group, plan, await change("/api/reset/outcome", { group, plan: plan.id }), dialog);
+    } catch (error) {
+      const again = h("button", { type: "button", class: "soft", onclick: () => askOutcome(reason) }, "Ask what became of it");
+      const open = !(reason.refused || error.refused);
+      fill(trouble, bad(open ? `${reason.message}: whether it was done is not known` : reason.message), open && again);
+      button.disabled = open || typed.value !== group;
+    }
+  };
   return form;
+}
+
+function showOutcome(result, group, plan, done, dialog) {
+  announce(done.words);
+  const again = async () => {
+    try {
+      showOutcome(result, group, plan, await change("/api/reset/outcome", { group, plan: plan.id }), dialog);
+    } catch (error) {
+      fill(trouble, bad(error.message));
+    }
+  };
+  const trouble = h("div");
+  const failed = done.failed.length > 0 && bad(done.failed.join("; "));
+  const buttons = [
+    h("button", { type: "button", class: "main", onclick: () => dialog.close() }, "Close"),
+    !done.finished && h("button", { type: "button", class: "soft", onclick: again }, "Ask again"),
+    done.rollback && saver(group, done.rollback),
+  ];
+  fill(result, h("p", { class: "done" }, done.words), failed, trouble, h("div", { class: "execute-row" }, buttons));
+  result.querySelector("button.main").focus();
 }
 
 // What was committed before, as a file for `rota groups reset-offsets --from-file`.
