@@ -18,15 +18,18 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from rota.model import RotaError, TopicPartition
 from rota.monitor.facts import REBALANCING, Commit, GroupFacts
+from rota.monitor.level import DEFAULT, Thresholds
 from rota.monitor.present import still_held, with_facts
 from rota.monitor.rebalances.polled import PollReader
 from rota.monitor.view import GroupView, RebalanceView
 from rota.watching.evidence import Checkup
+from rota.watching.mistakes import Mistakes
 from rota.watching.offsets_topic import OffsetsTopic
 from rota.watching.watch import Watch
 
 if TYPE_CHECKING:
     from rota.admin import Admin
+    from rota.monitor.facts import Snapshot
     from rota.monitor.findings import Finding
     from rota.monitor.rebalances import Told
     from rota.timeline.events import Event
@@ -43,6 +46,7 @@ DOCTOR_S: Final = 10.0
 DOCTOR_SHARE: Final = 0.1
 """The doctor looks again after so long; of thousands of groups more seldom, for meanwhile nobody looks at lag."""
 END_S: Final = 2.0
+VIEW: Final = "making the view of group"
 WHY_UNKNOWN: Final = "why is not known yet"
 
 
@@ -70,8 +74,8 @@ class _Made:
 class Live:
     """Readers as those of `Watch`: none of it waits for the cluster.
 
-    Where `__consumer_offsets` may not be read (`log_failure`), rebalances are what looks show. ``connection``: options
-    that the doctor's command lines need.
+    Where `__consumer_offsets` may not be read (`log_failure`), rebalances are what looks show. ``doctor_s``: how often
+    the doctor examines, at most; ``connection``: options that its command lines need.
     """
 
     def __init__(
@@ -82,6 +86,8 @@ class Live:
         interval_s: float = 2.0,
         window_s: float = 600.0,
         pulse_s: float = PULSE_S,
+        doctor_s: float = DOCTOR_S,
+        thresholds: Thresholds = DEFAULT,
         connection: tuple[str, ...] | None = None,
     ) -> None:
         self._admin = admin
@@ -94,9 +100,10 @@ class Live:
             groups=groups,
             topic=self._topic,
             window_s=window_s,
+            thresholds=thresholds,
             connection=connection,
         )
-        self._examined = _Examined(checkup)
+        self._examined = _Examined(checkup, doctor_s)
         self._watch = Watch(source=self._examined, interval_s=interval_s)
         self._closely: frozenset[str] = frozenset()
         self._busy: dict[str, int] = {}
@@ -110,6 +117,9 @@ class Live:
         self._asked = 0
         """How often groups were described between looks."""
         self._before: object = None
+        self._mistakes = Mistakes(log)
+        self._wrong: dict[tuple[str, str], RotaError] = {}
+        """Mistakes that stand: what failed the last time, and of which group."""
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rota-live", daemon=True)
@@ -131,8 +141,8 @@ class Live:
 
     @property
     def failure(self) -> RotaError | None:
-        """Why the last look found nothing, or not all; None if all is well."""
-        return self._watch.failure
+        """Why the last look found nothing, or not all, or what of it is not shown; None if all is well."""
+        return self._watch.failure or self._examined.failure or next(iter(list(self._wrong.values())), None)
 
     @property
     def log_failure(self) -> RotaError | None:
@@ -156,6 +166,7 @@ class Live:
     def close(self) -> None:
         """End."""
         self._closing.set()
+        self._examined.is_closing = True
         with self._changed:
             self._changed.notify_all()
         self._watch.close()
@@ -185,12 +196,20 @@ class Live:
                 return
             if time.monotonic() >= due_s:
                 due_s = time.monotonic() + self._pulse_s
-                self._feel()
-            try:
-                self._bring_together()
-            except Exception:
-                if not self._closing.is_set():
-                    log.exception("views of groups could not be made")
+                self._try("asking who rebalances", self._feel)
+            self._try("making the views of groups", self._bring_together)
+
+    def _try(self, what: str, do: Callable[[], None], group: str = "") -> bool:
+        """Whether it went well. What does not is known from `failure`, and ends neither the thread nor other groups."""
+        try:
+            do()
+        except Exception as error:
+            if not self._closing.is_set():  # else the connections were closed under it
+                name = f"{what} {group}".strip()
+                self._wrong[what, group] = self._mistakes.note(name, error)
+            return False
+        self._wrong.pop((what, group), None)
+        return True
 
     def _feel(self) -> None:
         """Which groups rebalance now, and what they say of themselves."""
@@ -222,6 +241,9 @@ class Live:
 
     def _tell(self, facts: GroupFacts, at_ms: int, took_ms: int = 0) -> None:
         """Looks are evidence for why a group rebalanced."""
+        self._try("comparing looks at group", lambda: self._compare(facts, at_ms, took_ms), facts.group)
+
+    def _compare(self, facts: GroupFacts, at_ms: int, took_ms: int) -> None:
         if self._is_read:
             self._topic.look(facts, at_ms, took_ms)
             return
@@ -238,29 +260,52 @@ class Live:
             for view in seen.views.values():
                 self._tell(view.facts, view.at_ms)
         versions = self._reader.versions()
-        asked = [name for name in seen.views if versions.get(name, 0) != self._version(name)]
-        if asked and seen.failure is None:
+        away = {} if seen.snapshot is None else seen.snapshot.failures
+        news = [name for name in seen.views if versions.get(name, 0) != self._version(name)]
+        asked = [name for name in news if name not in away]
+        if asked:
             self._ask(asked)
             versions = self._reader.versions()
         now = seen.number, versions, self._asked, self._examined.findings, self._closely
         if now == self._before and not self._busy:
             return
         self._before = now
-        views, changed = {}, seen.number != self._looked
+        views: dict[str, GroupView] = {}
+        changed = seen.number != self._looked
         for name, base in seen.views.items():
-            before = self._made.get(name)
-            made = self._made_of(name, base, before, versions.get(name, 0))
-            changed = changed or made is not before
+            before, version = self._made.get(name), versions.get(name, 0)
+            try:
+                made = self._made_of(name, base, before, version)
+            except Exception as error:
+                views[name] = self._unmade(name, base, error)
+                changed = changed or views[name] != self._views.get(name)
+                continue
+            if made is not before:
+                changed = True
+                self._wrong.pop((VIEW, name), None)
             self._made[name], views[name] = made, made.view
-        for name in self._made.keys() - views.keys():
-            for kept in (self._made, self._fresh, self._held, self._busy):
-                kept.pop(name, None)
+        self._forget(self._views.keys() - views.keys())
         self._looked = seen.number
         if changed:
             with self._changed:
                 self._views = views
                 self._number += 1
                 self._changed.notify_all()
+
+    def _unmade(self, name: str, base: GroupView, error: Exception) -> GroupView:
+        """What is shown of a group of which no more can be made: the look at it."""
+        self._made.pop(name, None)
+        if not self._closing.is_set():
+            self._wrong[VIEW, name] = self._mistakes.note(f"{VIEW} {name}", error)
+        return replace(base, findings=self._examined.findings.get(name, ()))
+
+    def _forget(self, groups: Collection[str]) -> None:
+        for name in groups:
+            for kept in (self._made, self._fresh, self._held, self._busy):
+                kept.pop(name, None)
+        for what, name in list(self._wrong):
+            if name in groups:
+                del self._wrong[what, name]
 
     def _version(self, name: str) -> int:
         """Of what is shown; a group that is not shown yet is asked by the look that will show it."""
@@ -330,18 +375,49 @@ class Live:
 class _Examined:
     """Looks, and now and then what the doctor says of them; in the thread of the `Watch`."""
 
-    def __init__(self, checkup: Checkup, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, checkup: Checkup, interval_s: float = DOCTOR_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.findings: Mapping[str, tuple[Finding, ...]] = {}
         self._checkup = checkup
         self._clock = clock
+        self._interval_s = interval_s
         self._due_s = 0.0
+        self._found_s = 0.0
+        """When a look last found something."""
+        self._before: Snapshot | None = None
+        self._mistakes = Mistakes(log)
+        self.failure: RotaError | None = None
+        """Why the doctor says nothing: a mistake of Rota's."""
+        self.is_closing = False
 
     def look(self) -> Seen:
-        """One more look."""
+        """One more look; of a look that found some groups and not others all that were found are examined.
+
+        Where nobody answers for as long as the doctor rests, findings are gone: nobody knows whether they still are so.
+        """
         seen = self._checkup.look()
+        new, self._before = seen.snapshot is not self._before, seen.snapshot
         began_s = self._clock()
-        if seen.failure is None and began_s >= self._due_s:
-            self.findings = {name: found.findings for name, found in self._checkup.diagnoses().items()}
-            took_s = self._clock() - began_s
-            self._due_s = began_s + max(DOCTOR_S, took_s / DOCTOR_SHARE)
+        if not new:
+            if began_s >= self._found_s + self._interval_s:
+                self.findings, self._due_s = {}, began_s
+            return seen
+        self._found_s = began_s
+        if began_s < self._due_s:
+            return seen
+        self._examine()
+        took_s = self._clock() - began_s
+        self._due_s = began_s + max(self._interval_s, took_s / DOCTOR_SHARE)
         return seen
+
+    def _examine(self) -> None:
+        try:
+            found = {name: each.findings for name, each in self._checkup.diagnoses().items()}
+        except Exception as error:
+            if self.is_closing:  # the connections were closed under it
+                return
+            self.findings = {}
+            self.failure = self._mistakes.note("the doctor", error)
+        else:
+            self.findings, self.failure = found, None
