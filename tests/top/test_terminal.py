@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -13,10 +14,14 @@ from click.testing import CliRunner
 from tests.cli.command import Command
 from tests.rehearsal.terminal import Terminal
 
+from rota.admin import Admin
 from rota.cli.top import top
-from rota.model import RotaError
+from rota.model import RotaError, TopicPartition
+from rota.monitor.facts import Commit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.brokers import BrokerUnderTest
     from tests.clients.desk import Desk
 
@@ -58,6 +63,68 @@ def test_a_broker_that_goes_away_is_said_and_comes_back_by_itself(own_broker: Br
         own_broker.start()
         terminal.wait_for("There are no groups.")
         terminal.press("\x03")
+        assert terminal.wait() == 0
+
+
+def _commit(desk: Desk, group: str, offset: int) -> dict[TopicPartition, Commit]:
+    """A group that nobody is in, with this committed in both partitions of a topic with 10 records in each."""
+    topic = desk.topic("top", partitions=2)
+    desk.produce(topic, 10, 2)
+    commits = {TopicPartition(topic, number): Commit(offset) for number in range(2)}
+    with Admin(desk.bootstrap_servers) as admin:
+        assert admin.alter_offsets(group, commits) == dict.fromkeys(commits)
+    return commits
+
+
+def _offsets(desk: Desk, group: str) -> dict[TopicPartition, int]:
+    with Admin(desk.bootstrap_servers) as admin:
+        found = admin.commits([group])[group]
+    assert isinstance(found, dict)
+    return {part: commit.offset for part, commit in found.items()}
+
+
+def test_what_was_deleted_can_be_brought_back_with_the_command_that_is_left_on_the_terminal(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where the rollback file is written
+    config = tmp_path / "client properties"
+    config.write_text("client.id=top\n")
+    group = f"{desk.name('top-group')} of two words"
+    before = {part: commit.offset for part, commit in _commit(desk, group, 3).items()}
+    with _top(desk.bootstrap_servers, group, "--allow-changes", "--command-config", str(config)) as terminal:
+        terminal.wait_for("m Members")
+        terminal.press("\x04")
+        terminal.wait_for("Type the group's name to delete it")
+        terminal.press(f"{group}\r")
+        terminal.wait_for("To take it back")
+        assert _offsets(desk, group) == {}
+        terminal.press("\x1b")
+        terminal.wait_for("There are no groups")
+        terminal.press("q")
+        assert terminal.wait() == 0
+        left = terminal.raw.partition(LEAVES_SCREEN)[2]
+    [line] = [line for line in left.splitlines() if "To take it back: " in line]
+    command = shlex.split(line.partition("To take it back: ")[2])
+    assert command[-4:] == [
+        "--bootstrap-server",
+        desk.bootstrap_servers,
+        "--command-config",
+        str(config),
+    ]
+    Command("127.0.0.1:1")(*command[1:])
+    assert _offsets(desk, group) == before
+
+
+def test_the_doctor_s_commands_reach_the_cluster_as_they_are_printed(desk: Desk, tmp_path: Path) -> None:
+    config = tmp_path / "client properties"
+    config.write_text("client.id=top\n")
+    group = desk.name("top-group")
+    _commit(desk, group, 300)
+    with _top(desk.bootstrap_servers, group, "--command-config", str(config)) as terminal:
+        terminal.wait_for("D23")
+        terminal.press("d")
+        terminal.wait_for("--command-config")
+        terminal.press("q")
         assert terminal.wait() == 0
 
 

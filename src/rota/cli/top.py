@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from rota.cli.options import FiniteRange, admin_options
+from rota.cli.output import emit
 from rota.model import RotaError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rota.admin import Admin
-    from rota.top.source import Changes
+    from rota.top.source import Changes, Done
 
 __all__ = ["top"]
 
@@ -56,21 +59,40 @@ def top(group: str | None, refresh: float, allow_changes: bool, mouse: bool, adm
 
     admin.nodes()  # a wrong address is said once, at the start; later failures are shown and waited out
     admin.timeout_s = min(admin.timeout_s, LOOK_TIMEOUT_S)
-    with Live(admin, interval_s=refresh) as live:
-        app = Top(
-            live,
-            admin.bootstrap,
-            group=group,
-            interval_s=refresh,
-            changes=_changes(admin) if allow_changes else None,
-        )
-        app.run(mouse=mouse)
+    connection = _connection()
+    changes = _changes(admin, connection) if allow_changes else None
+    try:
+        with Live(admin, interval_s=refresh, connection=connection) as live:
+            app = Top(live, admin.bootstrap, group=group, interval_s=refresh, changes=changes)
+            app.run(mouse=mouse)
+    finally:
+        _say_changes(changes.made if changes is not None else ())
     return app.return_code or 0
 
 
-def _changes(admin: Admin) -> Changes:
+def _connection() -> tuple[str, ...]:
+    """The options with which a command line reaches the same cluster."""
+    given = click.get_current_context().params
+    where = ["--bootstrap-server", str(given["bootstrap_server"])]
+    if given.get("command_config"):
+        where += ["--command-config", str(given["command_config"])]
+    return tuple(where)
+
+
+def _changes(admin: Admin, connection: Sequence[str]) -> Changes:
     from rota.cli.groups_reset_text import diff_lines
     from rota.cli.groups_rollback import write_rollback
     from rota.top.changes import AdminChanges
 
-    return AdminChanges(admin, write_rollback, diff_lines)
+    return AdminChanges(admin, write_rollback, diff_lines, connection)
+
+
+def _say_changes(made: Sequence[Done]) -> None:
+    """What was changed, and how to take it back, in lines that can be copied whole: the screen is gone."""
+    from rota.top.block import harmless
+    from rota.top.text_screen import UNDO, UNDO_ANYWAY
+
+    for done in made:
+        emit(harmless(done.words))
+        if done.undo:
+            emit(f"{UNDO_ANYWAY if done.failed else UNDO} {harmless(done.undo)}")

@@ -25,14 +25,14 @@ from rota.top.groups_screen import GroupsScreen
 from rota.top.log_lines import describe_group, describe_member, describe_partition
 from rota.top.member_screen import MemberScreen
 from rota.top.screens import COMMANDS, Page
-from rota.top.text_screen import TextScreen, help_lines
+from rota.top.text_screen import TextScreen, change_lines, help_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rota.model import TopicPartition
     from rota.monitor.view import GroupView
-    from rota.top.source import Changes, Source
+    from rota.top.source import Changes, Done, Source
 
 __all__ = ["Top"]
 
@@ -282,6 +282,8 @@ class Top(App[None]):
             self.exit()
         elif word in ("help", "h"):
             self.action_help()
+        elif word == "changes":
+            self.show_changes()
         elif word in ("groups", "g") and not rest:
             while len(self.screen_stack) > 2:
                 self.pop_screen()
@@ -322,10 +324,22 @@ class Top(App[None]):
         else:
             self.go(ChangeScreen(self.changes, group, () if partition is None else (partition,)))
 
-    def changed(self, words: str, gone: str | None) -> None:
-        """Something was done: leave what asked for it, and a group that is gone; look again at once."""
-        self.pop_screen()
+    def changed(self, page: ChangeScreen, done: Done, gone: str | None) -> None:
+        """Something was done: leave what asked for it, and a group that is gone; say so, and look again at once."""
+        while page in self.screen_stack:
+            self.pop_screen()
         if gone is not None and getattr(self.screen, "group", None) == gone:
             self.pop_screen()
-        self.say(words)
         self.source.refresh()
+        if done.undo or done.failed:
+            self.show_changes()
+        else:
+            self.say(done.words)
+
+    def show_changes(self) -> None:
+        """What was changed since the start, and how to take it back."""
+        if self.changes is None or not self.changes.made:
+            self.say("Nothing was changed.")
+        else:
+            made = self.changes.made
+            self.go(TextScreen("changes", lambda: change_lines(made)))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from rota.model import RotaError
 from rota.top.block import Block
-from rota.top.changes import WHERE_TO
+from rota.top.changes import WHERE_TO, one_line
 from rota.top.lines import Lines
 from rota.top.screens import Page
 
@@ -20,9 +19,11 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from rota.model import TopicPartition
-    from rota.top.source import Changes, Preview
+    from rota.top.source import Changes, Done, Preview
 
 __all__ = ["ChangeScreen"]
+
+_T = TypeVar("_T")
 
 
 class ChangeScreen(Page):
@@ -44,7 +45,9 @@ class ChangeScreen(Page):
         self._changes = changes
         self._partitions = partitions
         self._preview: Preview | None = None
+        self._wanted = ""
         self._busy = False
+        self._acting = False
 
     def compose_body(self) -> ComposeResult:
         """Title, preview, answer."""
@@ -57,10 +60,9 @@ class ChangeScreen(Page):
         self.focus_main()
         if self._partitions is None:
             self._ask(f"Delete {self.group}", "")
-            self._in_thread(lambda: self._changes.preview_delete(self.group), self._previewed)
+            self._plan()
         else:
-            names = ", ".join(map(str, self._partitions)) or "all that it has committed"
-            self._ask(f"Reset {self.group}: {names}", "Where to?")
+            self._ask_where()
             self._say(Text(f" {WHERE_TO}", "dim"))
 
     def focus_main(self) -> None:
@@ -70,6 +72,16 @@ class ChangeScreen(Page):
     def action_scroll(self, step: int) -> None:
         """Through the preview."""
         self.query_one("#text", Lines).action_page(step)
+
+    def go_back(self) -> bool:
+        """What is being done cannot be left: one would not learn what became of it."""
+        if self._acting:
+            self.app.notice = "It is being done; what became of it is said here."
+        return self._acting
+
+    def _ask_where(self) -> None:
+        names = ", ".join(map(str, self._partitions or ())) or "all that it has committed"
+        self._ask(f"Reset {self.group}: {names}", "Where to?")
 
     def _ask(self, title: str, question: str) -> None:
         self.query_one("#head", Block).show([Text(f" {title} ", "bold reverse"), Text("")])
@@ -88,16 +100,35 @@ class ChangeScreen(Page):
         if event.input.id != "answer" or self._busy:
             super().on_input_submitted(event)
         elif self._preview is None and self._partitions is not None:
-            wanted, parts = event.value, self._partitions
-            self._in_thread(lambda: self._changes.preview_reset(self.group, parts, wanted), self._previewed)
+            self._wanted = event.value
+            self._plan()
         elif self._preview is not None and event.value.strip() == self.group.strip():
-            act = self._changes.delete if self._partitions is None else self._changes.reset
-            self._in_thread(lambda: act(self.group), self._done)
+            self._act()
         else:
             self.app.say(f"{event.value.strip()!r} is not {self.group!r}: nothing was changed.")
 
-    def _previewed(self, preview: Preview) -> None:
+    def _plan(self, before: str = "") -> None:
+        """Show what would be done; ``before``: why it is shown anew."""
+        self._preview = None
+
+        def ask() -> Preview:
+            if self._partitions is None:
+                return self._changes.preview_delete(self.group)
+            return self._changes.preview_reset(self.group, self._partitions, self._wanted)
+
+        def failed(words: str) -> None:
+            if before and self._partitions is not None:
+                self._ask_where()
+            elif before:
+                self._ask(f"Delete {self.group}", "")
+            self._say(*([Text(f" {before}", "bold red")] if before else []), Text(f" {words}", "bold red"))
+
+        self._in_thread(ask, lambda preview: self._previewed(preview, before), failed)
+
+    def _previewed(self, preview: Preview, before: str) -> None:
         lines = [Text(line) for line in preview.lines]
+        if before:
+            lines = [Text(f"{before} This is how it is now:", "bold red"), Text(""), *lines]
         if preview.refused:
             self._ask(preview.title, "" if self._partitions is None else "Where to?")
             self._say(Text(preview.refused, "bold red"), Text(""), *lines)
@@ -107,29 +138,40 @@ class ChangeScreen(Page):
         self._ask(preview.title, f"Type the group's name to {verb}")
         self._say(*lines)
 
-    def _done(self, words: str) -> None:
-        self.app.changed(words, gone=self.group if self._partitions is None else None)
+    def _act(self) -> None:
+        """Do what is shown; what is shown no longer counts if that is refused."""
+        self._acting = True
+        act = self._changes.delete if self._partitions is None else self._changes.reset
+        self._in_thread(
+            lambda: act(self.group),
+            self._done,
+            lambda words: self._plan(f"Nothing was changed: {words}."),
+        )
 
-    def _in_thread(self, ask: Callable[[], object], then: Callable[..., None]) -> None:
+    def _done(self, done: Done) -> None:
+        gone = self.group if self._partitions is None and not done.failed else None
+        self.app.changed(self, done, gone)
+
+    def _in_thread(
+        self, ask: Callable[[], _T], then: Callable[[_T], None], failed: Callable[[str], None]
+    ) -> None:
         """The cluster may be slow: the screen is not."""
         self._busy = True
         self._say(Text(" Asking the cluster …", "dim"))
 
-        def finish(answer: object) -> None:
-            self._busy = False
-            if not self.is_attached:
-                return
-            if isinstance(answer, RotaError):
-                self._say(Text(f" {answer}", "bold red"))
+        def finish(go_on: Callable[[], None]) -> None:
+            self._busy = self._acting = False
+            if self.is_attached:
+                go_on()
                 self.query_one("#answer", Input).focus()
-            else:
-                then(answer)
 
         def work() -> None:
             try:
-                answer: object = ask()
-            except RotaError as error:
-                answer = error
-            self.app.call_from_thread(finish, answer)
+                answer = ask()
+            except Exception as error:
+                words = one_line(error)
+                self.app.call_from_thread(finish, lambda: failed(words))
+            else:
+                self.app.call_from_thread(finish, lambda: then(answer))
 
         self.run_worker(work, thread=True)

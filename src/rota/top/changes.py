@@ -1,17 +1,22 @@
-"""What `rota top --allow-changes` may do to a cluster: each thing previewed, and refused as the commands refuse it."""
+"""What `rota top --allow-changes` may do to a cluster: each thing previewed, and refused as the commands refuse it.
+
+What is done is what was shown and nothing else: if the group's members or commits have changed since, it is refused.
+What is committed then is in a file before anything is changed.
+"""
 
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rota.admin.resets import Question, carry_out, make_plans
 from rota.model import RotaError, count_of
-from rota.monitor.reset import Kind, Target
+from rota.monitor.reset import Kind, Target, Wanted
 from rota.monitor.reset_words import Scope, duration_ms, moment_ms
-from rota.top.source import Preview
+from rota.top.source import Done, Preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,15 +24,18 @@ if TYPE_CHECKING:
 
     from rota.admin import Admin
     from rota.model import TopicPartition
-    from rota.monitor.reset import Plan, Wanted
+    from rota.monitor.facts import Commit, GroupFacts
+    from rota.monitor.reset import Plan
 
     Rollback = Callable[[Mapping[str, Mapping[TopicPartition, Wanted]], datetime, Path | None], Path | None]
 
-__all__ = ["WHERE_TO", "AdminChanges", "target_of"]
+__all__ = ["WHERE_TO", "AdminChanges", "one_line", "target_of"]
 
 WHERE_TO = (
     "earliest · latest · an offset: 1200 · by so many: +10 -100 · back in time: 15m 2h · 2026-11-21T14:02Z"
 )
+
+_T = TypeVar("_T")
 
 _SHIFT = re.compile(r"[+-]\d{1,18}")
 
@@ -57,23 +65,37 @@ def target_of(text: str, now_ms: int) -> Target:
         raise RotaError(f"{word!r} says nowhere to go on from; one of these does: {WHERE_TO}") from None
 
 
-class AdminChanges:
-    """Asks ``admin``; ``rollback`` writes what was committed before a reset, ``diff`` shows a plan in lines."""
+def one_line(error: Exception) -> str:
+    """What went wrong, for a person; also if nobody has foreseen it."""
+    words = str(error) if isinstance(error, RotaError) else f"{type(error).__name__}: {error}"
+    return " ".join(words.split()).removesuffix(".")
 
-    def __init__(self, admin: Admin, rollback: Rollback, diff: Callable[[Plan], list[str]]) -> None:
+
+class AdminChanges:
+    """Asks ``admin``; ``rollback`` writes what was committed before a change, ``diff`` shows a plan in lines.
+
+    ``connection`` are the options with which a command line reaches the same cluster.
+    """
+
+    def __init__(
+        self,
+        admin: Admin,
+        rollback: Rollback,
+        diff: Callable[[Plan], list[str]],
+        connection: Sequence[str],
+    ) -> None:
+        self.made: list[Done] = []
         self._admin = admin
         self._rollback = rollback
         self._diff = diff
+        self._connection = tuple(connection)
         self._plans: dict[str, Plan] = {}
+        self._deletions: dict[str, Mapping[TopicPartition, Commit]] = {}
 
     def preview_delete(self, group: str) -> Preview:
         """What would be gone."""
-        facts = self._admin.describe_groups([group])[group]
-        commits = self._admin.commits([group])[group]
-        if isinstance(facts, RotaError):
-            raise facts
-        if isinstance(commits, RotaError):
-            raise commits
+        self._deletions.pop(group, None)
+        facts, commits = self._now(group)
         if not facts.exists:
             raise RotaError(f"the group {group} does not exist")
         topics = count_of(len({tp.topic for tp in commits}), "topic")
@@ -89,14 +111,32 @@ class AdminChanges:
                 f"  {member.client_id} on {member.host.lstrip('/')} ({member.member_id})"
                 for member in facts.members
             ]
+        else:
+            self._deletions[group] = commits
         return Preview(f"Delete the group {group}", tuple(lines), refused)
 
-    def delete(self, group: str) -> str:
-        """Do it."""
-        failure = self._admin.delete_groups([group])[group]
-        if failure is not None:
-            raise failure
-        return f"The group {group} is deleted."
+    def delete(self, group: str) -> Done:
+        """Delete the group as it was previewed last.
+
+        Raises:
+            RotaError: it is no longer so, or its commits could not be written to a file; nothing was changed.
+        """
+        shown = _taken(self._deletions, group)
+        facts, commits = self._now(group)
+        if not facts.exists:
+            raise RotaError(f"the group {group} does not exist any more")
+        if facts.members:
+            raise RotaError(f"the group {group} is {facts.state} now: its members must be stopped first")
+        _check_unmoved(shown, commits)
+        undo = self._undo(group, {tp: Wanted(commit) for tp, commit in commits.items()})
+
+        def order() -> Done:
+            failure = self._admin.delete_groups([group])[group]
+            if failure is not None:
+                raise failure
+            return Done(f"The group {group} is deleted.", undo)
+
+        return self._carried_out(order, f"The group {group} was not deleted", undo)
 
     def preview_reset(self, group: str, partitions: Sequence[TopicPartition], wanted: str) -> Preview:
         """The plan of a reset, of these partitions or (none named) of all that is committed."""
@@ -125,17 +165,74 @@ class AdminChanges:
             self._plans[group] = plan
         return Preview(f"Reset {group} to {wanted.strip()}", tuple(lines), refused)
 
-    def reset(self, group: str) -> str:
-        """Do what was previewed last, after what was committed before is in a file."""
-        plan = self._plans.pop(group)
-        path = self._rollback({group: plan.before()}, datetime.now(UTC), None) if plan.before() else None
-        outcome = carry_out(self._admin, plan)
-        undo = (
-            ""
-            if path is None
-            else f" To take it back: rota groups reset-offsets {group} --from-file {path} --execute"
-        )
-        if outcome.failures:
-            failures = "; ".join(f"{tp}: {why}" for tp, why in sorted(outcome.failures.items()))
-            raise RotaError(f"the reset failed in {failures}.{undo}")
-        return f"{count_of(len(plan.rows), 'offset')} of {group} {'is' if len(plan.rows) == 1 else 'are'} reset.{undo}"
+    def reset(self, group: str) -> Done:
+        """Carry out the plan that was previewed last.
+
+        Raises:
+            RotaError: it is old, or what is committed could not be written to a file; nothing was changed.
+        """
+        plan = _taken(self._plans, group)
+        facts, commits = self._now(group)
+        if facts.state != plan.state:
+            raise RotaError(f"the group {group} was {plan.state} and is {facts.state} now")
+        _check_unmoved({row.partition: row.old for row in plan.rows}, commits, whole=False)
+        undo = self._undo(group, plan.before())
+
+        def order() -> Done:
+            failures = carry_out(self._admin, plan).failures
+            done = count_of(len(plan.rows) - len(failures), "offset")
+            words = f"{done} of {group} {'is' if len(plan.rows) - len(failures) == 1 else 'are'} reset."
+            if failures:
+                words += " Failed: " + "; ".join(f"{tp}: {why}" for tp, why in sorted(failures.items()))
+            return Done(words, undo, failed=bool(failures))
+
+        return self._carried_out(order, f"The reset of {group} failed", undo)
+
+    def _now(self, group: str) -> tuple[GroupFacts, Mapping[TopicPartition, Commit]]:
+        """The group and its commits as they are."""
+        facts = self._admin.describe_groups([group])[group]
+        commits = self._admin.commits([group])[group]
+        if isinstance(facts, RotaError):
+            raise facts
+        if isinstance(commits, RotaError):
+            raise commits
+        return facts, commits
+
+    def _undo(self, group: str, before: Mapping[TopicPartition, Wanted]) -> str:
+        """Write what is committed; the command line that restores it."""
+        try:
+            path = self._rollback({group: before}, datetime.now(UTC), None)
+        except RotaError as error:  # worded for a command with options of its own
+            raise RotaError(str(error).partition("; --rollback FILE")[0]) from None
+        if path is None:
+            return ""
+        words = ["rota", "groups", "reset-offsets", f"--group={group}", "--from-file", str(path.absolute())]
+        return shlex.join([*words, "--execute", *self._connection])
+
+    def _carried_out(self, order: Callable[[], Done], failed: str, undo: str) -> Done:
+        """What became of it: from here on it may have been done, whatever fails."""
+        try:
+            done = order()
+        except Exception as error:
+            done = Done(f"{failed}: {one_line(error)}.", undo, failed=True)
+        self.made.append(done)
+        return done
+
+
+def _taken(shown: dict[str, _T], group: str) -> _T:
+    """What was shown, which can be done once."""
+    if group not in shown:
+        raise RotaError("this was done or refused already")
+    return shown.pop(group)
+
+
+def _check_unmoved(
+    shown: Mapping[TopicPartition, Commit | None],
+    commits: Mapping[TopicPartition, Commit],
+    *,
+    whole: bool = True,
+) -> None:
+    """Nothing was committed since; ``whole``: nor in any other partition."""
+    for part in sorted({*shown, *commits} if whole else shown):
+        if commits.get(part) != shown.get(part):
+            raise RotaError(f"what is committed of {part} has changed since it was shown")

@@ -32,6 +32,7 @@ COMMANDS = (
     "describe",
     "sort ",
     "filter ",
+    "changes",
     "help",
     "quit",
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rota.model import RotaError, TopicPartition
     from rota.monitor.view import GroupView
 
-__all__ = ["Changes", "Preview", "Source"]
+__all__ = ["Changes", "Done", "Preview", "Source"]
 
 
 class Source(Protocol):
@@ -44,17 +44,34 @@ class Preview:
     refused: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a change; ``undo`` is the command line that takes it back, "" if there is nothing to restore."""
+
+    words: str
+    undo: str = ""
+    failed: bool = False
+
+
 class Changes(Protocol):
-    """What may be changed; every method asks the cluster and takes its time, so threads call it."""
+    """What may be changed; every method asks the cluster and takes its time, so threads call it.
+
+    ``delete`` and ``reset`` do what was previewed last and nothing else. They raise if nothing was changed: things are
+    no longer as they were shown, or the rollback file could not be written.
+    """
+
+    @property
+    def made(self) -> Sequence[Done]:
+        """All changes so far, also those that failed, the newest last."""
 
     def preview_delete(self, group: str) -> Preview:
         """What would be gone."""
 
-    def delete(self, group: str) -> str:
-        """Do it; says what was done."""
+    def delete(self, group: str) -> Done:
+        """Do what was previewed last."""
 
     def preview_reset(self, group: str, partitions: Sequence[TopicPartition], wanted: str) -> Preview:
         """What ``wanted`` (``earliest``, ``offset 5``, ``2026-01-31T12:00:00Z`` …) would do."""
 
-    def reset(self, group: str) -> str:
-        """Do what was previewed last; says what was done."""
+    def reset(self, group: str) -> Done:
+        """Do what was previewed last."""

@@ -12,11 +12,13 @@ from rota.top.lines import Lines
 from rota.top.screens import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from textual.app import ComposeResult
 
-__all__ = ["TextScreen", "help_lines"]
+    from rota.top.source import Done
+
+__all__ = ["UNDO", "UNDO_ANYWAY", "TextScreen", "change_lines", "help_lines"]
 
 HELP: Final = (
     (
@@ -27,7 +29,10 @@ HELP: Final = (
             ("esc", "back; out of a filter first"),
             ("d", "describe: everything that is known of it"),
             ("/", "filter: words that a row must have, !word that it must not"),
-            (":", "a command: groups, group NAME, members, partitions, events, doctor, sort lag, quit"),
+            (
+                ":",
+                "a command: groups, group NAME, members, partitions, events, doctor, sort lag, changes, quit",
+            ),
             ("?", "this help"),
             ("q", "quit; so do Ctrl+C and :q"),
         ),
@@ -58,6 +63,9 @@ HELP: Final = (
     ),
 )
 
+UNDO: Final = "To take it back:"
+UNDO_ANYWAY: Final = "To take back what was done of it, if anything:"
+
 
 def help_lines(changes: bool) -> list[Text]:
     """All keys and signs."""
@@ -74,6 +82,18 @@ def help_lines(changes: bool) -> list[Text]:
         lines.append(
             Text("Read-only: nothing can be changed. With --allow-changes r and ctrl+d work.", "dim")
         )
+    return lines
+
+
+def change_lines(made: Sequence[Done]) -> list[Text]:
+    """What was changed, the newest first, and the commands that take it back."""
+    lines: list[Text] = []
+    for done in reversed(made):
+        lines.append(Text(done.words, "bold red" if done.failed else "bold"))
+        if done.undo:
+            lines += [Text(UNDO_ANYWAY if done.failed else UNDO), Text(f"  {done.undo}", "cyan")]
+        lines.append(Text(""))
+    lines.append(Text("The command :changes shows this again; when rota top ends it is printed.", "dim"))
     return lines
 
 
