@@ -72,10 +72,16 @@ def ask(
 class Events:
     """A stream of server-sent events, read as it comes."""
 
-    def __init__(self, port: int, group: str = "", last_id: str | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        group: str = "",
+        last_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-        headers = {"Last-Event-ID": last_id} if last_id is not None else {}
-        self._connection.request("GET", f"/api/events?group={group}", headers=headers)
+        said = {"Last-Event-ID": last_id} if last_id is not None else {}
+        self._connection.request("GET", f"/api/events?group={group}", headers=said | dict(headers or {}))
         self.response = self._connection.getresponse()
         self.last_id = ""
 

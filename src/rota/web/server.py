@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import signal
 import socket
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from rota.model import RotaError
+from rota.web.connections import Connection, Connections
 from rota.web.guard import LEAST_TOKEN, is_loopback
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "address", "check_token", "listen", "new_token"]
 
-MOST_CONNECTIONS: Final = 300
+BACKLOG: Final = 128
+"""Also how many connections are taken in one go: more descriptors than that are not open beyond the limit."""
 MOST_HEAD: Final = 32 * 1024
 """Bytes of a request's line and headers: an address may hold a name of 249 letters, escaped three times over."""
 GRACE_S: Final = 2
@@ -41,7 +44,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(where)
-        opened.listen(128)
+        opened.listen(BACKLOG)
     except OSError as error:
         opened.close()
         raise RotaError(
@@ -87,18 +90,25 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=Connection,
                 ws="none",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=MOST_CONNECTIONS,
+                backlog=BACKLOG,
                 h11_max_incomplete_event_size=MOST_HEAD,
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
+        self.server_state = self._connections = Connections()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; connections are looked at once."""
+        if counter % 10 == 0:
+            self._connections.look(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
         """Ctrl+C and SIGTERM end it as whoever runs it wished, with exit code 0; a second Ctrl+C waits for nobody."""
