@@ -54,7 +54,8 @@ class Answer:
 class Connection(asyncio.Protocol):
     """Made by ``rota.admin.opening``. Everything here runs in the event loop's thread.
 
-    ``address`` is for people; a broker that owes an answer and says nothing for ``silence_s`` is given up.
+    ``address`` is for people; a broker that owes an answer and says nothing for ``silence_s`` is given up. It may be
+    changed; what is asked from then on is waited for so long.
     """
 
     def __init__(self, address: str, client_id: str, silence_s: float) -> None:
@@ -63,7 +64,7 @@ class Connection(asyncio.Protocol):
         self.failure: ConnectionFailedError | None = None
         self.expires_at = float("inf")
         self._client_id = client_id
-        self._silence_s = silence_s
+        self.silence_s = silence_s
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._waiting: deque[tuple[int, asyncio.Future[bytes]]] = deque()
@@ -142,7 +143,7 @@ class Connection(asyncio.Protocol):
         chunks = request_frame(api, version, self._correlation_id, self._client_id, request)
         if not self._waiting:
             self._heard_at = loop.time()
-            self._watch(self._silence_s)
+            self._watch(self.silence_s)
         self._waiting.append((self._correlation_id, promise))
         self._transport.write(b"".join(chunks))
         return promise
@@ -158,11 +159,11 @@ class Connection(asyncio.Protocol):
         self._watching = None
         if not self._waiting:
             return
-        left_s = self._heard_at + self._silence_s - asyncio.get_running_loop().time()
+        left_s = self._heard_at + self.silence_s - asyncio.get_running_loop().time()
         if left_s > 0:
             self._watch(left_s)
         else:
-            self.fail(f"{self.address} does not answer (silent for {self._silence_s:g} s)")
+            self.fail(f"{self.address} does not answer (silent for {self.silence_s:g} s)")
 
     # What the loop calls
 

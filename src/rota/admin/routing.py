@@ -79,7 +79,7 @@ class Brokers:
         self._security = security
         self._client_id = client_id
         self._timeout_s = timeout_s
-        self._silence_s = max(timeout_s * SILENT_SHARE, LEAST_SILENCE_S)
+        self._silence_s = timeout_s  # where nobody else can be asked
         self._connections: dict[tuple[str, int], Connection] = {}
         self._opening: dict[tuple[str, int], asyncio.Task[Connection]] = {}
         self._failed_at: dict[tuple[str, int], float] = {}
@@ -106,6 +106,10 @@ class Brokers:
             self.nodes = {
                 each.node_id: Node(each.node_id, each.host, each.port, each.rack) for each in answer.brokers
             }
+        if len(self.nodes) > 1:
+            self._silence_s = max(self._timeout_s * SILENT_SHARE, LEAST_SILENCE_S)
+            for connection in self._connections.values():
+                connection.silence_s = self._silence_s
         self.controller = answer.controller_id if answer.controller_id >= 0 else None
         self.cluster_id = answer.cluster_id or ""
 
