@@ -141,19 +141,28 @@ def test_what_was_shown_is_old_when_something_was_committed_since(
     changes = _changes(admin)
     moved = TopicPartition(topic, 0)
     for offset, do in ((5, changes.reset), (6, changes.delete)):
-        assert not changes.preview_reset(group, (), "earliest").refused
-        assert not changes.preview_delete(group).refused
+        shown = changes.preview_reset(group, (), "earliest") if offset == 5 else changes.preview_delete(group)
+        assert not shown.refused
         assert admin.alter_offsets(group, {moved: Commit(offset)}) == {moved: None}
         with pytest.raises(RotaError, match=f"{moved} has changed since"):
-            do(group)
-        with pytest.raises(RotaError, match="refused already"):
-            do(group)
+            do(group, shown)
+        with pytest.raises(RotaError, match="this plan is old"):
+            do(group, shown)
         assert _commits(admin, group)[moved].offset == offset
     assert not list(tmp_path.iterdir())
-    changes.preview_delete(group)
-    assert not changes.delete(group).failed
+    assert not changes.delete(group, changes.preview_delete(group)).failed
     [rollback] = tmp_path.glob("*.csv")
     assert sorted(rollback.read_text().split()) == [f"{topic},0,6", f"{topic},1,3"]
+
+
+def test_another_plan_than_the_one_on_the_screen_is_not_carried_out(desk: Desk, admin: Admin) -> None:
+    _, group = _committed(desk, admin)
+    changes = _changes(admin)
+    shown = changes.preview_reset(group, (), "latest")
+    changes.preview_reset(group, (), "earliest")  # as when it was asked for before, and the answer came late
+    with pytest.raises(RotaError, match="this plan is old"):
+        changes.reset(group, shown)
+    assert {commit.offset for commit in _commits(admin, group).values()} == {3}
 
 
 def test_a_group_that_became_active_is_planned_anew_and_its_members_are_named(

@@ -140,10 +140,11 @@ class ChangeScreen(Page):
 
     def _act(self) -> None:
         """Do what is shown; what is shown no longer counts if that is refused."""
-        self._acting = True
+        assert self._preview is not None
+        self._acting, shown = True, self._preview
         act = self._changes.delete if self._partitions is None else self._changes.reset
         self._in_thread(
-            lambda: act(self.group),
+            lambda: act(self.group, shown),
             self._done,
             lambda words: self._plan(f"Nothing was changed: {words}."),
         )
@@ -162,8 +163,8 @@ class ChangeScreen(Page):
         def finish(go_on: Callable[[], None]) -> None:
             self._busy = self._acting = False
             if self.is_attached:
-                go_on()
                 self.query_one("#answer", Input).focus()
+                go_on()
 
         def work() -> None:
             try:

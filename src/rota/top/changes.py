@@ -89,8 +89,8 @@ class AdminChanges:
         self._rollback = rollback
         self._diff = diff
         self._connection = tuple(connection)
-        self._plans: dict[str, Plan] = {}
-        self._deletions: dict[str, Mapping[TopicPartition, Commit]] = {}
+        self._plans: dict[str, tuple[Preview, Plan]] = {}
+        self._deletions: dict[str, tuple[Preview, Mapping[TopicPartition, Commit]]] = {}
 
     def preview_delete(self, group: str) -> Preview:
         """What would be gone."""
@@ -111,23 +111,24 @@ class AdminChanges:
                 f"  {member.client_id} on {member.host.lstrip('/')} ({member.member_id})"
                 for member in facts.members
             ]
-        else:
-            self._deletions[group] = commits
-        return Preview(f"Delete the group {group}", tuple(lines), refused)
+        preview = Preview(f"Delete the group {group}", tuple(lines), refused)
+        if not refused:
+            self._deletions[group] = preview, commits
+        return preview
 
-    def delete(self, group: str) -> Done:
-        """Delete the group as it was previewed last.
+    def delete(self, group: str, shown: Preview) -> Done:
+        """Delete the group as it was shown.
 
         Raises:
             RotaError: it is no longer so, or its commits could not be written to a file; nothing was changed.
         """
-        shown = _taken(self._deletions, group)
+        forgotten = _taken(self._deletions, group, shown)
         facts, commits = self._now(group)
         if not facts.exists:
             raise RotaError(f"the group {group} does not exist any more")
         if facts.members:
             raise RotaError(f"the group {group} is {facts.state} now: its members must be stopped first")
-        _check_unmoved(shown, commits)
+        _check_unmoved(forgotten, commits)
         undo = self._undo(group, {tp: Wanted(commit) for tp, commit in commits.items()})
 
         def order() -> Done:
@@ -161,17 +162,18 @@ class AdminChanges:
             )
         elif not plan.rows:
             refused = "The group has committed nothing: choose a partition."
-        else:
-            self._plans[group] = plan
-        return Preview(f"Reset {group} to {wanted.strip()}", tuple(lines), refused)
+        preview = Preview(f"Reset {group} to {wanted.strip()}", tuple(lines), refused)
+        if not refused:
+            self._plans[group] = preview, plan
+        return preview
 
-    def reset(self, group: str) -> Done:
-        """Carry out the plan that was previewed last.
+    def reset(self, group: str, shown: Preview) -> Done:
+        """Carry out the plan that was shown.
 
         Raises:
             RotaError: it is old, or what is committed could not be written to a file; nothing was changed.
         """
-        plan = _taken(self._plans, group)
+        plan = _taken(self._plans, group, shown)
         facts, commits = self._now(group)
         if facts.state != plan.state:
             raise RotaError(f"the group {group} was {plan.state} and is {facts.state} now")
@@ -219,11 +221,12 @@ class AdminChanges:
         return done
 
 
-def _taken(shown: dict[str, _T], group: str) -> _T:
-    """What was shown, which can be done once."""
-    if group not in shown:
-        raise RotaError("this was done or refused already")
-    return shown.pop(group)
+def _taken(known: dict[str, tuple[Preview, _T]], group: str, shown: Preview) -> _T:
+    """What was shown, which can be done once; not what a slow answer to an older question has put in its place."""
+    preview, plan = known.pop(group, (None, None))
+    if preview is not shown or plan is None:
+        raise RotaError("this plan is old or was carried out already")
+    return plan
 
 
 def _check_unmoved(

@@ -56,8 +56,8 @@ class Done:
 class Changes(Protocol):
     """What may be changed; every method asks the cluster and takes its time, so threads call it.
 
-    ``delete`` and ``reset`` do what was previewed last and nothing else. They raise if nothing was changed: things are
-    no longer as they were shown, or the rollback file could not be written.
+    ``delete`` and ``reset`` do what was shown, if it was previewed last, and nothing else. They raise if nothing was
+    changed: things are no longer as they were shown, or the rollback file could not be written.
     """
 
     @property
@@ -67,11 +67,11 @@ class Changes(Protocol):
     def preview_delete(self, group: str) -> Preview:
         """What would be gone."""
 
-    def delete(self, group: str) -> Done:
-        """Do what was previewed last."""
+    def delete(self, group: str, shown: Preview) -> Done:
+        """Do what was shown."""
 
     def preview_reset(self, group: str, partitions: Sequence[TopicPartition], wanted: str) -> Preview:
         """What ``wanted`` (``earliest``, ``offset 5``, ``2026-01-31T12:00:00Z`` …) would do."""
 
-    def reset(self, group: str) -> Done:
-        """Do what was previewed last."""
+    def reset(self, group: str, shown: Preview) -> Done:
+        """Do what was shown."""
