@@ -62,6 +62,8 @@ class Checkup:
         if seen.snapshot is not None and seen.snapshot is not self._seen.snapshot:
             self._looks.add(seen.snapshot)
             self._tell(seen.snapshot)
+            for name in self._seen.views.keys() - seen.views.keys():
+                self._polls.gone(name)
         self._seen = seen
         return seen
 

@@ -117,6 +117,7 @@ class Live:
         self._asked = 0
         """How often groups were described between looks."""
         self._before: object = None
+        self._versions: Mapping[str, int] = {}
         self._mistakes = Mistakes(log)
         self._wrong: dict[tuple[str, str], RotaError] = {}
         """Mistakes that stand: what failed the last time, and of which group."""
@@ -261,11 +262,13 @@ class Live:
                 self._tell(view.facts, view.at_ms)
         versions = self._reader.versions()
         away = {} if seen.snapshot is None else seen.snapshot.failures
-        news = [name for name in seen.views if versions.get(name, 0) != self._version(name)]
-        asked = [name for name in news if name not in away]
-        if asked:
-            self._ask(asked)
-            versions = self._reader.versions()
+        if versions is not self._versions:
+            news = [name for name in seen.views if versions.get(name, 0) != self._version(name)]
+            asked = [name for name in news if name not in away]
+            if asked:
+                self._ask(asked)
+                versions = self._reader.versions()
+            self._versions = versions
         now = seen.number, versions, self._asked, self._examined.findings, self._closely
         if now == self._before and not self._busy:
             return
@@ -301,6 +304,7 @@ class Live:
 
     def _forget(self, groups: Collection[str]) -> None:
         for name in groups:
+            self._polls.gone(name)
             for kept in (self._made, self._fresh, self._held, self._busy):
                 kept.pop(name, None)
         for what, name in list(self._wrong):

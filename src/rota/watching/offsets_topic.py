@@ -163,7 +163,7 @@ class OffsetsTopic:
     def knows(self, group: str) -> bool:
         """Whether anything of the group is recorded."""
         with self._lock:
-            return group in self._reader.groups
+            return self._reader.knows(group)
 
     def commit_steps(self, group: str) -> dict[TopicPartition, list[tuple[int, int]]]:
         """See `LogReader.commit_steps`."""
@@ -324,10 +324,11 @@ class OffsetsTopic:
         if self._reader.unknown_topics and time.monotonic() - self._named_at > NAMES_S:
             self._learn_names()
         with self._lock:
-            new = set(self._reader.consumer_groups) - self._asked
+            there = set(self._reader.consumer_groups)
+        new = there - self._asked
         if new:
             self._learn_timeouts(new)
-            self._asked |= new
+            self._asked = there
 
     def _learn_names(self) -> None:
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rota.model import TopicPartition
 from rota.monitor.findings import Certainty
 from rota.monitor.rebalances.ends import Ends
+from rota.monitor.rebalances.gone import Gone, Versions
 from rota.monitor.rebalances.live import under_way
 from rota.monitor.rebalances.members import Member
 from rota.monitor.rebalances.polls import differences
@@ -43,13 +44,26 @@ class PollReader:
     def __init__(self) -> None:
         self._groups: dict[str, _Polled] = {}
         self._ends = Ends()
+        self._gone = Gone()
+        self._versions = Versions()
 
     def look(self, facts: GroupFacts, commits: Mapping[TopicPartition, Commit], at_ms: int) -> list[Event]:
         """What the group answered, and what it has committed; what is new since the last look."""
         polled = self._groups.get(facts.group)
         if polled is None:
             polled = self._groups[facts.group] = _Polled(facts.group)
-        return polled.look(facts, commits, at_ms)
+        self._gone.back(facts.group)
+        try:
+            return polled.look(facts, commits, at_ms)
+        finally:
+            self._versions.put(facts.group, polled.story.version)
+
+    def gone(self, group: str) -> None:
+        """It is not there any more. What is known of it is forgotten when enough others are gone too."""
+        if group in self._groups:
+            for name in self._gone.mark(group):
+                del self._groups[name]
+                self._versions.put(name, None)
 
     def look_at_ends(self, ends: Mapping[TopicPartition, int], at_ms: int) -> None:
         """See `LogReader.look_at_ends`."""
@@ -81,8 +95,8 @@ class PollReader:
         return 0 if polled is None else polled.story.version
 
     def versions(self) -> dict[str, int]:
-        """The same of all groups."""
-        return {group: polled.story.version for group, polled in self._groups.items()}
+        """The same of all groups; the same dictionary until there is news."""
+        return self._versions.all()
 
 
 class _Polled:

@@ -11,6 +11,7 @@ from rota.coordinator.log_format import decode_record
 from rota.model import TopicPartition
 from rota.monitor.rebalances.classic import apply_group, forget_group
 from rota.monitor.rebalances.ends import Ends
+from rota.monitor.rebalances.gone import Gone, Versions
 from rota.monitor.rebalances.live import under_way
 from rota.monitor.rebalances.modern import HEARTBEAT_MS, SESSION_MS, Modern
 from rota.monitor.rebalances.story import FEW_COMMITS, MOST_COMMITS, Story
@@ -41,6 +42,8 @@ class LogReader:
         self._topics: dict[bytes, str] = {}
         self._timeouts = {"": (SESSION_MS, HEARTBEAT_MS)}
         self._ends = Ends()
+        self._gone = Gone()
+        self._versions = Versions()
         self.unknown_topics: set[bytes] = set()
         """Ids of topics that came up and that nobody has named, see `learn_topics`."""
         self.records: dict[int, int] = {}
@@ -69,18 +72,38 @@ class LogReader:
             return []
         story = self._stories.get(group)
         if story is None:
-            story = self._stories[group] = Story(group, FEW_COMMITS if self._wanted is None else MOST_COMMITS)
-        if isinstance(about, OffsetCommitKey):
-            return self._commit(story, about, record.value, timestamp)
-        if isinstance(about, GroupMetadataKey):
             if record.value is None:
+                return []  # what is left of a group that was gone before
+            story = self._stories[group] = Story(group, FEW_COMMITS if self._wanted is None else MOST_COMMITS)
+        found = self._apply(story, about, record.value, timestamp)
+        self._versions.put(group, story.version)
+        if record.value is not None:
+            self._gone.back(group)
+        elif not story.members and not story.commits:
+            for name in self._gone.mark(group):
+                self._forget(name)
+        return found
+
+    def _forget(self, group: str) -> None:
+        self._stories.pop(group, None)
+        self._modern.pop(group, None)
+        if group:  # else they are those of the brokers
+            self._timeouts.pop(group, None)
+        self._versions.put(group, None)
+
+    def _apply(self, story: Story, about: object, value: object, timestamp: int) -> list[Event]:
+        group = story.group
+        if isinstance(about, OffsetCommitKey):
+            return self._commit(story, about, value, timestamp)
+        if isinstance(about, GroupMetadataKey):
+            if value is None:
                 return forget_group(story, timestamp) if story.kind != "consumer" else []
-            return apply_group(story, record.value, timestamp)  # type: ignore[arg-type]
+            return apply_group(story, value, timestamp)  # type: ignore[arg-type]
         modern = self._modern.get(group)
         if modern is None:
             modern = self._modern[group] = Modern(story, self._name)
             modern.session_ms, modern.heartbeat_ms = self._timeouts.get(group, self._timeouts[""])
-        return modern.apply(about, record.value, timestamp)
+        return modern.apply(about, value, timestamp)
 
     def _commit(self, story: Story, about: OffsetCommitKey, value: object, timestamp: int) -> list[Event]:
         partition = TopicPartition(about.topic, about.partition)
@@ -98,6 +121,7 @@ class LogReader:
         if late:
             for modern in self._modern.values():
                 modern.story.rename(late)
+                self._versions.put(modern.story.group, modern.story.version)
 
     def _name(self, topic_id: bytes) -> str:
         topic_id = bytes(topic_id)
@@ -123,6 +147,7 @@ class LogReader:
         story = self._stories.get(facts.group)
         if story is not None:
             story.looked(facts, at_ms, took_ms)
+            self._versions.put(facts.group, story.version)
 
     def look_at_ends(self, ends: Mapping[TopicPartition, int], at_ms: int) -> None:
         """How far partitions reached then: tells how many records came while they waited."""
@@ -136,13 +161,18 @@ class LogReader:
         for group, found in by_group.items():
             if group in self._stories:
                 self._stories[group].use_log(found)
+                self._versions.put(group, self._stories[group].version)
 
     # Asking
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Every group of which something was read."""
+        """Every group of which something was read; of those that are gone the last ones."""
         return tuple(self._stories)
+
+    def knows(self, group: str) -> bool:
+        """Whether it is one of them."""
+        return group in self._stories
 
     @property
     def consumer_groups(self) -> tuple[str, ...]:
@@ -172,8 +202,8 @@ class LogReader:
         return 0 if story is None else story.version
 
     def versions(self) -> dict[str, int]:
-        """The same of all groups."""
-        return {group: story.version for group, story in self._stories.items()}
+        """The same of all groups; the same dictionary until there is news."""
+        return self._versions.all()
 
     def commit_steps(self, group: str) -> dict[TopicPartition, list[tuple[int, int]]]:
         """The last commits that moved a partition's offset: when, and to which, oldest first."""
