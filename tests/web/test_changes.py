@@ -86,15 +86,16 @@ def test_what_makes_no_sense_is_one_line(asked: dict[str, Any], words: str) -> N
 @pytest.mark.parametrize("name", ["orders", "it's", "-x", "a b; rm -rf /", "$(id)", "é\n"])
 def test_the_command_line_means_the_same_whatever_the_name(name: str) -> None:
     question = Question(Target(Kind.SHIFT_BY, -5), (Scope(name, (0, 2)),))
-    words = shlex.split(command_line(name, question, "b:9092"))
+    where = ("--bootstrap-server", "b:9092", "--command-config", "my files/it's.properties")
+    words = shlex.split(command_line(name, question, where))
     assert words == [
         "rota", "groups", "reset-offsets", f"--group={name}", f"--topic={name}:0,2", "--shift-by=-5",
-        "--bootstrap-server", "b:9092",
+        "--bootstrap-server", "b:9092", "--command-config", "my files/it's.properties",
     ]  # fmt: skip
 
 
 def test_the_command_line_of_a_moment_is_that_moment() -> None:
-    line = command_line("g", Question(Target(Kind.BY_DURATION, NOW_MS)), "b:1")
+    line = command_line("g", Question(Target(Kind.BY_DURATION, NOW_MS)), ("-b", "b:1"))
     assert "--all-topics --to-datetime=2025-10-09T08:53:20.000Z" in line
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rota.cli.options import FiniteRange, admin_options, check_group, json_option
+from rota.cli.options import FiniteRange, admin_options, check_group, connection_words, json_option
 from rota.cli.output import emit, emit_json, note, table
 from rota.model import RotaError, count_of
 
@@ -28,8 +28,6 @@ __all__ = ["doctor"]
 
 FINDINGS: Final = 3
 """The exit code when something is wrong."""
-LOOK_S: Final = 16.0
-"""How long groups are looked at, unless told: three commits of a client that commits every 5 s."""
 EVERY_S: Final = 1.0
 LEAST_LOOKS: Final = 4
 CALM_S: Final = 3.0
@@ -82,7 +80,8 @@ def doctor(
     It looks for some seconds, reads what the group has recorded in __consumer_offsets, and judges some thirty rules;
     those that lack something are named. It joins nothing and changes nothing.
 
-    Exit codes: 0 healthy (things worth knowing are no illness), 1 failed, 2 wrong usage, 3 something is wrong.
+    Exit codes: 0 healthy, or nothing found so far (it then says so; things worth knowing are no illness), 1 failed or a
+    group does not exist, 2 wrong usage, 3 something is wrong.
 
     \b
     Examples:
@@ -155,11 +154,7 @@ def _use_log(topic: OffsetsTopic, path: Path) -> None:
 def _checkup(admin: Admin, names: tuple[str, ...], topic: OffsetsTopic, window_s: float) -> Checkup:
     from rota.watching.evidence import Checkup
 
-    given = click.get_current_context().params
-    where = ["--bootstrap-server", str(given["bootstrap_server"])]
-    if given.get("command_config"):
-        where += ["--command-config", str(given["command_config"])]
-    return Checkup(admin, groups=names or None, topic=topic, window_s=window_s, connection=tuple(where))
+    return Checkup(admin, groups=names or None, topic=topic, window_s=window_s, connection=connection_words())
 
 
 def _once(
@@ -226,7 +221,7 @@ def _examine(checkup: Checkup, names: tuple[str, ...]) -> list[tuple[Evidence, D
 
 
 def _exit_code(examined: Sequence[tuple[Evidence, Diagnosis]]) -> int:
-    if any(not diagnosis.healthy for _, diagnosis in examined):
+    if any(diagnosis.verdict == "ill" for _, diagnosis in examined):
         return FINDINGS
     return 1 if any(evidence.failure is not None for evidence, _ in examined) else 0
 

@@ -23,6 +23,7 @@ __all__ = [
     "admin_options",
     "check_group",
     "cluster_options",
+    "connection_words",
     "json_option",
 ]
 
@@ -98,6 +99,15 @@ def _with_where(command: Callable[..., Any]) -> Callable[..., Any]:
         help="A broker of the cluster; several with commas.",
     )
     return server(config(command))
+
+
+def connection_words() -> tuple[str, ...]:
+    """The options by which the command that runs reaches its cluster, for command lines that it shows."""
+    given = click.get_current_context().params
+    words = ["--bootstrap-server", str(given["bootstrap_server"])]
+    if given.get("command_config"):
+        words += ["--command-config", str(given["command_config"])]
+    return tuple(words)
 
 
 def check_group(name: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rota.cli.options import FiniteRange, admin_options
+from rota.cli.options import FiniteRange, admin_options, connection_words
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -109,8 +109,10 @@ def web(
     asked = check_token(host, token)
     listening = listen(host, port)
     where = address(listening)
-    with listening, Live(admin, groups=groups or None, interval_s=interval_s, window_s=window_s) as live:
-        changes = Changes(admin, allowed=allow_changes, done=live.refresh)
+    words = connection_words()
+    watching = Live(admin, groups=groups or None, interval_s=interval_s, window_s=window_s, connection=words)
+    with listening, watching as live:
+        changes = Changes(admin, allowed=allow_changes, connection=words, done=live.refresh)
         site = Site(live, cluster=admin.bootstrap, interval_s=interval_s, changes=changes)
         app = make_app(site, token=asked, hosts=hosts)
         shown = f"/?token={asked}" if asked is not None and token is None else ""

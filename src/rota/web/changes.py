@@ -25,7 +25,7 @@ from rota.monitor.reset_file import plan_json
 from rota.monitor.reset_words import Scope, duration_ms, moment_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from rota.admin import Admin
     from rota.admin.resets import Outcome
@@ -58,11 +58,14 @@ class Changes:
         admin: Admin,
         *,
         allowed: bool,
+        connection: Sequence[str] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         done: Callable[[], None] = lambda: None,
     ) -> None:
         self.allowed = allowed
         self._admin = admin
+        self._connection = connection or ("--bootstrap-server", admin.bootstrap)
+        """Options that the command lines need."""
         self._monotonic = monotonic
         self._done = done
         """Called when something was changed: whoever watches looks again at once."""
@@ -88,7 +91,7 @@ class Changes:
             raise RotaError(f"group {group} has committed nothing there: name a topic to begin with one")
         if len(plan.rows) > MOST_ROWS:
             raise RotaError(f"{len(plan.rows):,} partitions are more than a page shows: choose a topic")
-        line = command_line(group, question, self._admin.bootstrap)
+        line = command_line(group, question, self._connection)
         return self._document(plan, self._keep(plan)) | {"command": line}
 
     def execute(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,8 +214,11 @@ def question_of(request: Mapping[str, Any], now_ms: int) -> Question:
     return Question(Target(kind, _value(kind, _text(request, "value", "").strip(), now_ms)), scopes)
 
 
-def command_line(group: str, question: Question, bootstrap: str) -> str:
-    """The same for a terminal, without --execute; it can be run as it stands. A duration has become a moment."""
+def command_line(group: str, question: Question, connection: Sequence[str]) -> str:
+    """The same for a shell, without --execute; it can be run as it stands. A duration has become a moment.
+
+    ``connection``: the options that reach the cluster, each word as it is.
+    """
     words = ["rota", "groups", "reset-offsets", f"--group={group}"]
     for scope in question.scopes:
         numbers = "" if scope.partitions is None else ":" + ",".join(map(str, scope.partitions))
@@ -225,7 +231,7 @@ def command_line(group: str, question: Question, bootstrap: str) -> str:
         words.append(f"--to-datetime={moment.replace('+00:00', 'Z')}")
     else:
         words.append(f"--{kind.value}={value}" if kind in _NUMBERED else f"--{kind.value}")
-    return shlex.join([*words, "--bootstrap-server", bootstrap])
+    return shlex.join([*words, *connection])
 
 
 def _value(kind: Kind, text: str, now_ms: int) -> int:
