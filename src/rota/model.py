@@ -21,6 +21,7 @@ __all__ = [
     "RotaError",
     "TopicPartition",
     "number_runs",
+    "printable",
 ]
 
 
@@ -37,6 +38,13 @@ class TopicPartition(NamedTuple):
 def count_of(number: int, singular: str, plural: str | None = None) -> str:
     """``1 record``, ``2 records``."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def printable(text: str) -> str:
+    """The text on one line, nothing in it that a terminal would obey: group, member and client ids, error messages and
+    what else other programs chose may hold anything. Each sign that is not printable becomes one ``�``.
+    """
+    return text if text.isprintable() else "".join(each if each.isprintable() else "�" for each in text)
 
 
 def number_runs(numbers: Iterable[int], least: int = 4) -> list[str]:

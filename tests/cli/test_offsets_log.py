@@ -233,9 +233,3 @@ def test_follow_says_what_comes(cli: Command, topic: str, new_name: NewName) -> 
         while "generation 3" not in running.next_out():
             pass
         assert running.stop().code == 130
-
-
-def test_a_name_cannot_move_the_cursor() -> None:
-    from rota.cli.offsets_log import _one_line
-
-    assert _one_line("a\x1b[2Jb\nü") == "a\\x1b[2Jb\\x0aü"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.timeline.story import many, short, static_restart, three_consumers_one_killed
 
+from rota.model import TopicPartition
 from rota.timeline import Timeline
 from rota.timeline import events as ev
 from rota.timeline.text import draw_text
@@ -94,3 +95,7 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:
         [ev.ConsumerStarted(1, "a\x1b[2J\nb", 1), ev.ConsumerStopped(5, "a\x1b[2J\nb", "")]
     )
     assert "\x1b" not in draw_text(timeline)
+    parts = [TopicPartition(topic, 0) for topic in ("a\x1b[2J", "b")]
+    topics = Timeline.of([ev.Produced(1, *part, 0, 1) for part in parts])
+    assert "a�[2J-0" in draw_text(topics, 120)
+    assert "\x1b" not in draw_text(topics, 120)

@@ -107,12 +107,13 @@ def _usage_error(error: click.UsageError) -> int:
 
 def _failed(message: str, code: int) -> int:
     from rota.cli.reader import discard_output
+    from rota.model import printable
 
     try:
         sys.stdout.flush()
     except OSError:
         discard_output()
-    print("error:", " ".join(message.split()), file=sys.stderr)  # noqa: T201
+    print("error:", printable(" ".join(message.split())), file=sys.stderr)  # noqa: T201
     return code
 
 

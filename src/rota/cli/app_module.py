@@ -66,7 +66,7 @@ def _imported(name: str, directory: Path) -> ModuleType:
         raise RotaError(f"{_shown(error.filename)} line {error.lineno}: {error.msg}") from error
     except Exception as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _ours(frame.filename)]
-        note("".join(["Traceback (most recent call last):\n", *traceback.format_list(frames)]).rstrip())
+        note("Traceback (most recent call last):", *"".join(traceback.format_list(frames)).splitlines())
         said = f"{exception_name(error)}: {error}".removesuffix(": ")
         raise RotaError(f"{_place(error)}: {said}") from error
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from rota.cli.output import count_of, note
+from rota.cli.shell import quoted
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ yes_option = click.option(
 )
 
 
-def confirm(groups: Sequence[str], given: Sequence[str], what: str) -> None:
+def confirm(groups: Sequence[str], given: Sequence[str], what: str, lines: Sequence[str] = ()) -> None:
     """Go on only if these very groups are meant.
 
     One group is confirmed by its name, several by all of their names or their number (``12 groups``), so that a
-    list which has grown since is noticed. ``what`` is the sentence a person is shown before.
+    list which has grown since is noticed. ``what`` is the sentence a person is shown before, ``lines`` what it names.
 
     Raises:
         RotaError: something else was given or typed; or nothing was given and there is no terminal to ask at (wrong
@@ -39,15 +39,18 @@ def confirm(groups: Sequence[str], given: Sequence[str], what: str) -> None:
     if given:
         if set(given) not in ({expected}, set(groups)):
             raise RotaError(
-                f"--yes {shlex.join(given)} does not confirm this: it is about {expected}; nothing was changed",
+                f"--yes {' '.join(map(quoted, given))} does not confirm this: it is about {expected}; "
+                "nothing was changed",
                 exit_code=2,
             )
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        about = " ".join([what, *map(str.strip, lines)])
         raise RotaError(
-            f"{what} Without a terminal to ask at, confirm it with --yes {shlex.quote(expected)}", exit_code=2
+            f"{about} Without a terminal to ask at, confirm it with --yes {quoted(expected)}",
+            exit_code=2,
         )
-    note(what)
+    note(what, *lines)
     asked = "the group's name" if len(groups) == 1 else f"{count_of(len(groups), 'group')!r}"
     typed = click.prompt(f"Type {asked} to go on", default="", show_default=False, err=True)
     if typed.strip() != expected.strip():

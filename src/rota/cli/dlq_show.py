@@ -92,7 +92,7 @@ def show(
     if not latest:
         note(f"No dead letters in {topic}{'' if chosen.everything else ' that are meant'}.")
     elif total > len(latest):
-        note(f"\nThe last {len(latest)} of {total:,}: --limit shows more, --summary counts them.")
+        note("", f"The last {len(latest)} of {total:,}: --limit shows more, --summary counts them.")
     _note_others(sum(found.letter is None for found in latest), len(latest))
 
 

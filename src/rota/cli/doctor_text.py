@@ -7,7 +7,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
-from rota.cli.output import count_of
+from rota.cli.output import count_of, printable
 from rota.monitor.findings import Severity
 from rota.monitor.words import age, time_text
 from rota.timeline.summary import to_plain
@@ -35,13 +35,13 @@ def report(examined: Sequence[Examined], width: int, *, colour: bool = False) ->
         alone = len(examined) == 1
         if diagnosis.healthy and not alone:
             lines += [
-                _plain(f"  {diagnosis.group}: {finding.words} ({finding.rule}, worth knowing)")
+                printable(f"  {diagnosis.group}: {finding.words} ({finding.rule}, worth knowing)")
                 for finding in diagnosis.findings
             ]
             continue
         if lines:
             lines.append("")
-        lines.append(_plain(_heading(evidence, diagnosis)))
+        lines.append(printable(_heading(evidence, diagnosis)))
         for finding in diagnosis.findings:
             lines += ["", *_finding(finding, width, colour=colour)]
     return lines
@@ -59,7 +59,7 @@ def _verdict(examined: Sequence[Examined]) -> str:
     if not ill:
         return f"{groups}: all healthy."
     shown = ", ".join(ill[:5]) + (f" and {len(ill) - 5} more" if len(ill) > 5 else "")
-    return _plain(f"{groups}: {len(ill)} {'needs' if len(ill) == 1 else 'need'} help: {shown}.")
+    return printable(f"{groups}: {len(ill)} {'needs' if len(ill) == 1 else 'need'} help: {shown}.")
 
 
 def _heading(evidence: Evidence, diagnosis: Diagnosis) -> str:
@@ -106,7 +106,7 @@ def _finding(finding: Finding, width: int, *, colour: bool) -> list[str]:
     for number, line in enumerate(finding.evidence):
         lines += _paragraph("" if number else "evidence", f"{line.what}: {line.value} ({line.source})", width)
     lines += _paragraph("what to do", finding.advice, width)
-    lines += [_plain(f"{'':{LABEL}}  $ {command}") for command in finding.commands]
+    lines += [printable(f"{'':{LABEL}}  $ {command}") for command in finding.commands]
     return lines + _paragraph("unless", finding.doubts, width)
 
 
@@ -115,7 +115,7 @@ def _paragraph(label: str, text: str, width: int) -> list[str]:
     if not text:
         return []
     wrapped = textwrap.wrap(
-        _plain(text), max(width - LABEL - 2, 30), break_long_words=False, break_on_hyphens=False
+        printable(text), max(width - LABEL - 2, 30), break_long_words=False, break_on_hyphens=False
     )
     return [f"{label if not number else '':>{LABEL}}  {line}" for number, line in enumerate(wrapped)]
 
@@ -179,8 +179,3 @@ def rule_lines(rules: Iterable[Rule]) -> list[list[str]]:
 def in_colour() -> bool:
     """Whether standard output is a terminal that wants colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _plain(text: str) -> str:
-    """Without control characters: names come from other programs, and a terminal obeys."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)

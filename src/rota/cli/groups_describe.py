@@ -10,7 +10,7 @@ import click
 from rota.cli.groups_look import Late, Look, missing_words
 from rota.cli.groups_options import chosen_groups, group_names
 from rota.cli.options import FiniteRange, admin_options, json_option
-from rota.cli.output import emit, emit_csv, emit_json, note
+from rota.cli.output import emit, emit_csv, emit_json, note, printable
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _watch(look: Look, admin: Admin, seconds: float, *, as_json: bool) -> None:
     options = [f"--{look.view}"] if look.view != "offsets" else []
     options += (["--verbose"] if look.verbose else []) + (["--time-lag"] if look.late else [])
     title = " ".join(["rota groups describe", *(look.names or ["--all"]), *options])
-    watch_text(seconds, title, lambda: _block(look, admin))
+    watch_text(seconds, printable(title), lambda: _block(look, admin))
 
 
 def _print(reports: Sequence[Report], look: Look) -> None:
@@ -137,7 +137,7 @@ def _print(reports: Sequence[Report], look: Look) -> None:
         for line in lines:
             emit(palette.paint(line.text, line.member_id))
         for remark in report.remarks():
-            note(f"\n{remark}")
+            note("", remark)
 
 
 def _print_csv(reports: Sequence[Report], look: Look) -> None:
@@ -171,13 +171,13 @@ def _block(look: Look, admin: Admin) -> list[Line]:
     try:
         seen = look.at(admin)
     except RotaError as error:
-        return [Line(str(error))]
+        return [Line(printable(str(error)))]
     block: list[Line] = []
     for report in seen.reports:
         table = look.lines(report)
         block += [Line(""), *table] if table else []
         for remark in report.remarks():
-            block += [Line(""), Line(remark)]
+            block += [Line(""), Line(printable(remark))]
     for problem in seen.problems():
-        block += [*([Line("")] if block else []), Line(str(problem))]
+        block += [*([Line("")] if block else []), Line(printable(str(problem)))]
     return block or [Line("There are no groups.")]

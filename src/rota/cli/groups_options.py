@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import shlex
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from rota.cli.options import check_group
 from rota.cli.output import count_of, note
+from rota.cli.shell import quoted
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def rota_command(*words: str) -> str:
     where = ["--bootstrap-server", str(given["bootstrap_server"])]
     if given.get("command_config"):
         where += ["--command-config", str(given["command_config"])]
-    return shlex.join(["rota", *words, *where])
+    return " ".join(map(quoted, ["rota", *words, *where]))
 
 
 def say_members(group: GroupFacts, so: str) -> None:

@@ -11,7 +11,7 @@ from rota.cli.groups_look import missing_words
 from rota.cli.groups_options import raise_all
 from rota.cli.groups_reset_text import member_words
 from rota.cli.options import admin_options, check_group, json_option
-from rota.cli.output import count_of, emit, emit_json
+from rota.cli.output import count_of, emit, emit_json, printable
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def remove_members(
     if not facts.exists:
         raise RotaError(missing_words([group]))
     members = _chosen(facts, instances)
-    lines = "\n".join(
+    lines = [
         f"  {member_words(member)}, {count_of(len(member.assignment), 'partition')}" for member in members
-    )
+    ]
     who = count_of(len(members), "static member")
-    confirm([group], yes, f"This removes {who} from group {group}, which rebalances:\n{lines}")
+    confirm([group], yes, f"This removes {who} from group {group}, which rebalances:", lines)
     answers = admin.remove_members(group, [member.instance_id or "" for member in members], reason)
     if as_json:
         emit_json(
@@ -89,7 +89,7 @@ def remove_members(
     else:
         for instance, answer in answers.items():
             if answer is None:
-                emit(f"Removed {instance} from group {group}.")
+                emit(printable(f"Removed {instance} from group {group}."))
     raise_all([answer for answer in answers.values() if answer is not None])
     return 0
 

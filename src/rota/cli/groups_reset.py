@@ -15,7 +15,7 @@ from rota.cli.confirm import confirm, yes_option
 from rota.cli.groups_options import chosen_groups, group_names, raise_all, say_members
 from rota.cli.groups_rollback import rollback_options, say_undo, write_rollback
 from rota.cli.options import admin_options, json_option
-from rota.cli.output import emit, emit_csv, emit_json, note
+from rota.cli.output import emit, emit_csv, emit_json, note, printable
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -279,7 +279,8 @@ class _Run:
 
         for plan in plans:
             state = plan.state if plan.exists else "does not exist yet"
-            emit(f"\nGroup {plan.group} ({state}), {text.target_words(self.target)}:")
+            emit()
+            emit(printable(f"Group {plan.group} ({state}), {text.target_words(self.target)}:"))
             if plan.rows:
                 emit()
             for line in text.diff_lines(plan, failed[plan.group]) if plan.rows else ():

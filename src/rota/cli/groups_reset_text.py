@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rota.cli.output import count_of, table
+from rota.cli.output import count_of, printable, table
 from rota.monitor.reset import Effect, Kind
 from rota.monitor.words import age
 
@@ -77,7 +77,7 @@ def kafka_lines(plans: Iterable[Plan]) -> list[str]:
     """The table of ``kafka-consumer-groups --reset-offsets``, Kafka 4.1."""
     rows = [("GROUP", "TOPIC", "PARTITION", "NEW-OFFSET")]
     rows += [
-        (plan.group, row.partition.topic, str(row.partition.partition), str(row.new.offset))
+        (printable(plan.group), row.partition.topic, str(row.partition.partition), str(row.new.offset))
         for plan in plans
         for row in plan.rows
         if row.new is not None

@@ -10,6 +10,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rota.model import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -85,11 +87,11 @@ def offset_rows(
 
 def list_lines(groups: Iterable[GroupListing], *, with_type: bool, with_state: bool) -> list[str]:
     """``--list``: bare names, or a table as soon as a type or a state is wanted."""
-    found = list(groups)
+    found = [tuple(map(printable, (each.group, each.type, each.state))) for each in groups]
     if not (with_type or with_state):
-        return [group.group for group in found]
-    width = max([15, *(len(group.group) for group in found)]) + 10
-    rows = [("GROUP", "TYPE", "STATE"), *((group.group, group.type, group.state) for group in found)]
+        return [name for name, _, _ in found]
+    width = max([15, *(len(name) for name, _, _ in found)]) + 10
+    rows = [("GROUP", "TYPE", "STATE"), *found]
     return [
         " ".join(
             [f"{name:<{width}}"]
@@ -101,7 +103,7 @@ def list_lines(groups: Iterable[GroupListing], *, with_type: bool, with_state: b
 
 
 Table = tuple[list[str], list[list[str]]]
-"""A header and the cells of each row."""
+"""A header and the cells of each row, exact as CSV has them."""
 
 
 def offset_table(group: str, rows: Iterable[OffsetRow], *, verbose: bool, with_time: bool = False) -> Table:
@@ -127,14 +129,14 @@ def offset_lines(
     """``--describe`` and ``--describe --verbose``; no lines at all for a group without partitions."""
     if not rows:
         return []
-    header, cells = offset_table(group, rows, verbose=verbose, with_time=with_time)
+    header, cells = _shown(offset_table(group, rows, verbose=verbose, with_time=with_time))
     minima = [10 if name == "PARTITION" else 15 for name in header]
     minima[-1] = 0
     widths = [
         _width(minimum, (row[i] for row in cells)) if minimum and header[i] in WIDENED else minimum
         for i, minimum in enumerate(minima)
     ]
-    owners = [None, *(row.member.member_id if row.member else None for row in rows)]
+    owners = [None, *(printable(row.member.member_id) if row.member else None for row in rows)]
     return [_line(row, widths, owner) for row, owner in zip([header, *cells], owners, strict=True)]
 
 
@@ -153,7 +155,7 @@ def member_lines(group: GroupFacts, *, verbose: bool) -> list[Line]:
     """``--describe --members``, also ``--verbose``; some columns are there only if any member has a value for them."""
     static = any(member.instance_id for member in group.members)
     mixed = {True, False} <= {member.upgraded for member in group.members}
-    header, cells = member_table(group, verbose=verbose, static=static, mixed=mixed)
+    header, cells = _shown(member_table(group, verbose=verbose, static=static, mixed=mixed))
     minima = {INSTANCE: 17, "CURRENT-ASSIGNMENT": 20, "TARGET-ASSIGNMENT": 20, "UPGRADED": 0}
     widths = [
         minima.get(name, 15)
@@ -161,7 +163,7 @@ def member_lines(group: GroupFacts, *, verbose: bool) -> list[Line]:
         else _width(minima.get(name, 15), (row[i] for row in cells))
         for i, name in enumerate(header)
     ]
-    owners: list[str | None] = [None, *(member.member_id for member in group.members)]
+    owners: list[str | None] = [None, *(printable(member.member_id) for member in group.members)]
     # Kafka ends the short form with a blank, which its --verbose form continues from.
     end = "" if verbose else " "
     return [_line(row, widths, owner, end) for row, owner in zip([header, *cells], owners, strict=True)]
@@ -181,7 +183,7 @@ def state_table(group: GroupFacts, *, verbose: bool) -> Table:
 
 def state_lines(group: GroupFacts, *, verbose: bool) -> list[Line]:
     """``--describe --state`` and its ``--verbose``."""
-    header, (cells,) = state_table(group, verbose=verbose)
+    header, (cells,) = _shown(state_table(group, verbose=verbose))
     widths = [_width(15, cells[:1]), _width(25, cells[1:2]), 20, 20, *([15, 25] if verbose else []), 0]
     return [_line(header, widths), _line(cells, widths)]
 
@@ -191,6 +193,12 @@ def assignment_text(partitions: Iterable[TopicPartition]) -> str:
     by_topic = itertools.groupby(sorted(partitions), key=lambda tp: tp.topic)
     texts = [f"{topic}:{','.join(str(tp.partition) for tp in tps)}" for topic, tps in by_topic]
     return ";".join(sorted(texts)) or MISSING
+
+
+def _shown(made: Table) -> Table:
+    """As a terminal may have it; before the columns get their widths."""
+    header, rows = made
+    return header, [[printable(cell) for cell in row] for row in rows]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], member_id: str | None = None, end: str = "") -> Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rota.cli.output import emit
+from rota.cli.output import emit, printable
 from rota.model import RotaError
 
 __all__ = ["validate_regex"]
@@ -26,4 +26,4 @@ def validate_regex(pattern: str) -> None:
         compile_pattern(pattern)
     except PatternError as error:
         raise RotaError(f"the regular expression `{pattern}` is invalid: {error}") from None
-    emit(f"The regular expression `{pattern}` is valid.")
+    emit(printable(f"The regular expression `{pattern}` is valid."))

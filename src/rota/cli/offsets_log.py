@@ -11,7 +11,7 @@ import click
 
 from rota.cli.ending import StopRequest
 from rota.cli.options import check_group, cluster_options, json_option
-from rota.cli.output import emit, emit_json, note
+from rota.cli.output import emit, emit_json, note, printable
 from rota.cli.reader import check_reader
 from rota.model import RotaError, TopicPartition
 
@@ -160,11 +160,12 @@ class _Printer:
         words = words_of(record, self._topic_names() if _holds_ids(record.value) else {})
         if self._group not in {None, words.group}:
             return
-        self._width = max(self._width, len(words.group))
+        shown = printable(words.group)
+        self._width = max(self._width, len(shown))
         if not self.has_begun:
             self.has_begun = True
             emit(f"{'TIME':<23}  {'GROUP':<{self._width}}  {'RECORD':<7}  WHAT")
-        emit(f"{_time(message):<23}  {words.group:<{self._width}}  {words.kind:<7}  {_one_line(words.text)}")
+        emit(f"{_time(message):<23}  {shown:<{self._width}}  {words.kind:<7}  {printable(words.text)}")
 
     def _topic_names(self) -> dict[bytes, str]:
         """Names by id; asked for once, when the first id comes along."""
@@ -214,8 +215,3 @@ def _time(message: Message) -> str:
     if ms < 0:
         return "-"
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms / 1000)) + f".{ms % 1000:03d}"
-
-
-def _one_line(text: str) -> str:
-    """Names and patterns come from anybody: nothing of them may move a terminal's cursor."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

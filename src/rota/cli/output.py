@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rota.model import count_of
+from rota.model import count_of, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["count_of", "emit", "emit_csv", "emit_json", "note", "table"]
+__all__ = ["count_of", "emit", "emit_csv", "emit_json", "note", "printable", "table"]
+
+_OBEYED = re.compile("[\x7f-\x9f]")
+"""Controls that a string of JSON may hold as they are."""
 
 
 def emit(text: str = "") -> None:
-    """One line of the answer, on standard output."""
+    """One line of the answer, on standard output, as it is: names in it have been made ``printable``."""
     sys.stdout.write(text + "\n")
 
 
 def emit_json(document: Any, *, indent: int | None = 2) -> None:
     """One JSON document; ``indent=None`` for JSON lines."""
-    sys.stdout.write(json.dumps(document, indent=indent, ensure_ascii=False) + "\n")
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    sys.stdout.write(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def emit_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -33,18 +38,18 @@ def emit_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     writer.writerows(rows)
 
 
-def note(text: str) -> None:
-    """One line about the answer, on standard error, so that it never mixes with data."""
+def note(*lines: str) -> None:
+    """Lines about the answer, on standard error, so that they never mix with data."""
     sys.stdout.flush()
-    sys.stderr.write(text + "\n")
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
     sys.stderr.flush()
 
 
 def table(
     header: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = (), gap: int = 2
 ) -> list[str]:
-    """Lines of a table: columns as wide as their longest cell; ``right`` names those of numbers."""
-    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
+    """Printable lines of a table: columns as wide as their longest cell; ``right`` names those of numbers."""
+    cells = [list(header), *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     numeric = {i for i, name in enumerate(header) if name in set(right)}
     return [

@@ -13,7 +13,7 @@ import click
 
 from rota.cli.ending import StopRequest
 from rota.cli.options import admin_options, check_group, json_option
-from rota.cli.output import count_of, emit, emit_json, note
+from rota.cli.output import count_of, emit, emit_json, note, printable
 from rota.cli.reader import check_reader
 from rota.cli.timeline import Moment
 from rota.model import RotaError
@@ -172,7 +172,9 @@ class _Follower:
             if each.is_done and _key(each) not in wanted:
                 self._told[_key(each)] = each.words
         if not self._as_json:
-            emit(f"Group {_plain(self._group)}: {count_of(len(earlier), 'rebalance')} so far. Ctrl+C ends.")
+            emit(
+                f"Group {printable(self._group)}: {count_of(len(earlier), 'rebalance')} so far. Ctrl+C ends."
+            )
         with Looker(self._admin, [self._group], self._log.look):
             number = 0
             while not stop.code:
@@ -199,14 +201,14 @@ class _Follower:
     def _began(self, told: Told) -> None:
         if told.at_ms != self._begun_ms and not self._as_json:
             self._begun_ms = told.at_ms
-            emit(f"{_plain(told.title)}  a rebalance begins: {_plain(told.words)}")
+            emit(f"{printable(told.title)}  a rebalance begins: {printable(told.words)}")
 
     def _print(self, told: Told, lines: Sequence[str]) -> None:
         if self._as_json:
             emit_json(told.document(), indent=None)
         else:
             for line in lines:
-                emit(_plain(line))
+                emit(printable(line))
 
     def _reread(self) -> None:
         """A broker's log grows too; whoever rotates it makes it smaller."""
@@ -245,19 +247,20 @@ def _print(group: str, found: Sequence[Told], shown: Sequence[Told], window: _Wi
     count = sum(each.account is not None for each in found)
     if not found:
         emit(
-            f"Group {_plain(group)}: no rebalance is recorded; it may have committed without ever having had members."
+            f"Group {printable(group)}: no rebalance is recorded; "
+            "it may have committed without ever having had members."
         )
         return
     narrowed = f", {len(shown)} of them at the time asked for" if window.is_narrow else ""
     emit(
-        f"Group {_plain(group)}, since {_day_time(found[0].at_ms)}: {count_of(count, 'rebalance')}{narrowed}."
+        f"Group {printable(group)}, since {_day_time(found[0].at_ms)}: {count_of(count, 'rebalance')}{narrowed}."
     )
     for each in shown:
         emit()
         if window.at is not None:
-            emit(_plain(each.paragraph()))
+            emit(printable(each.paragraph()))
         for line in each.lines():
-            emit(_plain(line))
+            emit(printable(line))
     if window.is_narrow and not shown:
         emit(_nearest(found))
 
@@ -271,8 +274,3 @@ def _nearest(found: Sequence[Told]) -> str:
 
 def _day_time(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _plain(text: str) -> str:
-    """Without control characters: names come from other programs, and a terminal obeys."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rota.cli.options import json_option
-from rota.cli.output import count_of, emit, emit_json, note
+from rota.cli.output import count_of, emit, emit_json, note, printable
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -219,14 +219,14 @@ def _print(
 
     day = f"{datetime.fromtimestamp(summary.start_ms / 1000).astimezone():%Y-%m-%d}"
     emit(
-        f"Group {_plain(group or '(not named)')}, {day} {clock_text(summary.start_ms)} to "
+        f"Group {printable(group or '(not named)')}, {day} {clock_text(summary.start_ms)} to "
         f"{clock_text(summary.end_ms)}: {count_of(len(found), 'rebalance')}"
         f"{f', {len(shown)} of them at the time asked for' if narrowed else ''}."
     )
     for item in shown:
         emit()
         for line in item.lines():
-            emit(_plain(line))
+            emit(printable(line))
     if narrowed:
         if not shown and found:
             emit(_nearest(found))
@@ -254,11 +254,6 @@ def _draw(whole: Timeline, svg: Path, group: str | None) -> None:
     except OSError as error:
         raise RotaError(f"cannot write {svg}: {error.strerror}") from None
     note(f"The picture is in {svg}.")
-
-
-def _plain(text: str) -> str:
-    """Without control characters: names come from other programs, and a terminal obeys."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _width() -> int:

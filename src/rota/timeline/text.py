@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rota.model import printable
 from rota.timeline.look import Look, looks, seconds
 from rota.timeline.signs import is_fatal, wrapped
 from rota.timeline.svg import describe
@@ -46,7 +47,7 @@ class _Drawing:
         parts = self._summary.partitions
         one_topic = len({part.partition.topic for part in parts}) <= 1
         self._labels = [
-            f"P{part.partition.partition}" if one_topic else str(part.partition) for part in parts
+            f"P{part.partition.partition}" if one_topic else printable(str(part.partition)) for part in parts
         ]
         longest = max((len(label) for label in self._labels), default=2)
         self._margin = min(longest, width // 4)
@@ -68,7 +69,9 @@ class _Drawing:
             ended = "not completed" if took is None else f"took {seconds(took)}"
             reasons = "; ".join((item.rebalance.words, *item.rebalance.also))
             paused = f", {item.paused} paused" if item.paused else ""
-            text = f"{index:>3} {self._since(item.rebalance.started_ms)}: {_plain(reasons)} ({ended}{paused})"
+            text = (
+                f"{index:>3} {self._since(item.rebalance.started_ms)}: {printable(reasons)} ({ended}{paused})"
+            )
             lines.append(_cut(text, self._width))
         return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -189,8 +192,8 @@ class _Drawing:
         return line
 
     def _legend(self) -> list[str]:
-        parts = [f"{self._paint(look.sign, look)} {_plain(name)}" for name, look in self._looks.items()]
-        plain = [f"{look.sign} {_plain(name)}" for name, look in self._looks.items()]
+        parts = [f"{self._paint(look.sign, look)} {printable(name)}" for name, look in self._looks.items()]
+        plain = [f"{look.sign} {printable(name)}" for name, look in self._looks.items()]
         lines = wrapped(parts, self._width, "  ", plain)
         signs = [f"{_BUSY} rebalance"] if self._summary.rebalances else []
         signs += [f"{_PAUSE} records wait"] if self._summary.pauses else []
@@ -207,11 +210,6 @@ def _range(label: tuple[int, int, int]) -> str:
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def _plain(text: str) -> str:
-    """Without control characters: names come from other programs, and a terminal obeys."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _rgb(colour: str) -> str:
