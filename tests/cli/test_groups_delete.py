@@ -294,3 +294,68 @@ def at_a_terminal(cli: Command, typed: str, *words: str) -> Said:
         pass
     os.close(ours)
     return Said(code, out.decode(), shown.decode())
+
+
+@pytest.mark.parametrize("command", ["delete", "delete-offsets"])
+def test_what_is_committed_while_it_asks_comes_back_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    group = stage.group()
+
+    def typed(*_: object, **__: object) -> str:
+        late = {TopicPartition(stage.topic, 0): Commit(2), TopicPartition(stage.topic, 2): Commit(1)}
+        assert set(stage.admin.alter_offsets(group, late).values()) == {None}
+        return group
+
+    monkeypatch.setattr("rota.cli.confirm.click.prompt", typed)
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    words = ("--topic", stage.topic) if command == "delete-offsets" else ()
+    said = stage(command, group, *words, "--rollback", "before.csv")
+    assert said.code == 0, said
+    assert not stage.exists(group) or stage.committed(group) == {}
+    if command == "delete":
+        assert said.out == f"Deleted group {group} (3 committed offsets).\n"
+    assert stage("reset-offsets", group, "--from-file", "before.csv", "--execute").code == 0
+    assert stage.committed(group) == {0: 2, 1: 1, 2: 1}
+
+
+def test_a_group_that_somebody_joins_while_it_asks_stays(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = stage.group()
+    members = []
+
+    def typed(*_: object, **__: object) -> str:
+        members.append(stage.member(group))
+        return group
+
+    monkeypatch.setattr("rota.cli.confirm.click.prompt", typed)
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    try:
+        said = stage("delete", group)
+    finally:
+        for member in members:
+            member.stop()
+    assert (said.code, said.out) == (1, "")
+    assert f"group {group} is Stable and was not deleted: stop its members first" in said.err
+    assert "To take it back" not in said.err
+    assert not list(Path().iterdir())
+
+
+def test_a_name_that_a_terminal_would_obey_is_deleted_and_comes_back(stage: Stage) -> None:
+    group = f"{stage.group()}\x1b[2J\n'\x07"
+    commits = {TopicPartition(stage.topic, 0): Commit(1)}
+    assert set(stage.admin.alter_offsets(group, commits).values()) == {None}
+    listed = stage("list")
+    assert group.replace("\x1b", "�").replace("\n", "�").replace("\x07", "�") in listed.out.splitlines()
+    refused = stage("delete", group)
+    said = stage("delete", group, "--yes", group)
+    assert (refused.code, said.code) == (2, 0)
+    assert not set("\x1b\x07") & set(listed.out + refused.err + said.out + said.err)
+    assert not stage.exists(group)
+    line = said.err.strip().removeprefix("To take it back: ").removeprefix("rota ")
+    echo = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True)
+    assert run([*echo.stdout.decode().split("\0")[:-1], *PATIENT]) == 0
+    assert stage.committed(group) == {0: 1}

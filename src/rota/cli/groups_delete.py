@@ -13,7 +13,7 @@ from rota.cli.groups_look import missing_words
 from rota.cli.groups_options import chosen_groups, group_names, raise_all, say_members
 from rota.cli.groups_rollback import rollback_options, say_undo, write_rollback
 from rota.cli.options import admin_options, json_option
-from rota.cli.output import count_of, emit, emit_json
+from rota.cli.output import count_of, emit, emit_json, printable
 from rota.model import RotaError
 from rota.monitor.reset import Wanted
 
@@ -55,12 +55,10 @@ def delete(
       rota groups delete old-1 old-2 --yes '2 groups'
     """
     groups, failures = chosen_groups(admin, names)
-    able, refused = _able(admin, groups)
-    failures += refused
-    if not able:
-        raise_all(failures)
-        raise RotaError("there is no group to delete")
+    able = _able(admin, groups, failures)
     confirm(list(able), yes, _what(able))
+    # A person takes a while to type: what was committed meanwhile belongs into the file too.
+    able = _able(admin, list(able), failures)
     before = {
         group: {tp: Wanted(commit) for tp, commit in commits.items()} for group, commits in able.items()
     }
@@ -81,18 +79,21 @@ def delete(
         )
     else:
         for group in deleted:
-            emit(f"Deleted group {group} ({count_of(len(able[group]), 'committed offset')}).")
+            emit(printable(f"Deleted group {group} ({count_of(len(able[group]), 'committed offset')})."))
     say_undo(path, {group: before[group] for group in deleted if before[group]})
     raise_all([*failures, *(answer for answer in answers.values() if answer is not None)])
     return 0
 
 
 def _able(
-    admin: Admin, groups: Sequence[str]
-) -> tuple[dict[str, Mapping[TopicPartition, Commit]], list[RotaError]]:
-    """The groups that can be deleted, with their commits, and why the others cannot."""
+    admin: Admin, groups: Sequence[str], failures: list[RotaError]
+) -> dict[str, Mapping[TopicPartition, Commit]]:
+    """The groups that can be deleted now, with their commits; why the others cannot is added to the failures.
+
+    Raises:
+        RotaError: no group can be.
+    """
     able: dict[str, Mapping[TopicPartition, Commit]] = {}
-    failures: list[RotaError] = []
     described, committed = admin.describe_groups(groups), admin.commits(groups)
     missing = []
     for group in groups:
@@ -110,7 +111,12 @@ def _able(
             )
         else:
             able[group] = commits
-    return able, [*failures, *([RotaError(missing_words(missing))] if missing else [])]
+    if missing:
+        failures.append(RotaError(missing_words(missing)))
+    if not able:
+        raise_all(failures)
+        raise RotaError("there is no group to delete")
+    return able
 
 
 def _what(able: Mapping[str, Mapping[TopicPartition, Commit]]) -> str:

@@ -13,7 +13,7 @@ from rota.cli.groups_look import missing_words
 from rota.cli.groups_options import raise_all
 from rota.cli.groups_rollback import rollback_options, say_undo, write_rollback
 from rota.cli.options import admin_options, check_group, json_option
-from rota.cli.output import count_of, emit, emit_json
+from rota.cli.output import count_of, emit, emit_json, printable
 from rota.model import RotaError
 from rota.monitor.reset import Wanted
 from rota.monitor.reset_words import scope_of
@@ -66,20 +66,17 @@ def delete_offsets(
     from rota.admin.resets import partitions_of
 
     scopes = list(map(scope_of, topics))
-    facts, commits = admin.describe_groups([group])[group], admin.commits([group])[group]
-    for answer in (facts, commits):
-        if isinstance(answer, RotaError):
-            raise answer
-    assert not isinstance(facts, RotaError)
-    assert not isinstance(commits, RotaError)
+    facts = admin.describe_groups([group])[group]
+    if isinstance(facts, RotaError):
+        raise facts
     if not facts.exists:
         raise RotaError(missing_words([group]))
     partitions = partitions_of(admin, scopes)
-    mine = {tp: Wanted(commits[tp]) for tp in partitions if tp in commits}
-    if not mine:
-        raise RotaError(f"group {group} has committed nothing there: {', '.join(topics)}")
+    mine = _committed(admin, group, partitions, topics)
     what = f"This deletes {count_of(len(mine), 'committed offset')} of group {group}"
     confirm([group], yes, f"{what}: whoever gets such a partition then starts by auto.offset.reset.")
+    # A person takes a while to type: what was committed meanwhile belongs into the file too.
+    mine = _committed(admin, group, partitions, topics)
     path = None if no_rollback else write_rollback({group: mine}, datetime.now(UTC), rollback)
     answers = admin.delete_offsets(group, partitions)
     _print(group, answers, str(path) if path else None, as_json=as_json)
@@ -88,6 +85,19 @@ def delete_offsets(
         say_undo(path, {group: mine})
     raise_all(failures)
     return 0
+
+
+def _committed(
+    admin: Admin, group: str, partitions: Sequence[TopicPartition], topics: Sequence[str]
+) -> dict[TopicPartition, Wanted]:
+    """What is committed of these now. Raises ``RotaError`` if that is nothing."""
+    commits = admin.commits([group])[group]
+    if isinstance(commits, RotaError):
+        raise commits
+    mine = {tp: Wanted(commits[tp]) for tp in partitions if tp in commits}
+    if not mine:
+        raise RotaError(f"group {group} has committed nothing there: {', '.join(topics)}")
+    return mine
 
 
 def _print(
@@ -116,4 +126,4 @@ def _print(
     emit(f"{'TOPIC':<{width}} {'PARTITION':<10} {'STATUS':<15}")
     for tp, answer in sorted(answers.items()):
         status = "Successful" if answer is None else f"Error: {answer}"
-        emit(f"{tp.topic:<{width}} {tp.partition:<10} {status:<15}")
+        emit(printable(f"{tp.topic:<{width}} {tp.partition:<10} {status:<15}"))

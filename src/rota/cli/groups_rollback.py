@@ -73,8 +73,8 @@ def write_rollback(
 
 
 def say_undo(path: Path | None, before: Mapping[str, Mapping[TopicPartition, Wanted]]) -> None:
-    """The command that takes it back."""
-    if path is not None:
+    """The command that takes it back; nothing where nothing was changed."""
+    if path is not None and before:
         words = ["groups", "reset-offsets", *sorted(before), "--from-file", str(path), "--execute"]
         note(f"To take it back: {rota_command(*words)}")
 
