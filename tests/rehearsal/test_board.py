@@ -33,6 +33,7 @@ def row(now_ms: int, *events: Event) -> PartitionRow:
         partitions=lambda: [P0],
         seats=[],
         settings=LabSettings(),
+        view=lambda: None,
     )
     return Board.of(lab, Meter(), now_ms).partitions[0]
 

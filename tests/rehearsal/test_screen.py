@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
+from tests.top.stage import finding, group
 
 from rota.model import TopicPartition
+from rota.monitor.view import GroupView, Level
 from rota.rehearsal.board import Board, ConsumerRow, PartitionRow
 from rota.rehearsal.screen import View, draw_screen
 from rota.rehearsal.scroll import Scroll
@@ -58,6 +61,31 @@ def draw(what: View, width: int, height: int) -> list[str]:
     return captured.get().splitlines()
 
 
+def looked_at(what: View, seen: GroupView) -> View:
+    """The same with what `rota top` would show."""
+    return replace(what, board=replace(what.board, view=seen))
+
+
+def test_the_lag_and_the_worst_finding_are_those_of_rota_top() -> None:
+    seen = group(level=Level.GROWING, findings=(finding(), finding()))
+    lines = draw(looked_at(view(3, 3), seen), 150, 40)
+    (lag,) = (line for line in lines if line.startswith(" Lag "))
+    assert "2,400 records, 4.0s behind (record)  ↑ growing  in 410/s, out 305/s" in lag
+    (doctor,) = (line for line in lines if line.startswith(" Doctor "))
+    assert doctor.startswith(" Doctor  ! D05 Partition orders-11 gets 41 % of all records")
+    assert doctor.endswith("cannot keep up. (and 1 more)")
+    (doctor,) = (line for line in draw(looked_at(view(3, 3), seen), 80, 24) if line.startswith(" Doctor "))
+    assert doctor.endswith("… (and 1 more)")
+    assert any(
+        line.startswith(" Doctor  nothing wrong") for line in draw(looked_at(view(3, 3), group()), 80, 24)
+    )
+
+
+def test_nobody_who_looks_is_nothing_said_and_a_small_window_has_no_room_for_it() -> None:
+    for lines in (draw(view(3, 3), 80, 24), draw(looked_at(view(3, 3), group()), 60, 16)):
+        assert not any(line.startswith((" Lag ", " Doctor ")) for line in lines)
+
+
 def shown_partitions(lines: list[str]) -> list[int]:
     head = next(at for at, line in enumerate(lines) if line.lstrip().startswith("PARTITION"))
     rows = itertools.takewhile(lambda line: "consumer-" in line, lines[head + 1 :])
@@ -74,10 +102,12 @@ def shown_consumers(lines: list[str]) -> list[int]:
 @pytest.mark.parametrize("height", [16, 20, 24, 40])
 @pytest.mark.parametrize("partitions", [1, 3, 9, 24, 100])
 @pytest.mark.parametrize("consumers", [1, 3, 9])
+@pytest.mark.parametrize("watched", [False, True])
 def test_everything_fits_and_nothing_is_hidden_without_a_word(
-    width: int, height: int, partitions: int, consumers: int
+    width: int, height: int, partitions: int, consumers: int, watched: bool
 ) -> None:
-    lines = draw(view(partitions, consumers), width, height)
+    what = view(partitions, consumers)
+    lines = draw(looked_at(what, group(findings=(finding(),))) if watched else what, width, height)
     assert len(lines) <= height
     assert all(len(line) <= width for line in lines)
     seen, seats = shown_partitions(lines), shown_consumers(lines)

@@ -318,10 +318,11 @@ def _report(session: Session, summary: Summary, *, as_json: bool) -> None:
     if as_json:
         changed = {change.name: change.value for change in session.lab.settings.changes()}
         more = {} if restart is None else {"rolling_restart": restart}
-        emit_json(summary_document(summary, session.lab.trouble, changed_settings=changed, **more))
+        found = session.found.all()
+        emit_json(summary_document(summary, session.lab.trouble, found, changed_settings=changed, **more))
         return
     emit()
-    for line in summary_lines(summary):
+    for line in summary_lines(summary, session.found.all()):
         emit(_wrapped(line))
     if restart is not None:
         emit()

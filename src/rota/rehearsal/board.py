@@ -6,16 +6,19 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rota.monitor.findings import worst
+from rota.monitor.words import finding_text, lag_text
 from rota.timeline.events import Event, Processed
 from rota.timeline.look import Look, looks, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rota.monitor.view import GroupView
     from rota.rehearsal.lab import Lab
     from rota.timeline import Summary
 
-__all__ = ["Board", "ConsumerRow", "Meter", "PartitionRow", "draw_board"]
+__all__ = ["Board", "ConsumerRow", "Meter", "PartitionRow", "draw_board", "more_findings"]
 
 WINDOW_MS = 2_000
 
@@ -83,6 +86,8 @@ class Board:
     generation_word: str
     last_rebalance: str
     summary: Summary
+    view: GroupView | None = None
+    """What `rota top` shows of the group; None while nobody knows."""
 
     @classmethod
     def of(cls, lab: Lab, meter: Meter, now_ms: int) -> Board:
@@ -116,7 +121,7 @@ class Board:
         consumers = _consumers(lab, {row.partition: row.owner for row in rows}, by_consumer)
         state, generation, last = _group(lab, summary, now_ms)
         word = lab.settings.generation_word
-        return cls(tuple(rows), consumers, state, generation, word, last, summary)
+        return cls(tuple(rows), consumers, state, generation, word, last, summary, lab.view())
 
 
 def _consumers(lab: Lab, owners: dict[int, str | None], rates: dict[str, float]) -> tuple[ConsumerRow, ...]:
@@ -169,7 +174,21 @@ def draw_board(board: Board) -> list[str]:
     idle = [row.name for row in board.consumers if row.pid is not None and not row.held]
     if idle:
         lines.append(f"without a partition: {', '.join(idle)}")
+    return lines if board.view is None else [*lines, *_seen_lines(board.view)]
+
+
+def _seen_lines(view: GroupView) -> list[str]:
+    """The group's lag, and the worst that the doctor has found."""
+    lines = [f"lag: {lag_text(view)}"]
+    found = worst(view.findings)
+    if found is not None:
+        lines.append(f"doctor: {finding_text(found)}{more_findings(view)}")
     return lines
+
+
+def more_findings(view: GroupView) -> str:
+    """What is said beside the worst finding of several."""
+    return f" (and {len(view.findings) - 1} more)" if len(view.findings) > 1 else ""
 
 
 def _sign(name: str, seats: dict[str, ConsumerRow]) -> str:

@@ -15,6 +15,7 @@ from rota.model import RotaError, TopicPartition
 from rota.rehearsal.folder import Folder
 from rota.rehearsal.group_watch import GroupWatch
 from rota.rehearsal.leavers import Leavers
+from rota.rehearsal.onlooker import Onlooker
 from rota.rehearsal.processes import STOP_LIMIT_S, Actor, EmbeddedBroker
 from rota.rehearsal.recording import EventTail, clock_ms
 from rota.rehearsal.safety import check_free, clean_up, mark_group
@@ -27,6 +28,7 @@ from rota.timeline.events import ConsumerStarted, ConsumerStopped, Event, Fault,
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from rota.monitor.view import GroupView
     from rota.rehearsal.settings import LabSettings
 
 __all__ = ["Lab"]
@@ -62,6 +64,7 @@ class Lab:
         self._broker: EmbeddedBroker | None = None
         self._cluster: Cluster | None = None
         self._watch: GroupWatch | None = None
+        self._onlooker: Onlooker | None = None
         self._producer: Actor | None = None
         self._tails: list[EventTail] = []
         self._own: list[Event] = []
@@ -98,6 +101,9 @@ class Lab:
         self._start_producer()
         for _ in range(self.settings.consumers):
             self.add()
+        self._onlooker = Onlooker(
+            self.bootstrap, self.settings.client_properties, self.settings.group, self.settings.commits_ms
+        )
 
     def partitions(self) -> list[TopicPartition]:
         """The topic's partitions, in order."""
@@ -113,6 +119,8 @@ class Lab:
         for actor in [seat.actor for seat in self.seats] + [self._producer]:
             if actor is not None:
                 actor.end(deadline - time.monotonic())
+        if self._onlooker is not None:
+            self._onlooker.close()
         if self._watch is not None:
             self._watch.close()
         if self._cluster is not None and self._broker is None and self._ours:
@@ -187,6 +195,10 @@ class Lab:
             return
         words = producer.last_words() or f"exit code {producer.exit_code}"
         self.trouble = f"the producer ended by itself: {words}"
+
+    def view(self) -> GroupView | None:
+        """The group as `rota top` shows it; None while nobody knows."""
+        return None if self._onlooker is None else self._onlooker.view()
 
     def nothing_produced(self) -> str:
         """Why no record was acknowledged, as far as anybody knows."""

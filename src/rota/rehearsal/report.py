@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rota.rehearsal.findings import finding_documents, finding_lines
 from rota.timeline.look import seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rota.rehearsal.findings import Noted
     from rota.timeline import Summary
 
 __all__ = ["exit_code", "summary_document", "summary_lines"]
@@ -19,8 +23,8 @@ def exit_code(summary: Summary, trouble: str = "") -> int:
     return 1 if summary.lost or summary.waiting or not summary.produced or trouble else 0
 
 
-def summary_lines(summary: Summary) -> list[str]:
-    """What was measured, for people."""
+def summary_lines(summary: Summary, found: Sequence[Noted] = ()) -> list[str]:
+    """What was measured, and what the doctor ``found``, for people."""
     lines = [_verdict(summary), ""]
     lines.append(
         f"Records: {summary.produced:,} acknowledged, {summary.delivered:,} of them delivered, "
@@ -43,13 +47,16 @@ def summary_lines(summary: Summary) -> list[str]:
             f"For {seconds(overlap.end_ms - overlap.start_ms)} {overlap.old_consumer} believed that it still owned "
             f"partition {overlap.partition.partition}, which {overlap.new_consumer} had been given."
         )
-    return lines
+    return lines + finding_lines(found, summary.start_ms)
 
 
-def summary_document(summary: Summary, trouble: str = "", **more: Any) -> dict[str, Any]:
-    """What was measured, for programs; ``more`` goes in front."""
+def summary_document(
+    summary: Summary, trouble: str = "", found: Sequence[Noted] = (), **more: Any
+) -> dict[str, Any]:
+    """What was measured, and what the doctor ``found``, for programs; ``more`` goes in front."""
+    document = {"findings": finding_documents(found), **summary.to_dict()}
     verdict = "failed" if exit_code(summary, trouble) else "passed"
-    return {"verdict": verdict, **({"trouble": trouble} if trouble else {}), **more, **summary.to_dict()}
+    return {"verdict": verdict, **({"trouble": trouble} if trouble else {}), **more, **document}
 
 
 def _rebalances(summary: Summary) -> list[str]:

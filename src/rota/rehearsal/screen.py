@@ -10,10 +10,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from rota.monitor.findings import worst
+from rota.rehearsal.board import more_findings
 from rota.rehearsal.scroll import around
 from rota.rehearsal.seats import SeatState
 from rota.rehearsal.story import clock_text, runs
 from rota.timeline.look import seconds
+from rota.top.head import finding_line, lag_line
 from rota.top.strip import look_style, mark
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ STRIP_MS = 60_000
 LEAST_STRIP = 12
 LEAST_NEWS = 3
 NARROW = 74
+ROOMY = 20
 
 KEYS = (
     ("a", "add"),
@@ -85,8 +89,8 @@ class View:
 def draw_screen(view: View, width: int, height: int) -> Group:
     """All of it, ``height`` rows or fewer. Help that needs the room takes that of the tables."""
     keys = _key_lines(width)
-    head = [*_head(view, width), Text("")]
-    fixed = 8 + len(keys)  # heads, lines below the tables, keys
+    head = [*_head(view, width), *_seen(view, width, height), Text("")]
+    fixed = len(head) + 4 + len(keys)  # heads, lines below the tables, keys
     parts, seats = _shared_out(view, height - fixed - LEAST_NEWS)
     partitions: list[Text | Table] = [
         _partitions(view, width, parts),
@@ -157,6 +161,20 @@ def _head(view: View, width: int) -> list[Text]:
     state.append(_totals(view, width - state.cell_len))
     last = Text(" Last rebalance  ", "dim").append(board.last_rebalance, "yellow" if busy else "")
     return [_cut(title, width), _cut(state, width), _cut(last, width)]
+
+
+def _seen(view: View, width: int, height: int) -> list[Text]:
+    """The group's lag and the doctor's worst finding, as `rota top` has them; a small window has other worries."""
+    seen = view.board.view
+    if seen is None or height < ROOMY:
+        return []
+    found = worst(seen.findings)
+    said = Text(" Doctor  nothing wrong", "dim")
+    if found is not None:
+        more = more_findings(seen)  # is there also where the words are cut
+        said = Text.assemble((" Doctor ", "dim"), finding_line(found))
+        said = _cut(said, width - len(more)).append(more, "dim")
+    return [_cut(lag_line(seen, width), width), said]
 
 
 def _totals(view: View, room: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rota.rehearsal.board import Board, Meter
+from rota.rehearsal.findings import Found
 from rota.rehearsal.recording import clock_ms
 from rota.rehearsal.restarts import rolling_restart
 from rota.rehearsal.script import SNAPSHOT, Player, lesson
@@ -42,6 +43,8 @@ class Session:
     def __init__(self, lab: Lab, *, play: bool) -> None:
         self.lab = lab
         self.meter = Meter()
+        self.found = Found()
+        """The doctor's findings until the end began: what the end causes is nothing that went wrong."""
         self.player: Player | None = None
         self.finished = False
         self._story = Story(static=lab.settings.static, generation_word=lab.settings.generation_word)
@@ -104,6 +107,9 @@ class Session:
         return Timeline.of(self.lab.events, self.lab.settings.group)
 
     def _direct(self, now_ms: int) -> list[Line]:
+        view = self.lab.view()
+        if view is not None:
+            self.found.take(view)
         lines: list[Line] = []
         if self.player is not None:
             for said in self.player.tick(now_ms):

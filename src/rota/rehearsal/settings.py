@@ -154,6 +154,11 @@ class LabSettings:
         return self.protocol == "consumer"
 
     @property
+    def commits_ms(self) -> int:
+        """How often a consumer commits, whoever does it for it."""
+        return self.auto_commit_interval_ms if self.commit == "auto" else self.commit_interval_ms
+
+    @property
     def generation_word(self) -> str:
         """What the protocol calls the number that grows with every rebalance."""
         return "group epoch" if self.server_side else "generation"
