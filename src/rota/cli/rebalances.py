@@ -130,7 +130,7 @@ class _Window:
             until_ms = since_ms + self.at.length_ms
         elif self._since is not None:
             since_ms = self._since.ms(now_ms)
-        return [each for each in found if each.at_ms < until_ms and each.until_ms >= since_ms]
+        return [each for each in found if each.since_ms < until_ms and each.until_ms >= since_ms]
 
 
 def _wait(topic: OffsetsTopic, stop: StopRequest) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from tests.monitor.rebalances.log import Log
+from tests.monitor.rebalances.log import START_MS, Log
 
+from rota.model import TopicPartition
 from rota.timeline.account import clock_text
+from rota.timeline.events import RebalanceReason
 
 
 def killed() -> Log:
@@ -22,10 +24,15 @@ def test_lines() -> None:
     assert told.lines() == [
         f"#2  {clock_text(told.at_ms)}  b was silent for its whole session timeout",
         "    likely: its last commit was 3.2 to 6.2 s before, and its session timeout is 6.0 s",
-        "    completed after 0.2 s: generation 5, 1 member, range",
+        (
+            f"    completed at {clock_text(START_MS + 26_000)}; began between {clock_text(START_MS + 25_800)} and "
+            "then, at most 0.2 s before: generation 5, 1 member, range"
+        ),
         "    moved: orders 1 from b to a",
-        "    orders-1 waited 6.4 s (b was silent for its whole session timeout)",
-        "    cost: 1 partition waited, 6.4 s together (between two commits)",
+        (
+            "    cost: 1 partition waited, at least 4.0 s, up to 6.2 s together (nobody read it from its member's last "
+            "sign of life to the new assignment)"
+        ),
     ]
 
 
@@ -33,8 +40,10 @@ def test_a_paragraph() -> None:
     told = killed().told()[-1]
     assert told.paragraph() == (
         f"At {clock_text(told.at_ms)} the group rebalanced: b was silent for its whole session timeout (likely: its "
-        "last commit was 3.2 to 6.2 s before, and its session timeout is 6.0 s). It took 0.2 s. 1 partition changed "
-        "hands. Cost: 1 partition waited, 6.4 s together (between two commits)."
+        "last commit was 3.2 to 6.2 s before, and its session timeout is 6.0 s). It began between "
+        f"{clock_text(START_MS + 25_800)} and {clock_text(START_MS + 26_000)}, and took at most 0.2 s. 1 partition "
+        "changed hands. Cost: 1 partition waited, at least 4.0 s, up to 6.2 s together (nobody read it from its "
+        "member's last sign of life to the new assignment)."
     )
 
 
@@ -51,12 +60,15 @@ def test_a_document() -> None:
         }
     ]
     assert document["cost"] == {
-        "partition_ms": 6_400,
-        "paused_ms": {"orders-1": 6_400},
-        "by_commits": True,
+        "partition_ms": 6_200,
+        "paused_ms": {"orders-1": 6_200},
+        "at_least_ms": {"orders-1": 4_020},
+        "by_commits": False,
         "records": None,
     }
     assert (document["reason"], document["member"], document["generation"]) == ("session-expired", "b", 5)
+    assert document["began_exactly"] is False
+    assert document["began_between_ms"] == [START_MS + 25_800, START_MS + 26_000]
 
 
 def test_of_a_classic_group_only_the_end_is_recorded() -> None:
@@ -68,10 +80,12 @@ def test_of_a_classic_group_only_the_end_is_recorded() -> None:
         .generation(5, joined_ms=8_990, a="orders-0", b="")
     )
     told = log.told()[-1]
+    done = clock_text(START_MS + 9_000)
     assert (
-        "    completed after 0.01 s or more (its beginning is not recorded): generation 5, 2 members, range"
-        in (told.lines())
+        f"    completed at {done}; its beginning is not recorded: generation 5, 2 members, range"
+        in told.lines()
     )
+    assert told.document()["began_between_ms"] is None
     assert "when it began is not recorded" in told.paragraph()
     assert told.cost.words == ""
 
@@ -93,3 +107,53 @@ def test_what_nobody_knows() -> None:
     told = Log().at(1_000).generation(4, a="orders-0").told()[-1]
     assert told.words == "for an unknown reason"
     assert "    only its end was recorded: generation 4" in told.lines()
+
+
+def seldom(until_ms: int = 33_000) -> Log:
+    """Two members that commit every 5 s; b commits at 20 s for the last time, is killed, and its session is over."""
+    log = Log().at(1_000).generation(4, session_ms=10_000, poll_ms=300_000, a="orders-0", b="orders-1")
+    log.commits("orders-1", 5_000, 20_001, 5_000)
+    log.commits("orders-0", 6_000, until_ms, 5_000)
+    return log
+
+
+def test_the_last_commit_tells_only_the_earliest_end_of_a_session() -> None:
+    """Heartbeats go on after the last commit."""
+    log = (
+        seldom()
+        .at(33_070)
+        .generation(5, joined_ms=33_060, session_ms=10_000, poll_ms=300_000, a="orders-0 orders-1")
+    )
+    told = log.told()[-1]
+    assert told.verdicts[0].reason == RebalanceReason.SESSION_EXPIRED
+    assert (told.exact, told.at_ms) == (False, START_MS + 33_060)
+    assert told.began_between_ms == (START_MS + 30_000, START_MS + 33_070)
+    orders_1 = TopicPartition("orders", 1)
+    assert told.cost.paused[orders_1] == 13_070
+    assert told.cost.at_least[orders_1] == 7_010
+
+
+def test_a_wait_is_charged_to_one_rebalance() -> None:
+    """The partition of a dead member is handed on again before anybody commits it."""
+    more = {"session_ms": 10_000, "poll_ms": 300_000}
+    log = seldom().at(33_070).generation(5, **more, a="orders-0 orders-1")  # type: ignore[arg-type]
+    log.at(34_000).generation(6, **more, a="orders-0", c="orders-1")  # type: ignore[arg-type]
+    log.commits("orders-1", 45_000, 60_000, 5_000)
+    first, second = log.told()[-2:]
+    assert first.cost.paused == {TopicPartition("orders", 1): 13_070}
+    assert second.cost.paused == {}
+    assert not [line for line in second.lines() if "waited" in line]
+
+
+def test_a_pause_between_commits_is_charged_to_the_first_rebalance_in_it() -> None:
+    log = Log().at(1_000).generation(4, a="orders-0 orders-1")
+    log.commits("orders-0", 1_200, 20_000, 200).commits("orders-1", 1_200, 20_000, 200)
+    log.at(20_100).generation(5, a="orders-0", b="orders-1")
+    log.commits("orders-0", 20_300, 28_000, 200)
+    log.at(24_000).generation(6, a="orders-0", b="", c="orders-1")
+    log.commits("orders-1", 28_000, 30_000, 200)
+    first, second = log.told()[-2:]
+    assert TopicPartition("orders", 1) in first.cost.paused
+    assert TopicPartition("orders", 1) not in second.cost.paused
+    assert second.account is not None
+    assert TopicPartition("orders", 1) not in {pause.partition for pause in second.account.pauses}

@@ -154,7 +154,7 @@ def _next_generation(
     step = story.begin(earliest_ms, started_ms, story.generation)
     step.skipped = max(value.generation - story.generation - 1, 0)
     step.earliest_ms, step.started_ms = earliest_ms, started_ms
-    step.seen = story.unstable is not None
+    step.after_ms, step.seen = story.recorded_ms, story.unstable is not None
     step.causes.clear()  # what was thought while it went on
     step.joined.clear()
     old = {member.identity: member for member in (story.former or story.members).values()}

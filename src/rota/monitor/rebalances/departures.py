@@ -14,16 +14,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from rota.model import TopicPartition
 from rota.monitor.findings import Certainty
 from rota.monitor.rebalances.broker_log import Line, LineKind
 from rota.monitor.rebalances.verdicts import Verdict
 from rota.timeline.events import RebalanceReason
 from rota.timeline.look import seconds
 
-__all__ = ["Departure", "judge"]
+__all__ = ["Departure", "Silence", "judge", "silence"]
 
 TICK_MS: Final = 750
 """How late a broker may notice the end of a time, and a client that it has not polled (it looks twice a second)."""
+HEARTBEAT_MS: Final = 3_000
+"""``heartbeat.interval.ms`` of classic groups' members unless it is set."""
 AUTO_COMMIT_MS: Final = 5_000
 """``auto.commit.interval.ms`` unless it is set: so long after its last poll a member may commit what it had polled."""
 
@@ -58,6 +61,8 @@ class Departure:
     """Those who stayed had committed nothing since either: there may have been nothing to read."""
     logged: Line | None = None
     """What a broker's log says of it."""
+    held: tuple[TopicPartition, ...] = ()
+    """What it had when it went."""
 
     @property
     def usual_ms(self) -> int:
@@ -68,6 +73,36 @@ class Departure:
             later - earlier for earlier, later in zip(self.signs_ms, self.signs_ms[1:], strict=False)
         )
         return gaps[-3] if len(gaps) > 3 else max([AUTO_COMMIT_MS, *gaps])
+
+
+def silence(gone: Departure) -> Silence | None:
+    """Of a member that fell silent: for how long before it went; None: it left, or nothing of it is known."""
+    verdict = judge(gone)
+    if not gone.signs_ms:
+        return None
+    sure, last_ms = verdict.certainty != Certainty.GUESS, gone.signs_ms[-1]
+    if verdict.reason == RebalanceReason.SESSION_EXPIRED:
+        limit_ms = gone.session_ms or 0
+        # Alive until at most a heartbeat's interval after the last one; that one may precede a commit (KIP-848).
+        least_ms = limit_ms - (gone.heartbeat_ms or min(limit_ms // 3, HEARTBEAT_MS))
+        return Silence(last_ms, last_ms + limit_ms - gone.heartbeat_ms, least_ms if sure else 0, sure)
+    if verdict.reason == RebalanceReason.POLL_INTERVAL_EXCEEDED:
+        limit_ms = gone.poll_ms or 0
+        earliest_ms = last_ms + limit_ms - min(gone.usual_ms, AUTO_COMMIT_MS)
+        return Silence(last_ms, earliest_ms, limit_ms if sure else 0, sure)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """``since_ms`` is the last sign of life, ``earliest_ms`` the earliest moment at which it was taken out then, and
+    for ``least_ms`` at least it had read nothing by that time. Not ``sure``: it may have left as well.
+    """
+
+    since_ms: int
+    earliest_ms: int
+    least_ms: int
+    sure: bool
 
 
 @dataclass(frozen=True, slots=True)

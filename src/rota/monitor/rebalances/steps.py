@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rota.model import TopicPartition
 from rota.monitor.rebalances.broker_log import Line, upgraded
-from rota.monitor.rebalances.departures import Departure, judge
+from rota.monitor.rebalances.departures import Departure, judge, silence
 from rota.plain import replace
 from rota.timeline.events import MemberLeft, RebalanceStarted
 
@@ -52,10 +52,29 @@ class Step:
     seen: bool = False
     """Whether somebody saw it begin: it is a record of its own (KIP-848), or the group was asked often enough."""
 
+    after_ms: int = 0
+    """When the record before it was written."""
+
     @property
     def is_exact(self) -> bool:
-        """Whether the moment of its beginning is known, by whatever means."""
-        return self.seen or self.began_ms < self.started_ms or self.restart
+        """Whether its beginning was seen: it is a record of its own, or the group was asked often enough."""
+        return self.seen or self.restart
+
+    @property
+    def began_between_ms(self) -> tuple[int, int] | None:
+        """The earliest and the latest beginning; None: nothing is known of it but that it was before its end.
+
+        Silent members tell the earliest, since they may have been heard of after their last commits. That holds if
+        nothing else may have begun it.
+        """
+        if self.is_exact:
+            return self.began_ms, self.began_ms
+        silences = [silence(cause) if isinstance(cause, Departure) else None for cause in self.causes]
+        known = [each.earliest_ms for each in silences if each is not None and each.sure]
+        if self.completed is None or not known or len(known) < len(silences):
+            return None
+        done_ms = self.completed.at_ms
+        return min(max(self.after_ms, min(known)), done_ms), done_ms
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -69,7 +88,12 @@ class Step:
 
     @property
     def began_ms(self) -> int:
-        """The likeliest moment of its beginning: a session or a poll interval tells when it was over."""
+        """When it began, as far as that is known, else the latest moment that it may be.
+
+        Between two looks a session or a poll interval tells when it was over.
+        """
+        if not self.is_exact:
+            return self.started_ms
         first = self.causes[0] if self.causes else None
         if not isinstance(first, Departure) or not first.signs_ms:
             return self.started_ms
@@ -110,6 +134,9 @@ class Step:
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Topics that were known by their ids have names now."""
+        for cause in self.causes:
+            if isinstance(cause, Departure):
+                cause.held = renamed(cause.held, names)
         self.held = [replace(each, partitions=renamed(each.partitions, names)) for each in self.held]
         if self.completed is not None:
             shared = {who: renamed(held, names) for who, held in self.completed.assignment.items()}

@@ -182,6 +182,7 @@ class Story:
             static=member.instance_id is not None,
             away=member.epoch == -2,
             revoking_since_ms=member.revoking_since_ms,
+            held=member.held,
         )
 
     def arrived(self, member: Member) -> Verdict:

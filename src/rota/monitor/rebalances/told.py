@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rota.model import count_of
+from rota.monitor.rebalances.costs import Cost, charge
 from rota.timeline.account import Account, accounts, clock_text
 from rota.timeline.history import reason_words
 from rota.timeline.look import seconds
 from rota.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
-    from rota.model import TopicPartition
     from rota.monitor.rebalances.ends import Ends
     from rota.monitor.rebalances.steps import Step
     from rota.monitor.rebalances.story import Story
@@ -22,46 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["Cost", "Told", "tell"]
 
 
-WORTH_MS: Final = 50
-"""Shorter waits are not worth a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """How long partitions waited because of one rebalance.
-
-    ``paused`` says for how many milliseconds each did. Where its group commits often enough, that is the time between
-    two commits (``by_commits``), else the time for which nobody had the partition. ``records`` came meanwhile and had
-    to wait; None: nobody watched the ends of the partitions.
-    """
-
-    paused: dict[TopicPartition, int]
-    by_commits: bool
-    records: int | None = None
-
-    @property
-    def partition_ms(self) -> int:
-        """All of it together: partitions times milliseconds."""
-        return sum(self.paused.values())
-
-    @property
-    def words(self) -> str:
-        """One line; "" where nothing waited."""
-        if max(self.paused.values(), default=0) < WORTH_MS:
-            return ""
-        longest = max(self.paused.values())
-        text = f"{count_of(len(self.paused), 'partition')} waited, {seconds(self.partition_ms)} together"
-        text += f", {seconds(longest)} the longest" if len(self.paused) > 1 else ""
-        text += " (between two commits)" if self.by_commits else " (without an owner)"
-        return text if self.records is None else f"{text}; {count_of(self.records, 'record')} came meanwhile"
-
-
 @dataclass(frozen=True, slots=True)
 class Told:
     """One rebalance; or, without ``account``, a static member's return to its place, for which there was none.
 
     ``verdicts`` are its causes, the first one first, with members' ids; ``names`` has what people call them.
-    ``exact``: the beginning is known; of classic groups only the end is recorded.
+    ``exact``: the beginning is known; of classic groups only the end is recorded. ``at_ms`` is the latest it may be
+    then, and ``began_between_ms`` the earliest and the latest, or None where there is no earliest.
     """
 
     at_ms: int
@@ -71,6 +38,12 @@ class Told:
     names: dict[str, str]
     exact: bool
     skipped: int = 0
+    began_between_ms: tuple[int, int] | None = None
+
+    @property
+    def since_ms(self) -> int:
+        """The earliest that it may have begun, as far as that is known."""
+        return self.at_ms if self.began_between_ms is None else min(self.began_between_ms[0], self.at_ms)
 
     @property
     def until_ms(self) -> int:
@@ -111,13 +84,21 @@ class Told:
         _, completed, *details = self.account.lines()
         heading = f"{self.title}  {self.words}"
         details = [line for line in details if not line.startswith("    note: ")]
-        if not self.exact:
-            completed = completed.replace(" s:", " s or more (its beginning is not recorded):", 1)
+        if not self.exact and completed.startswith("    completed after "):
+            completed = f"    {self._completed()}: {completed.partition(': ')[2]}"
         found = [heading, *self.reasons(), completed, *details]
         if self.skipped:
             found.append(f"    {count_of(self.skipped, 'generation')} before it not recorded any more")
         cost = self.cost.words
         return [*found, f"    cost: {cost}"] if cost else found
+
+    def _completed(self) -> str:
+        """When it was done, where it is not known exactly when it began."""
+        text = f"completed at {clock_text(self.until_ms)}; "
+        if self.began_between_ms is None:
+            return text + "its beginning is not recorded"
+        since_ms, until_ms = self.began_between_ms
+        return f"{text}began between {clock_text(since_ms)} and then, at most {seconds(until_ms - since_ms)} before"
 
     def reasons(self) -> list[str]:
         """A line for each cause: how sure it is, and on what evidence."""
@@ -135,6 +116,10 @@ class Told:
             text += " It goes on."
         elif self.exact:
             text += f" It took {seconds(done.duration_ms)}."
+        elif self.began_between_ms is not None:
+            since_ms, until_ms = self.began_between_ms
+            text += f" It began between {clock_text(since_ms)} and {clock_text(until_ms)}, "
+            text += f"and took at most {seconds(until_ms - since_ms)}."
         else:
             text += " That is when it was done; when it began is not recorded."
         moved = {move.partition for move in self.account.moves}
@@ -163,9 +148,12 @@ class Told:
         if self.account is not None:
             found |= self.account.document() | {"words": self.words}
         found["began_exactly"] = self.exact
+        between = self.began_between_ms
+        found["began_between_ms"] = None if between is None else list(between)
         found["cost"] = {
             "partition_ms": self.cost.partition_ms,
             "paused_ms": {str(tp): ms for tp, ms in self.cost.paused.items()},
+            "at_least_ms": {str(tp): ms for tp, ms in self.cost.at_least.items()},
             "by_commits": self.cost.by_commits,
             "records": self.cost.records,
         }
@@ -184,25 +172,25 @@ def tell(story: Story, ends: Ends | None = None) -> list[Told]:
             unfinished.append(account)
         else:
             by_end[account.rebalance.generation, done_ms] = account
-    found = []
+    found: list[tuple[Step, Account | None]] = []
     for step in story.steps:
         done = step.completed
         if step.restart:
-            found.append(_told(step, None, names, ends))
+            found.append((step, None))
         elif done is not None and (done.generation, done.at_ms) in by_end:
-            found.append(_told(step, by_end[done.generation, done.at_ms], names, ends))
+            found.append((step, by_end[done.generation, done.at_ms]))
         elif done is None and unfinished:
-            found.append(_told(step, unfinished.pop(0), names, ends))
-    return found
+            found.append((step, unfinished.pop(0)))
+    return [_told(*each, names) for each in charge(found, ends)]
 
 
-def _told(step: Step, account: Account | None, names: Names, ends: Ends | None) -> Told:
+def _told(step: Step, account: Account | None, cost: Cost, names: Names) -> Told:
     verdicts = tuple(step.verdicts)
     known = {member_id: names.of(member_id) for member_id in _members(step)}
     if account is not None:
         account = _in_the_light_of(account, verdicts, known)
-    cost = Cost({}, by_commits=False) if account is None else _cost(account, ends, exact=step.is_exact)
-    return Told(step.began_ms, verdicts, account, cost, known, step.is_exact, step.skipped)
+    between = step.began_between_ms
+    return Told(step.began_ms, verdicts, account, cost, known, step.is_exact, step.skipped, between)
 
 
 def _in_the_light_of(account: Account, verdicts: tuple[Verdict, ...], names: dict[str, str]) -> Account:
@@ -222,37 +210,3 @@ def _in_the_light_of(account: Account, verdicts: tuple[Verdict, ...], names: dic
 
 def _members(step: Step) -> set[str]:
     return step.named | {each.member for each in step.verdicts} | {each.member for each in step.joined}
-
-
-def _cost(account: Account, ends: Ends | None, *, exact: bool) -> Cost:
-    waits = {
-        pause.partition: (pause.start_ms, pause.start_ms + pause.duration_ms)
-        for pause in sorted(account.pauses, key=lambda pause: pause.duration_ms)  # the longest of each
-    }
-    by_commits = bool(waits)
-    if not by_commits:
-        waits = _without_owner(account, exact=exact)
-    paused = {
-        tp: until_ms - since_ms for tp, (since_ms, until_ms) in sorted(waits.items()) if until_ms > since_ms
-    }
-    came = [None if ends is None else ends.between(tp, *waits[tp]) for tp in paused]
-    known = [count for count in came if count is not None]
-    return Cost(paused, by_commits, sum(known) if known and len(known) == len(came) else None)
-
-
-def _without_owner(account: Account, *, exact: bool) -> dict[TopicPartition, tuple[int, int]]:
-    """From when to when nobody had each partition; in an eager rebalance everybody stops for all of it."""
-    waits = {move.partition: (move.released_ms, move.taken_ms) for move in account.moves}
-    done, made = account.rebalance, account.generation
-    if (
-        exact
-        and made is not None
-        and done.completed_ms
-        and made.leader
-        and "cooperative" not in (made.protocol or "")
-    ):
-        for held in made.assignment.values():
-            for partition in held:
-                since_ms, until_ms = waits.get(partition, (done.started_ms, done.completed_ms))
-                waits[partition] = min(since_ms, done.started_ms), max(until_ms, done.completed_ms)
-    return waits
