@@ -155,3 +155,24 @@ def test_a_member_that_has_hardly_begun_is_judged_by_what_is_usual() -> None:
     departure.signs_ms = departure.signs_ms[-2:]
     verdict = judge(departure)
     assert (verdict.reason, verdict.certainty) == (Why.SESSION_EXPIRED, Certainty.LIKELY)
+
+
+def test_a_silence_between_timeouts_names_all_that_it_may_have_been() -> None:
+    """The broker was frozen: sessions that were over meanwhile end when it goes on, and their members come back."""
+    for back_ms in (None, 1_000_500):
+        verdict = judge(gone(120_000, back_ms=back_ms))
+        assert verdict.certainty == Certainty.GUESS
+        assert "its session may have expired" in verdict.doubts
+        assert "longer than any" not in verdict.evidence  # the poll interval is longer
+    assert "polled too seldom" in judge(gone(600_000)).doubts
+
+
+@pytest.mark.parametrize("back_ms", [None, 1_000_500])
+def test_a_commit_after_a_long_silence_does_not_rule_out_an_expired_session(back_ms: int | None) -> None:
+    """What waited while the broker was frozen is committed when it goes on, and then sessions end."""
+    departure = gone(300, consumer=True, back_ms=back_ms)
+    *before, last_ms = departure.signs_ms
+    departure.signs_ms = (*(each - 60_000 for each in before), last_ms)
+    verdict = judge(departure)
+    assert (verdict.reason, verdict.certainty) == (Why.MEMBER_LEFT, Certainty.GUESS)
+    assert "an expired session fits as well" in verdict.doubts

@@ -218,9 +218,7 @@ def _by_silence(gone: Departure) -> Verdict:
         return _fits(gone, fitting[0].reason, low, high)
     possible = [way for way in ways if way.from_ms <= high]
     if len(possible) == 1:  # silent for longer than usual, but for less than any timeout
-        return Verdict(
-            possible[0].reason, gone.member, Certainty.LIKELY, _evidence(gone, possible[0].reason, low, high)
-        )
+        return _fits(gone, possible[0].reason, low, high)
     return _longer_than_all(gone, low, high)
 
 
@@ -229,7 +227,20 @@ def _fits(gone: Departure, reason: RebalanceReason, low: int, high: int) -> Verd
     if gone.quiet and reason != RebalanceReason.MEMBER_LEFT:
         doubts = "but nobody else committed meanwhile, so it may have had nothing to read, and left"
         return Verdict(reason, gone.member, Certainty.GUESS, evidence, doubts)
+    if reason == RebalanceReason.MEMBER_LEFT and _was_frozen(gone):
+        gap = seconds(gone.signs_ms[-1] - gone.signs_ms[-2])
+        doubts = f"nothing of it came for {gap} before that, as if it or the broker was frozen: "
+        doubts += "an expired session fits as well"
+        return Verdict(reason, gone.member, Certainty.GUESS, evidence, doubts)
     return Verdict(reason, gone.member, Certainty.LIKELY, evidence)
+
+
+def _was_frozen(gone: Departure) -> bool:
+    """Whether its last commit came after a silence for which sessions end, and may have waited for as long."""
+    if len(gone.signs_ms) < 2 or not gone.session_ms:
+        return False
+    gap_ms = gone.signs_ms[-1] - gone.signs_ms[-2]
+    return gap_ms > gone.usual_ms + TICK_MS and gap_ms >= gone.session_ms - gone.heartbeat_ms - TICK_MS
 
 
 def _untimed(gone: Departure, low: int, high: int) -> Verdict:
@@ -284,22 +295,16 @@ def _longer_than_all(gone: Departure, low: int, high: int) -> Verdict:
     if gone.static and not gone.heartbeat_ms:
         words = f"a static member does not leave when it is closed; its last commit was {silence} before"
         return Verdict(RebalanceReason.SESSION_EXPIRED, gone.member, Certainty.LIKELY, words)
+    longest_ms = max(gone.session_ms or 0, gone.poll_ms or 0)
+    which = "longer than any of its timeouts" if low > longest_ms else "which is none of its timeouts"
+    words = f"its last commit was {silence} before, {which}, so that says little"
+    others = ["its session may have expired"]
+    if gone.poll_ms and high >= gone.poll_ms - AUTO_COMMIT_MS:
+        others.append("it polled too seldom")
     if gone.back_ms is not None:
-        return Verdict(
-            RebalanceReason.MEMBER_LEFT,
-            gone.member,
-            Certainty.GUESS,
-            f"its last commit was {silence} before, so it had nothing to read or did not read; the same client id "
-            f"is back from the same host",
-            "a restart, or it polled too seldom",
-        )
-    return Verdict(
-        RebalanceReason.MEMBER_LEFT,
-        gone.member,
-        Certainty.GUESS,
-        f"its last commit was {silence} before, longer than any of its timeouts, so that says little",
-        "its session may have expired",
-    )
+        words += "; the same client id is back from the same host"
+        others.append("it was started again")
+    return Verdict(RebalanceReason.MEMBER_LEFT, gone.member, Certainty.GUESS, words, ", or ".join(others))
 
 
 _SHORT: Final = {
