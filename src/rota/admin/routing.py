@@ -217,6 +217,12 @@ class Brokers:
         for name in names:
             self._coordinators.pop((kind, name), None)
 
+    def keep_only(self, groups: Collection[str]) -> None:
+        """Forget who coordinates any other group; who needs it asks anew."""
+        known = self._coordinators
+        gone = {name for kind, name in known if kind == GROUP} - set(groups)
+        self.forget(gone)
+
     async def _find(self, names: list[str], kind: int) -> dict[str, int | KafkaError]:
         async def ask(connection: Connection) -> list[FindCoordinatorResponse]:
             assert connection.versions is not None

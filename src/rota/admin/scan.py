@@ -91,6 +91,7 @@ class _Look:
         )
         if wanted is None and not self._failures:
             self._talk.commits.keep_only(names)
+            self._brokers.keep_only(names)
         groups: dict[str, GroupFacts] = {}
         offsets: dict[str, GroupCommits] = {}
         for name in names:
@@ -108,6 +109,8 @@ class _Look:
         topics = await self._describe({tp.topic for tp in partitions})
         # Commits were read before: whoever commits meanwhile is not ahead of the ends.
         ends = await self._ends([tp for tp in partitions if tp.topic in topics], topics)
+        if wanted is None and not self._failures:
+            self._talk.topics.keep_only(topics)
         return Snapshot(
             at_ms=time.time_ns() // 1_000_000,
             groups=groups,

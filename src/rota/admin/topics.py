@@ -72,15 +72,20 @@ class Topics:
         self, partitions: Collection[TopicPartition]
     ) -> dict[TopicPartition, int | KafkaError | ConnectionFailedError]:
         """Who leads each of these partitions, asked for where it is not known."""
-        unknown = {tp.topic for tp in partitions if not self._is_known(tp)}
+        known = {tp: self._leader(tp) for tp in partitions if self._is_known(tp)}
+        unknown = {tp.topic for tp in partitions if tp not in known}
         if unknown:
-            await self.ask(sorted(unknown))
-        return {tp: self._leader(tp) for tp in partitions}
+            await self.ask(sorted(unknown))  # meanwhile a look may forget what it does not need
+        return {tp: known[tp] if tp in known else self._leader(tp) for tp in partitions}
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Ask anew who leads them when it is next needed."""
         for topic in {tp.topic for tp in partitions}:
             self._seen.pop(topic, None)
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """Forget all others; who needs one asks anew."""
+        self._seen = {name: self._seen[name] for name in names if name in self._seen}
 
     def topic_id(self, name: str) -> bytes:
         """The id of a topic that was seen; zeros where it has none."""
