@@ -125,6 +125,38 @@ def test_a_group_that_does_not_exist(cli: Command, desk: Desk) -> None:
     assert said.err == f"error: group {name} does not exist; `rota groups list` shows those that do\n"
 
 
+def test_a_name_too_many_hides_nothing(cli: Command, desk: Desk) -> None:
+    """Who exists is examined, the others are an error at the end: exit code 1, or 3 if something is wrong."""
+    well, nobody = committed(desk, "known", 5, 5)[1], desk.name("unknown")
+    says = f"error: group {nobody} does not exist; `rota groups list` shows those that do\n"
+    said = cli("doctor", nobody, well, "--for", "0")
+    assert (said.code, said.err) == (1, says)
+    assert said.lines[0].startswith(f"{well}: healthy. Empty")
+    topic, ill = committed(desk, "worse", 100, 10)
+    cut(desk, topic, 30)
+    said = cli("doctor", nobody, ill, "--for", "0", "--json")
+    assert (said.code, said.err) == (3, says)
+    assert [each["group"] for each in said.json()["groups"]] == [ill]
+    assert said.json()["missing"] == [nobody]
+
+
+def test_one_look_calls_no_group_healthy_that_is_behind(cli: Command, desk: Desk) -> None:
+    """It says what was not judged, and how to have it judged; exit code 0, for nothing was found."""
+    behind, well = committed(desk, "behind", 100, 10)[1], committed(desk, "up", 5, 5)[1]
+    said = cli("doctor", behind, "--for", "0")
+    assert said.code == 0
+    assert re.match(
+        rf"{behind}: nothing found so far; not judged: .*D30: look longer \(--for 16\)\. Empty", said.out
+    )
+    assert (
+        cli("doctor", behind, well, "--for", "0").lines[0] == "2 groups: nothing found so far, 1 not known."
+    )
+    told = cli("doctor", behind, well, "--for", "0", "--json").json()
+    assert (told["healthy"], told["verdict"]) == (False, "unknown")
+    assert {each["group"]: each["verdict"] for each in told["groups"]} == {behind: "unknown", well: "healthy"}
+    assert cli("doctor", behind, "--for", "2").lines[0].startswith(f"{behind}: healthy. Empty")
+
+
 def test_names_from_strangers_do_not_reach_the_terminal(cli: Command, desk: Desk) -> None:
     """A group whose name clears the screen."""
     topic = desk.topic("esc", 1)
@@ -151,6 +183,12 @@ def test_rules_are_listed_and_explained(rota: Command) -> None:
         "Why it happens",
         "What to do",
     ]
+    listed = rota.good("doctor", "--rules", "--json").json()
+    assert [each["rule"] for each in listed] == [rule.id for rule in all_rules()]
+    one = rota.good("doctor", "--explain", "D11", "--json").json()
+    assert one == listed[10]
+    assert (one["name"], one["severity"]) == ("poll-interval", "warning")
+    assert one["what"] in " ".join(by_id.out.split())
     wrong = rota("doctor", "--explain", "pol-interval")
     assert (wrong.code, wrong.err) == (
         2,

@@ -28,6 +28,8 @@ __all__ = ["doctor"]
 
 FINDINGS: Final = 3
 """The exit code when something is wrong."""
+LOOK_S: Final = 16.0
+"""How long groups are looked at, unless told: three commits of a client that commits every 5 s."""
 EVERY_S: Final = 1.0
 LEAST_LOOKS: Final = 4
 CALM_S: Final = 3.0
@@ -92,7 +94,7 @@ def doctor(
       rota doctor --explain D11
     """
     if explain is not None or show_rules:
-        return _teach(explain)
+        return _teach(explain, as_json=as_json)
     chosen = tuple(dict.fromkeys([*names, *more]))
     for name in chosen:
         check_group(name)
@@ -113,14 +115,17 @@ def doctor(
         return _once(checkup, topic, chosen, look_s, as_json=as_json)
 
 
-def _teach(explain: str | None) -> int:
+def _teach(explain: str | None, *, as_json: bool) -> int:
     """What a rule means, or which rules there are."""
     import difflib
 
-    from rota.cli.doctor_text import explanation, rule_lines
+    from rota.cli.doctor_text import explanation, rule_document, rule_lines
     from rota.monitor.doctor import all_rules
 
     if explain is None:
+        if as_json:
+            emit_json([rule_document(rule) for rule in all_rules()])
+            return 0
         for line in table(["RULE", "SEVERITY", "NAME", "WHAT"], rule_lines(all_rules())):
             emit(line)
         return 0
@@ -130,6 +135,9 @@ def _teach(explain: str | None) -> int:
         close = difflib.get_close_matches(explain.lower(), known, n=1)
         hint = f"did you mean {close[0]}?" if close else "`rota doctor --rules` lists them"
         raise RotaError(f"there is no rule {explain!r}: {hint}", exit_code=2)
+    if as_json:
+        emit_json(rule_document(rule))
+        return 0
     for line in explanation(rule, min(_width(), 100)):
         emit(line)
     return 0
@@ -166,15 +174,21 @@ def _once(
             f"looking at {count_of(len(names), 'group') if names else 'all groups'}: {left_s:.0f} s left"
         )
     progress.clear()
-    examined = _examine(checkup, names)
-    if as_json:
+    examined, missing = _examine(checkup, names)
+    if as_json and (examined or not missing):
         from rota.cli.doctor_text import document
 
-        emit_json(document(examined))
-    else:
+        emit_json(document(examined, missing))
+    elif examined or not missing:
         for line in _screen(examined):
             emit(line)
-    return _exit_code(examined)
+    code = _exit_code(examined)
+    if not missing:
+        return code
+    if code == FINDINGS:  # what is wrong counts more
+        note(f"error: {_missing_words(missing)}")
+        return code
+    raise RotaError(_missing_words(missing))
 
 
 def _looks(checkup: Checkup, topic: OffsetsTopic, look_s: float | None) -> Iterator[float]:
@@ -204,20 +218,28 @@ def _looks(checkup: Checkup, topic: OffsetsTopic, look_s: float | None) -> Itera
         topic.wait(0, 0.1)
 
 
-def _examine(checkup: Checkup, names: tuple[str, ...]) -> list[tuple[Evidence, Diagnosis]]:
-    """Evidence and diagnosis of each group.
-
-    Raises:
-        RotaError: a group that was named does not exist.
-    """
+def _examine(
+    checkup: Checkup, names: tuple[str, ...]
+) -> tuple[list[tuple[Evidence, Diagnosis]], tuple[str, ...]]:
+    """Evidence and diagnosis of each group, and those of the names that no group has."""
     from rota.monitor.doctor import diagnose
 
     found = checkup.evidence()
-    for name in names:
-        evidence = found.get(name)
-        if evidence is None or not (evidence.failure or evidence.facts.exists or evidence.view.partitions):
-            raise RotaError(f"group {name} does not exist; `rota groups list` shows those that do")
-    return [(evidence, diagnose(evidence)) for evidence in found.values()]
+    missing = tuple(name for name in names if not _exists(found.get(name)))
+    there = [evidence for name, evidence in found.items() if name not in missing]
+    return [(evidence, diagnose(evidence)) for evidence in there], missing
+
+
+def _exists(evidence: Evidence | None) -> bool:
+    return evidence is not None and bool(
+        evidence.failure or evidence.facts.exists or evidence.view.partitions
+    )
+
+
+def _missing_words(names: Sequence[str]) -> str:
+    from rota.cli.groups_look import missing_words
+
+    return missing_words(names)
 
 
 def _exit_code(examined: Sequence[tuple[Evidence, Diagnosis]]) -> int:
@@ -236,7 +258,10 @@ def _watch(checkup: Checkup, names: tuple[str, ...], seconds: float, *, as_json:
         problem = [Line(f"error: {seen.failure}")] if seen.failure is not None else []
         if seen.snapshot is None:
             return problem
-        return [*problem, *(Line(line) for line in _screen(_examine(checkup, names)))]
+        examined, missing = _examine(checkup, names)
+        if missing:
+            problem.append(Line(f"error: {_missing_words(missing)}"))
+        return [*(Line(line) for line in (_screen(examined) if examined else ())), *problem]
 
     first = (
         checkup.look()
@@ -247,7 +272,7 @@ def _watch(checkup: Checkup, names: tuple[str, ...], seconds: float, *, as_json:
         watch_text(seconds, " ".join(["rota doctor", *(names or ["--all"])]), look)
     for _ in every(seconds):
         checkup.look()
-        emit_json(document(_examine(checkup, names)), indent=None)
+        emit_json(document(*_examine(checkup, names)), indent=None)
         sys.stdout.flush()
     return 0
 

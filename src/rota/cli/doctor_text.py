@@ -7,6 +7,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
+from rota.cli.doctor import LOOK_S
 from rota.cli.output import count_of, printable
 from rota.monitor.findings import Severity
 from rota.monitor.words import age, time_text
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rota.monitor.doctor import Diagnosis, Evidence, Rule, Unjudged
     from rota.monitor.findings import Finding
 
-__all__ = ["document", "explanation", "report", "rule_lines", "unjudged_lines"]
+__all__ = ["document", "explanation", "report", "rule_document", "rule_lines", "unjudged_lines"]
 
 LABEL: Final = 10
 """Columns of what stands in front of each paragraph."""
@@ -33,7 +34,7 @@ def report(examined: Sequence[Examined], width: int, *, colour: bool = False) ->
     lines = [_verdict(examined)] if len(examined) > 1 else []
     for evidence, diagnosis in ranked:
         alone = len(examined) == 1
-        if diagnosis.healthy and not alone:
+        if verdict(evidence, diagnosis) == "healthy" and not alone:
             lines += [
                 printable(f"  {diagnosis.group}: {finding.words} ({finding.rule}, worth knowing)")
                 for finding in diagnosis.findings
@@ -54,10 +55,14 @@ def _badness(examined: Examined) -> tuple[int, int, str]:
 
 
 def _verdict(examined: Sequence[Examined]) -> str:
-    ill = [diagnosis.group for _, diagnosis in sorted(examined, key=_badness) if not diagnosis.healthy]
+    ranked = [each[1] for each in sorted(examined, key=_badness)]
+    ill = [diagnosis.group for diagnosis in ranked if diagnosis.verdict == "ill"]
+    unknown = sum(verdict(*each) == "unknown" for each in examined)
     groups = count_of(len(examined), "group")
     if not ill:
-        return f"{groups}: all healthy."
+        return (
+            f"{groups}: nothing found so far, {unknown} not known." if unknown else f"{groups}: all healthy."
+        )
     shown = ", ".join(ill[:5]) + (f" and {len(ill) - 5} more" if len(ill) > 5 else "")
     return printable(f"{groups}: {len(ill)} {'needs' if len(ill) == 1 else 'need'} help: {shown}.")
 
@@ -73,10 +78,31 @@ def _heading(evidence: Evidence, diagnosis: Diagnosis) -> str:
     if numbers[Severity.WARNING]:
         told.append(count_of(numbers[Severity.WARNING], "warning"))
     if not told:
-        told.append("not known" if evidence.failure is not None else "healthy")
+        told.append(_nothing_found(evidence, diagnosis))
     if numbers[Severity.INFO]:
         told.append(f"{count_of(numbers[Severity.INFO], 'thing')} worth knowing")
-    return f"{diagnosis.group}: {', '.join(told)}. {_state(evidence, diagnosis)}"
+    return f"{diagnosis.group}: {', '.join(told)}{_left_open(diagnosis)}. {_state(evidence, diagnosis)}"
+
+
+def verdict(evidence: Evidence, diagnosis: Diagnosis) -> str:
+    """``healthy``, ``unknown`` or ``ill``; nobody knows of a group that could not be described."""
+    if evidence.failure is not None and diagnosis.verdict == "healthy":
+        return "unknown"
+    return diagnosis.verdict.value
+
+
+def _nothing_found(evidence: Evidence, diagnosis: Diagnosis) -> str:
+    if evidence.failure is not None:
+        return "not known"
+    return "nothing found so far" if diagnosis.unexplained else "healthy"
+
+
+def _left_open(diagnosis: Diagnosis) -> str:
+    """What might still say why the group is behind, where nothing worse was found."""
+    if diagnosis.verdict != "unknown":
+        return ""
+    what = f"longer (--for {LOOK_S:g})" if diagnosis.span_s < LOOK_S - 1 else "again"
+    return f"; not judged: {', '.join(diagnosis.unexplained)}: look {what}"
 
 
 def _state(evidence: Evidence, diagnosis: Diagnosis) -> str:
@@ -133,14 +159,19 @@ def unjudged_lines(examined: Iterable[Examined], width: int) -> list[str]:
     return lines
 
 
-def document(examined: Sequence[Examined]) -> dict[str, Any]:
-    """The same for programs."""
+def document(examined: Sequence[Examined], missing: Sequence[str] = ()) -> dict[str, Any]:
+    """The same for programs; ``missing`` are groups that were named and do not exist."""
     return {
-        "healthy": all(diagnosis.healthy and evidence.failure is None for evidence, diagnosis in examined),
+        "healthy": all(verdict(*each) == "healthy" for each in examined),
+        "verdict": next(
+            (worst for worst in ("ill", "unknown") if worst in {verdict(*each) for each in examined}),
+            "healthy",
+        ),
         "groups": [
             {
                 "group": diagnosis.group,
-                "healthy": diagnosis.healthy and evidence.failure is None,
+                "healthy": verdict(evidence, diagnosis) == "healthy",
+                "verdict": verdict(evidence, diagnosis),
                 "failure": evidence.failure,
                 "at_ms": diagnosis.at_ms,
                 "watched_s": diagnosis.span_s,
@@ -153,6 +184,7 @@ def document(examined: Sequence[Examined]) -> dict[str, Any]:
             }
             for evidence, diagnosis in sorted(examined, key=_badness)
         ],
+        "missing": list(missing),
     }
 
 
@@ -169,6 +201,20 @@ def explanation(rule: Rule, width: int) -> list[str]:
     if needs:
         lines += ["", *textwrap.wrap(f"Needs {', '.join(needs)}.", width)]
     return lines
+
+
+def rule_document(rule: Rule) -> dict[str, Any]:
+    """One rule with its lesson, for programs."""
+    return {
+        "rule": rule.id,
+        "name": rule.name,
+        "severity": rule.severity.value,
+        "title": rule.title,
+        "needs": [need.value for need in rule.needs],
+        "what": rule.lesson.what,
+        "why": rule.lesson.why,
+        "what_to_do": rule.lesson.todo,
+    }
 
 
 def rule_lines(rules: Iterable[Rule]) -> list[list[str]]:

@@ -8,7 +8,7 @@ from tests.monitor.doctor.cases import evidence, tp
 
 import rota.monitor.doctor as doctor
 import rota.monitor.doctor.rules as package
-from rota.monitor.doctor import Lesson, Need, Rule, all_rules, diagnose
+from rota.monitor.doctor import Lesson, Need, Rule, Verdict, all_rules, diagnose
 from rota.monitor.doctor.compete import compete
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 
@@ -124,6 +124,37 @@ def test_a_rule_that_lacks_something_is_not_judged() -> None:
         unjudged.why == "not allowed to read it" for unjudged in diagnosis.unjudged if unjudged.rule == "D10"
     )
     assert diagnosis.healthy
+
+
+BEHIND = """
+    group orders classic Stable range
+      a: orders-0
+      orders-0 5/900{}
+"""
+
+
+@pytest.mark.parametrize(("looks", "every_s"), [("", 1), (" 5/900 5/900", 1)], ids=["one look", "2 s"])
+def test_a_group_that_is_behind_is_not_called_healthy_too_soon(looks: str, every_s: float) -> None:
+    """Rules that might say why had nothing to go by: they are not judged, and the verdict waits for them."""
+    diagnosis = diagnose(evidence(BEHIND.format(looks), every_s=every_s))
+    assert (diagnosis.findings, diagnosis.verdict, diagnosis.healthy) == ((), Verdict.UNKNOWN, False)
+    assert {"D03", "D04", "D05", "D07", "D19"} <= set(diagnosis.unexplained)
+    assert set(diagnosis.unexplained) <= {each.rule for each in diagnosis.unjudged}
+    assert not set(diagnosis.judged) & set(diagnosis.unexplained)
+
+
+def test_a_longer_look_or_no_lag_settles_it() -> None:
+    """Ten seconds with the same shares, or nothing to explain."""
+    moves = diagnose(evidence(BEHIND.format(" 400/900 800/900"), every_s=5))
+    assert (moves.verdict, moves.unexplained) == (Verdict.HEALTHY, ())
+    assert diagnose(evidence(BEHIND.replace("5/900", "900/900").format(""))).verdict is Verdict.HEALTHY
+
+
+def test_nobody_is_there_and_nothing_comes() -> None:
+    """Old lag of a group without members: two looks tell that no records come, one does not."""
+    empty = "group orders classic Empty\norders-0 5/900{}"
+    assert diagnose(evidence(empty.format(""))).verdict is Verdict.UNKNOWN
+    assert diagnose(evidence(empty.format(" 5/900"), every_s=1)).verdict is Verdict.HEALTHY
 
 
 def test_every_rule_is_in_the_documentation() -> None:

@@ -12,7 +12,7 @@ from tests.monitor.doctor.checks import check
 from tests.monitor.doctor.histories import history
 from tests.monitor.snapshots import START_MS
 
-from rota.monitor.doctor import diagnose
+from rota.monitor.doctor import Verdict, diagnose
 from rota.monitor.findings import Certainty
 from rota.monitor.view import Level
 
@@ -128,7 +128,7 @@ def test_one_look_is_not_enough() -> None:
     assert one.view.totals.lag == 15_000
     assert all(part.rates.level is Level.UNKNOWN for part in one.view.partitions)
     diagnosis = diagnose(one)
-    assert diagnosis.healthy
+    assert diagnosis.verdict is Verdict.UNKNOWN
     assert not diagnosis.findings
     assert {"D03", "D04", "D07"} <= {each.rule for each in diagnosis.unjudged}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rota.monitor.doctor import rules as _rules
 from rota.monitor.doctor.compete import compete
-from rota.monitor.doctor.diagnosis import Diagnosis, Unjudged
+from rota.monitor.doctor.diagnosis import Diagnosis, Unjudged, Verdict
 from rota.monitor.doctor.evidence import CommitStep, Evidence, Need, OpenTransaction, RecordFacts
 from rota.monitor.doctor.rule import Lesson, Rule
 
@@ -30,6 +30,7 @@ __all__ = [
     "RecordFacts",
     "Rule",
     "Unjudged",
+    "Verdict",
     "all_rules",
     "diagnose",
 ]
@@ -60,7 +61,10 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     for rule in all_rules():
         try:
             why = rule.lacking(evidence)
-            found += rule.judge(evidence) if why is None else ()
+            here = rule.judge(evidence) if why is None else []
+            if why is None and not here:
+                why = rule.too_soon(evidence)
+            found += here
         except Exception as error:
             why = f"the rule failed: {error!r} (a mistake of Rota's; the log tells more)"
             _log_once(rule, evidence, error)
@@ -75,7 +79,16 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         findings=tuple(compete(found, {rule.id: rule for rule in all_rules()})),
         judged=tuple(judged),
         unjudged=tuple(unjudged),
+        unexplained=_unexplained(evidence, unjudged),
     )
+
+
+def _unexplained(evidence: Evidence, unjudged: list[Unjudged]) -> tuple[str, ...]:
+    """Rules that may be why the group is behind, if it is, and were not judged."""
+    if not evidence.view.totals.lag:
+        return ()
+    lacking = {each.rule for each in unjudged}
+    return tuple(rule.id for rule in all_rules() if rule.explains_lag and rule.id in lacking)
 
 
 def _log_once(rule: Rule, evidence: Evidence, error: Exception) -> None:

@@ -161,6 +161,12 @@ class Evidence:
         return tuple(reversed(found))
 
     @property
+    def rest_s(self) -> float:
+        """How long the newest looks show the same shares, in seconds: 0 in a rebalance, or after one look."""
+        rest = self.at_rest
+        return (rest[-1].at_ms - rest[0].at_ms) / 1000 if rest else 0.0
+
+    @property
     def settled(self) -> bool:
         """Whether no partition has changed hands for a minute, or for half of the time in which it was watched."""
         rest = self.at_rest

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rota.monitor.doctor.evidence import Evidence, Need
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rota.model import TopicPartition
 
 __all__ = ["Lesson", "Rule"]
+
+WATCH_S: Final = 8
+"""Longer than the 5 s between two commits of a usual client, and half of the time that the doctor looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Rule:
     findings say nothing new where this one has found something in the same partitions (or of the same members, or in
     the whole group, where one of the two findings names none). ``causes`` are rules whose finding this one explains: it
     becomes a part of that finding, which is then no worse than this one if somebody meant it so (``meant``: a deploy).
+    ``explains_lag``: what it finds may be why a group is behind; that it finds nothing counts after a while only.
     """
 
     id: str
@@ -49,10 +53,18 @@ class Rule:
     silences: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
     meant: bool = False
+    explains_lag: bool = False
 
     def lacking(self, evidence: Evidence) -> str | None:
         """Why this rule cannot be judged, in words; None where it can."""
         return next((why for need in self.needs if (why := evidence.lacks(need)) is not None), None)
+
+    def too_soon(self, evidence: Evidence) -> str | None:
+        """Why it means nothing yet that this rule found nothing, in words; None where it does."""
+        held = any(part.lag and part.member is not None for part in evidence.view.partitions)
+        if not self.explains_lag or not held or evidence.rest_s >= WATCH_S:
+            return None
+        return f"the same members had their partitions for {evidence.rest_s:.0f} s of the look; it takes {WATCH_S} s"
 
     def finding(
         self,

@@ -150,6 +150,7 @@ RULE = Rule(
     title="a partition stands still: a record that cannot be handled",
     judge=judge,
     needs=(Need.LOOKS,),
+    explains_lag=True,
     silences=("D04", "D05", "D19"),
     lesson=Lesson(
         what="A group reads a partition in order. If one record cannot be handled (a poison pill), the commit stays "

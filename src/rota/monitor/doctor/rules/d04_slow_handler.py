@@ -94,6 +94,7 @@ RULE = Rule(
     title="records come faster than members handle them",
     judge=judge,
     needs=(Need.LOOKS,),
+    explains_lag=True,
     lesson=Lesson(
         what="The members poll, handle and commit, but fewer records a second than come in. The lag grows steadily, "
         "on all partitions of the member, and never comes down by itself unless traffic does.",

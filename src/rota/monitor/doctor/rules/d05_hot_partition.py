@@ -124,6 +124,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     title="one partition gets most of the records",
     judge=judge,
+    explains_lag=True,
     silences=("D04", "D07"),
     lesson=Lesson(
         what="Records with a key go to the partition that the key's hash names. If one key, or a few, make up most of "

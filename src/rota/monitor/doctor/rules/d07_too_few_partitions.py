@@ -78,6 +78,7 @@ RULE = Rule(
     title="a member for each partition, and still too slow",
     judge=judge,
     needs=(Need.LOOKS,),
+    explains_lag=True,
     silences=("D04",),
     lesson=Lesson(
         what="The number of partitions is the most members of a group that can work at the same time. Here each "

@@ -215,6 +215,7 @@ RULE = Rule(
     title="reads, but does not commit",
     judge=judge,
     needs=(),
+    explains_lag=True,
     lesson=Lesson(
         what="A commit is the only thing that a group remembers. A consumer reads on from a position of its own in "
         "memory; what it has committed matters when somebody else takes the partition over, or it is started again. "

@@ -69,6 +69,7 @@ RULE = Rule(
     title="records come, and the group has no members",
     judge=judge,
     needs=(Need.LOOKS,),
+    explains_lag=True,
     silences=("D04", "D05"),
     lesson=Lesson(
         what="The group has committed offsets, and its topics are written to, but it has no members: nobody reads. "
