@@ -59,7 +59,7 @@ def test_plain_json_and_at(cli: Command, broker: BrokerUnderTest, group: str, tm
     assert "the group rebalanced: two joined (certain: it was no member before" in answer.out
     assert cli.good("groups", "rebalances", group, "--since", moment).out.count("two joined") == 1
 
-    none = cli.good("groups", "rebalances", group, "--at", "2001-01-01T14:02")
+    none = cli.good("groups", "rebalances", group, "--at", "2001-01-01T14:02:00Z")
     assert "0 of them at the time asked for" in none.lines[0]
     assert none.lines[-1].startswith("There were rebalances at ")
 

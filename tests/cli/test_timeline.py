@@ -135,6 +135,26 @@ def test_a_time_of_the_day_is_the_last_before_the_end() -> None:
         Moment("2026-13-01 10:00")
 
 
+@pytest.mark.parametrize(
+    ("text", "length_ms"),
+    [
+        ("2026-11-21T20:28:00Z", 1_000),
+        ("2026-11-21T20:28z", 60_000),
+        ("2026-11-21 21:28:00.000+01:00", 1),
+        ("2026-11-21T15:28:00-0500", 1_000),
+    ],
+)
+def test_a_moment_with_a_zone(text: str, length_ms: int) -> None:
+    moment = Moment(text)
+    assert (moment.ms(0), moment.length_ms) == (1_795_292_880_000, length_ms)
+
+
+@pytest.mark.parametrize("text", ["20:28Z", "2026-11-21T20:28+1", "2026-11-21T20:28:00ZZ", "2026-11-21Z"])
+def test_no_moment_with_a_zone(text: str) -> None:
+    with pytest.raises(RotaError, match="2026-11-21T14:02Z"):
+        Moment(text)
+
+
 def test_what_a_broker_recorded_by_itself(tmp_path: Path, capfd: Capture) -> None:
     from confluent_kafka import Consumer, Producer
 

@@ -62,7 +62,8 @@ def rebalances(
     It reads what brokers have recorded in __consumer_offsets, so it knows of rebalances from before it was started,
     until compaction takes them away. Kafka does not record how a member went; that is worked out from when it was last
     heard of, and said with its certainty: certain, likely, or a guess. --broker-log makes certain what a broker's log
-    tells. Times are of this machine's clock: 14:02, 14:02:07, or with a date 2026-11-21T14:02.
+    tells. Times are of this machine's clock: 14:02, 14:02:07, or with a date 2026-11-21T14:02,
+    and a zone where it is another one, 2026-11-21T14:02:07Z.
 
     \b
     Examples:

@@ -50,8 +50,9 @@ def timeline(
     """Say why a group rebalanced, who moved where, and what waited, from a recording.
 
     FILE is what --timeline of `rota broker` or `rota lab` wrote; - reads it from standard input. Times are of
-    this machine's clock: 14:02, 14:02:07, or with a date 2026-11-21T14:02. Pauses are measured where consumers
-    recorded what they read, as those of the lab do; a broker alone knows how long each rebalance took.
+    this machine's clock: 14:02, 14:02:07, or with a date 2026-11-21T14:02; with a zone too, 2026-11-21T14:02Z.
+    Pauses are measured where consumers recorded what they read, as those of the lab do; a broker alone knows how long
+    each rebalance took.
 
     \b
     Examples:
@@ -104,22 +105,27 @@ class Window:
 
 
 class Moment:
-    """A time somebody typed: of the day, or with a date before it.
+    """A time somebody typed: of the day, or with a date before it, and then a zone behind it if it is another one.
 
     Raises:
         RotaError: it is none.
     """
 
     _DAY_TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,3})?)?")
+    _ZONE = re.compile(r"Z|[+-]\d{2}(:?\d{2})?")
 
     def __init__(self, text: str) -> None:
-        day, _, time = text.strip().replace("T", " ").rpartition(" ")
+        day, _, clock = text.strip().upper().replace("T", " ").rpartition(" ")
+        time = re.split(r"[Z+-]", clock, maxsplit=1)[0]
+        zone = clock.removeprefix(time)
         self._dated = bool(day)
         if self._DAY_TIME.fullmatch(time) is None:
             raise _no_time(text)
+        if zone and (not day or self._ZONE.fullmatch(zone) is None):
+            raise _no_time(text)
         try:
             padded = f"{day or '2000-01-01'} {time.zfill(len(time) + (time.index(':') == 1))}"
-            self._moment = datetime.fromisoformat(_with_milliseconds(padded))
+            self._moment = datetime.fromisoformat(_with_milliseconds(padded) + zone)
         except ValueError:
             raise _no_time(text) from None
         self.length_ms = 60_000 if time.count(":") == 1 else 1_000 if "." not in time else 1
@@ -142,7 +148,9 @@ def _with_milliseconds(text: str) -> str:
 
 
 def _no_time(text: str) -> RotaError:
-    return RotaError(f"{text!r} is no time such as 14:02, 14:02:07 or 2026-11-21T14:02", exit_code=2)
+    return RotaError(
+        f"{text!r} is no time such as 14:02, 14:02:07, 2026-11-21T14:02 or 2026-11-21T14:02Z", exit_code=2
+    )
 
 
 class _Lines:
