@@ -161,6 +161,9 @@ def test_elsewhere_than_on_loopback_the_page_wants_its_token(page: Page) -> None
         expect(page.locator("h1")).to_have_text("a/b")
         assert page.url == f"{here}/group/a%2Fb"
         assert ask(web.port, "/api/groups").status == 401
+        told = web.address.removeprefix("http://").partition("/")[0]  # by this machine's name
+        assert ask(web.port, f"/?token={token}", host=told).status in {200, 303}
+        assert ask(web.port, f"/?token={token}", host="elsewhere.example").status == 421
         assert web.stop() == 0
 
 

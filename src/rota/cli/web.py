@@ -104,7 +104,7 @@ def web(
     from rota.watching.live import Live
     from rota.web.app import Site, make_app
     from rota.web.changes import Changes
-    from rota.web.server import Server, address, check_token, listen
+    from rota.web.server import Server, address, check_token, listen, own_names
 
     asked = check_token(host, token)
     listening = listen(host, port)
@@ -114,7 +114,7 @@ def web(
     with listening, watching as live:
         changes = Changes(admin, allowed=allow_changes, connection=words, done=live.refresh)
         site = Site(live, cluster=admin.bootstrap, interval_s=interval_s, changes=changes)
-        app = make_app(site, token=asked, hosts=hosts)
+        app = make_app(site, token=asked, hosts=(*hosts, *own_names(listening)))
         shown = f"/?token={asked}" if asked is not None and token is None else ""
         click.echo(f"rota web ready on {where}{shown}")
         Server(app, site.feed.close).run(sockets=[listening])

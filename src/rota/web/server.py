@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-__all__ = ["Server", "address", "check_token", "listen", "new_token"]
+__all__ = ["Server", "address", "check_token", "listen", "new_token", "own_names"]
 
 BACKLOG: Final = 128
 """Also how many connections are taken in one go: more descriptors than that are not open beyond the limit."""
@@ -59,6 +59,11 @@ def address(listening: socket.socket) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104
         host = socket.gethostname()
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def own_names(listening: socket.socket) -> tuple[str, ...]:
+    """How it may be called besides its addresses: by this machine's name, where it listens on all of its addresses."""
+    return (socket.gethostname(),) if listening.getsockname()[0] in ("0.0.0.0", "::") else ()  # noqa: S104
 
 
 def new_token() -> str:
