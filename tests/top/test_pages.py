@@ -95,6 +95,8 @@ def test_the_last_rebalance_and_the_step_that_follows_it_are_told_as_one() -> No
     )
     assert " in 2 steps" in last_rebalance((first, again), NOW_MS)
     assert "joined" in last_rebalance((first, again), NOW_MS)
+    at_most = replace(first, exact=False, began_between_ms=(first.until_ms - 2_100, first.until_ms))
+    assert ", took at most 2.1 s" in last_rebalance((at_most,), NOW_MS)
     assert last_rebalance((), NOW_MS) == "No rebalance is known of."
 
 

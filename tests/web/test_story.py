@@ -65,6 +65,17 @@ def test_a_wait_that_was_measured_is_a_pause_of_its_partition() -> None:
     assert told.log[0]["cost"] == "1 partition waited, 3.0 s together (without an owner)"
 
 
+def test_a_rebalance_whose_earliest_beginning_is_known_took_at_most_so_long() -> None:
+    view = scenes.orders(AT_MS)
+    known = told_of(view, wait_ms=20)
+    between = (known.until_ms - 2_100, known.until_ms)
+    told = story(
+        replace(view, told=(replace(known, at_ms=known.until_ms, exact=False, began_between_ms=between),)),
+        Cast(),
+    )
+    assert (told.log[0]["exact"], told.log[0]["most_ms"]) == (False, 2_100)
+
+
 def test_a_wait_too_short_to_see_is_not_drawn() -> None:
     view = scenes.orders(AT_MS)
     told = story(replace(view, told=(told_of(view, wait_ms=20),)), Cast())

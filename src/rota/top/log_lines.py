@@ -78,6 +78,8 @@ def last_rebalance(told: Sequence[Told], now_ms: int) -> str:
     took_ms = last.until_ms - first.at_ms
     if took_ms > 0 and first.exact:
         text += f", took {seconds(took_ms)}"
+    elif first.began_between_ms is not None:
+        text += f", took at most {seconds(last.until_ms - first.since_ms)}"
     text += f" in {len(steps)} steps" if len(steps) > 1 else ""
     moved = {move.partition for item in steps if item.account is not None for move in item.account.moves}
     text += f", {len(moved)} moved" if moved else ""

@@ -45,6 +45,7 @@ def _told(each: Told) -> dict[str, Any]:
         "number": each.account.number,
         "end_ms": end_ms,
         "exact": each.exact,
+        "most_ms": None if each.began_between_ms is None or end_ms is None else end_ms - each.since_ms,
         "certainty": next((word for word in ("guess", "likely") if word in sure), "certain"),
         "cost": each.cost.words,
     }
@@ -68,6 +69,7 @@ def _entry(at_ms: int, kind: str, words: str, *, lines: Sequence[str] = ()) -> d
         "number": None,
         "end_ms": at_ms,
         "exact": True,
+        "most_ms": None,
         "certainty": "certain",
         "cost": "",
         "lines": shown,

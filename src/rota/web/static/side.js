@@ -84,7 +84,8 @@ function duration(entry) {
   if (entry.kind !== "rebalance") return "";
   const sure = entry.certainty === "certain" ? "" : entry.certainty === "guess" ? " · a guess" : " · likely";
   if (entry.end_ms === null) return `goes on${sure}`;
-  return (entry.exact ? `took ${seconds(entry.end_ms - entry.at_ms)}` : "its beginning is not recorded") + sure;
+  if (entry.exact) return `took ${seconds(entry.end_ms - entry.at_ms)}${sure}`;
+  return (entry.most_ms === null ? "its beginning is not recorded" : `took at most ${seconds(entry.most_ms)}`) + sure;
 }
 
 const NAMES = { rebalance: "Rebalance", return: "Came back", started: "Started", stopped: "Stopped", killed: "Killed", frozen: "Frozen", healed: "Over", refused: "Commit refused", fault: "Fault" };
