@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rota.model import count_of
 from rota.monitor.doctor.evidence import Evidence, Need
 from rota.monitor.doctor.lives import Life, how_sure, lives, told
@@ -12,28 +14,51 @@ from rota.timeline.events import RebalanceReason
 
 __all__ = ["RULE"]
 
+_STATED = re.compile(r"session timeout is ([\d.]+) s\b")
+"""In the detail of a departure that was worked out."""
 REASONS = frozenset({RebalanceReason.SESSION_EXPIRED, RebalanceReason.SYNC_TIMEOUT})
 
 
 def judge(evidence: Evidence) -> list[Finding]:
-    """Departures after a silence as long as the session timeout."""
+    """Departures after a silence as long as the session timeout: one finding for all with the same one."""
     known = lives(evidence)
-    gone = [life for life in known if life.reason in REASONS]
-    if not gone:
-        return []
+    found: dict[int | None, list[Life]] = {}
+    for life in known:
+        if life.reason in REASONS:
+            found.setdefault(_limit_ms(evidence, life), []).append(life)
+    return [_finding(evidence, known, gone, limit_ms) for limit_ms, gone in found.items()]
+
+
+def _limit_ms(evidence: Evidence, gone: Life) -> int | None:
+    """Its session timeout: as its departure tells it, that of its program, which is back, or what all members have; None
+    where they differ.
+    """
+    stated = _STATED.search(gone.detail)
+    if stated is not None:
+        return round(1000 * float(stated[1]))
+    members = [each for each in (evidence.recorded or evidence.facts).members if each.session_timeout_ms]
+    own = {
+        member.session_timeout_ms
+        for member in members
+        if member.member_id == gone.member_id
+        or (member.client_id, member.host, member.instance_id) == tuple(gone.who)
+    }
+    limits = own or {member.session_timeout_ms for member in members}
+    return limits.pop() if len(limits) == 1 else None
+
+
+def _finding(evidence: Evidence, known: list[Life], gone: list[Life], limit_ms: int | None) -> Finding:
     names = list(dict.fromkeys(str(life.who) for life in gone))
     returned = [life for life in gone if _back(life, known)]
-    members = (evidence.recorded or evidence.facts).members
-    limits = sorted({limit for member in members if (limit := member.session_timeout_ms)})
     source = evidence.events_source
     lines = [
         EvidenceLine(str(life.who), told(life.detail) or "silent for its session timeout", source)
         for life in gone[-3:]
     ]
-    if limits:
-        lines.append(EvidenceLine("session.timeout.ms", f"{limits[0]:,}", "__consumer_offsets"))
+    if limit_ms:
+        lines.append(EvidenceLine("session.timeout.ms", f"{limit_ms:,}", "__consumer_offsets"))
     lines.append(EvidenceLine("came back", f"{len(returned)} of {len(gone)}", source))
-    after = f" for {span_text(limits[0])}" if limits else ""
+    after = f" for {span_text(limit_ms)}" if limit_ms else ""
     if len(returned) == len(gone):
         outcome = "a freeze or a cut, or its program was started again"
     elif returned:
@@ -42,21 +67,19 @@ def judge(evidence: Evidence) -> list[Finding]:
         outcome = "a crash, or its host is gone"
     whose = "its" if len(names) == 1 else "their"
     times = "" if len(gone) == len(names) else f" {count_of(len(gone), 'time')}"
-    return [
-        RULE.finding(
-            evidence,
-            f"{and_list(names, 3)} vanished{times} without a word and nobody read {whose} partitions{after}: {outcome}",
-            *lines,
-            certainty=how_sure([life.detail for life in gone], source),
-            members=[life.member_id for life in gone],
-            advice="Look at the host at that time: was the process killed (-9, out of memory), frozen (garbage "
-            "collection, a suspended machine), or cut off from the brokers? Let programs end with close(), so that "
-            "others take over at once.",
-            commands=(evidence.command("groups", "rebalances", evidence.group),),
-            doubts="A static member (group.instance.id) that was stopped on purpose looks the same: it does not say "
-            "goodbye.",
-        )
-    ]
+    return RULE.finding(
+        evidence,
+        f"{and_list(names, 3)} vanished{times} without a word and nobody read {whose} partitions{after}: {outcome}",
+        *lines,
+        certainty=how_sure([life.detail for life in gone], source),
+        members=[life.member_id for life in gone],
+        advice="Look at the host at that time: was the process killed (-9, out of memory), frozen (garbage "
+        "collection, a suspended machine), or cut off from the brokers? Let programs end with close(), so that "
+        "others take over at once.",
+        commands=(evidence.command("groups", "rebalances", evidence.group),),
+        doubts="A static member (group.instance.id) that was stopped on purpose looks the same: it does not say "
+        "goodbye.",
+    )
 
 
 def _back(gone: Life, known: list[Life]) -> bool:
