@@ -56,9 +56,9 @@ def view(doctor: Ward) -> Any:
 
 
 def test_d20_auto_commit(desk: Desk) -> None:
-    """librdkafka's, every 0.8 s; its look-alike commits after each record, as they come."""
+    """librdkafka's, every 1.2 s; its look-alike commits after each record, as they come."""
     topic, group, other = desk.topic("clock", 2), desk.name("clock"), desk.name("work")
-    by_clock = desk.member("confluent", group, topic, auto_commit_ms=800)
+    by_clock = desk.member("confluent", group, topic, auto_commit_ms=1_200)
     by_work = desk.member("confluent", other, topic, commit_each_poll=True)
     with Stream(desk.bootstrap_servers, topic, {0: 50, 1: 50}):
         with ward(desk, group) as doctor:

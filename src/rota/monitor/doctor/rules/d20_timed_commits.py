@@ -1,11 +1,13 @@
 """D20: commits come by the clock, as those of enable.auto.commit do: how much a crash would repeat.
 
 Evidence: the times of commits in `__consumer_offsets`: gaps of one length, or of a multiple of it (without records
-there is nothing to commit). Provoked with librdkafka's auto-commit; its look-alike commits after each batch of work.
+there is nothing to commit), of a second or more, for numbers of records that differ. Provoked with
+librdkafka's auto-commit; its look-alike commits after each batch of work.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from rota.model import count_of
@@ -22,8 +24,10 @@ _REGULAR = 0.8
 """This part of them must fit."""
 _JITTER = 0.15
 """A gap fits that is no further from the period, or a multiple of it, than this part of the period."""
-_SHORTEST_MS = 200
-"""What comes oftener may be the rhythm of the work."""
+_SHORTEST_MS = 1_000
+"""What comes oftener is the rhythm of the work, such as a commit after each record."""
+_NEARLY = 0.9
+"""A clock of a second may be read as a little less."""
 _DEFAULT_MS = 5_000
 """``auto.commit.interval.ms`` unless it is set."""
 _LATEST = 60
@@ -80,13 +84,24 @@ def _clock(evidence: Evidence, times: list[int], held: tuple[object, ...]) -> _C
     if len(between) < _ENOUGH:
         return None
     period_ms = middle(sorted(between)[: max(len(between) * 3 // 4, 1)])  # the longest may be multiples
-    if period_ms < _SHORTEST_MS:
+    if period_ms < _NEARLY * _SHORTEST_MS or _same_work(evidence, times[0], held):
         return None
     fitting = [gap for gap in between if _fits(gap, period_ms)]
     if len(fitting) < _REGULAR * len(between):
         return None
     period_ms = sum(fitting) / sum(round(gap / period_ms) for gap in fitting)
     return _Clock(period_ms, len(between), len(fitting), _rate(evidence, times, held))
+
+
+def _same_work(evidence: Evidence, since_ms: int, held: tuple[object, ...]) -> bool:
+    """Whether each commit is for the same number of records, such as one: then the work sets the rhythm."""
+    sizes = {
+        later.offset - earlier.offset
+        for each, steps in (evidence.commits or {}).items()
+        if each in held
+        for earlier, later in pairwise(step for step in steps if step.at_ms >= since_ms)
+    }
+    return len(sizes - {0}) == 1
 
 
 def _fits(gap_ms: float, period_ms: float) -> bool:
