@@ -157,3 +157,18 @@ def test_a_pause_between_commits_is_charged_to_the_first_rebalance_in_it() -> No
     assert TopicPartition("orders", 1) not in second.cost.paused
     assert second.account is not None
     assert TopicPartition("orders", 1) not in {pause.partition for pause in second.account.pauses}
+
+
+def test_what_one_dead_member_passes_to_another_waits_once() -> None:
+    """b has its last commit before a's partition comes to it, and dies without another."""
+    more = {"session_ms": 10_000, "poll_ms": 300_000}
+    log = Log().at(1_000).generation(4, **more, a="orders-0", b="orders-1", c="orders-2")  # type: ignore[arg-type]
+    log.commits("orders-0", 5_000, 20_001, 5_000).commits("orders-1", 7_000, 28_000, 5_000)
+    log.commits("orders-2", 8_000, 29_000, 5_000)
+    log.at(31_000).generation(5, **more, b="orders-0 orders-1", c="orders-2")  # type: ignore[arg-type]
+    log.commits("orders-2", 33_000, 39_000, 5_000)
+    log.at(40_000).generation(6, **more, c="orders-0 orders-1 orders-2")  # type: ignore[arg-type]
+    first, second = log.told()[-2:]
+    orders_0, orders_1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
+    assert first.cost.paused == {orders_0: 11_000}
+    assert second.cost.paused == {orders_0: 9_000, orders_1: 13_000}

@@ -84,6 +84,7 @@ class _Wait(NamedTuple):
     least_ms: int
 
 
+_Charged = dict["TopicPartition", list[tuple[int, int]]]
 _Waits = dict["TopicPartition", _Wait]
 _Step = tuple["Step", "Account | None"]
 
@@ -93,10 +94,11 @@ def charge(steps: Sequence[_Step], ends: Ends | None) -> list[tuple[Step, Accoun
 
     What is known of silent members comes first; then a wait belongs to the first rebalance that it overlaps.
     """
-    silent = [_unread(step, account, steps[index + 1 :]) for index, (step, account) in enumerate(steps)]
-    charged: dict[TopicPartition, list[tuple[int, int]]] = {}
-    for waits in silent:
-        _note(charged, waits)
+    charged: _Charged = {}
+    silent: list[_Waits] = []
+    for index, (step, account) in enumerate(steps):
+        silent.append(_after(charged, _unread(step, account, steps[index + 1 :])))
+        _note(charged, silent[-1])
     found: list[tuple[Step, Account | None, Cost]] = []
     for (step, account), unread in zip(steps, silent, strict=True):
         if account is None:
@@ -150,6 +152,15 @@ def _unread(step: Step, account: Account | None, later: Sequence[_Step]) -> _Wai
     return found
 
 
+def _after(charged: _Charged, waits: _Waits) -> _Waits:
+    """What one dead member passed to another had waited for the first before."""
+    found: _Waits = {}
+    for tp, wait in waits.items():
+        since_ms = max([wait.since_ms, *(end for _, end in charged.get(tp, ()) if end <= wait.until_ms)])
+        found[tp] = _Wait(since_ms, wait.until_ms, min(wait.least_ms, wait.until_ms - since_ms))
+    return found
+
+
 def _taken_ms(partition: TopicPartition, accounts: Sequence[Account]) -> int:
     """When somebody had it again; the end of the first rebalance where nobody has."""
     for account in accounts:
@@ -162,16 +173,14 @@ def _taken_ms(partition: TopicPartition, accounts: Sequence[Account]) -> int:
     return accounts[0].rebalance.completed_ms or 0
 
 
-def _unclaimed(
-    pauses: Iterable[Pause], charged: dict[TopicPartition, list[tuple[int, int]]]
-) -> Iterable[Pause]:
+def _unclaimed(pauses: Iterable[Pause], charged: _Charged) -> Iterable[Pause]:
     for pause in pauses:
         if _is_free(charged, pause.partition, pause.start_ms, pause.start_ms + pause.duration_ms):
             yield pause
 
 
 def _is_free(
-    charged: dict[TopicPartition, list[tuple[int, int]]],
+    charged: _Charged,
     partition: TopicPartition,
     since_ms: int,
     until_ms: int,
@@ -180,7 +189,7 @@ def _is_free(
     return not any(since_ms < end and start < until_ms for start, end in charged.get(partition, ()))
 
 
-def _note(charged: dict[TopicPartition, list[tuple[int, int]]], waits: _Waits) -> None:
+def _note(charged: _Charged, waits: _Waits) -> None:
     for partition, wait in waits.items():
         charged.setdefault(partition, []).append((wait.since_ms, wait.until_ms))
 
