@@ -1,10 +1,20 @@
 """D19: reads, but does not commit."""
 
+from dataclasses import replace
+
 from tests.monitor.doctor.cases import evidence
 from tests.monitor.doctor.checks import alone, told
 from tests.monitor.doctor.lifetimes import commits, life
 
+from rota.monitor.doctor import Evidence
 from rota.monitor.findings import Certainty
+
+
+def with_session(seen: Evidence, session_ms: int) -> Evidence:
+    """The same, with the members' session timeout on record."""
+    members = tuple(replace(each, session_timeout_ms=session_ms) for each in seen.facts.members)
+    return replace(seen, recorded=replace(seen.facts, members=members))
+
 
 NEVER = """
     group orders classic Stable range
@@ -20,7 +30,7 @@ def test_a_member_has_never_committed() -> None:
     """It has held partitions with records for as long as it was watched; the other commits."""
     (found,) = alone("D19", evidence(NEVER.format(400, 200)))
     assert found.words == (
-        "loader holds orders 0 and 1, sends heartbeats, and has never committed anything: after a restart "
+        "loader holds orders 0 and 1, is a member, and has never committed anything: after a restart "
         "auto.offset.reset decides where to begin"
     )
     assert (found.certainty, found.members) == (Certainty.LIKELY, ("loader-id",))
@@ -30,7 +40,7 @@ def test_a_member_has_never_committed() -> None:
 def test_all_members_are_told_at_once() -> None:
     """Whoever keeps offsets elsewhere does so in all its members."""
     (found,) = alone("D19", evidence(NEVER.format(400, 200).replace("orders-2 90/90", "orders-2 -/90 -/95")))
-    assert found.words.startswith("loader and other hold orders 0, 1 and 2, send heartbeats, and have never")
+    assert found.words.startswith("loader and other hold orders 0, 1 and 2, are members, and have never")
     assert found.members == ("loader-id", "other-id")
 
 
@@ -60,9 +70,32 @@ EVERY_SECOND = [(-60 + n, 100 + n) for n in range(30)]
 def test_it_used_to_commit() -> None:
     """Every second, and then not for 51 s, though records come in all its partitions."""
     held = commits(orders_0=EVERY_SECOND, orders_1=EVERY_SECOND)
-    (found,) = alone("D19", evidence(BUSY, commits=held, events=()))
-    assert "and has committed nothing for 51.0 s: a restart begins again 410 records before" in found.words
+    (found,) = alone("D19", with_session(evidence(BUSY, commits=held, events=()), 45_000))
+    assert (
+        "sends heartbeats, and has committed nothing for 51.0 s: a restart begins again 410 records before"
+        in found.words
+    )
     assert "between commits before: 1.0 s (__consumer_offsets)" in told(found)
+
+
+def test_a_member_that_may_be_dead() -> None:
+    """All its partitions stopped at one instant, and its session is not over: nobody knows whether it lives."""
+    held = commits(orders_0=EVERY_SECOND, orders_1=EVERY_SECOND)
+    seen = evidence(BUSY, commits=held, events=())
+    (found,) = alone("D19", with_session(seen, 60_000))
+    assert found.words == (
+        "loader holds orders 0 and 1, and has committed nothing for 51.0 s: perhaps dead or frozen; "
+        "its session (60.0 s) is not over"
+    )
+    assert found.certainty is Certainty.GUESS
+    assert "heartbeats" not in told(found)
+    (unknown,) = alone("D19", seen)
+    assert unknown.words.endswith("perhaps dead or frozen; its session is not over")
+    one_by_one = commits(orders_0=EVERY_SECOND, orders_1=EVERY_SECOND[:15])
+    (lives,) = alone("D19", with_session(evidence(BUSY, commits=one_by_one, events=()), 60_000))
+    assert lives.words.startswith(
+        "loader holds orders 0 and 1, is a member, and has committed nothing for 51.0 s"
+    )
 
 
 def test_it_commits_seldom() -> None:

@@ -30,8 +30,8 @@ def judge(evidence: Evidence) -> list[Finding]:
 
 
 def _limit_ms(evidence: Evidence, gone: Life) -> int | None:
-    """Its session timeout: as its departure tells it, that of its program, which is back, or what all members have; None
-    where they differ.
+    """Its session timeout: as its departure tells it, that of its program, which is back, or what all members have;
+    None where they differ.
     """
     stated = _STATED.search(gone.detail)
     if stated is not None:

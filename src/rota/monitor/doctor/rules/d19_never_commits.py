@@ -26,6 +26,8 @@ _PATIENCE_MS = 10_000
 """Twice the default of ``auto.commit.interval.ms``: sooner nobody is missed."""
 _UNUSUAL = 3
 _FEW = 3
+_AT_ONCE_MS = 5_000
+"""Partitions whose last commits are no further apart stopped at one instant: less is the rhythm of commits."""
 _DOUBTS = (
     "It may read nothing at all: a handler that hangs on one record, a paused consumer. Or it keeps its offsets "
     "elsewhere on purpose (Flink and Kafka Connect between two checkpoints, a database)."
@@ -40,6 +42,8 @@ class _Silence(NamedTuple):
     words: str
     lines: tuple[EvidenceLine, ...]
     certainty: Certainty
+    at_once: bool = False
+    """Whether it stopped in all of its partitions at one instant."""
 
 
 class _Silent(NamedTuple):
@@ -48,20 +52,34 @@ class _Silent(NamedTuple):
     member: MemberFacts
     with_work: list[PartitionView]
     silence: _Silence
+    session_ms: int | None
+    """``session.timeout.ms``, where it is known."""
+
+    @property
+    def lives(self) -> bool:
+        """Whether it must have sent a heartbeat since: it is a member still, longer than its session lasts."""
+        return self.session_ms is not None and self.silence.for_ms > self.session_ms
+
+    @property
+    def may_be_dead(self) -> bool:
+        """Whether it worked until an instant from which on nobody has heard of it."""
+        return self.silence.at_once and not self.lives
 
 
 def judge(evidence: Evidence) -> list[Finding]:
     """One finding for all members of which the same is true."""
     if evidence.facts.is_rebalancing:
         return []
-    found: dict[str, list[_Silent]] = {}
+    found: dict[tuple[object, ...], list[_Silent]] = {}
     parts = {part.partition: part for part in evidence.view.partitions}
     for member in evidence.facts.members:
         held = [parts[each] for each in member.assignment if each in parts]
         with_work = [part for part in held if _records(part)]
         silence = _silence(evidence, member, held) if with_work else None
         if silence is not None:
-            found.setdefault(silence.kind, []).append(_Silent(member, with_work, silence))
+            each = _Silent(member, with_work, silence, _session_ms(evidence, member))
+            apart = each.session_ms if each.may_be_dead else None
+            found.setdefault((silence.kind, each.lives, each.may_be_dead, apart), []).append(each)
     return [_finding(evidence, silent) for silent in found.values()]
 
 
@@ -114,7 +132,24 @@ def _stopped(evidence: Evidence, held: list[PartitionView], since_ms: int | None
             EvidenceLine("between commits before", span_text(usual_ms), "__consumer_offsets"),
         ),
         Certainty.LIKELY,
+        at_once=_at_once(evidence, held, own[0], usual_ms),
     )
+
+
+def _at_once(evidence: Evidence, held: list[PartitionView], since_ms: int, usual_ms: float) -> bool:
+    """Whether the last commits of its partitions were together, as far as a rhythm of commits allows."""
+    last = [
+        steps[-1].at_ms
+        for part in held
+        if (steps := (evidence.commits or {}).get(part.partition, ())) and steps[-1].at_ms >= since_ms
+    ]
+    return max(last) - min(last) <= max(_AT_ONCE_MS, _UNUSUAL * usual_ms)
+
+
+def _session_ms(evidence: Evidence, member: MemberFacts) -> int | None:
+    recorded = evidence.recorded.members if evidence.recorded is not None else ()
+    known = {each.member_id: each.session_timeout_ms for each in (member, *recorded)}
+    return known[member.member_id]
 
 
 def _not_between_looks(evidence: Evidence, held: list[PartitionView]) -> _Silence | None:
@@ -131,6 +166,7 @@ def _not_between_looks(evidence: Evidence, held: list[PartitionView]) -> _Silenc
         f"committed nothing while the group was watched, {span_text(for_ms)}",
         (EvidenceLine("commits", f"unchanged for {span_text(for_ms)}", "OffsetFetch"),),
         Certainty.GUESS,
+        at_once=True,
     )
 
 
@@ -189,7 +225,11 @@ def _finding(evidence: Evidence, silent: list[_Silent]) -> Finding:
     members = [each.member.member_id for each in silent]
     names, several = and_list(evidence.names(members)), len(members) > 1
     held = f"{names} {'hold' if several else 'holds'} {partitions_text(partitions)}"
-    lives = f"{'send' if several else 'sends'} heartbeats, and {'have' if several else 'has'}"
+    has = "have" if several else "has"
+    if silent[0].may_be_dead:
+        return _perhaps_dead(evidence, silent, f"{held}, and {has} {worst.words}")
+    alive = ("send" if several else "sends") + " heartbeats"
+    lives = f"{alive if silent[0].lives else 'are members' if several else 'is a member'}, and {has}"
     if worst.kind == "never":
         then = "after a restart auto.offset.reset decides where to begin"
     else:
@@ -206,6 +246,33 @@ def _finding(evidence: Evidence, silent: list[_Silent]) -> Finding:
         commands=(evidence.command("groups", "offsets-log", evidence.group),),
         doubts=_DOUBTS,
     )
+
+
+def _perhaps_dead(evidence: Evidence, silent: list[_Silent], words: str) -> Finding:
+    """Nobody knows whether it lives until its session is over."""
+    members = [each.member.member_id for each in silent]
+    names, whose = and_list(evidence.names(members)), "its" if len(members) == 1 else "their"
+    session_ms = silent[0].session_ms
+    limit = "" if session_ms is None else f" ({span_text(session_ms)})"
+    worst = max((each.silence for each in silent), key=lambda silence: silence.for_ms)
+    known = [] if session_ms is None else [_session_line(session_ms)]
+    return RULE.finding(
+        evidence,
+        f"{words}: perhaps dead or frozen; {whose} session{limit} is not over",
+        *worst.lines,
+        *known,
+        certainty=Certainty.GUESS,
+        partitions=[part.partition for each in silent for part in each.with_work],
+        members=members,
+        advice=f"See whether {names} still runs. Who is dead loses its partitions to others when its session is over; "
+        "who lives is still a member then: look in its log for commits that fail, or for work that hangs.",
+        commands=(evidence.command("groups", "describe", evidence.group, "--members"),),
+        doubts=_DOUBTS,
+    )
+
+
+def _session_line(session_ms: int) -> EvidenceLine:
+    return EvidenceLine("session.timeout.ms", f"{session_ms:,}", "__consumer_offsets")
 
 
 RULE = Rule(
