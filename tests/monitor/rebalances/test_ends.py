@@ -35,7 +35,6 @@ def test_the_cost_of_a_rebalance_in_records() -> None:
     for second in range(30):
         log.reader.look_at_ends({tp("orders-1"): 100 * second}, START_MS + 1_000 * second)
     cost = log.told()[-1].cost
-    assert cost.records == 640
-    assert (
-        cost.words == "1 partition waited, 6.4 s together (between two commits); 640 records came meanwhile"
-    )
+    assert cost.records == 620  # since the last sign of life: at most
+    assert cost.words.startswith("1 partition waited, at least 4.0 s, up to 6.2 s together (")
+    assert cost.words.endswith("); up to 620 records came meanwhile")

@@ -31,7 +31,7 @@ class Cost:
     ``paused`` says for how many milliseconds each did, at most. What a silent member had was read by nobody from its
     last sign of life to the new assignment; it may have lived on for a while after its last commit, so ``at_least``
     says how long it waited in any case. Of other partitions it is the time between two commits (``by_commits``) where
-    the group commits often enough, else the time for which nobody had them. ``records`` came meanwhile and had to
+    the group commits often enough, else the time for which nobody had them. ``records`` came meanwhile, at most, and had to
     wait; None: nobody watched the ends of the partitions.
     """
 
@@ -55,7 +55,9 @@ class Cost:
         longest = _span(max(least), max(self.paused.values()))
         text += f", {longest} the longest" if len(self.paused) > 1 else ""
         text += f" ({self._measured()})"
-        return text if self.records is None else f"{text}; {count_of(self.records, 'record')} came meanwhile"
+        if self.records is None:
+            return text
+        return f"{text}; {'up to ' if self.at_least else ''}{count_of(self.records, 'record')} came meanwhile"
 
     def _measured(self) -> str:
         others = "between two commits" if self.by_commits else "without an owner"
