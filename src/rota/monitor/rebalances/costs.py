@@ -31,8 +31,8 @@ class Cost:
     ``paused`` says for how many milliseconds each did, at most. What a silent member had was read by nobody from its
     last sign of life to the new assignment; it may have lived on for a while after its last commit, so ``at_least``
     says how long it waited in any case. Of other partitions it is the time between two commits (``by_commits``) where
-    the group commits often enough, else the time for which nobody had them. ``records`` came meanwhile, at most, and had to
-    wait; None: nobody watched the ends of the partitions.
+    the group commits often enough, else the time for which nobody had them. ``records`` came meanwhile, at most, and
+    had to wait; None: nobody watched the ends of the partitions.
     """
 
     paused: dict[TopicPartition, int]
