@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
@@ -75,6 +76,19 @@ _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 
 
+class _Admin(AdminClient):
+    """One that ends in a thread that nobody waits for: librdkafka may wait for ever for the end of its own threads once
+    a broker has gone that was asked.
+    """
+
+    def __del__(self) -> None:
+        last = [self]
+        end = threading.Timer(1.0, last.clear)  # by then nobody else has it
+        end.daemon = True
+        with suppress(RuntimeError):  # at the end of the process there are no new threads
+            end.start()
+
+
 class Connection:
     """Making one connects to nothing; the first question does. What goes wrong is a ``RotaError``."""
 
@@ -106,7 +120,7 @@ class Connection:
         """The connected admin client, for the few who need what is not offered here."""
         if self._admin is None:
             admin = self._client(
-                lambda config: AdminClient(config, logger=_quiet), {"error_cb": self._seen.append}
+                lambda config: _Admin(config, logger=_quiet), {"error_cb": self._seen.append}
             )
             self._connect(admin)
             self._admin = admin
