@@ -44,7 +44,9 @@ def test_plain_json_and_at(cli: Command, broker: BrokerUnderTest, group: str, tm
     assert re.match(rf"Group {group}, since \d{{4}}-\d\d-\d\d [\d:]{{8}}: \d+ rebalances?\.$", said.lines[0])
     assert re.search(r"^#\d +[\d:.]{10}  two joined$", said.out, re.MULTILINE)
     assert "    certain: it was no member before, and runs at 127.0.0.1" in said.lines
-    assert re.search(r"^    completed (after|at) .*: generation \d+, 2 members, range$", said.out, re.MULTILINE)
+    assert re.search(
+        r"^    completed (after|at) .*: generation \d+, 2 members, range$", said.out, re.MULTILINE
+    )
     assert re.search(r"^    moved: orders\S* \d from one to two$", said.out, re.MULTILINE)
 
     document = cli.good("groups", "rebalances", group, "--json").json()
