@@ -32,7 +32,7 @@ lab: $(STAMPS)/lab
 WORKERS ?= 2
 
 test: $(STAMPS)/test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --timeout-method thread $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(STAMPS)/check
 	$(BIN)/ruff check
