@@ -30,10 +30,12 @@ BROKERS = ("rota", "kafka")
 
 def _end_elsewhere(client: object) -> None:
     """librdkafka may wait for ever for the end of an admin client's threads once a broker that it asked has gone."""
+    if sys.is_finalizing():  # a thread that begins now never runs
+        return
     last = [client]
     end = threading.Timer(1.0, last.clear)  # by then nobody else has it
     end.daemon = True
-    with suppress(RuntimeError):  # at the end of the process there are no new threads
+    with suppress(RuntimeError):
         end.start()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import threading
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -82,10 +83,12 @@ class _Admin(AdminClient):
     """
 
     def __del__(self) -> None:
+        if sys.is_finalizing():  # a thread that begins now never runs
+            return
         last = [self]
         end = threading.Timer(1.0, last.clear)  # by then nobody else has it
         end.daemon = True
-        with suppress(RuntimeError):  # at the end of the process there are no new threads
+        with suppress(RuntimeError):
             end.start()
 
 
