@@ -99,7 +99,7 @@ def test_what_was_deleted_can_be_brought_back_with_the_command_that_is_left_on_t
         terminal.wait_for("To take it back")
         assert _offsets(desk, group) == {}
         terminal.press("\x1b")
-        terminal.wait_for("There are no groups")
+        terminal.wait_for("enter open")  # back among the groups
         terminal.press("q")
         assert terminal.wait() == 0
         left = terminal.raw.partition(LEAVES_SCREEN)[2]
