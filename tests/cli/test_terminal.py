@@ -6,19 +6,20 @@ import csv
 import io
 import json
 import shlex
-import subprocess
 from pathlib import Path
 
 import click
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.shell import words_in_a_shell
 
 from rota.cli import run
 from rota.cli.confirm import confirm
 from rota.cli.groups_look import Look, Report
 from rota.cli.groups_options import raise_all, rota_command, say_members
 from rota.cli.groups_reset_text import kafka_lines
+from rota.cli.groups_rollback import say_undo
 from rota.cli.groups_text import (
     OffsetRow,
     list_lines,
@@ -31,7 +32,7 @@ from rota.cli.output import emit_csv, emit_json, note, table
 from rota.cli.watch import fit
 from rota.model import RotaError, TopicPartition, printable
 from rota.monitor.facts import Commit, GroupFacts, GroupListing, MemberFacts
-from rota.monitor.reset import Plan
+from rota.monitor.reset import Plan, Wanted
 
 EVIL = "a\x1b[2J\x1b]52;c;cm0=\x07b\nc\td\x9b2Je\u202ef\x7f"
 PLAIN = "a�[2J�]52;c;cm0=�b�c�d�2Je�f�"
@@ -124,18 +125,23 @@ def test_the_question_and_what_it_is_about(
 
 
 @pytest.mark.parametrize("word", ["tour", "it's two", EVIL, "\\\x1b'7", "ü\x85", ""])
-def test_a_command_line_to_paste_is_printable_and_means_the_very_name(word: str, tmp_path: Path) -> None:
+def test_a_command_line_to_paste_is_printable_and_means_the_very_name(word: str) -> None:
     with click.Context(click.Command("x")) as context:
         context.params = {"bootstrap_server": "127.0.0.1:9092"}
         line = rota_command("groups", word)
     assert line.isprintable()
     if word.isprintable():
         assert shlex.split(line)[2] == word
-    echo = f"rota() {{ printf '%s|' \"$@\"; }}\n{line}\n"
-    done = subprocess.run(
-        ["bash", "-c", echo],
-        capture_output=True,
-        env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
-        check=True,
-    )
-    assert done.stdout.decode() == f"groups|{word}|--bootstrap-server|127.0.0.1:9092|"
+    assert words_in_a_shell(line) == ["rota", "groups", word, "--bootstrap-server", "127.0.0.1:9092"]
+
+
+def test_a_command_line_to_paste_names_files_that_other_directories_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with click.Context(click.Command("x")) as context:
+        context.params = {"bootstrap_server": "127.0.0.1:9092", "command_config": Path("my.properties")}
+        say_undo(Path("before.csv"), {"g": {PART: Wanted(Commit(1))}})
+    words = capsys.readouterr().err.split()
+    assert words[words.index("--from-file") + 1] == str(tmp_path / "before.csv")
+    assert words[words.index("--command-config") + 1] == str(tmp_path / "my.properties")

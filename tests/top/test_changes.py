@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.shell import words_in_a_shell
 from tests.top.driver import Seat, play
 
 from rota.admin import Admin
@@ -102,6 +103,19 @@ def test_an_active_group_is_refused_and_its_members_are_named(desk: Desk, admin:
 
     with Live(admin, groups=[group], interval_s=0.5) as live:
         play(live, act, group=group, changes=_changes(admin), size=(160, 40))
+
+
+def test_the_command_that_takes_a_deletion_back_means_the_very_group(
+    desk: Desk, admin: Admin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    group, part = f"{desk.name('evil')}\x1b[2J'\n", TopicPartition(desk.topic("change", partitions=1), 0)
+    desk.produce(part.topic, 1, 1)
+    assert admin.alter_offsets(group, {part: Commit(1)}) == {part: None}
+    changes = _changes(admin)
+    undo = changes.delete(group, changes.preview_delete(group)).undo
+    assert undo.isprintable()
+    assert f"--group={group}" in words_in_a_shell(undo)
 
 
 def test_a_group_is_deleted_once_its_name_was_typed(

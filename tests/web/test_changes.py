@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import pytest
+from tests.shell import words_in_a_shell
 
 from rota.admin.resets import Question
 from rota.model import RotaError, TopicPartition
@@ -83,12 +83,13 @@ def test_what_makes_no_sense_is_one_line(asked: dict[str, Any], words: str) -> N
     assert len(str(failed.value)) < 200
 
 
-@pytest.mark.parametrize("name", ["orders", "it's", "-x", "a b; rm -rf /", "$(id)", "é\n"])
+@pytest.mark.parametrize("name", ["orders", "it's", "-x", "a b; rm -rf /", "$(id)", "é\n", "\x1b[2J"])
 def test_the_command_line_means_the_same_whatever_the_name(name: str) -> None:
     question = Question(Target(Kind.SHIFT_BY, -5), (Scope(name, (0, 2)),))
     where = ("--bootstrap-server", "b:9092", "--command-config", "my files/it's.properties")
-    words = shlex.split(command_line(name, question, where))
-    assert words == [
+    line = command_line(name, question, where)
+    assert line.isprintable()
+    assert words_in_a_shell(line) == [
         "rota", "groups", "reset-offsets", f"--group={name}", f"--topic={name}:0,2", "--shift-by=-5",
         "--bootstrap-server", "b:9092", "--command-config", "my files/it's.properties",
     ]  # fmt: skip

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rota.cli.output import count_of, note
-from rota.cli.shell import quoted
 from rota.model import RotaError
+from rota.shell import quoted, shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def confirm(groups: Sequence[str], given: Sequence[str], what: str, lines: Seque
     if given:
         if set(given) not in ({expected}, set(groups)):
             raise RotaError(
-                f"--yes {' '.join(map(quoted, given))} does not confirm this: it is about {expected}; "
+                f"--yes {shell_line(given)} does not confirm this: it is about {expected}; "
                 "nothing was changed",
                 exit_code=2,
             )

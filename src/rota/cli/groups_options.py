@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rota.cli.options import check_group
+from rota.cli.options import check_group, connection_words
 from rota.cli.output import count_of, note
-from rota.cli.shell import quoted
 from rota.model import RotaError
+from rota.shell import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,11 +79,7 @@ def chosen_groups(admin: Admin, names: Sequence[str]) -> tuple[tuple[str, ...], 
 
 def rota_command(*words: str) -> str:
     """A command line that can be pasted into a shell, aimed at the cluster that this command talks to."""
-    given = click.get_current_context().params
-    where = ["--bootstrap-server", str(given["bootstrap_server"])]
-    if given.get("command_config"):
-        where += ["--command-config", str(given["command_config"])]
-    return " ".join(map(quoted, ["rota", *words, *where]))
+    return shell_line(["rota", *words, *connection_words()])
 
 
 def say_members(group: GroupFacts, so: str) -> None:

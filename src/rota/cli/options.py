@@ -106,7 +106,7 @@ def connection_words() -> tuple[str, ...]:
     given = click.get_current_context().params
     words = ["--bootstrap-server", str(given["bootstrap_server"])]
     if given.get("command_config"):
-        words += ["--command-config", str(given["command_config"])]
+        words += ["--command-config", str(given["command_config"].absolute())]  # they may be run elsewhere
     return tuple(words)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rota.cli.options import FiniteRange, admin_options
-from rota.cli.output import emit
+from rota.cli.options import FiniteRange, admin_options, connection_words
+from rota.cli.output import emit, printable
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def top(group: str | None, refresh: float, allow_changes: bool, mouse: bool, adm
 
     admin.nodes()  # a wrong address is said once, at the start; later failures are shown and waited out
     admin.timeout_s = min(admin.timeout_s, LOOK_TIMEOUT_S)
-    connection = _connection()
+    connection = connection_words()
     changes = _changes(admin, connection) if allow_changes else None
     try:
         with Live(admin, interval_s=refresh, connection=connection) as live:
@@ -68,15 +68,6 @@ def top(group: str | None, refresh: float, allow_changes: bool, mouse: bool, adm
     finally:
         _say_changes(changes.made if changes is not None else ())
     return app.return_code or 0
-
-
-def _connection() -> tuple[str, ...]:
-    """The options with which a command line reaches the same cluster."""
-    given = click.get_current_context().params
-    where = ["--bootstrap-server", str(given["bootstrap_server"])]
-    if given.get("command_config"):
-        where += ["--command-config", str(given["command_config"])]
-    return tuple(where)
 
 
 def _changes(admin: Admin, connection: Sequence[str]) -> Changes:
@@ -89,10 +80,9 @@ def _changes(admin: Admin, connection: Sequence[str]) -> Changes:
 
 def _say_changes(made: Sequence[Done]) -> None:
     """What was changed, and how to take it back, in lines that can be copied whole: the screen is gone."""
-    from rota.top.block import harmless
     from rota.top.text_screen import UNDO, UNDO_ANYWAY
 
     for done in made:
-        emit(harmless(done.words))
+        emit(printable(done.words))
         if done.undo:
-            emit(f"{UNDO_ANYWAY if done.failed else UNDO} {harmless(done.undo)}")
+            emit(f"{UNDO_ANYWAY if done.failed else UNDO} {printable(done.undo)}")

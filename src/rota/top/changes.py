@@ -7,7 +7,6 @@ What is committed then is in a file before anything is changed.
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +15,7 @@ from rota.admin.resets import Question, carry_out, make_plans
 from rota.model import RotaError, count_of
 from rota.monitor.reset import Kind, Target, Wanted
 from rota.monitor.reset_words import Scope, duration_ms, moment_ms
+from rota.shell import shell_line
 from rota.top.source import Done, Preview
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class AdminChanges:
         if path is None:
             return ""
         words = ["rota", "groups", "reset-offsets", f"--group={group}", "--from-file", str(path.absolute())]
-        return shlex.join([*words, "--execute", *self._connection])
+        return shell_line([*words, "--execute", *self._connection])
 
     def _carried_out(self, order: Callable[[], Done], failed: str, undo: str) -> Done:
         """What became of it: from here on it may have been done, whatever fails."""

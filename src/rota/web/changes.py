@@ -11,7 +11,6 @@ no way back with it.
 from __future__ import annotations
 
 import secrets
-import shlex
 import threading
 import time
 from collections import OrderedDict
@@ -23,6 +22,7 @@ from rota.model import RotaError, count_of
 from rota.monitor.reset import Effect, Kind, Plan, Row, Target
 from rota.monitor.reset_file import plan_json
 from rota.monitor.reset_words import Scope, duration_ms, moment_ms
+from rota.shell import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -231,7 +231,7 @@ def command_line(group: str, question: Question, connection: Sequence[str]) -> s
         words.append(f"--to-datetime={moment.replace('+00:00', 'Z')}")
     else:
         words.append(f"--{kind.value}={value}" if kind in _NUMBERED else f"--{kind.value}")
-    return shlex.join([*words, *connection])
+    return shell_line([*words, *connection])
 
 
 def _value(kind: Kind, text: str, now_ms: int) -> int:

@@ -3,9 +3,11 @@
 import shlex
 from dataclasses import replace
 
+import pytest
 from tests.monitor.doctor.cases import evidence, tp
 from tests.monitor.doctor.checks import alone, told
 from tests.monitor.doctor.lifetimes import at
+from tests.shell import words_in_a_shell
 
 from rota.monitor.doctor import OpenTransaction
 from rota.monitor.findings import Certainty, Finding, Severity
@@ -44,6 +46,14 @@ def test_a_transaction_that_was_begun_and_not_ended() -> None:
     assert "aborts it when it is 15 min old" in found.advice
     (command,) = found.commands
     assert shlex.split(command)[3:] == ["describe", "--transactional-id", "billing-1"]
+
+
+@pytest.mark.parametrize("name", ["it's", "a\x1b[2J\nb"])
+def test_the_command_means_the_very_transaction_and_can_be_printed(name: str) -> None:
+    (found,) = of(OPEN._replace(transactional_id=name))
+    (command,) = found.commands
+    assert command.isprintable()
+    assert words_in_a_shell(command)[4:] == ["--transactional-id", name]
 
 
 def test_one_that_lasts_seconds_is_worth_knowing() -> None:

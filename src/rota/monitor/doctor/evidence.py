@@ -6,7 +6,6 @@ that needs it is then not judged, which is told apart from a rule that found not
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from rota.model import ErrorCode, TopicPartition
 from rota.monitor.facts import Commit, GroupFacts, Node, Snapshot, TopicFacts
 from rota.monitor.view import GroupView, PartitionView
+from rota.shell import shell_line
 from rota.timeline.events import Event, MemberJoined
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class Evidence:
             "--consumer.config" if each == "--command-config" and "console-consumer" in tool else each
             for each in self.connection
         ]
-        return shlex.join([tool, *words, *given])
+        return shell_line([tool, *words, *given])
 
     def names(self, member_ids: Iterable[str]) -> list[str]:
         """Members as people know them: instance id or client id, with the host where that is not enough; of those that

@@ -7,14 +7,13 @@ uncommitted records too, and does not wait. Provoked with a transactional produc
 
 from __future__ import annotations
 
-import shlex
-
 from rota.model import TopicPartition, count_of
 from rota.monitor.doctor.evidence import Evidence, OpenTransaction
 from rota.monitor.doctor.rule import Lesson, Rule
 from rota.monitor.doctor.telling import partitions_text, span_text
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 from rota.monitor.view import PartitionView
+from rota.shell import shell_line
 
 __all__ = ["RULE"]
 
@@ -163,7 +162,7 @@ def _commands(evidence: Evidence, one: OpenTransaction, *, hanging: bool) -> tup
 
 def _kafka(evidence: Evidence, *words: str) -> str:
     """Kafka's tool wants the address in front of the verb."""
-    return shlex.join(["kafka-transactions.sh", *evidence.connection, *words])
+    return shell_line(["kafka-transactions.sh", *evidence.connection, *words])
 
 
 def _leader(evidence: Evidence, partition: TopicPartition) -> str:

@@ -1,10 +1,19 @@
-"""Words of a command line that can be pasted into a shell."""
+"""Command lines that can be pasted into a shell, whatever names are in them."""
 
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
-__all__ = ["quoted"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["quoted", "shell_line"]
+
+
+def shell_line(words: Iterable[str]) -> str:
+    """All of them ``quoted``, on one line."""
+    return " ".join(map(quoted, words))
 
 
 def quoted(word: str) -> str:
