@@ -10,27 +10,24 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from rota.model import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rich.text import Text
 
-__all__ = ["PLAIN", "Block", "harmless", "strip_of"]
+__all__ = ["PLAIN", "Block", "strip_of"]
 
 PLAIN: Final = Style()  # never None: what takes colours away for NO_COLOR wants a style everywhere
 _CONSOLE: Final = Console(width=80, color_system="truecolor", force_terminal=True, legacy_windows=False)
-
-
-def harmless(text: str) -> str:
-    """Without control characters: names come from other programs, and a terminal obeys."""
-    return text if text.isprintable() else "".join(each if each.isprintable() else "�" for each in text)
 
 
 def strip_of(line: Text, width: int) -> Strip:
     """A line of text, cut or filled to the width."""
     base = _CONSOLE.get_style(line.style)
     segments = [
-        Segment(harmless(text), base + style if style is not None else base)
+        Segment(printable(text), base + style if style is not None else base)
         for text, style, _ in line.render(_CONSOLE, end="")
     ]
     return Strip(segments).adjust_cell_length(width, PLAIN)

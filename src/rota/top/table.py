@@ -14,7 +14,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from rota.top.block import PLAIN, harmless
+from rota.model import printable
+from rota.top.block import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -258,7 +259,7 @@ class Table(ScrollView, Generic[T], can_focus=True):
         line = [Segment(">" if marked else " ", base)]
         for column, size in self._fitted(width):
             text, words = cells.get(column.key, ("", ""))
-            text = harmless(text)
+            text = printable(text)
             text = shortened(text, size) if column.least is not None else text
             style = Style.parse(words)
             if marked and style.bgcolor is None:  # an owner keeps its colours under the cursor
