@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rota.model import TopicPartition
 from rota.monitor.facts import GroupFacts, MemberFacts
-from rota.monitor.totals import latest
+from rota.monitor.totals import latest, sum_of_known
 from rota.monitor.view import GroupView, Level, MemberView, PartitionView, Rates, TimeLag, Totals
 
 __all__ = ["still_held", "with_facts"]
@@ -61,8 +61,8 @@ def _member(facts: MemberFacts, before: MemberView | None, parts: list[Partition
     known = [part for part in held if part.lag is not None]
     behind = [part for part in known if part.lag]
     uncommitted = sum(part.commit is None for part in held)
-    produced = _sum(part.rates.produced_per_s for part in known)
-    consumed = _sum(part.rates.consumed_per_s for part in known)
+    produced = sum_of_known(part.rates.produced_per_s for part in known)
+    consumed = sum_of_known(part.rates.consumed_per_s for part in known)
     totals = Totals(
         lag=sum(part.lag or 0 for part in behind),
         partitions=len(held),
@@ -73,8 +73,3 @@ def _member(facts: MemberFacts, before: MemberView | None, parts: list[Partition
         rates=Rates(produced, consumed, level=Level.UNKNOWN if behind or not known else Level.CAUGHT_UP),
     )
     return MemberView(facts, totals)
-
-
-def _sum(rates: Iterable[float | None]) -> float | None:
-    known = [rate for rate in rates if rate is not None]
-    return sum(known) if known else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rota.monitor.level import Thresholds, rates_of, rates_of_nothing
 from rota.monitor.time_lag import CAUGHT_UP
 from rota.monitor.view import PartitionView, Quality, Rates, TimeLag, Totals
 
-__all__ = ["latest", "total"]
+__all__ = ["latest", "sum_of_known", "total"]
 
 
 def total(
@@ -74,9 +74,11 @@ def _rates(
     if not any(produced) and not any(consumed) and None not in produced and None not in consumed:
         return rates_of_nothing(lag, at_ms, late_s, thresholds)
     lags = sums()
-    return rates_of(lags, at_ms[len(at_ms) - len(lags) :], _sum(produced), _sum(consumed), late_s, thresholds)
+    since_ms = at_ms[len(at_ms) - len(lags) :]
+    return rates_of(lags, since_ms, sum_of_known(produced), sum_of_known(consumed), late_s, thresholds)
 
 
-def _sum(rates: Sequence[float | None]) -> float | None:
+def sum_of_known(rates: Iterable[float | None]) -> float | None:
+    """None where none is known."""
     known = [rate for rate in rates if rate is not None]
     return sum(known) if known else None
