@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.top.driver import Seat, play
 from tests.top.stage import Stage, finding, group, member, rebalancing, story, told, tp, whole
 
 from rota.monitor.view import Level
+from rota.top.text_screen import help_lines
 
 
 def _three() -> Stage:
@@ -85,6 +87,14 @@ def test_read_only_unless_allowed() -> None:
         await seat.see("Read-only")
 
     play(_three(), act)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_help_has_the_keys_that_do_something(allowed: bool) -> None:
+    text = "\n".join(line.plain for line in help_lines(allowed))
+    assert ("ctrl+d" in text) is allowed
+    assert ("  r  " in text) is allowed
+    assert ("Read-only" in text) is not allowed
 
 
 def test_a_cluster_that_is_away_is_said_with_the_age_of_the_screen_and_comes_back() -> None:

@@ -37,29 +37,32 @@ HELP: Final = (
             ("q", "quit; so do Ctrl+C and :q"),
         ),
     ),
-    ("All groups", (("shift+letter", ""), ("ctrl+d", "delete the group; its name must be typed"))),
+    ("All groups", (("shift+letter", ""),)),
     (
         "One group",
         (
             ("m p e f", "members, partitions, events, findings of the doctor; tab goes from one to the next"),
             ("N L T", "sort by name, lag, time lag"),
-            (
-                "r",
-                "reset committed offsets, of the partition under the cursor or of the group; a preview first",
-            ),
         ),
     ),
+)
+CHANGES: Final = (
+    "Changes, each after the group's name was typed",
     (
-        "What it shows",
-        (
-            ("╱2╱", "an owner: its letter, its texture and its colour; the same wherever it is shown"),
-            ("1→2", "the partition went from 1 to 2 within the last ten seconds"),
-            ("1.8s", "in red: so long has nobody read this partition"),
-            ("––", "nobody holds it"),
-            ("↑ ↓ → ✓ ⇈", "lag grows, falls, is stable, is none, is very large: judged over many looks"),
-            ("≥ ~ ?", "before a time lag: at least, about, the records' clock is wrong"),
-            ("BY", "how the time lag is known: record, search, history; `d` on a partition says more"),
-        ),
+        ("r", "in a group: reset what it has committed, of the partition under the cursor or of all"),
+        ("ctrl+d", "delete the group"),
+    ),
+)
+SIGNS: Final = (
+    "What it shows",
+    (
+        ("╱2╱", "an owner: its letter, its texture and its colour; the same wherever it is shown"),
+        ("1→2", "the partition went from 1 to 2 within the last ten seconds"),
+        ("1.8s", "in red: so long has nobody read this partition"),
+        ("––", "nobody holds it"),
+        ("↑ ↓ → ✓ ⇈", "lag grows, falls, is stable, is none, is very large: judged over many looks"),
+        ("≥ ~ ?", "before a time lag: at least, about, the records' clock is wrong"),
+        ("BY", "how the time lag is known: record, search, history; `d` on a partition says more"),
     ),
 )
 
@@ -68,9 +71,9 @@ UNDO_ANYWAY: Final = "To take back what was done of it, if anything:"
 
 
 def help_lines(changes: bool) -> list[Text]:
-    """All keys and signs."""
+    """All signs, and the keys that do something."""
     lines: list[Text] = []
-    for title, rows in HELP:
+    for title, rows in (*HELP, *([CHANGES] if changes else []), SIGNS):
         lines += [Text(title, "bold")]
         for key, words in rows:
             if not words:
@@ -80,7 +83,7 @@ def help_lines(changes: bool) -> list[Text]:
         lines.append(Text(""))
     if not changes:
         lines.append(
-            Text("Read-only: nothing can be changed. With --allow-changes r and ctrl+d work.", "dim")
+            Text("Read-only. With --allow-changes there are keys to reset and to delete groups.", "dim")
         )
     return lines
 
