@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import threading
 import time
@@ -182,10 +184,19 @@ def test_a_server_that_was_never_started_can_be_closed() -> None:
 
 
 def test_a_port_that_is_taken_is_named(server: Server) -> None:
-    with pytest.raises(
-        RotaError, match=rf"cannot listen on 127\.0\.0\.1:{server.port} .*choose another port"
-    ):
+    with pytest.raises(RotaError) as refused:
         Server(answer, "127.0.0.1", server.port)
+    where = f"127.0.0.1:{server.port} for health and metrics"
+    why = os.strerror(errno.EADDRINUSE)
+    assert str(refused.value) == f"cannot listen on {where}: {why}; choose another address or port"
+
+
+@pytest.mark.parametrize(("host", "port"), [("..", 0), ("é..", 0), ("127.0.0.1", 70_000)])
+def test_an_address_that_nobody_can_listen_on_is_named_once(host: str, port: int) -> None:
+    with pytest.raises(RotaError) as refused:
+        Server(answer, host, port)
+    assert str(refused.value).startswith(f"cannot listen on {host}:{port} for health and metrics: ")
+    assert str(refused.value).count(host) == 1
 
 
 @given(st.binary(max_size=300))

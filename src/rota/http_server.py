@@ -126,10 +126,11 @@ class Server:
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             self._listener = socket.create_server((host, port), family=family, backlog=MOST_CONNECTIONS)
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        except (OSError, OverflowError, TypeError) as error:  # TypeError: a name that DNS has no letters for
+            told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            reason = told.partition(" (while attempting")[0]  # Python names the address again
             raise RotaError(
-                f"cannot listen on {host}:{port} for health and metrics: {reason}; choose another port"
+                f"cannot listen on {host}:{port} for health and metrics: {reason}; choose another address or port"
             ) from None
         self.host = host
         self.port: int = self._listener.getsockname()[1]
