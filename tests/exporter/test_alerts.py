@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,103 +16,15 @@ from rota.exporter.native import Native
 
 DATA = files("rota.exporter") / "data"
 NAMES = {family.name for family in Native.families}
-
-SERIES = """
-rule_files: [{rules}]
-evaluation_interval: 1m
-tests:
-  - interval: 1m
-    input_series:
-      - {{series: 'rota_up', values: '0x30'}}
-      - {{series: 'rota_up{{instance="gone"}}', values: '1 _x30'}}
-      - {{series: 'up{{instance="gone"}}', values: '0x30'}}
-      - {{series: 'up{{instance="no exporter"}}', values: '0x30'}}
-      - {{series: 'rota_group_lag_seconds{{consumer_group="late"}}', values: '1000x30'}}
-      - {{series: 'rota_group_lag_seconds{{consumer_group="well"}}', values: '800x30'}}
-      - {{series: 'rota_group_level{{consumer_group="late",level="growing"}}', values: '1x30'}}
-      - {{series: 'rota_group_level{{consumer_group="well",level="growing"}}', values: '0x30'}}
-      - {{series: 'rota_group_lag{{consumer_group="left"}}', values: '7x30'}}
-      - {{series: 'rota_group_members{{consumer_group="left"}}', values: '0x30'}}
-      - {{series: 'rota_group_lag{{consumer_group="well"}}', values: '7x30'}}
-      - {{series: 'rota_group_members{{consumer_group="well"}}', values: '2x30'}}
-      - {{series: 'kafka_consumer_lag{{topic="t",partition="0",consumer_group="well"}}', values: '5x30'}}
-      - {{series: 'rota_consumer_committed_offset{{topic="t",partition="0",consumer_group="well"}}', values: '9x30'}}
-      - {{series: 'kafka_consumer_lag{{topic="t",partition="1",consumer_group="well"}}', values: '5x30'}}
-      - {{series: 'rota_consumer_committed_offset{{topic="t",partition="1",consumer_group="well"}}', values: '9+5x30'}}
-      - {{series: 'rota_consumer_lost_records{{topic="t",partition="1",consumer_group="well"}}', values: '3x30'}}
-      - {{series: 'rota_group_rebalancing{{consumer_group="late"}}', values: '1x30'}}
-      - {{series: 'rota_group_rebalancing{{consumer_group="well"}}', values: '0 1 0 1 0 1 0x24'}}
-      - {{series: 'rota_consumer_blocked_records{{topic="t",partition="2",consumer_group="well"}}', values: '4x30'}}
-      - {{series: 'rota_consumer_commit_beyond_end{{topic="t",partition="3",consumer_group="well"}}', values: '4x30'}}
-    promql_expr_test:
-      - expr: count by (alertname) (ALERTS{{alertstate="firing"}})
-        eval_time: 25m
-        exp_samples:
-{expected}
-      - expr: count by (consumer_group) (ALERTS{{alertstate="firing",alertname="ConsumerGroupLate"}})
-        eval_time: 25m
-        exp_samples: [{{labels: '{{consumer_group="late"}}', value: 1}}]
-      - expr: count by (partition) (ALERTS{{alertstate="firing",alertname="ConsumerPartitionStuck"}})
-        eval_time: 25m
-        exp_samples: [{{labels: '{{partition="0"}}', value: 1}}]
-"""
-
-
-CLUSTERS = """
-rule_files: [{rules}]
-evaluation_interval: 1m
-tests:
-  - interval: 1m
-    input_series:
-      - {{series: 'rota_up{{job="rota",instance="one:9308"}}', values: '1x30'}}
-      - {{series: 'rota_up{{job="rota",instance="two:9308"}}', values: '1x30'}}
-      - {{series: 'rota_group_lag{{job="rota",instance="one:9308",consumer_group="a"}}', values: '7x30'}}
-      - {{series: 'rota_group_lag{{job="rota",instance="two:9308",consumer_group="a"}}', values: '7x30'}}
-      - {{series: 'rota_group_members{{job="rota",instance="one:9308",consumer_group="a"}}', values: '0x30'}}
-      - {{series: 'rota_group_members{{job="rota",instance="two:9308",consumer_group="a"}}', values: '2x30'}}
-      - {{series: 'kafka_consumer_lag{{job="rota",instance="one:9308",{part}}}', values: '5x30'}}
-      - {{series: 'kafka_consumer_lag{{job="rota",instance="two:9308",{part}}}', values: '5x30'}}
-      - {{series: 'rota_consumer_committed_offset{{job="rota",instance="one:9308",{part}}}', values: '9x30'}}
-      - {{series: 'rota_consumer_committed_offset{{job="rota",instance="two:9308",{part}}}', values: '9+5x30'}}
-      - {{series: 'kafka_consumer_lag{{job="rota",instance="one:9308",{other}}}', values: '5x30'}}
-      - {{series: 'kafka_consumer_lag{{job="rota",instance="two:9308",{other}}}', values: '5x30'}}
-      - {{series: 'rota_consumer_committed_offset{{job="rota",instance="one:9308",{other}}}', values: '9+5x30'}}
-      - {{series: 'rota_consumer_committed_offset{{job="rota",instance="two:9308",{other}}}', values: '9x30'}}
-      - {{series: 'rota_consumer_lost_records{{job="rota",instance="one:9308",{part}}}', values: '3x30'}}
-      - {{series: 'rota_consumer_lost_records{{job="rota",instance="two:9308",{part}}}', values: '4x30'}}
-      - {{series: 'rota_consumer_blocked_records{{job="rota",instance="one:9308",{part}}}', values: '3x30'}}
-      - {{series: 'rota_consumer_blocked_records{{job="rota",instance="two:9308",{part}}}', values: '4x30'}}
-    promql_expr_test:
-      - expr: count by (alertname, instance, partition) (ALERTS{{alertstate="firing"}})
-        eval_time: 25m
-        exp_samples:
-          - {{labels: '{{alertname="ConsumerGroupWithoutMembers",instance="one:9308"}}', value: 1}}
-          - {{labels: '{{alertname="ConsumerPartitionStuck",instance="two:9308",partition="1"}}', value: 1}}
-          - {{labels: '{{alertname="ConsumerRecordsLost",instance="one:9308"}}', value: 1}}
-          - {{labels: '{{alertname="ConsumerRecordsLost",instance="two:9308"}}', value: 1}}
-          - {{labels: '{{alertname="ConsumerBlockedByTransaction",instance="one:9308",partition="0"}}', value: 1}}
-          - {{labels: '{{alertname="ConsumerBlockedByTransaction",instance="two:9308",partition="0"}}', value: 1}}
-"""
-"""Two clusters, each with an exporter of its own, whose groups and topics have the same names."""
-
-GONE = """
-rule_files: [{rules}]
-evaluation_interval: 1m
-tests:
-  - interval: 1m
-    input_series:
-{series}
-    promql_expr_test:
-      - expr: ALERTS{{alertstate="firing"}} == 1
-        eval_time: 25m
-        exp_samples: [{expected}]
-"""
-"""What fires when an exporter is not there any more."""
-ONE = 'job="r",instance="one",'
+LATE, STUCK = "ConsumerGroupLate", "ConsumerPartitionStuck"
 
 
 def rules() -> str:
     return (DATA / "alerts.yml").read_text()
+
+
+def alerts() -> list[str]:
+    return re.findall(r"alert: (\w+)", rules())
 
 
 def dashboard() -> Any:
@@ -128,54 +41,120 @@ def metrics_in(text: str) -> set[str]:
     return set(re.findall(r"\b(?:rota|kafka)_\w+", text))
 
 
+def part(number: int, group: str) -> str:
+    return f'topic="t",partition="{number}",consumer_group="{group}"'
+
+
+def check(
+    directory: Path, series: Mapping[str, str], expected: Mapping[str, Mapping[str, int]], at: str = "25m"
+) -> None:
+    """With these series, a value a minute, and the rules evaluated, each expression has these samples and no others."""
+    (directory / "alerts.yml").write_text(rules())
+    samples = [
+        {
+            "expr": expression,
+            "eval_time": at,
+            "exp_samples": [{"labels": labels, "value": value} for labels, value in found.items()],
+        }
+        for expression, found in expected.items()
+    ]
+    inputs = [{"series": name, "values": values} for name, values in series.items()]
+    test = {
+        "rule_files": [str(directory / "alerts.yml")],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": inputs, "promql_expr_test": samples}],
+    }
+    (directory / "test.yml").write_text(json.dumps(test))
+    promtool("test", "rules", str(directory / "test.yml"))
+
+
+@pytest.mark.usefixtures("prometheus_installed")
+def test_the_rules_are_valid() -> None:
+    promtool("check", "rules", str(DATA / "alerts.yml"))
+
+
 @pytest.mark.usefixtures("prometheus_installed")
 def test_each_alert_fires_for_what_it_is_about_and_for_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "alerts.yml").write_text(rules())
-    names = re.findall(r"alert: (\w+)", rules())
-    expected = "\n".join(f"          - {{labels: '{{alertname=\"{name}\"}}', value: 1}}" for name in names)
-    test = tmp_path / "test.yml"
-    test.write_text(SERIES.format(rules=tmp_path / "alerts.yml", expected=expected))
-    promtool("check", "rules", str(tmp_path / "alerts.yml"))
-    promtool("test", "rules", str(test))
+    series = {
+        "rota_up": "0x30",
+        'rota_up{instance="gone"}': "1 _x30",
+        'up{instance="gone"}': "0x30",
+        'up{instance="no exporter"}': "0x30",
+        'rota_group_lag_seconds{consumer_group="late"}': "1000x30",
+        'rota_group_lag_seconds{consumer_group="well"}': "800x30",
+        'rota_group_level{consumer_group="late",level="growing"}': "1x30",
+        'rota_group_level{consumer_group="well",level="growing"}': "0x30",
+        'rota_group_lag{consumer_group="left"}': "7x30",
+        'rota_group_members{consumer_group="left"}': "0x30",
+        'rota_group_lag{consumer_group="well"}': "7x30",
+        'rota_group_members{consumer_group="well"}': "2x30",
+        f"kafka_consumer_lag{{{part(0, 'well')}}}": "5x30",
+        f"rota_consumer_committed_offset{{{part(0, 'well')}}}": "9x30",
+        f"kafka_consumer_lag{{{part(1, 'well')}}}": "5x30",
+        f"rota_consumer_committed_offset{{{part(1, 'well')}}}": "9+5x30",
+        f"rota_consumer_lost_records{{{part(1, 'well')}}}": "3x30",
+        'rota_group_rebalancing{consumer_group="late"}': "1x30",
+        'rota_group_rebalancing{consumer_group="well"}': "0 1 0 1 0 1 0x24",
+        f"rota_consumer_blocked_records{{{part(2, 'well')}}}": "4x30",
+        f"rota_consumer_commit_beyond_end{{{part(3, 'well')}}}": "4x30",
+    }
+    firing = 'ALERTS{alertstate="firing"}'
+    late, stuck = (f'ALERTS{{alertstate="firing",alertname="{name}"}}' for name in (LATE, STUCK))
+    expected = {
+        f"count by (alertname) ({firing})": {f'{{alertname="{name}"}}': 1 for name in alerts()},
+        f"count by (consumer_group) ({late})": {'{consumer_group="late"}': 1},
+        f"count by (partition) ({stuck})": {'{partition="0"}': 1},
+    }
+    check(tmp_path, series, expected)
 
 
 @pytest.mark.usefixtures("prometheus_installed")
 def test_clusters_with_groups_of_the_same_names_are_kept_apart(tmp_path: Path) -> None:
-    (tmp_path / "alerts.yml").write_text(rules())
-    test = tmp_path / "test.yml"
-    part = 'topic="t",partition="{}",consumer_group="a"'
-    test.write_text(CLUSTERS.format(rules=tmp_path / "alerts.yml", part=part.format(0), other=part.format(1)))
-    promtool("test", "rules", str(test))
-
-
-OWNERS = """
-evaluation_interval: 1m
-tests:
-  - interval: 1m
-    input_series:
-{series}
-    promql_expr_test:
-      - expr: count({query})
-        eval_time: 5m
-        exp_samples: [{{labels: '{{}}', value: 2}}]
-"""
+    """Each has an exporter of its own."""
+    of_two = [
+        ("rota_up", "", "1x30", "1x30"),
+        ("rota_group_lag", 'consumer_group="a"', "7x30", "7x30"),
+        ("rota_group_members", 'consumer_group="a"', "0x30", "2x30"),
+        ("kafka_consumer_lag", part(0, "a"), "5x30", "5x30"),
+        ("rota_consumer_committed_offset", part(0, "a"), "9x30", "9+5x30"),
+        ("kafka_consumer_lag", part(1, "a"), "5x30", "5x30"),
+        ("rota_consumer_committed_offset", part(1, "a"), "9+5x30", "9x30"),
+        ("rota_consumer_lost_records", part(0, "a"), "3x30", "4x30"),
+        ("rota_consumer_blocked_records", part(0, "a"), "3x30", "4x30"),
+    ]
+    series = {
+        f'{name}{{job="rota",instance="{instance}",{labels}}}': values
+        for name, labels, *both in of_two
+        for instance, values in zip(("one", "two"), both, strict=True)
+    }
+    firing = {
+        '{alertname="ConsumerGroupWithoutMembers",instance="one"}': 1,
+        '{alertname="ConsumerPartitionStuck",instance="two",partition="1"}': 1,
+        '{alertname="ConsumerRecordsLost",instance="one"}': 1,
+        '{alertname="ConsumerRecordsLost",instance="two"}': 1,
+        '{alertname="ConsumerBlockedByTransaction",instance="one",partition="0"}': 1,
+        '{alertname="ConsumerBlockedByTransaction",instance="two",partition="0"}': 1,
+    }
+    check(
+        tmp_path,
+        series,
+        {'count by (alertname, instance, partition) (ALERTS{alertstate="firing"})': firing},
+    )
 
 
 @pytest.mark.usefixtures("prometheus_installed")
 def test_the_dashboard_finds_the_owners_of_partitions_in_two_clusters(tmp_path: Path) -> None:
     (query,) = (each for each in queries() if "rota_consumer_owner_info" in each)
-    where = 'job="r",instance="{}",topic="t",partition="0",consumer_group="a"{}'
-    series = "\n".join(
-        f"      - {{series: '{name}{{{where.format(instance, more)}}}', values: '1x9'}}"
-        for instance in ("one", "two")
-        for name, more in (
-            ("kafka_consumer_lag", ""),
-            ("rota_consumer_owner_info", f',client_id="{instance}",host="h"'),
-        )
-    )
-    test = tmp_path / "test.yml"
-    test.write_text(OWNERS.format(series=series, query=query))
-    promtool("test", "rules", str(test))
+    where = 'job="r",instance="{}",' + part(0, "a")
+    series: dict[str, str] = {}
+    for instance in ("one", "two"):
+        labels = where.format(instance)
+        series[f"kafka_consumer_lag{{{labels}}}"] = "1x9"
+        series[f'rota_consumer_owner_info{{{labels},client_id="{instance}",host="h"}}'] = "1x9"
+    check(tmp_path, series, {f"count({query})": {"{}": 2}}, at="5m")
+
+
+ONE = 'job="r",instance="one",'
 
 
 @pytest.mark.usefixtures("prometheus_installed")
@@ -192,18 +171,20 @@ def test_the_dashboard_finds_the_owners_of_partitions_in_two_clusters(tmp_path: 
 def test_an_exporter_that_is_gone_is_missed(
     tmp_path: Path, targets: list[tuple[str, str, str]], labels: str | None
 ) -> None:
-    (tmp_path / "alerts.yml").write_text(rules())
-    lines = [
-        f"      - {{series: '{name}{{job=\"r\",instance=\"{instance}\"}}', values: '{values}'}}"
+    series = {
+        f'{name}{{job="r",instance="{instance}"}}': values
         for instance, *both in targets
         for name, values in zip(("up", "rota_up"), both, strict=True)
-    ]
-    series = "\n".join(lines) or "      []"
+    }
     alert = 'alertname="RotaExporterMissing",alertstate="firing",severity="critical"'
-    expected = "" if labels is None else f"{{labels: 'ALERTS{{{labels}{alert}}}', value: 1}}"
-    test = tmp_path / "test.yml"
-    test.write_text(GONE.format(rules=tmp_path / "alerts.yml", series=series, expected=expected))
-    promtool("test", "rules", str(test))
+    firing = {} if labels is None else {f"ALERTS{{{labels}{alert}}}": 1}
+    check(tmp_path, series, {'ALERTS{alertstate="firing"} == 1': firing})
+
+
+def test_every_alert_is_in_the_documentation() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "exporter.md").read_text()
+    section = told.partition("## Alerts")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == alerts()
 
 
 def test_rules_and_dashboard_are_about_metrics_that_exist() -> None:
