@@ -163,6 +163,15 @@ def test_what_can_be_deleted_is_and_the_rest_is_named(stage: Stage) -> None:
     assert f"error: group {absent} does not exist" in said.err
 
 
+def test_what_is_absent_is_named_also_where_nothing_is_confirmed(stage: Stage) -> None:
+    good, absent = stage.group(), stage.desk.name("nobody")
+    for words in (["--yes", "2 groups"], []):
+        said = stage("delete", good, absent, *words)
+        assert said.code == 2
+        assert f"error: group {absent} does not exist" in said.err
+    assert stage.exists(good)
+
+
 def test_offsets_are_deleted_as_kafkas_tool_says_it(stage: Stage, java_tools: JavaTools) -> None:
     ours, theirs = stage.group(), stage.group()
     said = stage("delete-offsets", ours, "--topic", f"{stage.topic}:1,2", "--yes", ours)

@@ -56,7 +56,10 @@ def delete(
     """
     groups, failures = chosen_groups(admin, names)
     able = _able(admin, groups, failures)
-    confirm(list(able), yes, _what(able))
+    try:
+        confirm(list(able), yes, _what(able))
+    except RotaError as unconfirmed:  # perhaps because these were counted
+        raise_all([*failures, unconfirmed])
     # A person takes a while to type: what was committed meanwhile belongs into the file too.
     able = _able(admin, list(able), failures)
     before = {
@@ -64,23 +67,10 @@ def delete(
     }
     path = None if no_rollback else write_rollback(before, datetime.now(UTC), rollback)
     answers = admin.delete_groups(list(able))
-    deleted = [group for group, answer in answers.items() if answer is None]
-    if as_json:
-        emit_json(
-            [
-                {
-                    "group": group,
-                    "deleted": answer is None,
-                    "error": str(answer) if answer else None,
-                    "rollbackFile": str(path) if path else None,
-                }
-                for group, answer in answers.items()
-            ]
-        )
-    else:
-        for group in deleted:
-            emit(printable(f"Deleted group {group} ({count_of(len(able[group]), 'committed offset')})."))
-    say_undo(path, {group: before[group] for group in deleted if before[group]})
+    _print(answers, before, str(path) if path else None, as_json=as_json)
+    say_undo(
+        path, {group: before[group] for group, answer in answers.items() if answer is None and before[group]}
+    )
     raise_all([*failures, *(answer for answer in answers.values() if answer is not None)])
     return 0
 
@@ -117,6 +107,32 @@ def _able(
         raise_all(failures)
         raise RotaError("there is no group to delete")
     return able
+
+
+def _print(
+    answers: Mapping[str, RotaError | None],
+    before: Mapping[str, Mapping[TopicPartition, Wanted]],
+    rollback: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """A line for each that was deleted, or JSON with all."""
+    if as_json:
+        emit_json(
+            [
+                {
+                    "group": group,
+                    "deleted": answer is None,
+                    "error": str(answer) if answer else None,
+                    "rollbackFile": rollback,
+                }
+                for group, answer in answers.items()
+            ]
+        )
+        return
+    for group, answer in answers.items():
+        if answer is None:
+            emit(printable(f"Deleted group {group} ({count_of(len(before[group]), 'committed offset')})."))
 
 
 def _what(able: Mapping[str, Mapping[TopicPartition, Commit]]) -> str:

@@ -15,7 +15,7 @@ from rota.cli.output import count_of, emit, emit_json, printable
 from rota.model import RotaError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rota.admin import Admin
     from rota.monitor.facts import GroupFacts, MemberFacts
@@ -75,6 +75,13 @@ def remove_members(
     who = count_of(len(members), "static member")
     confirm([group], yes, f"This removes {who} from group {group}, which rebalances:", lines)
     answers = admin.remove_members(group, [member.instance_id or "" for member in members], reason)
+    _print(group, answers, as_json=as_json)
+    raise_all([answer for answer in answers.values() if answer is not None])
+    return 0
+
+
+def _print(group: str, answers: Mapping[str, RotaError | None], *, as_json: bool) -> None:
+    """A line for each that was removed, or JSON with all."""
     if as_json:
         emit_json(
             [
@@ -86,12 +93,10 @@ def remove_members(
                 for instance, answer in answers.items()
             ]
         )
-    else:
-        for instance, answer in answers.items():
-            if answer is None:
-                emit(printable(f"Removed {instance} from group {group}."))
-    raise_all([answer for answer in answers.values() if answer is not None])
-    return 0
+        return
+    for instance, answer in answers.items():
+        if answer is None:
+            emit(printable(f"Removed {instance} from group {group}."))
 
 
 def _chosen(facts: GroupFacts, instances: Sequence[str]) -> list[MemberFacts]:
