@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rota.cli.options import FiniteRange, admin_options
+from rota.cli.options import admin_options
 from rota.cli.output import note
+from rota.cli.serving_options import listen_options, look_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rota.admin import Admin
+    from rota.exporter.page import Page
     from rota.watching.looking import Seen
+    from rota.watching.watch import Watch
 
 __all__ = ["exporter"]
 
@@ -24,36 +27,12 @@ PORT = 9308
 
 STYLES = ("native", "kafka_exporter", "kafka-lag-exporter", "kminion")
 SHIPPED = {"dashboard": "dashboard.json", "alerts": "alerts.yml"}
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
-@click.option(
-    "--port",
-    "-p",
-    default=PORT,
-    show_default=True,
-    type=click.IntRange(0, 65_535),
-    help="0: any that is free.",
-)
-@click.option(
-    "--interval",
-    "interval_s",
-    default=15.0,
-    show_default=True,
-    type=FiniteRange(min=0.1, max=3600),
-    metavar="SECONDS",
-    help="How often to look at the cluster.",
-)
-@click.option(
-    "--window",
-    "window_s",
-    default=600.0,
-    show_default=True,
-    type=FiniteRange(min=10, max=86_400),
-    metavar="SECONDS",
-    help="Over which rates and levels are judged.",
-)
+@listen_options(PORT, "Where to listen.")
+@look_options(interval_s=15.0, least_s=0.1)
 @click.option(
     "--metrics-style",
     "names",
@@ -70,9 +49,6 @@ SHIPPED = {"dashboard": "dashboard.json", "alerts": "alerts.yml"}
     show_default=True,
     metavar="NAME",
     help="For names that have a label for it (kafka-lag-exporter).",
-)
-@click.option(
-    "--group", "-g", "groups", multiple=True, metavar="NAME", help="Watch this group only; several times."
 )
 @click.option(
     "--headers",
@@ -115,24 +91,26 @@ def exporter(
         click.echo((files("rota.exporter") / "data" / SHIPPED[printed]).read_text(encoding="utf-8"), nl=False)
         return 0
     from rota.exporter.page import Page
-    from rota.exporter.serving import Exporter, styles
+    from rota.exporter.serving import styles
     from rota.watching.watch import Watch
 
-    stops = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(
-        signal.SIG_BLOCK, stops
-    )  # of all threads: they are waited for, nothing is woken to look
+    # Of all threads: they are waited for, nothing is woken to look.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     page = Page(styles(names, cluster))
-    with (
-        Watch(
-            admin, groups=groups or None, interval_s=interval_s, window_s=window_s, headers=headers
-        ) as watch,
-        Exporter(watch, page, host, port, _telling()) as serving,
-    ):
+    looks = Watch(admin, groups=groups or None, interval_s=interval_s, window_s=window_s, headers=headers)
+    with looks as watch:
+        _serve(watch, page, host, port)
+    return 0
+
+
+def _serve(watch: Watch, page: Page, host: str, port: int) -> None:
+    """Until a signal."""
+    from rota.exporter.serving import Exporter
+
+    with Exporter(watch, page, host, port, _telling()) as serving:
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"rota exporter ready on http://{shown}:{serving.port}/metrics")
-        signal.sigwait(stops)
-    return 0
+        signal.sigwait(STOPS)
 
 
 def _telling() -> Callable[[Seen], None]:

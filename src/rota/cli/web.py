@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rota.cli.options import FiniteRange, admin_options, connection_words
+from rota.cli.options import admin_options, connection_words
+from rota.cli.serving_options import listen_options, look_options
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -20,21 +21,7 @@ PORT = 7682
 
 
 @click.command()
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    metavar="ADDRESS",
-    help="Where to listen; another than loopback asks for a token.",
-)
-@click.option(
-    "--port",
-    "-p",
-    default=PORT,
-    show_default=True,
-    type=click.IntRange(0, 65_535),
-    help="0: any that is free.",
-)
+@listen_options(PORT, "Where to listen; another than loopback asks for a token.")
 @click.option(
     "--token",
     envvar="ROTA_WEB_TOKEN",
@@ -54,27 +41,7 @@ PORT = 7682
     is_flag=True,
     help="Let the page reset offsets of groups without members; without it, it only plans.",
 )
-@click.option(
-    "--group", "-g", "groups", multiple=True, metavar="NAME", help="Watch this group only; several times."
-)
-@click.option(
-    "--interval",
-    "interval_s",
-    default=2.0,
-    show_default=True,
-    type=FiniteRange(min=0.5, max=3600),
-    metavar="SECONDS",
-    help="How often to look at the cluster.",
-)
-@click.option(
-    "--window",
-    "window_s",
-    default=600.0,
-    show_default=True,
-    type=FiniteRange(min=10, max=86_400),
-    metavar="SECONDS",
-    help="Over which rates and trends are judged.",
-)
+@look_options(interval_s=2.0, least_s=0.5)
 @admin_options
 def web(
     admin: Admin,
