@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rota.cli.options import FiniteRange, admin_options, check_group, connection_words, json_option
+from rota.cli.broker_log import broker_log_option, use_log
+from rota.cli.groups_options import group_names
+from rota.cli.options import FiniteRange, admin_options, connection_words, json_option
 from rota.cli.output import emit, emit_json, note, table
 from rota.model import RotaError, count_of
 
@@ -39,9 +41,7 @@ READ_S: Final = 10.0
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[GROUP]...")
-@click.option("--group", "more", multiple=True, metavar="GROUP", help="The same as GROUP; may be repeated.")
-@click.option("--all", "--all-groups", "every", is_flag=True, help="Every group.")
+@group_names("examine", unless=("explain", "show_rules"))
 @click.option(
     "--for",
     "look_s",
@@ -55,20 +55,13 @@ READ_S: Final = 10.0
     metavar="SECONDS",
     help="Look again every so often, until Ctrl+C; findings come and go.",
 )
-@click.option(
-    "--broker-log",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The coordinator's log (server.log), which makes certain why members left.",
-)
+@broker_log_option("makes certain why members left")
 @click.option("--explain", metavar="RULE", help="Explain a rule, such as D11 or poll-interval.")
 @click.option("--rules", "show_rules", is_flag=True, help="List all rules.")
 @json_option("Print one JSON document; with --watch one a line.")
 @admin_options
 def doctor(
-    names: Sequence[str],
-    more: Sequence[str],
-    every: bool,
+    names: tuple[str, ...],
     look_s: float | None,
     watch: float | None,
     broker_log: Path | None,
@@ -95,24 +88,19 @@ def doctor(
     """
     if explain is not None or show_rules:
         return _teach(explain, as_json=as_json)
-    chosen = tuple(dict.fromkeys([*names, *more]))
-    for name in chosen:
-        check_group(name)
     from rota.watching.offsets_topic import OffsetsTopic
 
-    if bool(chosen) == every:
-        raise RotaError("name the groups to examine, or give --all for every group", exit_code=2)
     if look_s is not None and watch is not None:
         raise RotaError("give either --for or --watch", exit_code=2)
     admin.nodes()  # a wrong address is said once, at the start
     with ExitStack() as stack:
-        topic = stack.enter_context(OffsetsTopic(admin, chosen or None))
+        topic = stack.enter_context(OffsetsTopic(admin, names or None))
         if broker_log is not None:
-            _use_log(topic, broker_log)
-        checkup = _checkup(admin, chosen, topic, max(60.0, 2 * (look_s or 0), 60 * (watch or 0)))
+            use_log(topic, broker_log)
+        checkup = _checkup(admin, names, topic, max(60.0, 2 * (look_s or 0), 60 * (watch or 0)))
         if watch is not None:
-            return _watch(checkup, chosen, watch, as_json=as_json)
-        return _once(checkup, topic, chosen, look_s, as_json=as_json)
+            return _watch(checkup, names, watch, as_json=as_json)
+        return _once(checkup, topic, names, look_s, as_json=as_json)
 
 
 def _teach(explain: str | None, *, as_json: bool) -> int:
@@ -144,19 +132,6 @@ def _teach(explain: str | None, *, as_json: bool) -> int:
 
 
 # Asking
-
-
-def _use_log(topic: OffsetsTopic, path: Path) -> None:
-    from rota.monitor.rebalances.broker_log import read_log
-
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            found = list(read_log(lines))
-    except OSError as error:
-        raise RotaError(f"cannot read {path}: {error.strerror}") from None
-    if not found:
-        note(f"{path} says nothing of groups: is it the log of their coordinator, at level INFO?")
-    topic.use(lambda reader: reader.learn_log(found))
 
 
 def _checkup(admin: Admin, names: tuple[str, ...], topic: OffsetsTopic, window_s: float) -> Checkup:

@@ -35,8 +35,11 @@ _PROTOCOLS = frozenset({"consumer", ""})
 """A group that has only committed has no protocol type."""
 
 
-def group_names(verb: str) -> Callable[[_F], _F]:
-    """GROUP… or ``--group``, or ``--all``; the command receives ``names`` (none: every group)."""
+def group_names(verb: str, unless: Sequence[str] = ()) -> Callable[[_F], _F]:
+    """GROUP… or ``--group``, or ``--all``; the command receives ``names`` (none: every group).
+
+    With one of the parameters ``unless`` the command is about no group, and none need be named.
+    """
 
     def decorate(command: _F) -> _F:
         @functools.wraps(command)
@@ -46,7 +49,7 @@ def group_names(verb: str) -> Callable[[_F], _F]:
             found = tuple(dict.fromkeys([*names, *more]))
             for name in found:
                 check_group(name)
-            if bool(found) == every:
+            if bool(found) == every and not any(kwargs[name] for name in unless):
                 raise RotaError(f"name the groups to {verb}, or give --all for every group", exit_code=2)
             return command(*args, names=found, **kwargs)
 

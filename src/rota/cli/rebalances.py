@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from rota.cli.broker_log import broker_log_option, use_log
 from rota.cli.ending import StopRequest
 from rota.cli.options import admin_options, check_group, json_option
 from rota.cli.output import count_of, emit, emit_json, note, printable
@@ -40,12 +41,7 @@ TURN_S: Final = 0.2
 )
 @click.option("--since", metavar="TIME", help="Only rebalances that went on at or after this time.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with those that come, until Ctrl+C.")
-@click.option(
-    "--broker-log",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The coordinator's log (server.log), which knows what is not recorded.",
-)
+@broker_log_option("knows what is not recorded")
 @json_option("Print one JSON document; with --follow one object a line.")
 @admin_options
 def rebalances(
@@ -87,7 +83,7 @@ def rebalances(
         if log.failure is not None:
             _explain(log.failure, follow=follow)
         if broker_log is not None:
-            _use_log(log.topic, broker_log)
+            use_log(log.topic, broker_log)
         if follow:
             _Follower(group, log, admin, as_json=as_json, broker_log=broker_log).run(window, stop)
         elif log.topic.knows(group):
@@ -219,7 +215,7 @@ class _Follower:
             size = self._broker_log.stat().st_size
             if size != self._size:
                 self._size = size
-                _use_log(self._log.topic, self._broker_log)
+                use_log(self._log.topic, self._broker_log)
 
 
 def _key(told: Told) -> tuple[int, int]:
@@ -227,21 +223,6 @@ def _key(told: Told) -> tuple[int, int]:
     if told.account is None:
         return (-1, told.at_ms)
     return (told.account.rebalance.generation, told.until_ms)
-
-
-def _use_log(topic: OffsetsTopic, path: Path) -> None:
-    from rota.monitor.rebalances.broker_log import read_log
-
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            found = list(read_log(lines))
-    except OSError as error:
-        raise RotaError(f"cannot read {path}: {error.strerror}") from None
-    if not found:
-        note(
-            f"{path} says nothing of groups: is it the log of the broker that coordinates this one, at level INFO?"
-        )
-    topic.use(lambda reader: reader.learn_log(found))
 
 
 def _print(group: str, found: Sequence[Told], shown: Sequence[Told], window: _Window) -> None:
