@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rota.cli.broker_log import broker_log_option, use_log
-from rota.cli.groups_options import group_names
+from rota.cli.groups_options import group_names, missing_words
 from rota.cli.options import FiniteRange, admin_options, connection_words, json_option
 from rota.cli.output import emit, emit_json, note, table
 from rota.model import RotaError, count_of
@@ -161,9 +161,9 @@ def _once(
     if not missing:
         return code
     if code == FINDINGS:  # what is wrong counts more
-        note(f"error: {_missing_words(missing)}")
+        note(f"error: {missing_words(missing)}")
         return code
-    raise RotaError(_missing_words(missing))
+    raise RotaError(missing_words(missing))
 
 
 def _looks(checkup: Checkup, topic: OffsetsTopic, look_s: float | None) -> Iterator[float]:
@@ -211,12 +211,6 @@ def _exists(evidence: Evidence | None) -> bool:
     )
 
 
-def _missing_words(names: Sequence[str]) -> str:
-    from rota.cli.groups_look import missing_words
-
-    return missing_words(names)
-
-
 def _exit_code(examined: Sequence[tuple[Evidence, Diagnosis]]) -> int:
     if any(diagnosis.verdict == "ill" for _, diagnosis in examined):
         return FINDINGS
@@ -235,7 +229,7 @@ def _watch(checkup: Checkup, names: tuple[str, ...], seconds: float, *, as_json:
             return problem
         examined, missing = _examine(checkup, names)
         if missing:
-            problem.append(Line(f"error: {_missing_words(missing)}"))
+            problem.append(Line(f"error: {missing_words(missing)}"))
         return [*(Line(line) for line in (_screen(examined) if examined else ())), *problem]
 
     first = (

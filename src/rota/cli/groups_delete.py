@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rota.cli.confirm import confirm, yes_option
-from rota.cli.groups_look import missing_words
-from rota.cli.groups_options import chosen_groups, group_names, raise_all, say_members
+from rota.cli.groups_options import chosen_groups, group_names, missing_words, raise_all, say_members
 from rota.cli.groups_rollback import rollback_options, say_undo, write_rollback
 from rota.cli.options import admin_options, json_option
 from rota.cli.output import count_of, emit, emit_json, printable

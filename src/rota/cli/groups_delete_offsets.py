@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rota.cli.confirm import confirm, yes_option
-from rota.cli.groups_look import missing_words
-from rota.cli.groups_options import raise_all
+from rota.cli.groups_options import existing_group, raise_all
 from rota.cli.groups_rollback import rollback_options, say_undo, write_rollback
 from rota.cli.options import admin_options, check_group, json_option
 from rota.cli.output import count_of, emit, emit_json, printable
@@ -66,11 +65,7 @@ def delete_offsets(
     from rota.admin.resets import partitions_of
 
     scopes = list(map(scope_of, topics))
-    facts = admin.describe_groups([group])[group]
-    if isinstance(facts, RotaError):
-        raise facts
-    if not facts.exists:
-        raise RotaError(missing_words([group]))
+    existing_group(admin, group)
     partitions = partitions_of(admin, scopes)
     mine = _committed(admin, group, partitions, topics)
     what = f"This deletes {count_of(len(mine), 'committed offset')} of group {group}"

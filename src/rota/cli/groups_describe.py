@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rota.cli.groups_look import Late, Look, missing_words
-from rota.cli.groups_options import chosen_groups, group_names
+from rota.cli.groups_look import Late, Look
+from rota.cli.groups_options import chosen_groups, group_names, missing_words
 from rota.cli.options import FiniteRange, admin_options, json_option
 from rota.cli.output import emit, emit_csv, emit_json, note, printable
 from rota.model import RotaError

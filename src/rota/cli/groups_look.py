@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rota.cli.groups_options import chosen_groups, consumer_groups
+from rota.cli.groups_options import chosen_groups, consumer_groups, missing_words
 from rota.model import RETRIABLE, RotaError
 from rota.monitor.facts import REBALANCING, TopicFacts
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rota.monitor.view import GroupView, TimeLag
     from rota.watching.looking import Looking
 
-__all__ = ["Late", "Look", "Report", "Seen", "missing_words"]
+__all__ = ["Late", "Look", "Report", "Seen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +190,6 @@ class Look:
                 )
             rows += more
         return header, rows
-
-
-def missing_words(names: Sequence[str]) -> str:
-    """``group a does not exist; …``."""
-    what = f"group {names[0]} does" if len(names) == 1 else f"groups {', '.join(names)} do"
-    return f"{what} not exist; `rota groups list` shows those that do"
 
 
 def _no_leader(topics: Mapping[str, TopicFacts], rows: Iterable[OffsetRow]) -> tuple[str, ...]:

@@ -22,7 +22,9 @@ __all__ = [
     "TYPES",
     "chosen_groups",
     "consumer_groups",
+    "existing_group",
     "group_names",
+    "missing_words",
     "raise_all",
     "rota_command",
     "say_members",
@@ -78,6 +80,22 @@ def chosen_groups(admin: Admin, names: Sequence[str]) -> tuple[tuple[str, ...], 
         return tuple(names), []
     listed, failure = consumer_groups(admin)
     return tuple(group.group for group in listed), [failure] if failure is not None else []
+
+
+def existing_group(admin: Admin, name: str) -> GroupFacts:
+    """The group as it is. Raises ``RotaError`` if there is none, or nobody can say."""
+    facts = admin.describe_groups([name])[name]
+    if isinstance(facts, RotaError):
+        raise facts
+    if not facts.exists:
+        raise RotaError(missing_words([name]))
+    return facts
+
+
+def missing_words(names: Sequence[str]) -> str:
+    """``group a does not exist; …``."""
+    what = f"group {names[0]} does" if len(names) == 1 else f"groups {', '.join(names)} do"
+    return f"{what} not exist; `rota groups list` shows those that do"
 
 
 def rota_command(*words: str) -> str:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rota.cli.confirm import confirm, yes_option
-from rota.cli.groups_look import missing_words
-from rota.cli.groups_options import raise_all
+from rota.cli.groups_options import existing_group, raise_all
 from rota.cli.groups_reset_text import member_words
 from rota.cli.options import admin_options, check_group, json_option
 from rota.cli.output import count_of, emit, emit_json, printable
@@ -63,12 +62,7 @@ def remove_members(
     check_group(group)
     if bool(instances) == all_static:
         raise RotaError("say who: --instance ID, or --all-static for all static members", exit_code=2)
-    facts = admin.describe_groups([group])[group]
-    if isinstance(facts, RotaError):
-        raise facts
-    if not facts.exists:
-        raise RotaError(missing_words([group]))
-    members = _chosen(facts, instances)
+    members = _chosen(existing_group(admin, group), instances)
     lines = [
         f"  {member_words(member)}, {count_of(len(member.assignment), 'partition')}" for member in members
     ]

@@ -102,26 +102,22 @@ def reset_offsets(
     """
     if execute and dry_run:
         raise RotaError("--execute and --dry-run exclude each other: choose one", exit_code=2)
-    if export + plain + as_csv + as_json > 1:
-        raise RotaError("--export, --plain, --csv and --json exclude each other: choose one", exit_code=2)
+    shape = _shape(export=export, plain=plain, csv=as_csv, json=as_json)
     target = _target(from_file, scenario)
     question = _question(target, topics, all_topics, from_file, names)
-    failures: list[RotaError] = []
-    if question.wanted is None:
-        groups, failures = chosen_groups(admin, names)
-    else:
-        groups = tuple(question.wanted)
-    from rota.admin.resets import make_plans
-
-    shape = "export" if export else "plain" if plain else "csv" if as_csv else "json" if as_json else "diff"
     run = _Run(admin, target, shape, single=len(names) == 1)
-    found = make_plans(admin, groups, question, spans=shape in {"diff", "csv", "json"})
-    for failure in (answer for answer in found.values() if isinstance(answer, RotaError)):
-        failures.append(failure)
-    plans = [plan for plan in found.values() if not isinstance(plan, RotaError)]
+    plans, failures = _plans(admin, names, question, spans=shape in {"diff", "csv", "json"})
     if execute:
         return run.execute(plans, failures, rollback, no_rollback=no_rollback, yes=yes)
     return run.show(plans, failures)
+
+
+def _shape(**asked: bool) -> str:
+    """How the answer is shown."""
+    given = [name for name, wanted in asked.items() if wanted]
+    if len(given) > 1:
+        raise RotaError("--export, --plain, --csv and --json exclude each other: choose one", exit_code=2)
+    return given[0] if given else "diff"
 
 
 def _target(from_file: Path | None, scenario: Mapping[str, Any]) -> Target:
@@ -170,6 +166,21 @@ def _question(
             exit_code=2,
         )
     return Question(target, tuple(map(scope_of, topics)))
+
+
+def _plans(
+    admin: Admin, names: Sequence[str], question: Question, *, spans: bool
+) -> tuple[list[Plan], list[RotaError]]:
+    """A plan for each group that is meant, and why others have none."""
+    from rota.admin.resets import make_plans
+
+    if question.wanted is None:
+        groups, failures = chosen_groups(admin, names)
+    else:
+        groups, failures = tuple(question.wanted), []
+    found = make_plans(admin, groups, question, spans=spans).values()
+    failures += [answer for answer in found if isinstance(answer, RotaError)]
+    return [plan for plan in found if not isinstance(plan, RotaError)], failures
 
 
 def _read_file(path: Path, names: Sequence[str]) -> dict[str, dict[TopicPartition, Wanted]]:
