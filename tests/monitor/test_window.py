@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.monitor.snapshots import START_MS, look
@@ -42,3 +43,15 @@ def test_a_clock_that_was_set_back_makes_no_rate_negative() -> None:
     assert (set_back.produced_per_s, set_back.consumed_per_s) == (None, None)
     since = views(snapshots)["a"].totals.rates
     assert (since.produced_per_s, since.consumed_per_s) == (0.2, 0.1)
+
+
+@pytest.mark.parametrize("commits", ["moves", "stands"])
+def test_a_clock_that_was_set_back_begins_the_small_chart_anew(commits: str) -> None:
+    """A line that goes back in time is none."""
+    at_ms = START_MS
+    snapshots = []
+    for number, step in enumerate((0, 10_000, 10_000, -25_000, 10_000)):
+        at_ms += step
+        offset = 10 + (number if commits == "moves" else 0)
+        snapshots.append(look(f"group a\na-0 {offset}/{offset}", at_ms))
+    assert [each[0] for each in views(snapshots)["a"].history] == [at_ms - 10_000, at_ms]

@@ -27,6 +27,9 @@ POINTS = 30
 STILL = Rates(0.0, 0.0, 0.0, Level.CAUGHT_UP)
 """Nothing comes, nothing goes, nothing is left."""
 
+Point = tuple[int, int | None, float | None, float | None]
+"""Of the small chart: when, the lag, records produced and consumed a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -62,7 +65,7 @@ class GroupLooks:
         self._logs: list[PartitionFacts] = []
         self._views: tuple[PartitionView, ...] = ()
         self._columns: tuple[array[int], array[int], array[int]] = (array("q"), array("q"), array("q"))
-        self._history: deque[tuple[int, int | None, float | None, float | None]] = deque(maxlen=HISTORY)
+        self._history: deque[Point] = deque(maxlen=HISTORY)
         self._is_still = False
 
     def look(self, facts: GroupFacts, context: Context) -> GroupView:
@@ -149,14 +152,20 @@ class GroupLooks:
             commits, ends, _ = self._columns
             produced = _growth(before[1], ends) / seconds
             consumed = _growth(before[0], commits) / seconds
-        self._history.append((at_ms, lag, produced, consumed))
+        self._note((at_ms, lag, produced, consumed))
+
+    def _note(self, point: Point) -> None:
+        """After a clock was set back the chart begins anew, as the window does."""
+        if self._history and point[0] < self._history[-1][0]:
+            self._history.clear()
+        self._history.append(point)
 
     # The view.
 
     def _same_again(self, at_ms: int) -> GroupView:
         assert self.view is not None
         self._window.add(at_ms, *self._columns)
-        self._history.append((at_ms, self.view.totals.lag, 0.0, 0.0))
+        self._note((at_ms, self.view.totals.lag, 0.0, 0.0))
         self.view = replace(self.view, at_ms=at_ms, history=tuple(self._history))
         return self.view
 
