@@ -7,20 +7,14 @@ from rota.monitor.doctor.evidence import Evidence
 from rota.monitor.doctor.rule import Lesson, Rule
 from rota.monitor.doctor.telling import partitions_text
 from rota.monitor.findings import EvidenceLine, Finding, Severity
+from rota.monitor.view import PartitionView
 
 __all__ = ["RULE"]
 
 
 def judge(evidence: Evidence) -> list[Finding]:
-    """Commits before the first offset that is still kept, in topics that the group reads."""
-    group = evidence.facts
-    known = [member.subscription for member in group.members if member.subscription is not None]
-    read = frozenset().union(*known) if known and len(known) == len(group.members) else None
-    parts = [
-        part
-        for part in evidence.view.partitions
-        if part.lost and (read is None or part.partition.topic in read or part.member is not None)
-    ]
+    """One finding, for all partitions with commits before the first offset that is still kept."""
+    parts = _overtaken(evidence)
     if not parts:
         return []
     lost = sum(part.lost for part in parts)
@@ -42,7 +36,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             EvidenceLine(
                 f"{worst.partition}: gone", count_of(worst.lost, "record"), "OffsetFetch, ListOffsets"
             ),
-            severity=Severity.CRITICAL if group.members else Severity.WARNING,
+            severity=Severity.CRITICAL if evidence.facts.members else Severity.WARNING,
             partitions=partitions,
             advice="Decide where to go on before a consumer does: auto.offset.reset=latest (the default of Kafka's "
             "clients) would skip everything that is still there. The reset below goes on at the first record that is "
@@ -56,6 +50,18 @@ def judge(evidence: Evidence) -> list[Finding]:
             doubts="Somebody deleted the records on purpose (kafka-delete-records.sh), or they were transactions' "
             "markers and holes of a compacted topic, which nobody misses.",
         )
+    ]
+
+
+def _overtaken(evidence: Evidence) -> list[PartitionView]:
+    """Of topics that the group reads, as far as is known."""
+    members = evidence.facts.members
+    known = [member.subscription for member in members if member.subscription is not None]
+    read = frozenset().union(*known) if known and len(known) == len(members) else None
+    return [
+        part
+        for part in evidence.view.partitions
+        if part.lost and (read is None or part.partition.topic in read or part.member is not None)
     ]
 
 

@@ -86,9 +86,7 @@ def _finding(evidence: Evidence, part: PartitionView, seen_ms: int, *, own: bool
     source = "OffsetFetch" if since_ms == seen_ms else "__consumer_offsets"
     stands_s = (evidence.at_ms - since_ms) / 1000
     (name,) = evidence.names([part.member.member_id])
-    certainty = Certainty.LIKELY if stands_s >= (LIKELY_S if own else SURE_S) else Certainty.GUESS
-    if own and stands_s >= SURE_S and _others_idle(evidence, part):
-        certainty = Certainty.CERTAIN
+    certainty = _certainty(evidence, part, stands_s, own=own)
     record = evidence.records.get(partition)
     where = f"{partition.topic}:{partition.partition}"
     return RULE.finding(
@@ -121,6 +119,12 @@ def _finding(evidence: Evidence, part: PartitionView, seen_ms: int, *, own: bool
         doubts="A client that works off one partition's batch before it turns to the next looks the same for a while; "
         "so does a handler that takes very long over this one record.",
     )
+
+
+def _certainty(evidence: Evidence, part: PartitionView, stands_s: float, *, own: bool) -> Certainty:
+    if own and stands_s >= SURE_S and _others_idle(evidence, part):
+        return Certainty.CERTAIN
+    return Certainty.LIKELY if stands_s >= (LIKELY_S if own else SURE_S) else Certainty.GUESS
 
 
 def _others_idle(evidence: Evidence, part: PartitionView) -> bool:

@@ -82,15 +82,7 @@ def _finding(
     whole = sum(traffic.values())
     part = share(sum(traffic[each] for each in hot), whole)
     others = [each for each in parts if each not in hot]
-    lines = [
-        EvidenceLine(
-            str(each.partition),
-            f"{per_s(traffic[each]) + ' come' if rates else f'{traffic[each]:,.0f} records kept'}, "
-            f"lag {each.lag:,}",
-            "ListOffsets, OffsetFetch",
-        )
-        for each in sorted(parts, key=lambda each: -traffic[each])[:6]
-    ]
+    busiest = sorted(parts, key=lambda each: -traffic[each])[:6]
     one = len(hot) == 1
     name = partitions_text(each.partition for each in hot)
     return RULE.finding(
@@ -98,7 +90,7 @@ def _finding(
         f"{name} {'gets' if one else 'get'} {part} of the topic's records and {'lags' if one else 'lag'} "
         f"{sum(readable_lag(each) for each in hot):,} behind, the other {len(others)} together "
         f"{sum(readable_lag(each) for each in others):,}: adding members will not help",
-        *lines,
+        *(_line(each, traffic[each], rates=rates) for each in busiest),
         certainty=Certainty.LIKELY if rates else Certainty.GUESS,
         partitions=[each.partition for each in hot],
         members=dict.fromkeys(each.member.member_id for each in hot if each.member is not None),
@@ -116,6 +108,11 @@ def _finding(
         if rates
         else "The records that are kept may be of an older time: watch the group longer, while records come.",
     )
+
+
+def _line(part: PartitionView, traffic: float, *, rates: bool) -> EvidenceLine:
+    come = f"{per_s(traffic)} come" if rates else f"{traffic:,.0f} records kept"
+    return EvidenceLine(str(part.partition), f"{come}, lag {part.lag:,}", "ListOffsets, OffsetFetch")
 
 
 RULE = Rule(
