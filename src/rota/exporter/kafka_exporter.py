@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rota.exporter.style import Lines, Look, TopicLogs
+from rota.exporter.style import Lines, Look, TopicLogs, committed_by_topic
 from rota.exporter.text import Family, escaped
 from rota.monitor.view import GroupView
 
@@ -44,15 +44,12 @@ class KafkaExporter:
 
     def group(self, view: GroupView, lines: Lines) -> None:
         group = escaped(view.facts.group)
-        sums: dict[str, int] = {}
         for part in view.partitions:
             topic, number = part.partition
             where = f'consumergroup="{group}",partition="{number}",topic="{topic}"'
-            if part.commit is not None:
-                lines.add(CURRENT, where, part.commit.offset)
-                sums[topic] = sums.get(topic, 0) + part.commit.offset
+            lines.add(CURRENT, where, None if part.commit is None else part.commit.offset)
             lines.add(LAG, where, part.lag)
-        for topic, total in sums.items():
+        for topic, total in committed_by_topic(view).items():
             lines.add(CURRENT_SUM, f'consumergroup="{group}",topic="{topic}"', total)
         for topic, totals in view.topics.items():
             lines.add(LAG_SUM, f'consumergroup="{group}",topic="{topic}"', totals.lag)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rota.exporter.style import Lines, Look, TopicLogs
+from rota.exporter.style import Lines, Look, TopicLogs, committed_by_topic
 from rota.exporter.text import Family, labels
 from rota.monitor.view import GroupView
 
@@ -57,12 +57,10 @@ class KMinion:
         lines.add(INFO, f"{group},{what}", int(facts.state == "Stable"))
         lines.add(MEMBERS, group, len(facts.members))
         lines.add(EMPTY, group, sum(not member.assignment for member in facts.members))
-        committed: dict[str, int] = {}
         for part in view.partitions:
             topic, number = part.partition
             lines.add(LAG, f'{group},topic_name="{topic}",partition_id="{number}"', part.lag)
-            if part.commit is not None:
-                committed[topic] = committed.get(topic, 0) + part.commit.offset
+        committed = committed_by_topic(view)
         held: dict[str, list[int]] = {}
         for member in facts.members:
             topics = [part.topic for part in member.assignment]

@@ -10,7 +10,7 @@ from rota.exporter.text import Family, number
 from rota.monitor.facts import PartitionFacts, TopicFacts
 from rota.monitor.view import GroupView
 
-__all__ = ["Lines", "Look", "Style", "TopicLogs"]
+__all__ = ["Lines", "Look", "Style", "TopicLogs", "committed_by_topic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +68,13 @@ class Style(Protocol):
 
     def look(self, look: Look, lines: Lines) -> None:
         """The samples about looking."""
+
+
+def committed_by_topic(view: GroupView) -> dict[str, int]:
+    """The sum of a group's committed offsets of each topic that has any."""
+    sums: dict[str, int] = {}
+    for part in view.partitions:
+        if part.commit is not None:
+            topic = part.partition.topic
+            sums[topic] = sums.get(topic, 0) + part.commit.offset
+    return sums
