@@ -6,7 +6,9 @@ No broker is asked: nobody listens at the address, and looks are what a test say
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,11 +17,14 @@ from tests.monitor.snapshots import START_MS, look
 
 from rota.admin import Admin
 from rota.model import RotaError
-from rota.monitor.facts import GroupFacts, Snapshot
+from rota.monitor.facts import GroupFacts, GroupListing, Snapshot
+from rota.monitor.view import GroupView
+from rota.timeline.events import MemberJoined, MemberLeft
 from rota.watching import live as module
 from rota.watching import looking
 from rota.watching.evidence import Checkup
 from rota.watching.live import Live, _Examined
+from rota.watching.offsets_topic import UnreadableError
 
 HALF = """
 group a classic Stable range
@@ -38,12 +43,14 @@ class Script:
     def __init__(self, text: str | RotaError) -> None:
         self.now: str | RotaError = text
         self.number = 0
+        self.begin_ms = START_MS
+        self.took_ms = 0.0
 
     def scan(self, *_: object, **__: object) -> Snapshot:
         self.number += 1
         if isinstance(self.now, RotaError):
             raise self.now
-        return look(self.now, START_MS + 1_000 * self.number)
+        return replace(look(self.now, self.begin_ms + 1_000 * self.number), took_ms=self.took_ms)
 
 
 @pytest.fixture
@@ -202,3 +209,60 @@ def test_news_are_asked_for_while_another_group_is_away(
     monkeypatch.setattr(type(live._topic), "versions", lambda _: {"a": 7, "b": 7})
     wait_until("the question", lambda: bool(asked))
     assert set(asked) == {"a"}
+
+
+# Looks, and what was asked meanwhile
+
+HOUR_MS = 3_600_000
+LATER = HALF.replace("two:", "two:\n  three:")
+
+
+def listing(group: str) -> GroupListing:
+    return GroupListing(group, "Classic", "PreparingRebalance")
+
+
+def after(live: Live, at_ms: int) -> GroupView:
+    """The view of a later look."""
+    wait_until("another look", lambda: live.views()["a"].at_ms > at_ms)
+    return live.views()["a"]
+
+
+def test_a_slow_look_does_not_hide_what_was_asked_while_it_went_on(
+    watching: Callable[[], Live], script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It describes a group as it was at its beginning: who came since neither vanishes nor is told to have left."""
+    script.begin_ms, script.took_ms = time.time_ns() // 1_000_000 + HOUR_MS, 2.0 * HOUR_MS
+    found: list[GroupListing] = []
+    monkeypatch.setattr(Admin, "list_groups", lambda *_, **__: (list(found), None))
+    monkeypatch.setattr(Admin, "describe_groups", lambda *_: {"a": look(LATER).groups["a"]})
+    live = watching()
+    live._topic.failure = UnreadableError("nobody may read it")
+    wait_until("a look", lambda: "a" in live.views())
+    found.append(listing("a"))
+    wait_until("who came", lambda: len(live.views()["a"].members) == 3)
+    shown = []
+    for _ in range(20):
+        shown.append(len(after(live, live.views()["a"].at_ms).members))
+    assert shown == [3] * 20
+    changes = [event for event in live.views()["a"].events if isinstance(event, MemberJoined | MemberLeft)]
+    assert [(type(event), event.member) for event in changes[2:]] == [(MemberJoined, "three-id")]
+
+
+def test_a_group_that_no_look_finds_is_forgotten(
+    watching: Callable[[], Live], script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came and went between two looks, and somebody asked about it."""
+    script.begin_ms = time.time_ns() // 1_000_000 + HOUR_MS
+    found = [listing("brief")]
+    asked: list[str] = []
+
+    def describe(_: Admin, names: list[str]) -> dict[str, GroupFacts]:
+        asked.extend(names)
+        found.clear()
+        return {"brief": GroupFacts("brief", "Classic", "PreparingRebalance")}
+
+    monkeypatch.setattr(Admin, "list_groups", lambda *_, **__: (list(found), None))
+    monkeypatch.setattr(Admin, "describe_groups", describe)
+    live = watching()
+    wait_until("the question", lambda: bool(asked))
+    wait_until("it to be forgotten", lambda: not live._fresh and not live._busy)

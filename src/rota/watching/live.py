@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from rota.model import RotaError, TopicPartition
 from rota.monitor.facts import REBALANCING, Commit, GroupFacts
@@ -57,6 +57,18 @@ class _Reader(Protocol):
     def account(self, group: str) -> list[Told]: ...
     def rebalance(self, group: str, now_ms: int) -> RebalanceView | None: ...
     def versions(self) -> dict[str, int]: ...
+
+
+class _Fresh(NamedTuple):
+    """What a group answered between looks: when, and when the look was from that was shown then (0: none)."""
+
+    at_ms: int
+    shown_ms: int
+    facts: GroupFacts
+
+    def is_older(self, look_ms: int, asked_ms: int) -> bool:
+        """Than a look that ended, and began, then; also where a clock was set back since."""
+        return self.at_ms < asked_ms or look_ms < self.shown_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +120,7 @@ class Live:
         self._closely: frozenset[str] = frozenset()
         self._busy: dict[str, int] = {}
         """Groups that rebalance, and since when they were seen to."""
-        self._fresh: dict[str, tuple[int, GroupFacts]] = {}
+        self._fresh: dict[str, _Fresh] = {}
         self._held: dict[str, dict[str, tuple[TopicPartition, ...]]] = {}
         self._made: dict[str, _Made] = {}
         self._views: dict[str, GroupView] = {}
@@ -234,13 +246,14 @@ class Live:
             if isinstance(facts, RotaError):
                 continue
             self._tell(facts, at_ms, took_ms)
-            self._fresh[name] = at_ms, facts
+            shown = self._watch.views().get(name)
+            self._fresh[name] = _Fresh(at_ms, 0 if shown is None else shown.at_ms, facts)
             if facts.is_rebalancing:
                 self._busy.setdefault(name, at_ms)
             elif self._busy.pop(name, None) is not None:
                 self._watch.refresh()  # who has what now, and how far behind
 
-    def _tell(self, facts: GroupFacts, at_ms: int, took_ms: int = 0) -> None:
+    def _tell(self, facts: GroupFacts, at_ms: int, took_ms: int) -> None:
         """Looks are evidence for why a group rebalanced."""
         self._try("comparing looks at group", lambda: self._compare(facts, at_ms, took_ms), facts.group)
 
@@ -252,14 +265,14 @@ class Live:
         commits: dict[TopicPartition, Commit] = {}
         if view is not None:
             commits = {part.partition: part.commit for part in view.partitions if part.commit is not None}
-        self._polls.look(facts, commits, at_ms)
+        self._polls.look(facts, commits, at_ms, took_ms)
 
     def _bring_together(self) -> None:
         """Make the views that have changed, and tell the readers if there are any."""
         seen = self._watch.seen
         if seen.number != self._looked and not self._is_read:
             for view in seen.views.values():
-                self._tell(view.facts, view.at_ms)
+                self._tell(view.facts, view.at_ms, view.at_ms - _asked_ms(seen, view))
         versions = self._reader.versions()
         away = {} if seen.snapshot is None else seen.snapshot.failures
         if versions is not self._versions:
@@ -278,7 +291,7 @@ class Live:
         for name, base in seen.views.items():
             before, version = self._made.get(name), versions.get(name, 0)
             try:
-                made = self._made_of(name, base, before, version)
+                made = self._made_of(base, _asked_ms(seen, base), before, version)
             except Exception as error:
                 views[name] = self._unmade(name, base, error)
                 changed = changed or views[name] != self._views.get(name)
@@ -287,7 +300,7 @@ class Live:
                 changed = True
                 self._wrong.pop((VIEW, name), None)
             self._made[name], views[name] = made, made.view
-        self._forget(self._views.keys() - views.keys())
+        self._forget((self._views.keys() | self._passed(seen)) - views.keys())
         self._looked = seen.number
         if changed:
             with self._changed:
@@ -301,6 +314,14 @@ class Live:
         if not self._closing.is_set():
             self._wrong[VIEW, name] = self._mistakes.note(f"{VIEW} {name}", error)
         return replace(base, findings=self._examined.findings.get(name, ()))
+
+    def _passed(self, seen: Seen) -> set[str]:
+        """Groups that somebody asked about before the last look began: if that has not got them, they are gone."""
+        if seen.snapshot is None or seen.failure is not None:
+            return set()
+        ended_ms = seen.snapshot.at_ms
+        asked_ms = ended_ms - round(seen.snapshot.took_ms)
+        return {name for name, each in self._fresh.items() if each.is_older(ended_ms, asked_ms)}
 
     def _forget(self, groups: Collection[str]) -> None:
         for name in groups:
@@ -325,11 +346,13 @@ class Live:
         except RotaError:  # the looks at everything say so
             return
 
-    def _made_of(self, name: str, base: GroupView, made: _Made | None, version: int) -> _Made:
-        at_ms, facts = self._fresh.get(name, (0, None))
-        if at_ms < base.at_ms:
-            facts = None
-            self._fresh.pop(name, None)
+    def _made_of(self, base: GroupView, asked_ms: int, made: _Made | None, version: int) -> _Made:
+        name = base.facts.group
+        fresh = self._fresh.get(name)
+        if fresh is not None and fresh.is_older(base.at_ms, asked_ms):
+            del self._fresh[name]
+            fresh = None
+        facts = None if fresh is None else fresh.facts
         findings = self._examined.findings.get(name, ())
         close, old = name in self._closely, made is not None and made.version == version
         if made is not None and old and name not in self._busy:
@@ -374,6 +397,13 @@ class Live:
             for part in view.partitions
         )
         return replace(view, partitions=parts)
+
+
+def _asked_ms(seen: Seen, view: GroupView) -> int:
+    """When the look began that a view is from; of one that stayed from an earlier look, when that ended."""
+    snapshot = seen.snapshot
+    is_new = snapshot is not None and snapshot.at_ms == view.at_ms
+    return view.at_ms - (round(snapshot.took_ms) if snapshot is not None and is_new else 0)
 
 
 class _Examined:

@@ -97,3 +97,24 @@ def test_the_last_member_goes() -> None:
     reader = watched(ALONE.format(1, 1), ALONE.format(2, 2), empty)
     assert [told.words for told in reader.account("g")] == ["a left"]
     assert reader.rebalance("g", START_MS + 9_000) is None
+
+
+def test_an_answer_that_was_overtaken_tells_nothing() -> None:
+    """A look at all groups takes a while; meanwhile one of them was asked alone, and its newcomer was there."""
+    reader = watched(ALONE.format(1, 1), BOTH.format(2, 2))
+    late = look(ALONE.format(3, 3), START_MS + 1_500)
+    assert reader.look(late.groups["g"], late.commits["g"], late.at_ms, took_ms=800) == []
+    after = look(BOTH.format(4, 4), START_MS + 2_000)
+    assert reader.look(after.groups["g"], after.commits["g"], after.at_ms, took_ms=400) == []
+    assert [told.words for told in reader.account("g")] == ["b joined"]
+
+
+def test_a_clock_that_was_set_back_hides_nothing() -> None:
+    """By an hour: what comes is told at once, and not before it was seen."""
+    reader = watched(ALONE.format(1, 1), ALONE.format(2, 2))
+    back_ms = START_MS - 3_600_000
+    seen = look(BOTH.format(3, 3), back_ms)
+    assert reader.look(seen.groups["g"], seen.commits["g"], back_ms)
+    (told,) = reader.account("g")
+    assert told.words == "b joined"
+    assert told.until_ms <= back_ms + 1

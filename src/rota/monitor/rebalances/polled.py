@@ -7,7 +7,7 @@ two looks, no timeouts. How a member went is a guess unless it committed until i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rota.model import TopicPartition
 from rota.monitor.findings import Certainty
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PollReader"]
 
+LATE_MS: Final = 60_000
+"""So late answers may be that were overtaken by others; where it is more, a clock was set back."""
+
 
 class PollReader:
     """Takes looks in, and answers what became of each group. Times are those of whoever looks."""
@@ -47,14 +50,18 @@ class PollReader:
         self._gone = Gone()
         self._versions = Versions()
 
-    def look(self, facts: GroupFacts, commits: Mapping[TopicPartition, Commit], at_ms: int) -> list[Event]:
-        """What the group answered, and what it has committed; what is new since the last look."""
+    def look(
+        self, facts: GroupFacts, commits: Mapping[TopicPartition, Commit], at_ms: int, took_ms: int = 0
+    ) -> list[Event]:
+        """What the group answered to a look that ended then and took so long, and what it has committed; what is new
+        since the last look. An answer that may be older than the one before tells nothing.
+        """
         polled = self._groups.get(facts.group)
         if polled is None:
             polled = self._groups[facts.group] = _Polled(facts.group)
         self._gone.back(facts.group)
         try:
-            return polled.look(facts, commits, at_ms)
+            return polled.look(facts, commits, at_ms, took_ms)
         finally:
             self._versions.put(facts.group, polled.story.version)
 
@@ -107,14 +114,18 @@ class _Polled:
         self._before: GroupFacts | None = None
         self._at_ms = 0
 
-    def look(self, facts: GroupFacts, commits: Mapping[TopicPartition, Commit], at_ms: int) -> list[Event]:
+    def look(
+        self, facts: GroupFacts, commits: Mapping[TopicPartition, Commit], at_ms: int, took_ms: int
+    ) -> list[Event]:
         story, before = self.story, self._before
         story.kind = story.kind or "polled"
         for partition, commit in commits.items():
             known = story.commits.get(partition)
             if known is None or known[1] != commit.offset:
                 story.committed(partition, commit.offset, at_ms)
-        self._before, since_ms, self._at_ms = facts, self._at_ms, at_ms
+        if before is not None and at_ms - took_ms < self._at_ms <= at_ms + LATE_MS:
+            return []
+        self._before, since_ms, self._at_ms = facts, min(self._at_ms, at_ms), at_ms
         if before is None:
             for each in facts.members:
                 member = _member(each)
