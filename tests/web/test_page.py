@@ -15,7 +15,7 @@ from tests.web import scenes
 from tests.web.serving import Here, now_ms
 
 from rota.model import RotaError
-from rota.monitor.findings import EvidenceLine
+from rota.monitor.findings import EvidenceLine, Finding
 from rota.monitor.view import Level
 
 pytest.importorskip("playwright.sync_api")
@@ -127,6 +127,8 @@ def test_a_deleted_group_vanishes_from_the_list_and_its_own_page_says_so(
     expect(other.locator(".gone")).to_be_visible()
     expect(other.locator(".gone")).to_contain_text("This group is gone")
     expect(other.locator(".tiles")).to_be_hidden()
+    other.keyboard.press("r")
+    expect(other.get_by_role("dialog")).to_have_count(0)
     stage.show(scenes.group("billing", now_ms()))
     expect(other.locator(".tiles")).to_be_visible()
 
@@ -199,6 +201,24 @@ def test_what_was_opened_stays_open_while_news_come(page: Page, server: Here, st
     line = EvidenceLine("lag of orders-11", "9,999", "OffsetFetch")
     stage.show(replace(scenes.orders(now_ms()), findings=(replace(scenes.HOT, evidence=(line,)),)))
     expect(card.get_by_text("9,999")).to_be_visible()
+
+
+def test_two_findings_about_the_same_partition_stay_two(
+    page: Page, server: Here, stage: scenes.Stage
+) -> None:
+    """Such as two transactions that are open there."""
+
+    def both(lag: str) -> tuple[Finding, ...]:
+        line = EvidenceLine("lag of orders-11", lag, "OffsetFetch")
+        return tuple(
+            replace(scenes.HOT, words=f"{each} of {lag}", evidence=(line,)) for each in ("one", "two")
+        )
+
+    open_group(page, server)
+    for lag in ("1", "2", "3"):
+        stage.show(replace(scenes.orders(now_ms()), findings=both(lag)))
+        expect(page.locator(".finding-title").first).to_have_text(f"one of {lag}")
+        expect(page.locator(".finding-title")).to_have_text([f"one of {lag}", f"two of {lag}"])
 
 
 def test_one_hair_goes_through_the_timeline_and_the_charts(page: Page, server: Here) -> None:

@@ -48,7 +48,8 @@ export function mark(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
 }
 
-// Keeps one element for each key, in order. `make(item)` gives {node, update(item)}.
+// Keeps one element for each item, in order; of items with the same key the first, second … stay themselves.
+// `make(item)` gives {node, update(item)}.
 export class Rows {
   constructor(parent, keyOf, make) {
     this.parent = parent;
@@ -62,7 +63,8 @@ export class Rows {
     this.known = new Map();
     let place = this.parent.firstChild;
     for (const item of items) {
-      const key = this.keyOf(item);
+      let key = this.keyOf(item);
+      while (this.known.has(key)) key += "\n";
       const row = before.get(key) ?? this.make(item);
       before.delete(key);
       row.update(item);

@@ -92,6 +92,7 @@ export class GroupPage {
     put(this.about, "");
     if (this.known) announce(words);
     this.known = false;
+    this.head = null;
   }
 
   showHead(head) {

@@ -70,7 +70,7 @@ export class Partitions {
     this.looks = looks;
     const topics = new Set(parts.map((part) => part.topic));
     this.one = topics.size <= 1;
-    this.top = Math.max(1, ...parts.map((part) => part.lag ?? 0));
+    this.top = parts.reduce((most, part) => Math.max(most, part.lag ?? 0), 1);
     const kept = parts.filter((part) => `${this.label(part)} ${part.owner ?? ""}`.toLowerCase().includes(this.filter));
     put(this.title, `${this.one ? [...topics][0] ?? "" : many(topics.size, "topic")} · ${kept.length === parts.length ? many(parts.length, "partition") : `${kept.length} of ${parts.length}`}`);
     this.rows.show(kept.slice(0, this.most));
