@@ -240,9 +240,7 @@ def test_a_slow_look_does_not_hide_what_was_asked_while_it_went_on(
     wait_until("a look", lambda: "a" in live.views())
     found.append(listing("a"))
     wait_until("who came", lambda: len(live.views()["a"].members) == 3)
-    shown = []
-    for _ in range(20):
-        shown.append(len(after(live, live.views()["a"].at_ms).members))
+    shown = [len(after(live, live.views()["a"].at_ms).members) for _ in range(20)]
     assert shown == [3] * 20
     changes = [event for event in live.views()["a"].events if isinstance(event, MemberJoined | MemberLeft)]
     assert [(type(event), event.member) for event in changes[2:]] == [(MemberJoined, "three-id")]
