@@ -6,20 +6,18 @@ stderr. A complete run writes every sample to bench/results.json, any run to the
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
-import os
-import sys
 import time
-import traceback
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench import machine, report
+from bench import machine, report, running
 from bench.frame import Benchmark, Run
-from tests.kafka.jars import KafkaMissingError, jars
+
+if TYPE_CHECKING:
+    import argparse
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -44,48 +42,32 @@ _ALONE_FROM = "cold_start"
 
 
 def main() -> None:
-    options = _options()
+    options = running.options_of(
+        "python -m bench",
+        __doc__,
+        "benchmarks",
+        rounds="of four turns each (default 3; with --quick 1, of two)",
+        quick="shorter turns and smaller logs: a first look",
+    ).parse_args()
     benchmarks = {module: _load(module) for module in _MODULES}
+    names = {each.name: each.about for each in benchmarks.values()}
     if options.list:
-        for each in benchmarks.values():
-            print(f"{each.name:14} {each.about}")
+        running.show_list(names)
         return
-    chosen = _chosen(benchmarks, options.only)
+    wanted = running.choose(options.only, sorted(names), "benchmark")
+    chosen = {module: each for module, each in benchmarks.items() if each.name in wanted}
     if any(each.needs_kafka for each in chosen.values()):
-        try:
-            jars()
-        except KafkaMissingError as missing:
-            sys.exit(f"bench: {missing}")
-    # An installed package has its bytecode; so has Rota here, whatever the shell says.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    rounds = max(1, options.rounds or (1 if options.quick else 3))
+        running.need_kafka()
+    running.use_bytecode()
     began = time.monotonic()
-    failed: list[str] = []
     with ExitStack() as stack:
-        run = Run(stack, rounds=rounds, quick=options.quick)
-        for module, each in chosen.items():
-            if _MODULES.index(module) >= _MODULES.index(_ALONE_FROM):
-                run.close_pair()
-            run.say(f"{each.name}: {each.about}")
-            try:
-                each.run(run)
-            except Exception:
-                failed.append(each.name)
-                run.say(f"{each.name} FAILED:\n{traceback.format_exc()}")
-                run.close_pair()  # the next one gets brokers that nothing happened to
+        run = Run(stack, rounds=running.rounds_of(options), quick=options.quick)
+        things = {
+            each.name: (each.about, partial(_run, run, module, each)) for module, each in chosen.items()
+        }
+        failed = running.run_each(things, run.say)
     _tell(run, time.monotonic() - began, _json_file(options))
-    if failed:
-        sys.exit(f"bench: {', '.join(failed)} failed, see above")
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", metavar="NAME[,NAME]", help="these benchmarks")
-    parser.add_argument("--rounds", type=int, help="of four turns each (default 3; with --quick 1, of two)")
-    parser.add_argument("--quick", action="store_true", help="shorter turns and smaller logs: a first look")
-    parser.add_argument("--list", action="store_true", help="name the benchmarks and end")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
-    return parser.parse_args()
+    running.end(failed)
 
 
 def _load(module: str) -> Benchmark:
@@ -93,15 +75,14 @@ def _load(module: str) -> Benchmark:
     return benchmark
 
 
-def _chosen(benchmarks: dict[str, Benchmark], only: str | None) -> dict[str, Benchmark]:
-    if only is None:
-        return benchmarks
-    wanted = only.split(",")
-    names = {each.name for each in benchmarks.values()}
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        sys.exit(f"bench: no benchmark is called {', '.join(unknown)}; there are {', '.join(sorted(names))}")
-    return {module: each for module, each in benchmarks.items() if each.name in wanted}
+def _run(run: Run, module: str, benchmark: Benchmark) -> None:
+    if _MODULES.index(module) >= _MODULES.index(_ALONE_FROM):
+        run.close_pair()
+    try:
+        benchmark.run(run)
+    except Exception:
+        run.close_pair()  # the next one gets brokers that nothing happened to
+        raise
 
 
 def _json_file(options: argparse.Namespace) -> Path | None:
@@ -125,17 +106,14 @@ def _tell(run: Run, elapsed_s: float, file: Path | None) -> None:
     if growths:
         print()
         print("\n".join(report.growth_table(growths)))
-    if file is not None:
-        content = {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": made_on,
-            "rounds": run.rounds,
-            "quick": run.quick,
-            "minutes": round(elapsed_s / 60, 1),
-            **report.as_json(results, growths),
-        }
-        file.write_text(json.dumps(content, indent=1) + "\n")
-        print(f"\nEvery sample: {file}")
+    running.write(
+        file,
+        machine=made_on,
+        rounds=run.rounds,
+        quick=run.quick,
+        minutes=round(elapsed_s / 60, 1),
+        **report.as_json(results, growths),
+    )
 
 
 if __name__ == "__main__":

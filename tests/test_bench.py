@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bench import running
 from bench.frame import Figure, Growth, Result
 from bench.report import growth_table, table
 
@@ -29,6 +30,20 @@ def test_an_unknown_name_is_refused() -> None:
     done = _bench("--only", "raw-fetch,nothing")
     assert done.returncode == 1
     assert "no benchmark is called nothing; there are assignors, " in done.stderr
+
+
+def test_what_fails_is_told_and_the_rest_runs_all_the_same() -> None:
+    said: list[str] = []
+    ran: list[str] = []
+    things = {
+        "broken": ("divides", lambda: ran.append(str(1 / 0))),
+        "well": ("runs", lambda: ran.append("well")),
+    }
+    failed = running.run_each(things, said.append)
+    assert (failed, ran) == (["broken"], ["well"])
+    assert [each.splitlines()[0] for each in said] == ["broken: divides", "broken FAILED:", "well: runs"]
+    with pytest.raises(SystemExit, match="bench: broken failed, see above"):
+        running.end(failed)
 
 
 @pytest.mark.usefixtures("kafka_jars")

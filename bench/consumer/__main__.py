@@ -7,25 +7,21 @@ itself; progress goes to stderr.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import platform
-import sys
 import tempfile
 import time
-import traceback
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import machine, report
+from bench import machine, report, running
 from bench.consumer import going, memory, nothing, waiting
 from bench.consumer.contest import Contest
 from bench.servers import new_server
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator
 
 CONTESTS: dict[str, tuple[str, Callable[[Contest], None]]] = {
@@ -41,39 +37,29 @@ CONTESTS: dict[str, tuple[str, Callable[[Contest], None]]] = {
 def main() -> None:
     options = _options()
     if options.list:
-        for name, (about, _) in CONTESTS.items():
-            print(f"{name:14} {about}")
+        running.show_list({name: about for name, (about, _) in CONTESTS.items()})
         return
-    chosen = list(CONTESTS) if options.only is None else options.only.split(",")
-    unknown = [name for name in chosen if name not in CONTESTS]
-    if unknown:
-        sys.exit(f"bench: no contest is called {', '.join(unknown)}; there are {', '.join(CONTESTS)}")
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    chosen = running.choose(options.only, CONTESTS, "contest")
+    running.use_bytecode()
     began = time.monotonic()
-    failed = []
     with _broker(options.broker) as bootstrap:
-        rounds = max(1, options.rounds or (1 if options.quick else 3))
+        rounds = running.rounds_of(options)
         contest = Contest(bootstrap, rounds=rounds, quick=options.quick, bare=options.bare)
-        for name in chosen:
-            contest.say(f"{name}: {CONTESTS[name][0]}")
-            try:
-                CONTESTS[name][1](contest)
-            except Exception:
-                failed.append(name)
-                contest.say(f"{name} FAILED:\n{traceback.format_exc()}")
+        things = {name: (CONTESTS[name][0], partial(CONTESTS[name][1], contest)) for name in chosen}
+        failed = running.run_each(things, contest.say)
     _tell(contest, options.broker, time.monotonic() - began, options.json)
-    if failed:
-        sys.exit(f"bench: {', '.join(failed)} failed, see above")
+    running.end(failed)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.consumer", description=__doc__)
-    parser.add_argument("--only", metavar="NAME[,NAME]", help="these contests")
-    parser.add_argument("--rounds", type=int, help="default 3, with --quick 1")
-    parser.add_argument("--quick", action="store_true", help="fewer records: a first look")
+    parser = running.options_of(
+        "python -m bench.consumer",
+        __doc__,
+        "contests",
+        rounds="default 3, with --quick 1",
+        quick="fewer records: a first look",
+    )
     parser.add_argument("--bare", action="store_true", help="Rota and bare loops: nothing is installed")
-    parser.add_argument("--list", action="store_true", help="name the contests and end")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     parser.add_argument(
         "--broker", default="rota", metavar="rota|kafka|HOST:PORT", help="started for it, or one that runs"
     )
@@ -106,22 +92,19 @@ def _tell(contest: Contest, broker: str, elapsed_s: float, file: Path | None) ->
     print("\n".join(report.table(contest.results, ("Rota", "peer"))))
     print()
     print("\n".join(_long_table(contest)))
-    if file is not None:
-        content = {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": made_on,
-            "broker": broker,
-            "rounds": contest.rounds,
-            "quick": contest.quick,
-            "versions": contest.versions,
-            "figures": report.as_json(contest.results, [])["figures"],
-            "contestants": [
-                {"contest": each.contest, "name": each.contestant.name, "samples": each.samples}
-                for each in contest.entries.values()
-            ],
-        }
-        file.write_text(json.dumps(content, indent=1) + "\n")
-        print(f"\nEvery sample: {file}")
+    running.write(
+        file,
+        machine=made_on,
+        broker=broker,
+        rounds=contest.rounds,
+        quick=contest.quick,
+        versions=contest.versions,
+        figures=report.as_json(contest.results, [])["figures"],
+        contestants=[
+            {"contest": each.contest, "name": each.contestant.name, "samples": each.samples}
+            for each in contest.entries.values()
+        ],
+    )
 
 
 _COLUMNS: dict[str, tuple[str, str]] = {

@@ -8,25 +8,20 @@ stderr.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import shutil
-import sys
 import time
-import traceback
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import machine, report
+from bench import machine, report, running
 from bench.monitor.contest import Contest
 from bench.monitor.idle import idle
 from bench.monitor.looks import growth, looks
 from bench.monitor.provoked import shown
-from tests.kafka.jars import KafkaMissingError, jars
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
 CONTESTS: dict[str, tuple[str, Callable[[Contest], None]]] = {
@@ -40,42 +35,28 @@ CONTESTS: dict[str, tuple[str, Callable[[Contest], None]]] = {
 def main() -> None:
     options = _options()
     if options.list:
-        for name, (about, _) in CONTESTS.items():
-            print(f"{name:8} {about}")
+        running.show_list({name: about for name, (about, _) in CONTESTS.items()})
         return
-    chosen = list(CONTESTS) if options.only is None else options.only.split(",")
-    unknown = [name for name in chosen if name not in CONTESTS]
-    if unknown:
-        sys.exit(f"bench: no contest is called {', '.join(unknown)}; there are {', '.join(CONTESTS)}")
-    try:
-        jars()
-    except KafkaMissingError as missing:
-        sys.exit(f"bench: {missing}")
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    chosen = running.choose(options.only, CONTESTS, "contest")
+    running.need_kafka()
     brokers = ("rota", "kafka") if options.broker == "both" else (options.broker,)
-    rounds = max(1, options.rounds or (1 if options.quick else 3))
-    contest = Contest(brokers, rounds, options.quick, options.kminion)
+    contest = Contest(brokers, running.rounds_of(options), options.quick, options.kminion)
+    running.use_bytecode()
     began = time.monotonic()
-    failed = []
-    for name in chosen:
-        contest.say(f"{name}: {CONTESTS[name][0]}")
-        try:
-            CONTESTS[name][1](contest)
-        except Exception:
-            failed.append(name)
-            contest.say(f"{name} FAILED:\n{traceback.format_exc()}")
+    things = {name: (CONTESTS[name][0], partial(CONTESTS[name][1], contest)) for name in chosen}
+    failed = running.run_each(things, contest.say)
     _tell(contest, time.monotonic() - began, options.json)
-    if failed:
-        sys.exit(f"bench: {', '.join(failed)} failed, see above")
+    running.end(failed)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.monitor", description=__doc__)
-    parser.add_argument("--only", metavar="NAME[,NAME]", help="these contests")
-    parser.add_argument("--rounds", type=int, help="of three turns each (default 3, with --quick 1)")
-    parser.add_argument("--quick", action="store_true", help="fewer groups: a first look")
-    parser.add_argument("--list", action="store_true", help="name the contests and end")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    parser = running.options_of(
+        "python -m bench.monitor",
+        __doc__,
+        "contests",
+        rounds="of three turns each (default 3, with --quick 1)",
+        quick="fewer groups: a first look",
+    )
     parser.add_argument("--broker", default="both", choices=("both", "rota", "kafka"))
     found = shutil.which("kminion")
     parser.add_argument(
@@ -98,17 +79,14 @@ def _tell(contest: Contest, elapsed_s: float, file: Path | None) -> None:
     if contest.samples:
         print("\nMedians, lowest and highest")
         print("\n".join(contest.table()))
-    if file is not None:
-        content = {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": made_on,
-            "rounds": contest.rounds,
-            "quick": contest.quick,
-            "samples": contest.samples,
-            **report.as_json(contest.results, []),
-        }
-        file.write_text(json.dumps(content, indent=1) + "\n")
-        print(f"\nEvery sample: {file}")
+    running.write(
+        file,
+        machine=made_on,
+        rounds=contest.rounds,
+        quick=contest.quick,
+        samples=contest.samples,
+        **report.as_json(contest.results, []),
+    )
 
 
 if __name__ == "__main__":
