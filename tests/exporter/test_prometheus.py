@@ -78,7 +78,7 @@ def test_prometheus_scrapes_queries_and_fires(broker: BrokerUnderTest, desk: Des
             theirs = f'kafka_consumergroup_lag{{{where},consumergroup="{group}"}}'
             wait_until("also under the other name", lambda: prometheus.value(theirs) == 6)
             assert prometheus.value("rota_up") == 1
-            for query in queries():
+            for query in queries(f"127.0.0.1:{port}"):
                 prometheus.query(query)
             gone = f'rota_group_members{{consumer_group="{other}"}}'
             assert prometheus.value(gone) == 0
