@@ -90,12 +90,33 @@ def test_a_member_that_may_be_dead() -> None:
     assert found.certainty is Certainty.GUESS
     assert "heartbeats" not in told(found)
     (unknown,) = alone("D19", seen)
-    assert unknown.words.endswith("perhaps dead or frozen; its session is not over")
+    assert unknown.words.endswith("perhaps dead or frozen; how long its session lasts is not known here")
     one_by_one = commits(orders_0=EVERY_SECOND, orders_1=EVERY_SECOND[:15])
     (lives,) = alone("D19", with_session(evidence(BUSY, commits=one_by_one, events=()), 60_000))
     assert lives.words.startswith(
         "loader holds orders 0 and 1, is a member, and has committed nothing for 51.0 s"
     )
+
+
+def test_a_session_that_nobody_recorded() -> None:
+    """Where the topic of commits may not be read: a consumer group's is set on the brokers, others have a limit."""
+    seen = evidence(BUSY, every_s=40)
+    (dead,) = alone("D19", seen)
+    assert dead.words.endswith(
+        ", 80.0 s: perhaps dead or frozen; how long its session lasts is not known here"
+    )
+    (lives,) = alone("D19", replace(seen, broker_configs={"group.max.session.timeout.ms": "60000"}))
+    assert "sends heartbeats, and has committed nothing while the group was watched" in lives.words
+    hours = evidence(BUSY, every_s=3600)
+    assert "sends heartbeats" in alone("D19", hours)[0].words
+    modern = evidence(BUSY.replace("classic", "consumer"), every_s=40)
+    assert modern.facts.type == "Consumer"
+    brokers = {"group.consumer.session.timeout.ms": "45000", "group.max.session.timeout.ms": "60000"}
+    (lives,) = alone("D19", replace(modern, broker_configs=brokers))
+    assert "sends heartbeats" in lives.words
+    own = {"consumer.session.timeout.ms": "300000"}
+    (waits,) = alone("D19", replace(modern, broker_configs=brokers, group_configs=own))
+    assert waits.words.endswith("perhaps dead or frozen; its session (5 min) is not over")
 
 
 def test_it_commits_seldom() -> None:

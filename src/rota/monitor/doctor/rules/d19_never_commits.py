@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from rota.model import TopicPartition, count_of
 from rota.monitor.doctor.evidence import Evidence
 from rota.monitor.doctor.rule import Lesson, Rule
-from rota.monitor.doctor.telling import and_list, gaps, instants, middle, partitions_text, span_text
+from rota.monitor.doctor.telling import (
+    and_list,
+    gaps,
+    instants,
+    middle,
+    partitions_text,
+    span_text,
+    whole_number,
+)
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
 from rota.timeline.events import MemberJoined, MemberReconciled, RebalanceCompleted
 
@@ -28,6 +36,8 @@ _UNUSUAL = 3
 _FEW = 3
 _AT_ONCE_MS = 5_000
 """Partitions whose last commits are no further apart stopped at one instant: less is the rhythm of commits."""
+_LONGEST_SESSION_MS = 1_800_000
+"""``group.max.session.timeout.ms`` unless it is set."""
 _DOUBTS = (
     "It may read nothing at all: a handler that hangs on one record, a paused consumer. Or it keeps its offsets "
     "elsewhere on purpose (Flink and Kafka Connect between two checkpoints, a database)."
@@ -54,11 +64,13 @@ class _Silent(NamedTuple):
     silence: _Silence
     session_ms: int | None
     """``session.timeout.ms``, where it is known."""
+    longest_ms: int
+    """The longest that the brokers allow."""
 
     @property
     def lives(self) -> bool:
         """Whether it must have sent a heartbeat since: it is a member still, longer than its session lasts."""
-        return self.session_ms is not None and self.silence.for_ms > self.session_ms
+        return self.silence.for_ms > (self.longest_ms if self.session_ms is None else self.session_ms)
 
     @property
     def may_be_dead(self) -> bool:
@@ -77,7 +89,9 @@ def judge(evidence: Evidence) -> list[Finding]:
         with_work = [part for part in held if _records(part)]
         silence = _silence(evidence, member, held) if with_work else None
         if silence is not None:
-            each = _Silent(member, with_work, silence, _session_ms(evidence, member))
+            each = _Silent(
+                member, with_work, silence, _session_ms(evidence, member), _longest_session_ms(evidence)
+            )
             apart = each.session_ms if each.may_be_dead else None
             found.setdefault((silence.kind, each.lives, each.may_be_dead, apart), []).append(each)
     return [_finding(evidence, silent) for silent in found.values()]
@@ -149,7 +163,17 @@ def _at_once(evidence: Evidence, held: list[PartitionView], since_ms: int, usual
 def _session_ms(evidence: Evidence, member: MemberFacts) -> int | None:
     recorded = evidence.recorded.members if evidence.recorded is not None else ()
     known = {each.member_id: each.session_timeout_ms for each in (member, *recorded)}
-    return known[member.member_id]
+    found = known[member.member_id]
+    if found is not None or evidence.facts.type != "Consumer" or member.upgraded is False:
+        return found
+    # Of a consumer group (KIP-848) the brokers decide it.
+    own = (evidence.group_configs or {}).get("consumer.session.timeout.ms")
+    return whole_number(own or (evidence.broker_configs or {}).get("group.consumer.session.timeout.ms"))
+
+
+def _longest_session_ms(evidence: Evidence) -> int:
+    told = whole_number((evidence.broker_configs or {}).get("group.max.session.timeout.ms"))
+    return _LONGEST_SESSION_MS if told is None else told
 
 
 def _not_between_looks(evidence: Evidence, held: list[PartitionView]) -> _Silence | None:
@@ -253,12 +277,17 @@ def _perhaps_dead(evidence: Evidence, silent: list[_Silent], words: str) -> Find
     members = [each.member.member_id for each in silent]
     names, whose = and_list(evidence.names(members)), "its" if len(members) == 1 else "their"
     session_ms = silent[0].session_ms
-    limit = "" if session_ms is None else f" ({span_text(session_ms)})"
+    over = (
+        f"how long {whose} session lasts is not known here"
+        if session_ms is None
+        else f"{whose} session ({span_text(session_ms)}) is not over"
+    )
     worst = max((each.silence for each in silent), key=lambda silence: silence.for_ms)
-    known = [] if session_ms is None else [_session_line(session_ms)]
+    source = "DescribeConfigs" if evidence.facts.type == "Consumer" else "__consumer_offsets"
+    known = [] if session_ms is None else [EvidenceLine("session.timeout.ms", f"{session_ms:,}", source)]
     return RULE.finding(
         evidence,
-        f"{words}: perhaps dead or frozen; {whose} session{limit} is not over",
+        f"{words}: perhaps dead or frozen; {over}",
         *worst.lines,
         *known,
         certainty=Certainty.GUESS,
@@ -269,10 +298,6 @@ def _perhaps_dead(evidence: Evidence, silent: list[_Silent], words: str) -> Find
         commands=(evidence.command("groups", "describe", evidence.group, "--members"),),
         doubts=_DOUBTS,
     )
-
-
-def _session_line(session_ms: int) -> EvidenceLine:
-    return EvidenceLine("session.timeout.ms", f"{session_ms:,}", "__consumer_offsets")
 
 
 RULE = Rule(
