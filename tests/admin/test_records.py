@@ -179,5 +179,4 @@ def test_settings_of_brokers_and_groups(admin: Admin, desk: Desk) -> None:
     settings = admin.group_configs([group])[group]
     assert not isinstance(settings, RotaError)
     assert settings["consumer.session.timeout.ms"] == "45000"
-    assert admin.coordinator(group) == admin.nodes()[0]
     assert admin.topics([topic])[topic] == admin.topics()[topic]

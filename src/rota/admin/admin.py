@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rota.admin import changes, records, transactions
 from rota.admin import groups as group_questions
 from rota.admin.commits import commits
-from rota.admin.errors import ConnectionFailedError, is_moving, refusal
+from rota.admin.errors import ConnectionFailedError, refusal
 from rota.admin.offsets import At, Position, positions
-from rota.admin.routing import LONGEST_REST_S, SEE_AGAIN_S
 from rota.admin.security import Security, addresses
 from rota.admin.talk import Talk
 from rota.admin.topics import GROUP, broker_settings, describe_topics, read_configs
@@ -113,24 +111,6 @@ class Admin:
         """
         asked = group_questions.describe_groups(self._here.brokers, names, self.timeout_s, types)
         return self._run(asked, "describe groups")
-
-    def coordinator(self, group: str) -> Node:
-        """The broker that coordinates a group, as the brokers say now. Raises ``RotaError``."""
-        return self._run(self._coordinator(group), f"find the coordinator of group {group}")
-
-    async def _coordinator(self, group: str) -> Node:
-        brokers = self._here.brokers
-        until_s, rest_s = asyncio.get_running_loop().time() + self.timeout_s, SEE_AGAIN_S
-        while True:
-            brokers.forget([group])
-            found = (await brokers.coordinators([group]))[group]
-            if isinstance(found, int):
-                return brokers.nodes[found]
-            # A cluster that was never asked about a group makes `__consumer_offsets` first.
-            if not is_moving(found) or asyncio.get_running_loop().time() > until_s:
-                raise found
-            await asyncio.sleep(rest_s)
-            rest_s = min(2 * rest_s, LONGEST_REST_S)
 
     def commits(self, names: Collection[str]) -> dict[str, dict[TopicPartition, Commit] | RotaError]:
         """Every offset that each group has committed; nothing for a group that does not exist."""
