@@ -7,16 +7,16 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rota.admin.errors import ConnectionFailedError, is_moving, no_answer, refusal
-from rota.admin.routing import LONGEST_REST_S, SEE_AGAIN_S
+from rota.admin.routing import LONGEST_REST_S, SEE_AGAIN_S, chunks
 from rota.model import ErrorCode, KafkaError, RotaError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from rota.admin.connection import Connection
     from rota.admin.routing import Brokers
 
-__all__ = ["Failure", "Question"]
+__all__ = ["Failure", "Question", "ask_in_chunks"]
 
 Failure = KafkaError | ConnectionFailedError
 
@@ -25,6 +25,16 @@ ASKS_FOR_A_LEADER = 4
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+
+
+async def ask_in_chunks(
+    things: Iterable[_K], size: int, ask: Callable[[list[_K]], Awaitable[dict[_K, _V]]]
+) -> dict[_K, _V]:
+    """Ask about at most ``size`` at a time, without waiting for one answer before the next is asked for."""
+    found: dict[_K, _V] = {}
+    for answers in await asyncio.gather(*map(ask, chunks(things, size))):
+        found |= answers
+    return found
 
 
 class Question(Generic[_K, _V]):

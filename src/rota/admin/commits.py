@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from rota.admin.asking import Question
+from rota.admin.asking import Question, ask_in_chunks
 from rota.admin.commits_reader import Remembered, read_commits
 from rota.admin.errors import error_of
-from rota.admin.routing import chunks
 from rota.model import KafkaError, TopicPartition
 from rota.monitor.facts import Commit
 from rota.wire.errors import WireError
@@ -45,13 +43,8 @@ async def commits(
         assert connection.versions is not None
         version = connection.versions.best(OffsetFetchRequest.api_key)
         if version >= MANY_GROUPS:
-            parts = [_of_many(connection, each, memory) for each in chunks(names, GROUPS_AT_ONCE)]
-        else:
-            parts = [_of_one(connection, name) for name in names]
-        found: dict[str, GroupCommits | KafkaError] = {}
-        for answers in await asyncio.gather(*parts):
-            found |= answers
-        return found
+            return await ask_in_chunks(names, GROUPS_AT_ONCE, lambda each: _of_many(connection, each, memory))
+        return await ask_in_chunks(names, 1, lambda each: _of_one(connection, *each))
 
     question = Question(
         brokers,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rota.admin.asking import Question
+from rota.admin.asking import Question, ask_in_chunks
 from rota.admin.errors import ConnectionFailedError, error_of, is_moving, refusal
 from rota.admin.members import classic_group, consumer_group
-from rota.admin.routing import chunks
 from rota.model import ErrorCode, KafkaError, RotaError
 from rota.monitor.facts import GroupFacts, GroupListing
 from rota.wire.messages.consumer_group_describe import (
@@ -119,13 +118,13 @@ async def describe_groups(
         newer = connection.versions.knows(ConsumerGroupDescribeRequest.api_key)
         classic = [name for name in batch if known.get(name) != "Consumer"]
         modern = [name for name in batch if known.get(name) != "Classic"] if newer else []
-        parts = [_classic(connection, brokers, each) for each in chunks(classic, GROUPS_AT_ONCE)]
-        parts += [_consumer(connection, brokers, each) for each in chunks(modern, GROUPS_AT_ONCE)]
-        found: dict[str, GroupFacts | KafkaError] = {}
-        for answers in await asyncio.gather(*parts):
-            for name, answer in answers.items():
-                if name not in found or _says_more(answer, found[name]):
-                    found[name] = answer
+        found, others = await asyncio.gather(
+            ask_in_chunks(classic, GROUPS_AT_ONCE, lambda each: _classic(connection, brokers, each)),
+            ask_in_chunks(modern, GROUPS_AT_ONCE, lambda each: _consumer(connection, brokers, each)),
+        )
+        for name, answer in others.items():
+            if name not in found or _says_more(answer, found[name]):
+                found[name] = answer
         return {name: _or_dead(name, answer, brokers, connection) for name, answer in found.items()}
 
     question = Question(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from rota.admin.asking import Question
+from rota.admin.asking import Question, ask_in_chunks
 from rota.admin.errors import error_of
-from rota.admin.routing import chunks
 from rota.model import ErrorCode, KafkaError, TopicPartition
 from rota.wire.messages.list_offsets import (
     ListOffsetsPartition,
@@ -71,11 +69,9 @@ async def positions(
         assert connection.versions is not None
         if at == At.MAX_TIMESTAMP and connection.versions.best(ListOffsetsRequest.api_key) < NEWEST_FROM:
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
-        parts = [list_offsets(connection, each, at) for each in chunks(partitions, PARTITIONS_AT_ONCE)]
-        found: dict[TopicPartition, Position | KafkaError] = {}
-        for answers in await asyncio.gather(*parts):
-            found |= answers
-        return found
+        return await ask_in_chunks(
+            partitions, PARTITIONS_AT_ONCE, lambda each: list_offsets(connection, each, at)
+        )
 
     question = Question(
         brokers,

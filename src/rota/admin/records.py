@@ -11,10 +11,9 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from rota.admin.asking import Question
+from rota.admin.asking import Question, ask_in_chunks
 from rota.admin.errors import error_of, no_answer
 from rota.admin.offsets import At, list_offsets
-from rota.admin.routing import chunks
 from rota.model import ErrorCode, KafkaError, RotaError, TopicPartition
 from rota.monitor.facts import BatchFacts
 from rota.wire.errors import WireError
@@ -105,14 +104,11 @@ async def _fetch(
     async def ask(
         connection: Connection, partitions: list[TopicPartition]
     ) -> dict[TopicPartition, bytes | KafkaError]:
-        parts = [
-            _of_leader(connection, {tp: at[tp] for tp in each}, size)
-            for each in chunks(partitions, PARTITIONS_AT_ONCE)
-        ]
-        found: dict[TopicPartition, bytes | KafkaError] = {}
-        for answers in await asyncio.gather(*parts):
-            found |= answers
-        return found
+        return await ask_in_chunks(
+            partitions,
+            PARTITIONS_AT_ONCE,
+            lambda each: _of_leader(connection, {tp: at[tp] for tp in each}, size),
+        )
 
     question = Question(
         brokers,

@@ -85,24 +85,11 @@ class _Look:
             if failure is not None:
                 self._failures[""] = failure
         names = sorted(types if wanted is None else set(wanted))
-        described, committed = await asyncio.gather(
-            describe_groups(self._brokers, names, self._timeout_s, types),
-            commits(self._brokers, names, self._timeout_s, self._talk.commits),
-        )
-        if wanted is None and not self._failures:
+        all_listed = wanted is None and not self._failures
+        groups, offsets = await self._groups(names, types)
+        if all_listed:
             self._talk.commits.keep_only(names)
             self._brokers.keep_only(names)
-        groups: dict[str, GroupFacts] = {}
-        offsets: dict[str, GroupCommits] = {}
-        for name in names:
-            facts, of_group = described[name], committed[name]
-            if isinstance(facts, RotaError):
-                self._failures[name] = facts
-            elif isinstance(of_group, RotaError):
-                self._failures[name] = of_group
-            else:
-                groups[name] = facts
-                offsets[name] = of_group
         partitions: set[TopicPartition] = set().union(*offsets.values())
         for facts in groups.values():
             partitions.update(tp for member in facts.members for tp in member.assignment)
@@ -120,6 +107,27 @@ class _Look:
             failures=self._failures,
             took_ms=(time.monotonic() - started) * 1000,
         )
+
+    async def _groups(
+        self, names: list[str], types: dict[str, str]
+    ) -> tuple[dict[str, GroupFacts], dict[str, GroupCommits]]:
+        """The groups of which everything is known; the others are among the failures."""
+        described, committed = await asyncio.gather(
+            describe_groups(self._brokers, names, self._timeout_s, types),
+            commits(self._brokers, names, self._timeout_s, self._talk.commits),
+        )
+        groups: dict[str, GroupFacts] = {}
+        offsets: dict[str, GroupCommits] = {}
+        for name in names:
+            facts, of_group = described[name], committed[name]
+            if isinstance(facts, RotaError):
+                self._failures[name] = facts
+            elif isinstance(of_group, RotaError):
+                self._failures[name] = of_group
+            else:
+                groups[name] = facts
+                offsets[name] = of_group
+        return groups, offsets
 
     async def _describe(self, names: set[str]) -> dict[str, TopicFacts]:
         answers = await describe_topics(self._brokers, self._talk.topics, names, self._settings)

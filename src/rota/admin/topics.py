@@ -7,6 +7,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rota.admin.asking import ask_in_chunks
 from rota.admin.errors import ConnectionFailedError, error_of, no_answer, refusal
 from rota.admin.routing import chunks
 from rota.model import ErrorCode, KafkaError, RotaError, TopicPartition
@@ -154,30 +155,30 @@ def read_id(text: str) -> bytes:
 async def read_configs(
     connection: Connection, kind: int, names: Collection[str], wanted: Collection[str]
 ) -> dict[str, dict[str, str] | RotaError]:
-    """The named settings (all, if none are named) of topics or brokers; a secret one is left out."""
+    """The named settings (all, if none are named) of topics, brokers or groups; a secret one is left out."""
     keys = sorted(wanted) or None
-    requests = [
-        DescribeConfigsRequest(
-            resources=[
-                DescribeConfigsResource(resource_type=kind, resource_name=name, configuration_keys=keys)
-                for name in each
-            ]
-        )
-        for each in chunks(names, RESOURCES_AT_ONCE)
+    return await ask_in_chunks(
+        names, RESOURCES_AT_ONCE, lambda each: _configs_of(connection, kind, each, keys)
+    )
+
+
+async def _configs_of(
+    connection: Connection, kind: int, names: list[str], keys: list[str] | None
+) -> dict[str, dict[str, str] | RotaError]:
+    resources = [
+        DescribeConfigsResource(resource_type=kind, resource_name=name, configuration_keys=keys)
+        for name in names
     ]
+    answer = await connection.ask(DescribeConfigsRequest(resources=resources), DescribeConfigsResponse)
     found: dict[str, dict[str, str] | RotaError] = {}
     what = {TOPIC: "topic", BROKER: "broker"}.get(kind, "group")
-    for answer in await asyncio.gather(*(connection.ask(each, DescribeConfigsResponse) for each in requests)):
-        for each in answer.results:
-            error = error_of(each.error_code, each.error_message)
-            if error is not None:
-                found[each.resource_name] = refusal(
-                    error, f"read the settings of {what} {each.resource_name}"
-                )
-            else:
-                found[each.resource_name] = {
-                    entry.name: entry.value or "" for entry in each.configs if not entry.is_sensitive
-                }
+    for each in answer.results:
+        error = error_of(each.error_code, each.error_message)
+        found[each.resource_name] = (
+            {entry.name: entry.value or "" for entry in each.configs if not entry.is_sensitive}
+            if error is None
+            else refusal(error, f"read the settings of {what} {each.resource_name}")
+        )
     return found
 
 
