@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import click
 
@@ -10,7 +11,7 @@ from rota.cli.root import root
 from rota.monitor.doctor import Evidence, all_rules, diagnose
 from rota.monitor.findings import Finding
 
-__all__ = ["KAFKA_TOOLS", "alone", "findings_of", "told"]
+__all__ = ["KAFKA_TOOLS", "alone", "check_command", "findings_of", "told"]
 
 KAFKA_TOOLS = {
     "kafka-configs.sh",
@@ -64,17 +65,17 @@ def check(finding: Finding) -> None:
         check_command(command)
 
 
-def check_command(command: str) -> None:
-    """A line of Rota's that click can read, or of a tool of Kafka's; both say where the cluster is."""
+def check_command(command: str) -> dict[str, Any]:
+    """A line of Rota's, and what click reads in it, or of a tool of Kafka's; both say where the cluster is."""
     tool, *words = shlex.split(command)
     assert "--bootstrap-server" in words or words[0] == "plan", command
     if tool != "rota":
         assert tool in KAFKA_TOOLS, command
-        return
+        return {}
     here: click.Command = root
     context = click.Context(root, info_name="rota")
     while isinstance(here, click.Group):
         name, found, words = here.resolve_command(context, words)
         assert found is not None, command
         here, context = found, click.Context(found, info_name=name, parent=context)
-    here.make_context(here.name, words)  # raises what a person would be told
+    return here.make_context(here.name, words).params  # raises what a person would be told

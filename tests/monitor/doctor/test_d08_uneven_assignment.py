@@ -2,6 +2,7 @@
 
 from tests.monitor.doctor.cases import evidence
 from tests.monitor.doctor.checks import alone, findings_of, told
+from tests.shell import words_in_a_shell
 
 from rota.monitor.findings import Certainty
 
@@ -55,3 +56,10 @@ def test_on_the_way_to_an_even_share() -> None:
     """A member that waits for what others let go; a group that rebalances."""
     assert not alone("D08", evidence(UNEVEN.replace(f"m3 {TOPICS}:", f"m3 {TOPICS} target=c-0:")))
     assert not alone("D08", evidence(UNEVEN.replace("Stable", "PreparingRebalance")))
+
+
+def test_the_plan_s_command_line_has_names_as_they_are() -> None:
+    """Whatever a cluster calls its topics, a shell obeys none of it."""
+    strange = UNEVEN.replace("a-", "$(id);a-").replace("=a,", "=$(id);a,")
+    (found,) = alone("D08", evidence(strange))
+    assert words_in_a_shell(found.commands[1])[-6:-4] == ["--topic", "$(id);a:2"]

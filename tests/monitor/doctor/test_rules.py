@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.monitor.doctor.cases import evidence, tp
+from tests.monitor.doctor.checks import check_command
 
 import rota.monitor.doctor as doctor
 import rota.monitor.doctor.rules as package
@@ -183,3 +184,25 @@ def test_a_rule_that_fails_is_not_judged_and_costs_the_others_nothing(
     assert (unjudged.rule, unjudged.name) == ("D91", "two")
     assert "KeyError('orders-7')" in unjudged.why
     assert [record.getMessage() for record in caplog.records] == ["rule D91 failed for group orders"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("groups", "rebalances"),
+        ("groups", "offsets-log"),
+        ("groups", "describe", "--members", "--verbose"),
+        ("groups", "reset-offsets", "--topic", "-t:0", "--to-offset", "5", "--dry-run"),
+        ("groups", "delete-offsets", "--topic", "-t"),
+        ("topics", "describe"),
+        ("topics", "add-partitions", "--to", "5"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("name", ["orders", "-orders", "--all"])
+def test_names_in_command_lines_are_never_options(words: tuple[str, ...], name: str) -> None:
+    here = replace(LOOK, connection=("--bootstrap-server", "b:9092"))
+    read = check_command(here.command(*words, names=[name]))
+    assert [read[key] for key in ("names", "group", "topic") if read.get(key) in {name, (name,)}]
+    if "--topic" in words:
+        assert str(read.get("topics") or read.get("topic") or read.get("scopes")).count("-t") == 1

@@ -18,7 +18,7 @@ from rota.shell import shell_line
 from rota.timeline.events import Event, MemberJoined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["CommitStep", "Evidence", "Need", "OpenTransaction", "RecordFacts"]
 
@@ -205,13 +205,17 @@ class Evidence:
 
     # what most findings say
 
-    def command(self, *words: str, tool: str = "rota") -> str:
-        """A command line that works as it is printed, against the cluster that was asked."""
+    def command(self, *words: str, names: Sequence[str] = (), tool: str = "rota") -> str:
+        """A command line that works as it is printed, against the cluster that was asked. ``names`` are groups or
+        topics that a command of Rota's is about: they follow its two verbs.
+        """
         given = [
             "--consumer.config" if each == "--command-config" and "console-consumer" in tool else each
             for each in self.connection
         ]
-        return shell_line([tool, *words, *given])
+        if any(name.startswith("-") for name in names):  # not to be taken for options
+            return shell_line([tool, *words, *given, "--", *names])
+        return shell_line([tool, *words[:2], *names, *words[2:], *given])
 
     def names(self, member_ids: Iterable[str]) -> list[str]:
         """Members as people know them: instance id or client id, with the host where that is not enough; of those that

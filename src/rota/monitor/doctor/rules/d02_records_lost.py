@@ -43,8 +43,8 @@ def judge(evidence: Evidence) -> list[Finding]:
             "kept; stop the members first.",
             commands=(
                 evidence.command(
-                    *("groups", "reset-offsets", evidence.group, "--topic", f"{topic}:{scope}"),
-                    *("--to-earliest", "--dry-run"),
+                    *("groups", "reset-offsets", "--topic", f"{topic}:{scope}", "--to-earliest", "--dry-run"),
+                    names=[evidence.group],
                 ),
             ),
             doubts="Somebody deleted the records on purpose (kafka-delete-records.sh), or they were transactions' "

@@ -112,8 +112,8 @@ def _finding(evidence: Evidence, part: PartitionView, seen_ms: int, *, own: bool
                 tool="kafka-console-consumer.sh",
             ),
             evidence.command(
-                *("groups", "reset-offsets", evidence.group, "--topic", where),
-                *("--to-offset", str(offset + 1), "--dry-run"),
+                *("groups", "reset-offsets", "--topic", where, "--to-offset", str(offset + 1), "--dry-run"),
+                names=[evidence.group],
             ),
         ),
         doubts="A client that works off one partition's batch before it turns to the next looks the same for a while; "

@@ -48,7 +48,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             partitions=[part.partition for part in parts],
             members=slow,
             advice=_advice(evidence, slow, paces, len(held)),
-            commands=(evidence.command("groups", "describe", evidence.group, "--members"),),
+            commands=(evidence.command("groups", "describe", "--members", names=[evidence.group]),),
             doubts="A burst of records that ends soon: then the lag falls by itself. Rates come from commits, so a "
             "member that commits seldom looks slower than it is.",
         )

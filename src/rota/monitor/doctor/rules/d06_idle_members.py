@@ -33,7 +33,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             members=tuple(member.member_id for member in idle),
             advice=f"Run {count_of(partitions, 'member')}, or add partitions (records of a key then change their "
             "partition). One spare member is a cheap stand-by; more only add to every rebalance.",
-            commands=(evidence.command("groups", "describe", evidence.group, "--members"),),
+            commands=(evidence.command("groups", "describe", "--members", names=[evidence.group]),),
             doubts="The spare members are there on purpose, to take over at once.",
         )
     ]

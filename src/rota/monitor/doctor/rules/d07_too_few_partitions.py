@@ -54,9 +54,10 @@ def judge(evidence: Evidence) -> list[Finding]:
             f"handler faster, or have {count_of(needed, 'partition')}; adding partitions sends keys elsewhere, so the "
             "order of a key is lost once, between its old and its new partition.",
             commands=(
-                evidence.command("topics", "describe", topics[0]),
+                evidence.command("topics", "describe", names=topics[:1]),
                 evidence.command(
-                    "topics", "add-partitions", topics[0], "--to", str(_total(topics[0], parts, needed))
+                    *("topics", "add-partitions", "--to", str(_total(topics[0], parts, needed))),
+                    names=topics[:1],
                 ),
             ),
             doubts="A burst that ends soon, or handlers that wait for the same slow database: then more of anything "

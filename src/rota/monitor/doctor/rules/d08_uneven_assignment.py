@@ -7,6 +7,7 @@ from rota.monitor.doctor.evidence import Evidence
 from rota.monitor.doctor.rule import Lesson, Rule
 from rota.monitor.doctor.telling import and_list
 from rota.monitor.findings import Certainty, EvidenceLine, Finding, Severity
+from rota.shell import shell_line
 
 __all__ = ["RULE"]
 
@@ -50,9 +51,13 @@ def judge(evidence: Evidence) -> list[Finding]:
             members=[member.member_id for member in members if len(member.assignment) in (most, least)],
             advice=_advice(group.assignor, topics, total, len(members)),
             commands=(
-                evidence.command("groups", "describe", evidence.group, "--members", "--verbose"),
-                "rota plan --strategy cooperative-sticky "
-                f"--members {len(members)} {_topic_options(evidence)}".rstrip(),
+                evidence.command("groups", "describe", "--members", "--verbose", names=[evidence.group]),
+                shell_line(
+                    [
+                        *("rota", "plan", "--strategy", "cooperative-sticky"),
+                        *("--members", str(len(members)), *_topic_options(evidence)),
+                    ]
+                ),
             ),
             doubts="Partitions with little traffic: a count says nothing of the work. Or an assignor of your own that "
             "means it so.",
@@ -64,12 +69,12 @@ def _to_move(held: tuple[object, ...], target: tuple[object, ...] | None) -> boo
     return target is not None and set(held) != set(target)
 
 
-def _topic_options(evidence: Evidence) -> str:
+def _topic_options(evidence: Evidence) -> list[str]:
     sizes: dict[str, int] = {}
     for member in evidence.facts.members:
         for each in member.assignment:
             sizes[each.topic] = sizes.get(each.topic, 0) + 1
-    return " ".join(f"--topic {topic}:{size}" for topic, size in sorted(sizes.items())[:8])
+    return [word for topic, size in sorted(sizes.items())[:8] for word in ("--topic", f"{topic}:{size}")]
 
 
 def _advice(assignor: str, topics: int, partitions: int, members: int) -> str:

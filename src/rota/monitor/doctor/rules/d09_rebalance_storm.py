@@ -63,7 +63,7 @@ def _storm(evidence: Evidence) -> Finding | None:
         EvidenceLine("reasons", _reasons(counted), source),
         severity=Severity.WARNING if over else Severity.CRITICAL,
         advice="Find out who comes and goes: the list of rebalances names each member and how it went.",
-        commands=(evidence.command("groups", "rebalances", evidence.group),),
+        commands=(evidence.command("groups", "rebalances", names=[evidence.group]),),
         doubts="Somebody scales or deploys the group just now, and will be done soon.",
     )
 
@@ -127,8 +127,8 @@ def _endless(evidence: Evidence) -> Finding | None:
         advice="The coordinator waits for every member to come to the barrier, for as long as the longest "
         "max.poll.interval.ms among them. Look at the member it waits for: a handler or callback hangs. Restart it.",
         commands=(
-            evidence.command("groups", "rebalances", evidence.group),
-            evidence.command("groups", "describe", evidence.group, "--members", "--verbose"),
+            evidence.command("groups", "rebalances", names=[evidence.group]),
+            evidence.command("groups", "describe", "--members", "--verbose", names=[evidence.group]),
         ),
         doubts="A handler that is meant to take so long.",
     )

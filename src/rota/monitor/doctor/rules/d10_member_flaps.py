@@ -63,7 +63,7 @@ def _finding(evidence: Evidence, who: Who, held: list[Life], ended: list[Life], 
         advice=f"Look at why {who.instance_id or who.client_id or 'it'} ends: its log, its exit code, the memory "
         "limit (OOM), a health check that is too strict. Stop it until it is mended; the others go on without "
         "rebalances. With group.instance.id a quick restart costs no rebalance.",
-        commands=(evidence.command("groups", "rebalances", evidence.group),),
+        commands=(evidence.command("groups", "rebalances", names=[evidence.group]),),
         doubts="Several short-lived programs on one host that share a client id, such as a job that is run by a timer.",
     )
 

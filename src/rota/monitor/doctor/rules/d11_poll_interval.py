@@ -48,7 +48,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             advice="Let a poll return less (max.poll.records; with librdkafka consume fewer at a time), give every "
             "call in the handler a time-out, or raise max.poll.interval.ms above the longest time that a poll's "
             "records may take. What lasts: do the work off the thread that polls, as rota.consumer does.",
-            commands=(evidence.command("groups", "rebalances", evidence.group),),
+            commands=(evidence.command("groups", "rebalances", names=[evidence.group]),),
             doubts="A clean restart just then. The broker's log would say it: run the doctor with --broker-log, and "
             "look for 'consumer poll timeout has expired'.",
         )

@@ -76,7 +76,7 @@ def _finding(evidence: Evidence, known: list[Life], gone: list[Life], limit_ms: 
         advice="Look at the host at that time: was the process killed (-9, out of memory), frozen (garbage "
         "collection, a suspended machine), or cut off from the brokers? Let programs end with close(), so that "
         "others take over at once.",
-        commands=(evidence.command("groups", "rebalances", evidence.group),),
+        commands=(evidence.command("groups", "rebalances", names=[evidence.group]),),
         doubts="A static member (group.instance.id) that was stopped on purpose looks the same: it does not say "
         "goodbye.",
     )

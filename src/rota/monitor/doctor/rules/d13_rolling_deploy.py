@@ -55,7 +55,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             advice="Give each instance a group.instance.id of its own that stays (a StatefulSet's pod name) and a "
             "session.timeout.ms longer than a restart: then nothing moves. Otherwise use cooperative-sticky or "
             "group.protocol=consumer, so that only what moves is stopped.",
-            commands=(evidence.command("groups", "rebalances", evidence.group),),
+            commands=(evidence.command("groups", "rebalances", names=[evidence.group]),),
             doubts="An autoscaler that removes members and adds others, or hosts that failed one after the other.",
         )
     ]

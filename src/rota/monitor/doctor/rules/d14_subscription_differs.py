@@ -47,7 +47,7 @@ def _differs(evidence: Evidence) -> Finding | None:
         members=few,
         advice="Let all members of the group subscribe to the same topics. If a deploy goes on, wait for its end; if "
         "the programs are different ones, give each a group of its own.",
-        commands=(evidence.command("groups", "describe", evidence.group, "--members", "--verbose"),),
+        commands=(evidence.command("groups", "describe", "--members", "--verbose", names=[evidence.group]),),
         doubts="A deploy that adds or removes a topic: then it is over when the last member is replaced.",
     )
 
@@ -83,7 +83,7 @@ def _changed(evidence: Evidence) -> Finding | None:
         members=[last.member] if last.member else [],
         advice="Nothing to do if somebody deployed, or added partitions. If it goes on: a pattern that matches topics "
         "which come and go, or a program that subscribes anew in its loop.",
-        commands=(evidence.command("groups", "rebalances", evidence.group),),
+        commands=(evidence.command("groups", "rebalances", names=[evidence.group]),),
         doubts="Somebody changed it on purpose.",
     )
 

@@ -68,7 +68,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             advice=f"Look at the program and the client version of {leader}: a loop that calls subscribe() each time "
             "round, a callback that does, or a client with a known rejoin bug. Each of these rebalances stops an "
             "eager group as a real one does.",
-            commands=(evidence.command("groups", "rebalances", evidence.group),),
+            commands=(evidence.command("groups", "rebalances", names=[evidence.group]),),
             doubts="Somebody who is meant to rebalance the group by hand (enforceRebalance), or members whose view of "
             "the topics differs, so that the leader sees a change each time.",
         )

@@ -62,7 +62,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             "with both assignors in partition.assignment.strategy, a second with cooperative-sticky alone. librdkafka "
             "and kafka-python refuse such a mixture: stop all members, then start them with the new one. Or use "
             "group.protocol=consumer, where the brokers do it.",
-            commands=(evidence.command("groups", "describe", evidence.group, "--state"),),
+            commands=(evidence.command("groups", "describe", "--state", names=[evidence.group]),),
             doubts="What made this rebalance long is a member that was slow to come to it (a long handler between two "
             "polls). Where members poll often, an eager rebalance takes milliseconds and is over sooner than a "
             "cooperative one.",

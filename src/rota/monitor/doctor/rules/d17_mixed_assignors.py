@@ -54,7 +54,9 @@ def _two_protocols(evidence: Evidence) -> list[Finding]:
             members=[member.member_id for member in classic],
             advice=f"Restart {and_list(names)} with group.protocol=consumer. Until then partitions that they give up "
             "move as slowly as in a classic rebalance, for each of them has to join again.",
-            commands=(evidence.command("groups", "describe", evidence.group, "--members", "--verbose"),),
+            commands=(
+                evidence.command("groups", "describe", "--members", "--verbose", names=[evidence.group]),
+            ),
             doubts=_DOUBTS,
         )
     ]
@@ -96,7 +98,7 @@ def _gone_back(evidence: Evidence) -> list[Finding]:
             advice="Give all members the same partition.assignment.strategy. A cooperative group needs every member "
             "to support its assignor; one old deployment, cron job or debugging session in the group is enough to "
             "undo the upgrade.",
-            commands=(evidence.command("groups", "describe", evidence.group, "--members"),),
+            commands=(evidence.command("groups", "describe", "--members", names=[evidence.group]),),
             doubts="A rollback on purpose.",
         )
     ]

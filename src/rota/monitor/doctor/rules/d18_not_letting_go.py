@@ -65,7 +65,9 @@ def judge(evidence: Evidence) -> list[Finding]:
                 if limit_ms is not None
                 else "; the coordinator throws it out when its max.poll.interval.ms is over."
             ),
-            commands=(evidence.command("groups", "describe", evidence.group, "--members", "--verbose"),),
+            commands=(
+                evidence.command("groups", "describe", "--members", "--verbose", names=[evidence.group]),
+            ),
             doubts="A handler that is meant to take so long: then the partitions move when it is done.",
         )
     ]

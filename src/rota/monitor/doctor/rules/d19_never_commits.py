@@ -267,7 +267,7 @@ def _finding(evidence: Evidence, silent: list[_Silent]) -> Finding:
         members=members,
         advice=f"Look in the log of {names} for commits that fail. With enable.auto.commit=false the program must "
         "commit itself, after the work is done and when partitions are revoked.",
-        commands=(evidence.command("groups", "offsets-log", evidence.group),),
+        commands=(evidence.command("groups", "offsets-log", names=[evidence.group]),),
         doubts=_DOUBTS,
     )
 
@@ -295,7 +295,7 @@ def _perhaps_dead(evidence: Evidence, silent: list[_Silent], words: str) -> Find
         members=members,
         advice=f"See whether {names} still runs. Who is dead loses its partitions to others when its session is over; "
         "who lives is still a member then: look in its log for commits that fail, or for work that hangs.",
-        commands=(evidence.command("groups", "describe", evidence.group, "--members"),),
+        commands=(evidence.command("groups", "describe", "--members", names=[evidence.group]),),
         doubts=_DOUBTS,
     )
 

@@ -71,7 +71,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             advice="Commit what is done, after it is done, and synchronously when partitions are revoked "
             "(enable.auto.commit=false). Where records are worked on outside the poll loop, auto-commit also "
             "commits what is not done yet: that loses records in a crash.",
-            commands=(evidence.command("groups", "offsets-log", evidence.group),),
+            commands=(evidence.command("groups", "offsets-log", names=[evidence.group]),),
             doubts="A program that commits what is done from a timer of its own looks the same, and loses nothing. If "
             "repeats do no harm, and all work is done between two polls, auto-commit is right.",
         )

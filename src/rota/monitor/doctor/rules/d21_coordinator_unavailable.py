@@ -54,7 +54,7 @@ def _leaderless(evidence: Evidence, topic: TopicFacts, number: int) -> Finding:
         severity=Severity.CRITICAL,
         advice=f"Start {replicas} again. Until then members read on and cannot commit; what they do meanwhile is "
         f"done again. With one replica only, raise the replication factor of {_TOPIC} to 3 when it is back.",
-        commands=(evidence.command("topics", "describe", _TOPIC),),
+        commands=(evidence.command("topics", "describe", names=[_TOPIC]),),
         doubts="A broker that is just starting: look again in a minute.",
     )
 
@@ -70,7 +70,7 @@ def _too_few(evidence: Evidence, topic: TopicFacts, number: int) -> Finding:
         EvidenceLine("replicas", _nodes(topic.replicas.get(number, ())), "Metadata"),
         EvidenceLine("min.insync.replicas", str(least), "DescribeConfigs"),
         advice=f"Start {_nodes(away)} again, and wait until it has caught up.",
-        commands=(evidence.command("topics", "describe", _TOPIC),),
+        commands=(evidence.command("topics", "describe", names=[_TOPIC]),),
         doubts="A broker that is just starting: look again in a minute.",
     )
 
@@ -88,7 +88,7 @@ def _refused(evidence: Evidence) -> Finding:
         certainty=Certainty.GUESS if evidence.failure_code in _SILENT else Certainty.LIKELY,
         advice=f"Look again in a minute: after a broker's failure another takes over within seconds, and reads "
         f"{_TOPIC} first. If it lasts, look at that topic's partitions and at the brokers' logs.",
-        commands=(evidence.command("topics", "describe", _TOPIC),),
+        commands=(evidence.command("topics", "describe", names=[_TOPIC]),),
         doubts="A broker has just been restarted, or the network between here and it is cut and not for the members.",
     )
 

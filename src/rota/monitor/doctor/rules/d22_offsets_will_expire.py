@@ -101,9 +101,9 @@ def _unknown(evidence: Evidence, keep_ms: int) -> Finding:
 
 
 def _commands(evidence: Evidence) -> tuple[str, ...]:
-    same = ("groups", "reset-offsets", evidence.group, "--all-topics", "--to-current")
-    saved = evidence.command(*same, "--export")
-    return (saved, evidence.command(*same)) if evidence.facts.type == "Consumer" else (saved,)
+    same, names = ("groups", "reset-offsets", "--all-topics", "--to-current"), [evidence.group]
+    saved = evidence.command(*same, "--export", names=names)
+    return (saved, evidence.command(*same, names=names)) if evidence.facts.type == "Consumer" else (saved,)
 
 
 def _advice(evidence: Evidence) -> str:

@@ -46,7 +46,8 @@ def _finding(evidence: Evidence, topic: str, parts: list[PartitionView]) -> Find
         "auto.offset.reset decides at the next fetch; with latest what is there now is skipped.",
         commands=(
             evidence.command(
-                "groups", "reset-offsets", evidence.group, "--topic", _named(topic, parts), "--to-earliest"
+                *("groups", "reset-offsets", "--topic", _named(topic, parts), "--to-earliest"),
+                names=[evidence.group],
             ),
         ),
         doubts="An offset that somebody has set ahead on purpose, to skip records that are still to come.",

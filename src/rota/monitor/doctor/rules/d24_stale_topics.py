@@ -47,7 +47,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             advice="If nobody is to read them in this group again, delete these offsets: lag and alerts that count "
             "them go with them. Kafka lets them expire by itself after offsets.retention.minutes.",
             commands=tuple(
-                evidence.command("groups", "delete-offsets", evidence.group, "--topic", topic)
+                evidence.command("groups", "delete-offsets", "--topic", topic, names=[evidence.group])
                 for topic in topics[:4]
             ),
             doubts="A member that reads them is stopped for a while, or assigns itself partitions without the group.",

@@ -44,7 +44,9 @@ def judge(evidence: Evidence) -> list[Finding]:
             certainty=Certainty.CERTAIN if apart else Certainty.LIKELY,
             advice="Give each application a group id of its own. Its offsets are under the old one: reset the new "
             "group to them before it starts.",
-            commands=(evidence.command("groups", "describe", evidence.group, "--members", "--verbose"),),
+            commands=(
+                evidence.command("groups", "describe", "--members", "--verbose", names=[evidence.group]),
+            ),
             doubts="One application whose processes read different topics on purpose, or one that is just being "
             "moved to other topics by a rolling restart.",
         )

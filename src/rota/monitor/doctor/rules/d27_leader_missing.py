@@ -85,7 +85,7 @@ def _below_minimum(evidence: Evidence, each: TopicPartition) -> bool:
 
 def _describe(evidence: Evidence, partitions: list[TopicPartition]) -> list[str]:
     topics = sorted({each.topic for each in partitions})
-    return [evidence.command("topics", "describe", *topics[:4])]
+    return [evidence.command("topics", "describe", names=topics[:4])]
 
 
 RULE = Rule(

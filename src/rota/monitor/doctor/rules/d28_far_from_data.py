@@ -84,7 +84,7 @@ def _finding(
         partitions=list(far),
         members=members,
         advice=advice,
-        commands=(evidence.command("topics", "describe", *sorted({each.topic for each in far})[:4]),),
+        commands=(evidence.command("topics", "describe", names=sorted({each.topic for each in far})[:4]),),
         doubts="Racks that are near each other and cost nothing between them.",
     )
 

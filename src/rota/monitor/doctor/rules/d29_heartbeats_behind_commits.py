@@ -100,7 +100,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             members=[burst.member] if burst.member else [],
             advice="Commit every 100 to 500 ms, or after some hundred records, the last offset of each partition: it "
             "covers all before it. rota.consumer does so.",
-            commands=(evidence.command("groups", "offsets-log", evidence.group),),
+            commands=(evidence.command("groups", "offsets-log", names=[evidence.group]),),
             doubts="A member that was stopped or crashed in the middle of its commits looks the same."
             if trouble
             else "With synchronous commits no queue builds up; each record then waits for its commit instead, so that "

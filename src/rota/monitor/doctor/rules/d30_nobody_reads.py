@@ -53,7 +53,7 @@ def judge(evidence: Evidence) -> list[Finding]:
             advice="Start its consumers, and look at why they ended: a deploy that failed, a crash at start, a wrong "
             "group.id in a new release. If the group is not needed any more, delete it, so that nobody waits for it.",
             commands=(
-                evidence.command("groups", "rebalances", evidence.group),
+                evidence.command("groups", "rebalances", names=[evidence.group]),
                 evidence.command("groups", "list", "--state"),
             ),
             doubts="A job that runs at times, and will read everything when it does; or consumers that assign "
