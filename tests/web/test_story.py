@@ -48,10 +48,10 @@ def test_what_goes_on_has_no_end() -> None:
 def told_of(view: GroupView, **cost: int) -> Told:
     first = accounts(Timeline.of(view.events, "orders").summary())[1]
     verdict = Verdict(RebalanceReason.MEMBER_JOINED, "pod-7-id", Certainty.LIKELY, "it was no member before")
-    paused = {P0: cost["wait_ms"]}
-    return Told(
-        first.rebalance.started_ms, (verdict,), first, Cost(paused, False), {"pod-7-id": "pod-7"}, True
-    )
+    wait_ms = cost["wait_ms"]
+    since_ms = cost.get("since_ms", (first.rebalance.completed_ms or 0) - wait_ms)
+    waited = Cost({P0: wait_ms}, False, since_ms={P0: since_ms})
+    return Told(first.rebalance.started_ms, (verdict,), first, waited, {"pod-7-id": "pod-7"}, True)
 
 
 def test_a_wait_that_was_measured_is_a_pause_of_its_partition() -> None:
@@ -63,6 +63,14 @@ def test_a_wait_that_was_measured_is_a_pause_of_its_partition() -> None:
     assert [entry["words"] for entry in told.log] == ["pod-7 joined"]
     assert told.log[0]["certainty"] == "likely"
     assert told.log[0]["cost"] == "1 partition waited, 3.0 s together (without an owner)"
+
+
+def test_a_wait_is_drawn_where_it_was_also_if_the_rebalance_went_on() -> None:
+    """Under KIP-848 a partition is read again long before the last member is done."""
+    view = scenes.orders(AT_MS)
+    began_ms = AT_MS - 200_000
+    told = story(replace(view, told=(told_of(view, wait_ms=3000, since_ms=began_ms),)), Cast())
+    assert told.timeline["rows"][0]["gaps"] == [[began_ms, began_ms + 3000, "pod-7 joined"]]
 
 
 def test_a_rebalance_whose_earliest_beginning_is_known_took_at_most_so_long() -> None:
@@ -86,7 +94,8 @@ def test_the_same_pause_by_two_witnesses_is_one() -> None:
     view = scenes.orders(AT_MS)
     silent = accounts(Timeline.of(view.events, "orders").summary())[2]
     done_ms = AT_MS - 88_000
-    cost = Cost({TopicPartition("orders", 6): 11_000}, True)
+    part = TopicPartition("orders", 6)
+    cost = Cost({part: 11_000}, True, since_ms={part: done_ms - 11_000})
     told = story(replace(view, told=(Told(silent.rebalance.started_ms, (), silent, cost, {}, True),)), Cast())
     gaps = told.timeline["rows"][6]["gaps"]
     assert [gap[:2] for gap in gaps] == [[done_ms - 11_000, done_ms]]

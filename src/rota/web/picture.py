@@ -101,12 +101,12 @@ def _waits(view: GroupView, timeline: Timeline) -> dict[TopicPartition, list[lis
     for pause in timeline.pauses():
         found.setdefault(pause.partition, []).append([pause.start_ms, pause.end_ms, pause.cause])
     for each in view.told:
-        done_ms = None if each.account is None else each.account.rebalance.completed_ms
-        if done_ms is None:
+        if not each.is_done:
             continue
         for part, wait_ms in each.cost.paused.items():
             if wait_ms >= WORTH_MS:
-                found.setdefault(part, []).append([done_ms - wait_ms, done_ms, each.words])
+                since_ms = each.cost.since_ms[part]
+                found.setdefault(part, []).append([since_ms, since_ms + wait_ms, each.words])
     if view.rebalance is not None:
         for part, since_ms in view.rebalance.paused.items():
             found.setdefault(part, []).append([since_ms, None, view.rebalance.words])

@@ -36,6 +36,12 @@ def test_lines() -> None:
     ]
 
 
+def test_when_each_wait_began() -> None:
+    cost = killed().told()[-1].cost
+    part = TopicPartition("orders", 1)
+    assert (cost.since_ms, cost.paused) == ({part: START_MS + 19_800}, {part: 6_200})
+
+
 def test_a_paragraph() -> None:
     told = killed().told()[-1]
     assert told.paragraph() == (

@@ -32,13 +32,14 @@ class Cost:
     last sign of life to the new assignment; it may have lived on for a while after its last commit, so ``at_least``
     says how long it waited in any case. Of other partitions it is the time between two commits (``by_commits``) where
     the group commits often enough, else the time for which nobody had them. ``records`` came meanwhile, at most, and
-    had to wait; None: nobody watched the ends of the partitions.
+    had to wait; None: nobody watched the ends of the partitions. ``since_ms`` is when each wait began.
     """
 
     paused: dict[TopicPartition, int]
     by_commits: bool
     records: int | None = None
     at_least: dict[TopicPartition, int] = field(default_factory=dict)
+    since_ms: dict[TopicPartition, int] = field(default_factory=dict)
 
     @property
     def partition_ms(self) -> int:
@@ -130,9 +131,8 @@ def _cost(unread: _Waits, others: _Waits, ends: Ends | None, *, by_commits: bool
     ]
     known = [count for count in came if count is not None]
     records = sum(known) if known and len(known) == len(came) else None
-    return Cost(
-        paused, by_commits, records, {tp: each.least_ms for tp, each in waits.items() if tp in unread}
-    )
+    at_least = {tp: each.least_ms for tp, each in waits.items() if tp in unread}
+    return Cost(paused, by_commits, records, at_least, {tp: each.since_ms for tp, each in waits.items()})
 
 
 def _unread(step: Step, account: Account | None, later: Sequence[_Step]) -> _Waits:
