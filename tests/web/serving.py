@@ -22,6 +22,8 @@ from rota.web.app import Site, make_app
 from rota.web.server import Server, listen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.web.scenes import Stage
 
     from rota.web.changes import Changes
@@ -166,9 +168,10 @@ class Here:
 class WebProcess:
     """`rota web` in a process of its own."""
 
-    def __init__(self, bootstrap_servers: str, *options: str, port: int = 0) -> None:
+    def __init__(self, bootstrap_servers: str, *options: str, port: int = 0, cwd: Path | None = None) -> None:
         self._command = [sys.executable, "-m", "rota", "web", "-b", bootstrap_servers, "--interval", "0.5"]
         self._options = options
+        self._cwd = cwd
         self.port = port
         self.address = ""
         self._process: subprocess.Popen[str]
@@ -185,7 +188,9 @@ class WebProcess:
     def start(self) -> None:
         """Start, or start again on the same port; returns when it is ready."""
         command = [*self._command, "--port", str(self.port), *self._options]
-        self._process = subprocess.Popen(ending_with_parent(command), stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            ending_with_parent(command), stdout=subprocess.PIPE, text=True, cwd=self._cwd
+        )
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE_S)
         line = self._process.stdout.readline() if ready else ""

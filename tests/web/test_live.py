@@ -63,7 +63,7 @@ def test_offsets_are_reset_as_planned_and_only_as_planned(page: Page, desk: Desk
     one = desk.member("confluent", group, topic, "pod-1", commit_each_poll=True, **QUICK)
     desk.wait_stable(group, [one], parts)
     desk.wait_committed(group, dict.fromkeys(parts, 7))
-    with WebProcess(desk.bootstrap_servers, "--allow-changes") as web:
+    with WebProcess(desk.bootstrap_servers, "--allow-changes", cwd=tmp_path) as web:
         page.goto(f"{web.address}/group/{group}")
         expect(page.locator(".tiles")).to_be_visible()
         page.keyboard.press("r")
@@ -94,6 +94,9 @@ def test_offsets_are_reset_as_planned_and_only_as_planned(page: Page, desk: Desk
         with page.expect_download() as saved:
             dialog.get_by_role("button", name="Save the rollback file").click()
         back = saved.value.path()
+        (written,) = tmp_path.glob("*-before-*.csv")
+        expect(dialog.get_by_text(f"What was committed before is also in {written}")).to_be_visible()
+        assert written.read_text() == "".join(f"{topic},{number},7\n" for number in range(2))
         dialog.get_by_role("button", name="Close").last.click()
         expect(page.locator(".tile", has_text="Lag").first.locator(".tile-value")).to_have_text("6")
 
@@ -168,7 +171,7 @@ def test_elsewhere_than_on_loopback_the_page_wants_its_token(page: Page) -> None
 
 
 @pytest.mark.parametrize("comes_back", ["at once", "when it is asked"])
-def test_a_lost_answer_costs_no_rollback(page: Page, desk: Desk, comes_back: str) -> None:
+def test_a_lost_answer_costs_no_rollback(page: Page, desk: Desk, comes_back: str, tmp_path: Path) -> None:
     """The browser hears nothing of a reset that was done: it asks what became of it."""
     topic, group = desk.topic("orders", partitions=1), desk.name("group")
     parts = desk.produce(topic, 5, partitions=1)
@@ -181,7 +184,7 @@ def test_a_lost_answer_costs_no_rollback(page: Page, desk: Desk, comes_back: str
         route.fetch()
         route.abort()
 
-    with WebProcess(desk.bootstrap_servers, "--allow-changes") as web:
+    with WebProcess(desk.bootstrap_servers, "--allow-changes", cwd=tmp_path) as web:
         page.goto(f"{web.address}/group/{group}")
         expect(page.locator(".page-head .state")).to_have_text("Empty")
         page.route("**/api/reset/execute", lose)

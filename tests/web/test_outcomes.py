@@ -12,6 +12,7 @@ import pytest
 from tests.kafka.ports import PATIENCE_S
 
 from rota.admin import Admin
+from rota.cli.groups_rollback import write_rollback
 from rota.model import RotaError, TopicPartition
 from rota.monitor.facts import Commit
 from rota.monitor.reset_file import read_plan
@@ -19,6 +20,7 @@ from rota.web.changes import KEPT_OUTCOMES, KEPT_PLANS, OUTCOME_S, PLAN_S, Chang
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from tests.clients.desk import Desk
 
@@ -64,8 +66,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def changes(admin: LosingAdmin, clock: Clock) -> Changes:
-    return Changes(admin, allowed=True, monotonic=clock)
+def changes(admin: LosingAdmin, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Changes:
+    monkeypatch.chdir(tmp_path)
+    return Changes(admin, allowed=True, rollback=write_rollback, monotonic=clock)
 
 
 @pytest.fixture
@@ -158,6 +161,34 @@ def test_the_rollback_is_kept_whatever_happens_meanwhile(
     assert kept["words"] == f"Group {group} is being reset, or what became of it is not known."
     assert not kept["finished"]
     assert brought_back(kept["rollback"], group) == BEFORE
+
+
+def test_the_rollback_is_in_a_file_before_anything_is_changed(
+    changes: Changes, admin: LosingAdmin, group: str, tmp_path: Path
+) -> None:
+    """The server may end in the middle of it."""
+    admin.wrong = KeyError("a mistake")
+    with pytest.raises(KeyError):
+        carry_out(changes, group, planned(changes, group))
+    (written,) = tmp_path.iterdir()
+    assert brought_back(written.read_text(), group) == BEFORE
+    admin.wrong = None
+    done = carry_out(changes, group, planned(changes, group))
+    assert (done["rollback"], done["file"]) == ("", "")  # there is nothing left to be changed
+
+
+def test_without_a_file_nothing_is_changed(
+    changes: Changes, admin: LosingAdmin, group: str, tmp_path: Path
+) -> None:
+    plan = planned(changes, group)
+    tmp_path.rmdir()
+    with pytest.raises(RotaError) as refused:
+        carry_out(changes, group, plan)
+    assert "so nothing was changed: start `rota web` in a directory where it may write" in str(refused.value)
+    assert "--" not in str(refused.value).partition(":")[2]
+    assert committed(admin, group) == BEFORE
+    with pytest.raises(RotaError, match="nothing was done by this plan"):
+        changes.outcome({"group": group, "plan": plan})
 
 
 def test_nothing_is_kept_of_a_plan_that_was_refused(changes: Changes, admin: LosingAdmin, group: str) -> None:

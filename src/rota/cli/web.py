@@ -68,6 +68,7 @@ def web(
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         raise RotaError(f"`rota web` needs {' and '.join(missing)}: pip install 'rota[web]'")
+    from rota.cli.groups_rollback import write_rollback
     from rota.watching.live import Live
     from rota.web.app import Site, make_app
     from rota.web.changes import Changes
@@ -79,7 +80,9 @@ def web(
     words = connection_words()
     watching = Live(admin, groups=groups or None, interval_s=interval_s, window_s=window_s, connection=words)
     with listening, watching as live:
-        changes = Changes(admin, allowed=allow_changes, connection=words, done=live.refresh)
+        changes = Changes(
+            admin, allowed=allow_changes, rollback=write_rollback, connection=words, done=live.refresh
+        )
         site = Site(live, cluster=admin.bootstrap, interval_s=interval_s, changes=changes)
         app = make_app(site, token=asked, hosts=(*hosts, *own_names(listening)))
         shown = f"/?token={asked}" if asked is not None and token is None else ""

@@ -4,8 +4,8 @@ A plan is kept here under a number that nobody guesses. What is carried out is t
 quarter of an hour, if the group's name was typed, it still has no members, and its commits are still those that were
 shown.
 
-What was committed before is kept, from before the first change on: an answer that a broker or the browser lost takes
-no way back with it.
+What was committed before is kept, from before the first change on, here and in a file: an answer that a broker or the
+browser lost takes no way back with it, nor does the end of the server.
 """
 
 from __future__ import annotations
@@ -26,9 +26,14 @@ from rota.shell import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from rota.admin import Admin
     from rota.admin.resets import Outcome
+    from rota.model import TopicPartition
+    from rota.monitor.reset import Wanted
+
+    Rollback = Callable[[Mapping[str, Mapping[TopicPartition, Wanted]], datetime, Path | None], Path | None]
 
 __all__ = ["Changes", "command_line", "question_of", "summary", "wall_ms"]
 
@@ -51,19 +56,24 @@ def wall_ms() -> int:
 
 
 class Changes:
-    """Answers requests of the page; by several threads at once."""
+    """Answers requests of the page; by several threads at once.
+
+    ``rollback`` writes what was committed before a change into a file; None: nobody does.
+    """
 
     def __init__(
         self,
         admin: Admin,
         *,
         allowed: bool,
+        rollback: Rollback | None = None,
         connection: Sequence[str] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         done: Callable[[], None] = lambda: None,
     ) -> None:
         self.allowed = allowed
         self._admin = admin
+        self._rollback = rollback
         self._connection = connection or ("--bootstrap-server", admin.bootstrap)
         """Options that the command lines need."""
         self._monotonic = monotonic
@@ -108,19 +118,19 @@ class Changes:
         plan = self._taken(number, group)
         self._check(plan)
         before = plan.before()
-        rollback = plan_json({group: before}) if before else ""
+        back = {
+            "rollback": plan_json({group: before}) if before else "",
+            "file": self._written(group, before),
+        }
         unknown = f"Group {group} is being reset, or what became of it is not known."
-        self._remember(
-            number, group, {"words": unknown, "failed": [], "rollback": rollback, "finished": False}
-        )
+        self._remember(number, group, back | {"words": unknown, "failed": [], "finished": False})
         try:
             outcome = carry_out(self._admin, plan)
         finally:
             self._done()
-        answer = {
+        answer = back | {
             "words": _outcome_words(outcome),
             "failed": [f"{part}: {why}" for part, why in sorted(outcome.failures.items())],
-            "rollback": rollback,
             "finished": True,
         }
         self._remember(number, group, answer)
@@ -138,6 +148,17 @@ class Changes:
         if answer is None or owner != group or self._monotonic() - kept_at > OUTCOME_S:
             raise RotaError("nothing was done by this plan, or that is long ago")
         return answer
+
+    def _written(self, group: str, before: Mapping[TopicPartition, Wanted]) -> str:
+        """Where what is committed now was written; "" for nowhere."""
+        if self._rollback is None:
+            return ""
+        try:
+            path = self._rollback({group: before}, datetime.now(UTC), None)
+        except RotaError as error:  # worded for a command with options of its own
+            why = str(error).partition("; --rollback FILE")[0]
+            raise RotaError(f"{why}: start `rota web` in a directory where it may write") from None
+        return "" if path is None else str(path.absolute())
 
     def _remember(self, number: str, group: str, answer: dict[str, Any]) -> None:
         with self._lock:

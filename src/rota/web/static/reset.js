@@ -138,7 +138,8 @@ function showOutcome(result, group, plan, done, dialog) {
     !done.finished && h("button", { type: "button", class: "soft", onclick: again }, "Ask again"),
     done.rollback && saver(group, done.rollback),
   ];
-  fill(result, h("p", { class: "done" }, done.words), failed, trouble, h("div", { class: "execute-row" }, buttons));
+  const file = done.file && h("p", { class: "dim" }, "What was committed before is also in ", h("code", null, done.file), ", where this server runs.");
+  fill(result, h("p", { class: "done" }, done.words), failed, file, trouble, h("div", { class: "execute-row" }, buttons));
   result.querySelector("button.main").focus();
 }
 
