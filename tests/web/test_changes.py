@@ -74,6 +74,7 @@ def test_partitions_are_numbers_and_ranges(numbers: str, scope: Scope) -> None:
         (form("to-earliest", topic="t", partitions="0-999999"), "is no range of partitions"),
         (form("to-earliest", topic="t", partitions="x" * 900), "is no partition"),
         (form("to-earliest", topic="t" * 2000), "says no 'topic'"),
+        (form("to-earliest", topic="t\ud800"), "says no 'topic'"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(asked: dict[str, Any], words: str) -> None:

@@ -451,6 +451,7 @@ def test_rubbish_gets_an_error_and_the_server_goes_on(server: Here, sent: bytes)
         (json.dumps({"group": "x" * 300_000}).encode(), "longer than 262,144 bytes"),
         (b"{}", "the request says no 'group'"),
         (b'{"group": 5}', "the request says no 'group'"),
+        (b'{"group": "a\\ud800"}', "the request says no 'group'"),
     ],
 )
 def test_a_request_that_is_none_is_refused_in_one_line(body: bytes, words: str) -> None:

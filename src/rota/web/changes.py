@@ -10,6 +10,7 @@ browser lost takes no way back with it, nor does the end of the server.
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -47,6 +48,8 @@ MOST_OFFSET: Final = 2**63 - 1
 
 _KINDS: Final = {kind.value: kind for kind in Kind if kind is not Kind.FROM_FILE}
 
+_HALVES: Final = re.compile("[\ud800-\udfff]")
+"""JSON may have halves of letters, which nobody can send to a broker."""
 _NUMBERED: Final = (Kind.TO_OFFSET, Kind.SHIFT_BY)
 
 
@@ -341,6 +344,6 @@ def _effect_words(row: Row) -> str:
 
 def _text(request: Mapping[str, Any], key: str, default: str | None = None) -> str:
     value = request.get(key, default)
-    if not isinstance(value, str) or len(value) > 1000:
+    if not isinstance(value, str) or len(value) > 1000 or _HALVES.search(value):
         raise RotaError(f"the request says no {key!r}")
     return value
