@@ -335,11 +335,11 @@ def test_a_wrong_token_is_refused_however_it_comes(locked: Here, said: str) -> N
     assert ask(locked.port, "/api/groups", headers=bearer).status == 401
     form = {"Origin": f"http://127.0.0.1:{locked.port}", "Content-Type": "application/x-www-form-urlencoded"}
     posted = ask(
-        locked.port, "/login", method="POST", headers=form, body=f"token={quote(said)}&to=/".encode()
+        locked.port, "/login", method="POST", headers=form, body=f"token={quote(said)}&to=/group/a".encode()
     )
     assert (posted.status, posted.headers["location"], "set-cookie" in posted.headers) == (
         303,
-        "/login?wrong=1",
+        "/login?to=%2Fgroup%2Fa&wrong=1",
         False,
     )
 

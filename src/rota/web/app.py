@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -102,7 +103,8 @@ class Site:
         wanted = form.get("to", "/")
         safe = wanted if wanted.startswith("/") and wanted[1:2] not in ("/", "\\") else "/"
         if guard is None or not guard.is_token(form.get("token", "")):
-            return RedirectResponse("/login?wrong=1", status_code=HTTPStatus.SEE_OTHER)
+            again = urlencode({"to": safe, "wrong": "1"})
+            return RedirectResponse(f"/login?{again}", status_code=HTTPStatus.SEE_OTHER)
         answer = RedirectResponse(safe, status_code=HTTPStatus.SEE_OTHER)
         guard.remember(answer, request)
         return answer
