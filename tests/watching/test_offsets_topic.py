@@ -18,7 +18,7 @@ from rota.model import TopicPartition
 from rota.monitor.facts import Commit
 from rota.testing import Broker
 from rota.timeline.events import MemberJoined, RebalanceCompleted, RebalanceReason
-from rota.watching.offsets_topic import OffsetsTopic
+from rota.watching.offsets_topic import SELDOM_S, Nameless, OffsetsTopic
 
 
 @pytest.fixture
@@ -139,3 +139,21 @@ def test_a_mistake_of_ours_keeps_nobody_waiting() -> None:
     with Mistaken("127.0.0.1:1") as admin, OffsetsTopic(admin) as topic:
         wait_until("the failure", lambda: topic.failure)
         assert "a mistake of Rota's" in str(topic.failure)
+
+
+def test_names_of_topics_that_are_gone_are_asked_for_less_and_less_often() -> None:
+    """Of all topics, for nobody can ask about an id alone: a question that costs."""
+    nameless, gone = Nameless(), frozenset({b"gone"})
+    asked = []
+    for second in range(1_000):
+        if nameless.is_due(gone, second):
+            asked.append(second)
+            nameless.asked(gone, second)
+    assert asked[:6] == [0, 1, 3, 7, 15, 31]
+    assert asked[-1] - asked[-2] == SELDOM_S
+    assert not nameless.is_due(frozenset(), 2_000)
+    now = asked[-1] + 2
+    assert not nameless.is_due(gone, now)
+    assert nameless.is_due(gone | {b"new"}, now)
+    nameless.asked(gone | {b"new"}, now)
+    assert nameless.is_due(gone | {b"new"}, now + 1)  # the broker that was asked may not have known it yet

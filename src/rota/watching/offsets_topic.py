@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-__all__ = ["TOPIC", "OffsetsTopic", "Progress", "UnreadableError"]
+__all__ = ["TOPIC", "Nameless", "OffsetsTopic", "Progress", "UnreadableError"]
 
 TOPIC: Final = "__consumer_offsets"
 END_OF_PARTITION: Final = -191  # librdkafka's own code
@@ -44,7 +44,9 @@ POLL_S: Final = 0.1
 APPEARS_S: Final = 1.0
 """How often a topic that is not there yet is asked for: the first group makes it."""
 NAMES_S: Final = 1.0
-"""How often names are asked for while there are ids without one."""
+"""So soon names are asked for again while there are ids without one,"""
+SELDOM_S: Final = 60.0
+"""and so seldom in the end: of topics that are gone nobody knows the names any more."""
 END_S: Final = 5.0
 
 
@@ -63,6 +65,27 @@ class Progress(NamedTuple):
     def is_caught_up(self) -> bool:
         """Whether all that had been written when it began is read."""
         return self.ended == self.partitions
+
+
+class Nameless:
+    """When to ask for the names of ids that have none: at once for new ones, less and less often for old ones."""
+
+    def __init__(self) -> None:
+        self._asked: frozenset[bytes] = frozenset()
+        """Those that nobody could name."""
+        self._due_s = 0.0
+        self._rest_s = NAMES_S
+
+    def is_due(self, ids: frozenset[bytes], now_s: float) -> bool:
+        """Whether to ask about them now."""
+        if ids - self._asked and self._rest_s > NAMES_S:
+            self._due_s, self._rest_s = self._due_s - self._rest_s + NAMES_S, NAMES_S
+        return bool(ids) and now_s >= self._due_s
+
+    def asked(self, left: frozenset[bytes], now_s: float) -> None:
+        """Somebody was asked, and these are left."""
+        self._rest_s = min(2 * self._rest_s, SELDOM_S) if left and left <= self._asked else NAMES_S
+        self._asked, self._due_s = left, now_s + self._rest_s
 
 
 class OffsetsTopic:
@@ -88,7 +111,7 @@ class OffsetsTopic:
         self._ends: dict[int, int] = {}
         """Where each partition ended when the reading began."""
         self._ended: set[int] = set()
-        self._named_at = 0.0
+        self._nameless = Nameless()
         self._thread = threading.Thread(target=self._run, name="rota-offsets-topic", daemon=True)
         self._thread.start()
 
@@ -321,29 +344,28 @@ class OffsetsTopic:
 
     def _learn(self) -> None:
         """What records do not tell: names of topics, timeouts of consumer groups."""
-        if self._reader.unknown_topics and time.monotonic() - self._named_at > NAMES_S:
-            self._learn_names()
         with self._lock:
+            ids = frozenset(self._reader.unknown_topics)
             there = set(self._reader.consumer_groups)
+        if self._nameless.is_due(ids, time.monotonic()):
+            self._learn_names()
         new = there - self._asked
         if new:
             self._learn_timeouts(new)
             self._asked = there
 
     def _learn_names(self) -> None:
-        try:
-            described = self._admin.topics(None)
-        except RotaError:  # asked again as soon as an id without a name comes along
-            return
-        finally:
-            self._named_at = time.monotonic()
-        names = {
-            base64.urlsafe_b64decode(each.topic_id + "=="): name
-            for name, each in described.items()
-            if not isinstance(each, RotaError)
-        }
+        names: dict[bytes, str] = {}
+        with suppress(RotaError):  # asked again while there are ids without a name
+            names = {
+                base64.urlsafe_b64decode(each.topic_id + "=="): name
+                for name, each in self._admin.topics(None).items()
+                if not isinstance(each, RotaError)
+            }
         with self._lock:
             self._reader.learn_topics(names)
+            left = frozenset(self._reader.unknown_topics)
+        self._nameless.asked(left, time.monotonic())
 
     def _learn_timeouts(self, groups: Collection[str]) -> None:
         """Where nobody may say, Kafka's defaults are a good guess."""
