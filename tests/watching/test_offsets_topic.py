@@ -16,8 +16,9 @@ from rota.admin import Admin
 from rota.cluster import Cluster
 from rota.model import TopicPartition
 from rota.monitor.facts import Commit
+from rota.monitor.rebalances import LogReader
 from rota.testing import Broker
-from rota.timeline.events import MemberJoined, RebalanceCompleted, RebalanceReason
+from rota.timeline.events import Event, MemberJoined, RebalanceCompleted, RebalanceReason
 from rota.watching.offsets_topic import SELDOM_S, Nameless, OffsetsTopic
 
 
@@ -139,6 +140,28 @@ def test_a_mistake_of_ours_keeps_nobody_waiting() -> None:
     with Mistaken("127.0.0.1:1") as admin, OffsetsTopic(admin) as topic:
         wait_until("the failure", lambda: topic.failure)
         assert "a mistake of Rota's" in str(topic.failure)
+
+
+def test_a_mistake_in_one_record_costs_the_others_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = LogReader.feed
+
+    def broken(self: LogReader, number: int, key: bytes, value: bytes | None, timestamp: int) -> list[Event]:
+        if b"first" in key:
+            raise ZeroDivisionError("a mistake")
+        return real(self, number, key, value, timestamp)
+
+    monkeypatch.setattr(LogReader, "feed", broken)
+    with Broker() as broker, Admin(broker.bootstrap_servers) as admin, OffsetsTopic(admin) as topic:
+        Cluster(broker.bootstrap_servers).create_topic("orders", partitions=1)
+        for group in ("first", "first", "second"):
+            _commit(admin, group, TopicPartition("orders", 0), 7)
+        wait_until("the second group", lambda: topic.knows("second"))
+        caught_up(topic)
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [
+        "reading a record of __consumer_offsets failed"
+    ]
 
 
 def test_names_of_topics_that_are_gone_are_asked_for_less_and_less_often() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from rota.admin.scan import Depth, scan
 from rota.model import RotaError
+from rota.watching.mistakes import Mistakes
 
 if TYPE_CHECKING:
     from rota.admin import Admin
@@ -16,13 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Looker"]
 
+log = logging.getLogger(__name__)
+
 INTERVAL_S: Final = 0.4
 END_S: Final = 2.0
 
 
 class Looker:
-    """Gives every look to ``told``, in its thread, until it is closed. A look that fails is left out: the next one may
-    not.
+    """Gives every look to ``told``, in its thread, until it is closed. A look that fails is left out, also by a mistake
+    of ``told``: the next one may not.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class Looker:
         self._groups = groups
         self._told = told
         self._interval_s = interval_s
+        self._mistakes = Mistakes(log)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rota-looker", daemon=True)
         self._thread.start()
@@ -59,6 +64,8 @@ class Looker:
             try:
                 self._told(scan(self._admin, self._groups, depth=Depth.LAG))
             except RotaError:
-                if self._closing.is_set():
-                    return
+                pass
+            except Exception as error:
+                if not self._closing.is_set():  # else the connections were closed under it
+                    self._mistakes.note("a look at groups", error)
             self._closing.wait(self._interval_s)

@@ -23,6 +23,7 @@ from rota.admin.errors import UnreachableError
 from rota.admin.offsets import At
 from rota.model import ErrorCode, RotaError, TopicPartition
 from rota.monitor.rebalances import LogReader
+from rota.watching.mistakes import Mistakes
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
@@ -112,6 +113,7 @@ class OffsetsTopic:
         """Where each partition ended when the reading began."""
         self._ended: set[int] = set()
         self._nameless = Nameless()
+        self._mistakes = Mistakes(log)
         self._thread = threading.Thread(target=self._run, name="rota-offsets-topic", daemon=True)
         self._thread.start()
 
@@ -333,7 +335,10 @@ class OffsetsTopic:
                 if error is None:
                     key: Any = message.key()
                     value: Any = message.value()
-                    self._reader.feed(number, key, value, message.timestamp()[1])
+                    try:
+                        self._reader.feed(number, key, value, message.timestamp()[1])
+                    except Exception as mistake:  # costs this record, and no other group's
+                        self._mistakes.note(f"reading a record of {TOPIC}", mistake)
                     if int(message.offset() or 0) + 1 >= self._ends.get(number, 0):
                         self._ended.add(number)
                 elif error.code() == END_OF_PARTITION:
