@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.kafka.ports import wait_until
+from tests.monitor.rebalances.test_told import killed
 from tests.monitor.snapshots import START_MS, look
 
 from rota.admin import Admin
@@ -38,19 +39,22 @@ NONE_AWAY = HALF + "group b\nb-0 1/1\n"
 
 
 class Script:
-    """What looks find: the text or the error that stands here, later by a second each time."""
+    """What looks find: the text or the error that stands here, later by a second and ten ({}) each time."""
 
     def __init__(self, text: str | RotaError) -> None:
         self.now: str | RotaError = text
         self.number = 0
+        self.goes_on = True
         self.begin_ms = START_MS
         self.took_ms = 0.0
 
     def scan(self, *_: object, **__: object) -> Snapshot:
-        self.number += 1
+        self.number += self.goes_on
         if isinstance(self.now, RotaError):
             raise self.now
-        return replace(look(self.now, self.begin_ms + 1_000 * self.number), took_ms=self.took_ms)
+        return replace(
+            look(self.now.format(10 * self.number), self.begin_ms + 1_000 * self.number), took_ms=self.took_ms
+        )
 
 
 @pytest.fixture
@@ -264,3 +268,23 @@ def test_a_group_that_no_look_finds_is_forgotten(
     live = watching()
     wait_until("the question", lambda: bool(asked))
     wait_until("it to be forgotten", lambda: not live._fresh and not live._busy)
+
+
+def test_what_a_rebalance_cost_is_told_in_records_where_somebody_looks(
+    watching: Callable[[], Live], script: Script
+) -> None:
+    """Known with the first look after it; nothing else is news then."""
+    script.now = "group g classic Stable range\na:\norders-0 9/{0}\norders-1 9/{0}"
+    script.goes_on = False
+    live = watching()
+    live._topic._reader = killed().reader
+    live.look_closely(["g"])
+    wait_until("the account", lambda: "g" in live.views() and live.views()["g"].told)
+    number = live._looked
+    wait_until("the first ends", lambda: live._looked > number)
+    assert live.views()["g"].told[-1].cost.records is None
+    script.goes_on = True
+    wait_until("the cost", lambda: live.views()["g"].told[-1].cost.records is not None)
+    assert (
+        live.views()["g"].told[-1].cost.records == 62
+    )  # from its last sign of life until others had its partition

@@ -57,6 +57,7 @@ class _Reader(Protocol):
     def account(self, group: str) -> list[Told]: ...
     def rebalance(self, group: str, now_ms: int) -> RebalanceView | None: ...
     def versions(self) -> dict[str, int]: ...
+    def look_at_ends(self, ends: Mapping[TopicPartition, int], at_ms: int) -> None: ...
 
 
 class _Fresh(NamedTuple):
@@ -81,6 +82,11 @@ class _Made:
     findings: tuple[Finding, ...]
     close: bool
     view: GroupView
+
+    @property
+    def awaits_look(self) -> bool:
+        """Whether the last rebalance ended after the look: the next one tells how many records had come by then."""
+        return bool(self.view.told) and self.view.told[-1].until_ms > self.base.at_ms
 
 
 class Live:
@@ -173,7 +179,7 @@ class Live:
         self._watch.refresh()
 
     def look_closely(self, groups: Collection[str]) -> None:
-        """Of these groups commits have times, and rebalances accounts, from now on: somebody looks at them."""
+        """Somebody looks at these: from now on their commits have times, and their rebalances accounts and costs."""
         self._closely = frozenset(groups)
 
     def close(self) -> None:
@@ -273,6 +279,8 @@ class Live:
         if seen.number != self._looked and not self._is_read:
             for view in seen.views.values():
                 self._tell(view.facts, view.at_ms, view.at_ms - _asked_ms(seen, view))
+        if seen.number != self._looked:
+            self._look_at_ends(seen)
         versions = self._reader.versions()
         away = {} if seen.snapshot is None else seen.snapshot.failures
         if versions is not self._versions:
@@ -307,6 +315,12 @@ class Live:
                 self._views = views
                 self._number += 1
                 self._changed.notify_all()
+
+    def _look_at_ends(self, seen: Seen) -> None:
+        """Of groups that somebody looks at closely: how many records had to wait in a rebalance."""
+        for view in [seen.views[name] for name in self._closely if name in seen.views]:
+            ends = {part.partition: part.end for part in view.partitions if part.end is not None}
+            self._reader.look_at_ends(ends, view.at_ms)
 
     def _unmade(self, name: str, base: GroupView, error: Exception) -> GroupView:
         """What is shown of a group of which no more can be made: the look at it."""
@@ -366,7 +380,7 @@ class Live:
         events = made.view.events if made is not None and old else tuple(self._reader.events(name))
         told: tuple[Told, ...] = ()
         if close:
-            shown = made is not None and old and made.close
+            shown = made is not None and old and made.close and (made.base is base or not made.awaits_look)
             told = made.view.told if made is not None and shown else tuple(self._reader.account(name))
         rebalance = self._rebalance(current)
         view = replace(view, events=events, told=told, rebalance=rebalance, findings=findings)

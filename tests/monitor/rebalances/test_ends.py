@@ -7,7 +7,7 @@ from tests.monitor.rebalances.log import START_MS
 from tests.monitor.rebalances.test_told import killed
 from tests.monitor.snapshots import tp
 
-from rota.monitor.rebalances.ends import Ends
+from rota.monitor.rebalances.ends import MOST_PARTITIONS, Ends
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,27 @@ def test_between_looks(since_ms: int, until_ms: int, came: int | None) -> None:
         ends.look({tp("orders-0"): end}, at_ms)
     assert ends.between(tp("orders-0"), since_ms, until_ms) == came
     assert ends.between(tp("orders-1"), since_ms, until_ms) is None
+
+
+def test_a_clock_that_was_set_back_begins_anew() -> None:
+    ends = Ends()
+    for at_ms, end in ((5_000, 100), (6_000, 110), (2_000, 120), (3_000, 130)):
+        ends.look({tp("orders-0"): end}, at_ms)
+    assert ends.between(tp("orders-0"), 2_000, 3_000) == 10
+    assert ends.between(tp("orders-0"), 2_000, 5_500) is None
+
+
+def test_only_so_many_partitions_are_remembered() -> None:
+    """Those that were looked at last."""
+    ends = Ends()
+    for at_ms in (1_000, 2_000):
+        ends.look({tp(f"orders-{number}"): at_ms for number in range(MOST_PARTITIONS)}, at_ms)
+    for at_ms in (3_000, 4_000):
+        ends.look({tp("orders-0"): at_ms, tp("mails-0"): at_ms}, at_ms)
+    assert ends.between(tp("orders-0"), 1_000, 4_000) == 3_000
+    assert ends.between(tp("mails-0"), 3_000, 4_000) == 1_000
+    assert ends.between(tp("orders-1"), 1_000, 2_000) is None
+    assert ends.between(tp("orders-2"), 1_000, 2_000) == 1_000
 
 
 def test_the_cost_of_a_rebalance_in_records() -> None:

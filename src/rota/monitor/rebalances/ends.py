@@ -12,6 +12,8 @@ from rota.model import TopicPartition
 __all__ = ["Ends"]
 
 MOST_LOOKS: Final = 300
+MOST_PARTITIONS: Final = 4_000
+"""Those that were looked at last: a hundred megabytes at worst."""
 
 
 class Ends:
@@ -21,14 +23,17 @@ class Ends:
         self._seen: dict[TopicPartition, deque[tuple[int, int]]] = {}
 
     def look(self, ends: Mapping[TopicPartition, int], at_ms: int) -> None:
-        """One more look; later than the one before."""
+        """One more look. After a clock was set back what was seen before is of no use: it is forgotten."""
         for partition, end in ends.items():
-            seen = self._seen.get(partition)
-            if seen is None:
-                seen = self._seen[partition] = deque(maxlen=MOST_LOOKS)
+            seen = self._seen.pop(partition, None)
+            if seen is None or seen[-1][0] > at_ms:
+                seen = deque(maxlen=MOST_LOOKS)
+            self._seen[partition] = seen
             if len(seen) > 1 and seen[-1][1] == seen[-2][1] == end:
                 seen.pop()  # of a time in which nothing came its first and last look are enough
             seen.append((at_ms, end))
+        while len(self._seen) > MOST_PARTITIONS:
+            del self._seen[next(iter(self._seen))]
 
     def between(self, partition: TopicPartition, since_ms: int, until_ms: int) -> int | None:
         """About how many records came; None where nobody looked before, or after."""
