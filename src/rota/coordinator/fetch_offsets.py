@@ -7,7 +7,8 @@ transaction is about to decide is answered with UNSTABLE_OFFSET_COMMIT: the clie
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from rota.coordinator.consumer_groups.offsets import check_fetch
 from rota.coordinator.repeats import named_too_often
@@ -30,16 +31,21 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch_offsets"]
 
-_GROUPS_VERSION = 8
+# Fields in their order: whoever watches all groups has one made for every partition of each, and keywords would take
+# as long again.
+_part: Callable[..., OffsetFetchResponsePartition] = OffsetFetchResponsePartition
+_part_of_group: Callable[..., OffsetFetchResponsePartitions] = OffsetFetchResponsePartitions
 
-_Entry = tuple[int, int, int, str, ErrorCode]
-"""Partition, offset, leader epoch, metadata, error code."""
+_T = TypeVar("_T")
+
+_GROUPS_VERSION = 8
 
 
 def fetch_offsets(
     consumer_groups: ConsumerGroups, offsets: CommittedOffsets, request: OffsetFetchRequest, version: int
 ) -> OffsetFetchResponse:
     """The answer in the shape of ``version``. An unknown group has committed nothing: that is no error."""
+    stable = request.require_stable
     if version >= _GROUPS_VERSION:
         groups = []
         repeats = named_too_often([group.group_id for group in request.groups])
@@ -49,13 +55,15 @@ def fetch_offsets(
                 groups.append(OffsetFetchResponseGroup(group_id=group.group_id, error_code=code))
                 continue
             wanted = None if group.topics is None else [(t.name, t.partition_indexes) for t in group.topics]
-            found = _find(offsets, group.group_id, wanted, stable=request.require_stable)
-            topics = [_topic_of_group(name, entries) for name, entries in found]
+            found = _find(offsets, group.group_id, wanted, _part_of_group, stable=stable)
+            topics = [OffsetFetchResponseTopics(name=name, partitions=parts) for name, parts in found]
             groups.append(OffsetFetchResponseGroup(group_id=group.group_id, topics=topics))
         return OffsetFetchResponse(groups=groups)
     wanted = None if request.topics is None else [(t.name, t.partition_indexes) for t in request.topics]
-    found = _find(offsets, request.group_id, wanted, stable=request.require_stable)
-    return OffsetFetchResponse(topics=[_topic(name, entries) for name, entries in found])
+    found_of_one = _find(offsets, request.group_id, wanted, _part, stable=stable)
+    return OffsetFetchResponse(
+        topics=[OffsetFetchResponseTopic(name=name, partitions=parts) for name, parts in found_of_one]
+    )
 
 
 def _check(consumer_groups: ConsumerGroups, asked: OffsetFetchRequestGroup) -> ErrorCode:
@@ -73,57 +81,38 @@ def _find(
     offsets: CommittedOffsets,
     group_id: str,
     wanted: Iterable[tuple[str, list[int]]] | None,
+    make: Callable[..., _T],
     *,
     stable: bool,
-) -> Iterator[tuple[str, list[_Entry]]]:
+) -> Iterator[tuple[str, list[_T]]]:
+    """By topic what ``make`` makes of each partition: its number, offset, leader epoch, metadata and error code."""
     committed = offsets.of_group(group_id)
+    none = ErrorCode.NONE
     if wanted is None:
+        if not (stable and offsets.pending):
+            for topic, there in committed.items():
+                yield (
+                    topic,
+                    [
+                        make(index, value.offset, value.leader_epoch, value.metadata, none)
+                        for index, value in there.items()
+                    ],
+                )
+            return
         wanted = [(topic, list(partitions)) for topic, partitions in committed.items()]
     told: set[tuple[str, int]] = set()
     for topic, indexes in wanted:
         values = committed.get(topic, {})
-        entries: list[_Entry] = []
+        entries: list[_T] = []
         for index in indexes:
             if (topic, index) in told:  # a few bytes each time, for a metadata of thousands
                 continue
             told.add((topic, index))
             value = values.get(index)
             if stable and (group_id, topic, index) in offsets.pending:
-                entries.append((index, -1, -1, "", ErrorCode.UNSTABLE_OFFSET_COMMIT))
+                entries.append(make(index, -1, -1, "", ErrorCode.UNSTABLE_OFFSET_COMMIT))
             elif value is None:
-                entries.append((index, -1, -1, "", ErrorCode.NONE))
+                entries.append(make(index, -1, -1, "", none))
             else:
-                entries.append((index, value.offset, value.leader_epoch, value.metadata, ErrorCode.NONE))
+                entries.append(make(index, value.offset, value.leader_epoch, value.metadata, none))
         yield topic, entries
-
-
-def _topic(name: str, entries: list[_Entry]) -> OffsetFetchResponseTopic:
-    return OffsetFetchResponseTopic(
-        name=name,
-        partitions=[
-            OffsetFetchResponsePartition(
-                partition_index=index,
-                committed_offset=offset,
-                committed_leader_epoch=epoch,
-                metadata=metadata,
-                error_code=code,
-            )
-            for index, offset, epoch, metadata, code in entries
-        ],
-    )
-
-
-def _topic_of_group(name: str, entries: list[_Entry]) -> OffsetFetchResponseTopics:
-    return OffsetFetchResponseTopics(
-        name=name,
-        partitions=[
-            OffsetFetchResponsePartitions(
-                partition_index=index,
-                committed_offset=offset,
-                committed_leader_epoch=epoch,
-                metadata=metadata,
-                error_code=code,
-            )
-            for index, offset, epoch, metadata, code in entries
-        ],
-    )

@@ -69,6 +69,10 @@ class PendingOffsets:
                 del self._by_name[name]
         return [(name, order, value) for name, (order, value) in ended.items() if value is not None]
 
+    def __bool__(self) -> bool:
+        """Whether anything is pending at all."""
+        return bool(self._by_name)
+
     def __contains__(self, name: _Name) -> bool:
         """Whether the end of a transaction will decide about this partition's offset."""
         return name in self._by_name
