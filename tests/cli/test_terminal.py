@@ -18,6 +18,7 @@ from rota.cli import run
 from rota.cli.confirm import confirm
 from rota.cli.groups_look import Look, Report
 from rota.cli.groups_options import raise_all, rota_command, say_members
+from rota.cli.groups_reset import reset_offsets
 from rota.cli.groups_reset_text import kafka_lines
 from rota.cli.groups_rollback import say_undo
 from rota.cli.groups_text import (
@@ -145,3 +146,16 @@ def test_a_command_line_to_paste_names_files_that_other_directories_know(
     words = capsys.readouterr().err.split()
     assert words[words.index("--from-file") + 1] == str(tmp_path / "before.csv")
     assert words[words.index("--command-config") + 1] == str(tmp_path / "my.properties")
+
+
+def test_the_command_that_takes_a_change_back_takes_no_group_for_an_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    groups = ["orders", "-x", "--execute"]
+    with click.Context(click.Command("x")) as context:
+        context.params = {"bootstrap_server": "127.0.0.1:9092"}
+        say_undo(Path("before.csv"), {group: {PART: Wanted(Commit(1))} for group in groups})
+    line = capsys.readouterr().err.strip().removeprefix("To take it back: rota groups reset-offsets ")
+    read = reset_offsets.make_context("reset-offsets", shlex.split(line)).params
+    assert {*read["names"], *read["more"]} == set(groups)
+    assert read["execute"] is True

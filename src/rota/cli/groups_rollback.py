@@ -75,7 +75,9 @@ def write_rollback(
 def say_undo(path: Path | None, before: Mapping[str, Mapping[TopicPartition, Wanted]]) -> None:
     """The command that takes it back; nothing where nothing was changed."""
     if path is not None and before:
-        words = ["groups", "reset-offsets", *sorted(before), "--from-file", str(path.absolute()), "--execute"]
+        # A name may begin as an option does.
+        names = [f"--group={name}" if name.startswith("-") else name for name in sorted(before)]
+        words = ["groups", "reset-offsets", *names, "--from-file", str(path.absolute()), "--execute"]
         note(f"To take it back: {rota_command(*words)}")
 
 
