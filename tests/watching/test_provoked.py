@@ -75,6 +75,7 @@ def test_the_beginning_is_seen_by_looking(quick_broker: BrokerUnderTest) -> None
     """A classic group's log tells of a rebalance only when it is over."""
     with Admin(quick_broker.bootstrap_servers) as admin, OffsetsTopic(admin) as topic:
         with Stage(quick_broker.bootstrap_servers, "classic") as stage:
+            wait_until("the group's first records", lambda: topic.is_caught_up and topic.account(stage.group))
             seen: list[str] = []
 
             def look(snapshot: object) -> None:

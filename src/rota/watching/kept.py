@@ -19,8 +19,9 @@ __all__ = ["FEWEST", "MOST", "MOST_FACTS", "KeptLooks"]
 MOST: Final = 30
 FEWEST: Final = 5
 MOST_FACTS: Final = 600_000
-"""So many partitions and commits, counted in each look anew, are kept together, unless that is less than FEWEST looks:
-some hundred megabytes at worst, where all of them move.
+"""So many partitions and commits, counted in each look anew, are kept together: some hundred megabytes at worst, where
+all of them move. From 60,000 partitions on that would be less than FEWEST looks, and rules need those: of half a
+million partitions that all move they weigh about a gigabyte.
 """
 NEWEST: Final = 3
 """So many of the newest looks are kept whatever was before; more where there is room."""
