@@ -261,7 +261,7 @@ class FakeWorkers:
         self._returned = returned
         self._completed = [0] * count
         self._current: list[Task | None] = [None] * count
-        self._threads: list[Iterator[None] | None] = [None] * count
+        self._threads: list[tuple[Lane, Iterator[None]] | None] = [None] * count
         self._work = (_in_batches if batch else _each)(
             lambda given, context: handler(given.messages if batch else given.message, context.task),
             None,
@@ -298,9 +298,15 @@ class FakeWorkers:
         if thread is None:
             if not self._ready:
                 return
-            thread = self._threads[index] = _go_through(self, self._ready.popleft(), index)
-        if next(thread, StopIteration) is StopIteration:
+            lane = self._ready.popleft()
+            thread = self._threads[index] = lane, _go_through(self, lane, index)
+        lane, steps = thread
+        try:
+            next(steps)
+        except StopIteration as end:
             self._threads[index] = None
+            if end.value:
+                self._ready.append(lane)
 
 
 class _Context:

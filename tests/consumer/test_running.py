@@ -69,7 +69,7 @@ def test_a_stop_is_waited_for_and_told_to_its_parts() -> None:
         assert it.wait(0.01) is False
     assert it.wait() is True
     assert operations.heard == ["started", "asked to stop"]
-    assert closed == ["rota-owner"]
+    assert closed == ["rota-running"]
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,8 @@ class Bench:
         self.lanes = Lanes(ByPartition(), lambda _lane: None, lambda _message: True)
         self.lanes.dispatch([FakeMessage(P0, at, None) for at in range(RECORDS)])
         (self.task,) = self.lanes._open
-        self.worker: Iterator[None] = _go_through(self, self.lanes._lanes[0], 0)
-        self._behind: list[Lane] = []
-
-    def ready(self, lane: Lane) -> None:
-        self._behind.append(lane)
+        self.lane = self.lanes._lanes[0]
+        self.worker: Iterator[None] = _go_through(self, self.lane, 0)
 
     def put(self, task: Task) -> None:
         self.given_back.append(task)
@@ -57,10 +54,12 @@ class Bench:
 
     def step(self, count: int) -> None:
         for _ in range(count):
-            if next(self.worker, StopIteration) is StopIteration:
-                if not self._behind:
+            try:
+                next(self.worker)
+            except StopIteration as end:
+                if not end.value:
                     return
-                self.worker = _go_through(self, self._behind.pop(), 0)
+                self.worker = _go_through(self, self.lane, 0)
 
 
 def interleavings(
@@ -157,6 +156,6 @@ def test_whoever_appends_a_task_while_the_worker_lets_go_of_the_lane_is_not_forg
             bench.step(1_000)
             for lane in ready:
                 assert len(ready) == 1
-                bench.worker = _go_through(bench, lane, 0)
+                bench.lane, bench.worker = lane, _go_through(bench, lane, 0)
                 bench.step(1_000)
             assert bench.ran == list(range(RECORDS + 1)), (before, more)

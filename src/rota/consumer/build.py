@@ -28,6 +28,7 @@ from rota.consumer.failed.letter_topics import connection_settings, look_at, wan
 from rota.consumer.failed.retry_topics import wait_ms
 from rota.consumer.failed.transactional_letters import TransactionalLetters
 from rota.consumer.patterns import ByTopic
+from rota.consumer.workers.helped_threads import HelpedThreads
 from rota.consumer.workers.runners import each, in_batches
 from rota.consumer.workers.threads import Threads
 from rota.model import RotaError
@@ -98,7 +99,8 @@ def build(
         committer=watch.committer(transactions) if transactions is not None else None,
     )
     parts.partitions = engine.partitions
-    owner = Owner(client, engine, list(by_topic))
+    helped = [route.workers for route in hooks if isinstance(route.workers, HelpedThreads)]
+    owner = Owner(client, engine, list(by_topic), helped)
     if transactions is not None:
         transactions.post = lambda call: owner.ask(lambda _engine: call())
     return Built(owner, tuple(part.close for part in (letters, transactions) if part is not None))
@@ -166,7 +168,9 @@ class _Parts:
             return self._in_processes(spec, retry_topics)
         runner = each if spec.batch is None else in_batches
         work = runner(spec.function, spec.decode, self._contexts(spec), outputs, retry_topics)
-        return Threads(spec.concurrency, work, self.returned, spec.name)
+        # What a handler works with may belong to its thread if there is only one.
+        threads = HelpedThreads if spec.concurrency > 1 else Threads
+        return threads(spec.concurrency, work, self.returned, spec.name)
 
     def _on_the_loop(
         self, spec: HandlerSpec, outputs: Outputs | None, retry_topics: Sequence[str]

@@ -30,7 +30,7 @@ GOODBYE_S = 20.0
 class Running:
     """A consumer at work; a context manager that stops it at the end.
 
-    ``closers`` are called on the owner's thread when it has ended. ``drain_ms``: what `Limits.shutdown_drain`
+    ``closers`` are called when the owner has ended. ``drain_ms``: what `Limits.shutdown_drain`
     gives to handlers. ``operations``: what can be asked of it.
     """
 
@@ -49,7 +49,7 @@ class Running:
         self._give_up_at: float | None = None
         self._why: str | None = None
         self._broken: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="rota-owner", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="rota-running", daemon=True)
         operations.started(owner)
         self._thread.start()
 

@@ -1,4 +1,7 @@
-"""The owner thread: it alone calls the client, from the first subscription to the end."""
+"""The owner: the thread that alone calls the client, from the first subscription to the end.
+
+Which thread that is may change, when a handler that it has called itself does not return (`rota.consumer.core.turns`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rota.consumer.core.turns import Turns
 from rota.model import RotaError
 
 if TYPE_CHECKING:
@@ -16,12 +20,16 @@ if TYPE_CHECKING:
 
     from rota.consumer.clients.client import Client
     from rota.consumer.core.engine import Engine
+    from rota.consumer.core.turns import Helped
 
 __all__ = ["Owner"]
 
 log = logging.getLogger("rota.consumer")
 
 T = TypeVar("T")
+
+OWNER, STAND_IN = "rota-owner", "rota-stand-in"
+"""What the threads are called: whoever is the owner, and who would be next."""
 
 _MOST = 2_000
 """Records fetched at once."""
@@ -30,15 +38,25 @@ _CLOSE_S = 10.0
 
 
 class Owner:
-    """``run`` is the thread; everything else may be called from any other."""
+    """``run`` is its life; everything else may be called from any other thread.
 
-    def __init__(self, client: Client, engine: Engine, topics: Sequence[str]) -> None:
+    ``helped``: the workers whose work it may do itself.
+    """
+
+    def __init__(
+        self, client: Client, engine: Engine, topics: Sequence[str], helped: Sequence[Helped] = ()
+    ) -> None:
         self._client = client
         self._engine = engine
         self._topics = topics
         self._told_to_stop = False
         self._questions: SimpleQueue[tuple[Callable[[Engine], Any], Future[Any]]] = SimpleQueue()
         self._ended = False
+        self._broken: BaseException | None = None
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._helped = helped
+        self._turns = Turns(helped)
         self.turned_ms = _monotonic_ms()
         """When it was last round its loop, or waited for work to end, by the monotonic clock. It never takes
         much longer than a second, whatever handlers do.
@@ -70,35 +88,69 @@ class Owner:
         return future
 
     def run(self) -> str | None:
-        """Why it ended by itself; None if it was asked to."""
-        engine = self._engine
+        """Why it ended by itself; None if it was asked to. What the client raises is raised here."""
+        for first in (True, False) if self._helped else (True,):
+            thread = threading.Thread(target=self._take_turns, args=(first,), daemon=True)
+            self._threads.append(thread)
+        for thread in self._threads:
+            thread.start()
+        self._over.wait()
+        if self._broken is not None:
+            raise self._broken
+        return self._engine.stopping
+
+    def _take_turns(self, is_first: bool) -> None:
+        """As the owner, or standing by, until the end."""
+        if is_first and self._serve(from_the_beginning=True):
+            return
+        while self._turns.stand_by():
+            if self._serve():
+                return
+
+    def _serve(self, *, from_the_beginning: bool = False) -> bool:
+        """As the owner. False: somebody else is by now, and goes on."""
+        for thread in self._threads:
+            thread.name = OWNER if thread is threading.current_thread() else STAND_IN
         try:
-            engine.start()
-            self._client.subscribe(self._topics, engine)
-            self._go_on()
-            if not engine.finish():
+            if from_the_beginning:
+                self._engine.start()
+                self._client.subscribe(self._topics, self._engine)
+            if not self._go_on():
+                return False
+            if not self._engine.finish():
                 log.warning("not everything that had begun was finished and committed; it will come again")
-        finally:
+        except BaseException as broken:  # raised again for whoever waits
+            self._broken = broken
+        try:
             self._ended = True
             self._refuse_questions()
             self._close()
-        return engine.stopping
+        except BaseException as broken:
+            self._broken = self._broken or broken
+        self._turns.end()
+        self._over.set()
+        return True
 
-    def _go_on(self) -> None:
-        engine, client = self._engine, self._client
+    def _go_on(self) -> bool:
+        """Until it is time to end; False: until somebody else is the owner."""
+        engine, client, turns = self._engine, self._client, self._turns
         idle_ms = 1
         while not self._told_to_stop and engine.stopping is None:
             room = engine.room()
             if room:
                 batch = client.consume(min(room, _MOST), engine.patience_ms(_POLL_MS) / 1000)
                 if batch:
+                    turns.keep()
                     engine.dispatch(batch)
+                    if not turns.help():
+                        return False
                 idle_ms = 1
             else:  # not for long: soon there is room, or the partitions that are full are paused
                 engine.wait(idle_ms)
                 idle_ms = min(2 * idle_ms, 10)
             engine.tick()
             self._turn()
+        return True
 
     def _turn(self) -> None:
         self.turned_ms = _monotonic_ms()

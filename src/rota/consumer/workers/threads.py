@@ -36,11 +36,14 @@ class Threads:
             threading.Thread(target=self._run, args=(index,), name=f"{name}-{index + 1}", daemon=True)
             for index in range(count)
         ]
-        self.ready = self._ready.put
 
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
+
+    def ready(self, lane: Lane, /) -> None:
+        """A lane has tasks, and its token is taken for whoever goes through it."""
+        self._ready.put(lane)
 
     @property
     def completed(self) -> int:
@@ -57,37 +60,40 @@ class Threads:
             self._ready.put(None)
 
     def _run(self, index: int) -> None:
-        while (lane := self._ready.get()) is not None:
-            self._go_through(lane, index)
+        ready = self._ready
+        while (lane := ready.get()) is not None:
+            while self._go_through(lane, index):
+                if not ready.empty():  # what was fetched before comes before
+                    ready.put(lane)
+                    break
 
-    def _go_through(self, lane: Lane, index: int) -> None:
+    def _go_through(self, lane: Lane, index: int) -> bool:
+        """Do a task of the lane; whether there are more. If not, it is let go."""
         tasks, token, work = lane.tasks, lane.token, self._work
-        completed, current = self._completed, self._current
         while True:
             try:
                 task = tasks.popleft()
             except IndexError:
                 token.append(None)
                 if not tasks:
-                    return
+                    return False
                 try:
                     token.pop()
                 except IndexError:
-                    return  # whoever appended found the token first
+                    return False  # whoever appended found the token first
                 continue
             if lane.recalled:
                 self._returned.put(task)
-                return
-            current[index] = task
+                return False
+            self._current[index] = task
             try:
                 work(task)
             except BaseException as failure:  # whatever a handler raises belongs to its record
                 task.failure = failure
-            current[index] = None
-            completed[index] += task.running
+            self._current[index] = None
+            self._completed[index] += task.running
             if task.watched or task.running < len(task.messages):
                 self._returned.put(task)
-                return
-            if tasks:  # behind the lanes that are ready: what was fetched before comes before
-                self.ready(lane)
-                return
+                return False
+            if tasks:
+                return True

@@ -1,0 +1,369 @@
+"""The owner calls handlers that take no time itself, and somebody else is the owner when one takes long."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
+from random import Random
+from typing import Any
+
+import pytest
+from tests.consumer.fakes import FakeClient, FakeKafka
+from tests.consumer.messages import SomeMessage
+from tests.kafka.ports import PATIENCE_S, wait_until
+
+from rota.consumer.clients.client import Message
+from rota.consumer.core import turns
+from rota.consumer.core.engine import Engine
+from rota.consumer.core.lanes import Lanes
+from rota.consumer.core.ordering import ordering_for
+from rota.consumer.core.owner import OWNER, STAND_IN, Owner
+from rota.consumer.core.policy import Policy
+from rota.consumer.core.state import Limits, Ours, Route
+from rota.consumer.core.work import Lane, Task
+from rota.consumer.workers import helped_threads
+from rota.consumer.workers.helped_threads import HelpedThreads
+from rota.consumer.workers.runners import each
+from rota.model import TopicPartition
+
+P0 = TopicPartition("orders", 0)
+COUNT = 3
+
+
+class OneAtATime(FakeClient):
+    """Notes when two threads ask it at once; waits a little where there is nothing."""
+
+    def __init__(self, kafka: FakeKafka) -> None:
+        super().__init__(kafka)
+        self.inside = threading.Lock()
+        self.polls = 0
+        self.together = 0
+        self.is_ours = False
+        self.is_time: Callable[[], bool] = lambda: True
+
+    def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
+        if not self.inside.acquire(blocking=False):
+            self.together += 1
+            return ()
+        try:
+            self.polls += 1
+            if not self.is_ours:
+                self.is_ours = True
+                self.assign([P0])
+            self.answer()
+            found = self.fetch(min(most, 5)) if self.is_time() else ()
+            if not found:
+                time.sleep(min(timeout_s, 0.001))
+            return found
+        finally:
+            self.inside.release()
+
+
+class Member:
+    """A group member with ``COUNT`` workers on a fake Kafka."""
+
+    def __init__(self, handle: Callable[[Any, Any], object], **limits: Any) -> None:
+        self.kafka = FakeKafka()
+        self.client = OneAtATime(self.kafka)
+        ours, returned = Ours(), SimpleQueue[Task]()
+        self.workers = HelpedThreads(
+            COUNT, each(handle, lambda message: message.value(), lambda task: task), returned, "worker"
+        )
+        lanes = Lanes(ordering_for("key", 8, "partition"), self.workers.ready, ours.owns)
+        engine = Engine(
+            self.client,
+            {"orders": Route("handle", lanes, self.workers, Policy())},
+            ours,
+            returned,
+            lambda: int(time.monotonic() * 1000),
+            Random(1),
+            limits=Limits(**{"commit_interval": 5, "commit_spacing": 1, **limits}),
+        )
+        self.owner = Owner(self.client, engine, ["orders"], [self.workers])
+        self.why: list[str | None] = []
+        self.thread = threading.Thread(target=lambda: self.why.append(self.owner.run()), daemon=True)
+        self.thread.start()
+
+    def produce(self, key: bytes = b"key") -> None:
+        self.kafka.produce(P0, key)
+
+    @property
+    def committed(self) -> int:
+        return self.kafka.committed.get(P0, (0,))[0]
+
+    def wait_for_all(self) -> None:
+        wait_until("all is committed", lambda: self.committed == self.kafka.ends[P0])
+
+    def end(self) -> None:
+        self.owner.stop()
+        self.thread.join(PATIENCE_S)
+        assert self.why == [None]
+
+
+@contextmanager
+def member(handle: Callable[[Any, Any], object], **limits: Any) -> Iterator[Member]:
+    made = Member(handle, **limits)
+    try:
+        yield made
+    finally:
+        made.end()
+    assert not made.client.together, "two owners at once"
+
+
+def is_owner() -> bool:
+    """Or was, when it began."""
+    return threading.current_thread().name in {OWNER, STAND_IN}
+
+
+def until_the_owner_works(it: Member, worked: Callable[[], bool]) -> None:
+    """Records one by one, until one was handled by the owner: before that nobody stands by."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not worked():
+        assert time.monotonic() < deadline, "the owner never worked"
+        it.produce()
+        it.wait_for_all()
+
+
+def test_the_owner_calls_handlers_that_take_no_time() -> None:
+    by_owner = []
+    with member(lambda _record, _context: by_owner.append(is_owner())) as it:
+        until_the_owner_works(it, lambda: True in by_owner)
+
+
+def test_while_a_handler_does_not_return_somebody_else_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helped_threads, "_FIRST_PAUSE_NS", 1)
+    monkeypatch.setattr(helped_threads, "_LONGEST_PAUSE_NS", 1)
+    by_owner, free = [], threading.Event()
+    stuck, others = [], []
+
+    def handle(record: Any, _context: Any) -> None:
+        by_owner.append(is_owner())
+        if record.key == b"stuck":
+            stuck.append(is_owner())
+            assert free.wait(PATIENCE_S)
+        elif stuck:
+            others.append(is_owner())
+
+    with member(handle, slow=10_000) as it:
+        while True not in stuck:  # a worker may have it, if the owner has just been slow
+            free.clear()
+            until_the_owner_works(it, lambda: by_owner[-1:] == [True])
+            it.produce(b"stuck")
+            wait_until("it has begun", lambda: stuck)
+            if True not in stuck:
+                stuck.clear()
+                free.set()
+                it.wait_for_all()
+        polls = it.client.polls
+        keys = [b"%d" % number for number in range(50)]
+        for key in keys:
+            if (hash(key) - hash(b"stuck")) % 8:  # not in the lane of the one that is stuck
+                handled = len(others)
+                it.produce(key)
+                wait_until("it is handled", lambda before=handled: len(others) > before)  # type: ignore[misc]
+        wait_until("it polls on", lambda: it.client.polls > polls + 3)
+        assert True not in others, "nobody would go on for this owner"
+        assert it.owner.ask(lambda engine: engine.stopping).result(PATIENCE_S) is None
+        free.set()
+        it.wait_for_all()
+        by_owner.clear()
+        until_the_owner_works(it, lambda: True in by_owner)  # again, now that both are there
+
+
+def test_a_handler_that_asks_the_owner_is_answered() -> None:
+    answers = []
+    with member(lambda _record, _context: answers.append((is_owner(), ask().result(PATIENCE_S)))) as it:
+
+        def ask() -> Any:
+            return it.owner.ask(lambda engine: engine.stopping)
+
+        until_the_owner_works(it, lambda: (True, None) in answers)
+
+
+def test_a_handler_that_never_returns_does_not_keep_the_end_waiting() -> None:
+    free = threading.Event()
+    by_owner: list[bool] = []
+
+    def handle(record: Any, _context: Any) -> None:
+        by_owner.append(is_owner())
+        if record.key == b"stuck":
+            free.wait(10 * PATIENCE_S)
+
+    with member(handle, shutdown_drain=50) as it:
+        until_the_owner_works(it, lambda: True in by_owner)
+        done = it.committed
+        count = len(by_owner)
+        it.produce(b"stuck")
+        wait_until("it has begun", lambda: len(by_owner) > count)
+        it.end()
+        assert it.committed == done
+        free.set()
+
+
+@pytest.mark.parametrize("look_s", [0.0, 0.0005])
+def test_never_more_at_once_than_workers_and_nothing_lost_or_overtaken(
+    look_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner is relieved again and again, in the middle of whatever it does."""
+    monkeypatch.setattr(turns, "LOOK_S", look_s)
+    monkeypatch.setattr(helped_threads, "_FIRST_PAUSE_NS", 100)
+    monkeypatch.setattr(helped_threads, "_LONGEST_PAUSE_NS", 200)
+    before = sys.getswitchinterval()
+    random, lock = Random(3), threading.Lock()
+    inside, most, owners = 0, 0, set[int]()
+    done: defaultdict[bytes, list[int]] = defaultdict(list)
+
+    def handle(record: Any, _context: Any) -> None:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+            nap = random.choice([0, 0, 0, 0.0002, 0.001])
+            if is_owner():
+                owners.add(threading.get_ident())
+        if nap:
+            time.sleep(nap)
+        with lock:
+            inside -= 1
+            done[record.key].append(record.offset)
+
+    sys.setswitchinterval(1e-5)
+    try:
+        with member(handle) as it:
+            # Often only when all have rested: else they are always busy, and the owner never works.
+            it.client.is_time = lambda: not inside or random.random() < 0.02
+            for number in range(4_000):
+                it.produce(b"%d" % (number % 11))
+            it.wait_for_all()
+    finally:
+        sys.setswitchinterval(before)
+    assert most == COUNT
+    assert len(owners) == 2
+    for key in range(11):
+        assert done[b"%d" % key] == list(range(key, 4_000, 11))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+def test_what_takes_long_is_left_to_the_workers_for_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic_ns", clock)
+    takes_ns = [0]
+
+    def work(task: Task) -> None:
+        clock.now_ns += takes_ns[0]
+        task.running = len(task.messages)
+
+    workers = HelpedThreads(2, work, SimpleQueue(), "worker")  # none is started: what they get stays there
+
+    def turn(lanes: int) -> bool:
+        kept = workers.keep()
+        for _ in range(lanes):
+            lane = Lane(0, taken=True)
+            lane.tasks.append(Task((SomeMessage(0),), lane))
+            workers.ready(lane)
+        if kept:
+            for _ in workers.help():
+                pass
+            workers.helped()
+        return kept
+
+    def left() -> int:
+        """The lanes that workers have got; they have gone through them."""
+        count = workers._ready.qsize()
+        for _ in range(count):
+            workers._ready.get()
+            workers._let_go[0] += 1
+        return count
+
+    assert turn(5)
+    assert left() == 0
+    assert workers.completed == 5
+    takes_ns[0] = 1_500_000
+    assert turn(5)
+    assert left() == 3, "after 3 ms it has been long enough"
+    pauses = []
+    for _ in range(12):
+        began_ns = clock.now_ns
+        while not turn(0):
+            clock.now_ns += 10_000_000
+        pauses.append((clock.now_ns - began_ns) // 10_000_000)
+        assert turn(5)
+        assert left() == 3
+    assert pauses == [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3000, 3000, 3000]
+    clock.now_ns += 30_000_000_000
+    takes_ns[0] = 0
+    for _ in range(20):
+        assert turn(5)
+    takes_ns[0] = 1_500_000
+    assert turn(5)
+    clock.now_ns += 100_000_000
+    assert left() == 3
+    assert turn(5), "what took no time for a while is tried again soon"
+
+
+class Slowly:
+    """Workers whose work keeps the owner, until it is being relieved."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self._out = threading.Event()
+        self._relieved = threading.Event()
+
+    def keep(self) -> bool:
+        return True
+
+    def help(self) -> Iterator[None]:
+        yield
+        assert self._out.wait(PATIENCE_S)
+
+    def helped(self) -> None:
+        raise AssertionError("it is no longer the owner")
+
+    def relieve(self) -> None:
+        self._out.set()
+        self._relieved.wait(0.05)  # it must not come: time for what would be wrong
+        self.told.append("relieve")
+
+    def relieved(self) -> None:
+        self.told.append("relieved")
+        self._relieved.set()
+
+
+def test_who_is_relieved_waits_until_all_is_handed_over() -> None:
+    workers = Slowly()
+    at = turns.Turns([workers])
+    became = []
+    other = threading.Thread(target=lambda: became.append(at.stand_by()), daemon=True)
+    other.start()
+    wait_until("it stands by", lambda: at._is_there)
+    at.keep()
+    assert not at.help()
+    other.join(PATIENCE_S)
+    assert became == [True]
+    assert workers.told == ["relieve", "relieved"]
+    at.end()
+    assert not at.stand_by()
+
+
+def test_nothing_is_kept_while_a_worker_is_at_work() -> None:
+    workers = HelpedThreads(2, lambda _task: None, SimpleQueue(), "worker")
+    assert workers.keep()
+    for _ in workers.help():
+        raise AssertionError
+    workers.ready(Lane(0, taken=True))
+    assert not workers.keep()
+    workers.start()
+    wait_until("it is through", workers.keep)
+    workers.close()
