@@ -272,6 +272,19 @@ def test_records_that_do_not_say_where_they_come_from(cli: Command, letters: Let
     assert letters.sent() == Counter([0, 99])
 
 
+def test_headers_that_lead_back_here_or_into_the_brokers_own_topics_are_not_followed(
+    cli: Command, letters: Letters
+) -> None:
+    letters.write(1)
+    for forged in (letters.dlq, "__consumer_offsets", "__transaction_state"):
+        headers = Letter(Origin(forged, 0, 1), "billing", "Error", "", AT_MS).headers()
+        letters.desk.write(letters.dlq, [{"value": b"{}", "headers": headers}])
+    said = cli("dlq", "replay", letters.dlq, "--execute")
+    assert (said.code, said.lines[-1]) == (1, "1 letter sent.")
+    assert "3 records" in said.err
+    assert "do not say where to go back to, and stayed: name a topic with --to" in said.err
+
+
 def test_a_letter_whose_topic_is_gone_stays_and_holds_up_no_other(cli: Command, letters: Letters) -> None:
     desk = letters.desk
     gone = desk.name("gone")

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["replay"]
 
 GROUP = "rota-dlq-replay."
+INTERNAL = frozenset({"__consumer_offsets", "__transaction_state"})
+"""Topics that no client may write to."""
 IN_ONE_TRANSACTION = 500
 TRANSACTION_S = 1.0
 PATIENCE_S = 30.0
@@ -290,13 +292,20 @@ class Run:
         if position.sent_before(found.message.offset()) and not self._again:
             self.before += bool(self._chosen.offsets)
             return False
-        if found.letter is None and self._target is None:
+        if self._target is None and not self._says_where(found):
             self.homeless += 1
             return False
         if self._target is None and not self._targets.exists(self._where(found)):
             self.gone[self._where(found)] += 1
             return False
         return True
+
+    def _says_where(self, found: Found) -> bool:
+        """Whether it says where to go back to. Anybody can write headers: none comes from here, or from a topic of
+        the brokers' own.
+        """
+        origin = None if found.letter is None else found.letter.origin.topic
+        return origin is not None and origin != self._topic and origin not in INTERNAL
 
     def _where(self, found: Found) -> str:
         if self._target is not None:
