@@ -6,11 +6,14 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from tests.kafka.ports import PATIENCE_S, wait_until
 from tests.web import scenes
 from tests.web.serving import Events, Here, ask, now_ms
+from tests.web.test_story import told_of
 
 from rota.model import RotaError
 from rota.web.feed import difference
@@ -64,6 +67,21 @@ def test_the_list_has_a_row_for_each_group(server: Here) -> None:
 def test_a_group_that_is_not_there_is_404(server: Here) -> None:
     answer = ask(server.port, "/api/group?name=nobody")
     assert (answer.status, answer.text) == (404, "there is no group of this name\n")
+
+
+def is_in_the_log(server: Here, words: str) -> bool:
+    return words in str(ask(server.port, "/api/group?name=orders").json()["log"])
+
+
+def test_what_is_learnt_later_of_a_rebalance_is_told(stage: scenes.Stage, server: Here) -> None:
+    """Nothing has happened since: how many records had to wait is known with the next look."""
+    view = scenes.orders(now_ms())
+    known = told_of(view, wait_ms=3_000)
+    for records, words in ((None, "(without an owner)"), (7, "7 records came meanwhile")):
+        told = replace(known, cost=replace(known.cost, records=records))
+        stage.show(replace(view, told=(told,)))
+        wait_until(words, partial(is_in_the_log, server, words))
+    stage.show(scenes.orders(now_ms()))
 
 
 def test_whoever_asks_for_many_that_are_not_there_fills_no_memory(server: Here) -> None:

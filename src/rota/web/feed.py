@@ -216,7 +216,7 @@ class Feed:
             view.events[-1:],
             len(view.events),
             view.rebalance,
-            tuple((each.at_ms, each.is_done) for each in view.told),
+            view.told,
             tuple((member.member_id, member.assignment) for member in view.facts.members),
             tuple(part.partition for part in view.partitions),
         )

@@ -2,7 +2,7 @@
 
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 
-export const LEAST_MS = 4000;
+const LEAST_MS = 4000;
 const MOST_MS = 14 * 86400000;
 const FIRST_MS = 300000;
 

@@ -44,7 +44,7 @@ const SIGNS = {
   healed: [["circle", { r: 4, class: "solid" }]],
 };
 
-export function sign(kind, x, y) {
+function sign(kind, x, y) {
   return s("g", { transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, class: "incident" }, (SIGNS[kind] ?? SIGNS.fault).map(([tag, props]) => s(tag, props)));
 }
 

@@ -1,11 +1,11 @@
 // News from the server: one stream for the page that is shown, none while nobody looks.
 //
-// A browser opens six connections to a server at most, so a tab that is hidden lets its stream go. Coming back it says
-// what it saw last, and is told the difference.
+// A browser opens six connections to a server at most, so a tab that is hidden lets its stream go, and is told
+// everything when it comes back. After a connection that was lost the browser says what it saw last.
 
 const RETRY_MS = 2000;
 
-export class Live {
+class Live {
   constructor() {
     this.session = null;
     this.offset = 0; // the server's clock less this one's
@@ -34,7 +34,6 @@ export class Live {
     this.listener = listener;
     this.parts = new Map();
     this.looked = false;
-    this.lastId = null;
     this.open();
   }
 

@@ -11,7 +11,7 @@ const main = document.getElementById("main");
 let page = null;
 
 // A name of only dots would be taken for a folder by every browser: such a group is asked for in the query.
-export function groupPath(name) {
+function groupPath(name) {
   return /^\.{1,2}$/.test(name) ? `/group?name=${name}` : `/group/${encodeURIComponent(name)}`;
 }
 
@@ -26,7 +26,7 @@ function groupOfAddress() {
   }
 }
 
-export function go(path) {
+function go(path) {
   history.pushState(null, "", path);
   show(true);
 }

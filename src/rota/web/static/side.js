@@ -65,7 +65,7 @@ export function command(line) {
 }
 
 // Away from this machine and without TLS browsers have no clipboard for pages; the old way works everywhere.
-export async function copy(text) {
+async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
