@@ -99,6 +99,13 @@ class Names:
         if name is not None and self._members.get(name) == member:
             del self._members[name]
 
+    def forget(self, member: str) -> None:
+        """Nobody asks for the name of a member any more that left."""
+        self.left(member)
+        name = self._names.pop(member, None)
+        if name == member:  # others may be, or have been, called by any other name
+            self.known.discard(name)
+
     def of(self, member: str) -> str:
         """The name of a member, which is its id if nothing better is known."""
         return self._names.get(member, member)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.monitor.rebalances.log import Log
 from tests.monitor.snapshots import look
 
 from rota.coordinator.log_format import encode_record
 from rota.coordinator.outcome import LogRecord
-from rota.monitor.rebalances import LogReader, gone
+from rota.monitor.rebalances import LogReader, gone, story
 from rota.monitor.rebalances.polled import PollReader
 from rota.wire.messages import group_log as gl
 
@@ -102,3 +103,19 @@ def test_groups_that_looks_find_no_more_are_forgotten_in_the_order_of_going() ->
     assert reader.versions() == {name: reader.version(name) for name in reader.versions()}
     reader.gone("nobody ever saw it")
     assert len(reader.groups) == MOST + 1
+
+
+def test_a_crash_loop_fills_no_memory_and_hides_nobody_who_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of former members the last ones are known; who was there all the time is known for as long."""
+    monkeypatch.setattr(story, "MOST_JOINS", 10)
+    monkeypatch.setattr(story, "MOST_STEPS", 5)
+    log = Log()
+    for number in range(1, 100):
+        log.at(1_000 * number)
+        log.generation(number, life={"crashes": number}, stays="orders-0", crashes="orders-1")
+    told = log.told()[-1]
+    assert told.names["stays-id"] == "stays"
+    remembered = log.reader._stories["g"].names
+    assert remembered.of("crashes-id99") == "crashes"
+    assert remembered.of("crashes-id1") == "crashes-id1"
+    assert len(remembered._names) <= 10

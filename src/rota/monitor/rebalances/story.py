@@ -7,6 +7,7 @@ reads it. Memory is bounded: of what is old the oldest is forgotten.
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from rota.model import TopicPartition
@@ -130,11 +131,18 @@ class Story:
         self.members[member.member_id] = member
         self.names.joined(event)
         self._joins[member.member_id] = event
-        while len(self._joins) > MOST_JOINS:
-            del self._joins[next(iter(self._joins))]
+        self._forget_joins()
         if member.client_id:
             self._is_back(member, at_ms)
         return event
+
+    def _forget_joins(self) -> None:
+        """Of members that are gone, the first to have come; whoever stays is known for as long."""
+        over = max(len(self._joins) - MOST_JOINS, 0)
+        gone = (each for each in self._joins if each not in self.members)
+        for member_id in list(islice(gone, over)):
+            del self._joins[member_id]
+            self.names.forget(member_id)
 
     def remove(self, member: Member) -> None:
         """It is no member any more."""
