@@ -20,7 +20,7 @@ from rota.consumer.core import owner as owner_module
 from rota.consumer.core.engine import Engine
 from rota.consumer.core.lanes import Lanes
 from rota.consumer.core.ordering import ordering_for
-from rota.consumer.core.owner import Owner
+from rota.consumer.core.owner import OWNER, Owner
 from rota.consumer.core.policy import Policy
 from rota.consumer.core.state import Limits, Observer, Ours, Route
 from rota.consumer.core.work import Task
@@ -154,6 +154,21 @@ def test_a_question_is_answered_by_the_owners_thread() -> None:
     with desk() as it:
         answered = it.owner.ask(lambda _engine: threading.get_ident()).result(PATIENCE_S)
         assert answered in it.client.callers
+
+
+def test_when_it_has_ended_its_thread_has_too() -> None:
+    """A program that finds it alive at its end takes it for one that hangs in a call of the client."""
+
+    class Late(threading.Event):
+        def set(self) -> None:
+            super().set()
+            threading.Event().wait(0.05)  # time for who does not wait
+
+    with desk() as it:
+        it.owner._over = Late()
+        it.owner.stop()
+        assert it.end() is None
+        assert not any(thread.name == OWNER and thread.is_alive() for thread in it.owner._threads)
 
 
 def test_what_a_question_raises_is_the_askers() -> None:

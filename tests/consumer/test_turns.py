@@ -357,6 +357,125 @@ def test_who_is_relieved_waits_until_all_is_handed_over() -> None:
     assert not at.stand_by()
 
 
+class Looks(threading.Event):
+    """What the one that stands by waits with between two looks: ``between`` is called instead."""
+
+    def __init__(self, between: Callable[[], None]) -> None:
+        super().__init__()
+        self._between = between
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._between()
+        return self.is_set()
+
+
+class Step(threading.Event):
+    """Work that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.set()
+        assert self.wait(PATIENCE_S)
+
+
+class Nothing(HelpedThreads):
+    """Workers that have nothing to do, and take the time that they are told for that."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        super().__init__(2, lambda _task: None, SimpleQueue(), "worker")
+        self._steps = list(steps)
+
+    def help(self) -> Iterator[None]:
+        self._steps.pop(0)()
+        return super().help()
+
+
+def test_who_has_just_lent_its_turn_keeps_it() -> None:
+    """Also if it did so when the other one looked, and nothing was to be done since then."""
+    first, second = Step(), Step()
+    lent = []
+    at = turns.Turns([Nothing([first, second])])
+
+    def owner() -> None:
+        for _ in range(2):
+            at.keep()
+            lent.append(at.help())
+
+    def between() -> None:
+        if not first.is_set():
+            first.set()
+            assert second.begun.wait(PATIENCE_S)
+            return
+        second.set()
+        thread.join(PATIENCE_S)
+        at.end()
+
+    at._is_there = True
+    at._over = Looks(between)
+    thread = threading.Thread(target=owner, daemon=True)
+    thread.start()
+    assert first.begun.wait(PATIENCE_S)
+    assert not at.stand_by()
+    assert lent == [True, True]
+
+
+def a_lane() -> Lane:
+    lane = Lane(0, taken=True)
+    lane.tasks.append(Task((SomeMessage(0),), lane))
+    return lane
+
+
+def test_a_handler_that_keeps_the_owner_takes_no_worker_and_no_record_from_others() -> None:
+    stay = Step()
+
+    def stays(task: Task) -> None:
+        stay()
+        task.running = 1
+
+    def needs_two() -> Callable[[Task], None]:
+        both = threading.Barrier(2)
+
+        def work(task: Task) -> None:
+            both.wait(PATIENCE_S)
+            task.running = 1
+
+        return work
+
+    before, it, behind = (
+        HelpedThreads(2, work, SimpleQueue(), "worker") for work in (needs_two(), stays, needs_two())
+    )
+    others = [before, behind]
+    at = turns.Turns([before, it, behind])
+    still_owner = []
+
+    def owner() -> None:
+        wait_until("somebody stands by", lambda: at._is_there)
+        at.keep()
+        it.ready(a_lane())
+        still_owner.append(at.help())
+
+    thread = threading.Thread(target=owner, daemon=True)
+    thread.start()
+    assert at.stand_by()
+    at.keep()
+    for each_other in others:
+        each_other.start()
+        each_other.ready(a_lane())
+        each_other.ready(a_lane())
+    assert at.help()
+    for each_other in others:
+        wait_until("both are done", lambda other=each_other: other.completed == 2)  # type: ignore[misc]
+    stay.set()
+    thread.join(PATIENCE_S)
+    assert still_owner == [False]
+    assert it.completed == 1
+    for each_other in others:
+        each_other.close()
+
+
 def test_nothing_is_kept_while_a_worker_is_at_work() -> None:
     workers = HelpedThreads(2, lambda _task: None, SimpleQueue(), "worker")
     assert workers.keep()

@@ -95,6 +95,9 @@ class Owner:
         for thread in self._threads:
             thread.start()
         self._over.wait()
+        for thread in self._threads:
+            if thread.name == OWNER:  # it has nothing more to do; another one may never leave its handler
+                thread.join()
         if self._broken is not None:
             raise self._broken
         return self._engine.stopping

@@ -58,6 +58,7 @@ class HelpedThreads(Threads):
         self._let_go = [0] * count
         self._kept: deque[Lane] = deque()
         self._keeps = False
+        self._is_helped = False
         self._has_worked = False
         self._pause_ns = _FIRST_PAUSE_NS
         self._again_ns = 0
@@ -78,26 +79,38 @@ class HelpedThreads(Threads):
     def help(self) -> Iterator[None]:
         """Go through the lanes that were kept, for a moment: each step is a task."""
         self._keeps = False
+        self._is_helped = True  # before it takes a lane: see `relieve`
         kept, until_ns = self._kept, time.monotonic_ns() + _LONG_NS
         self._has_worked = bool(kept)
         while kept and time.monotonic_ns() < until_ns:
             yield
             self._next_task()
+        self._is_helped = False
 
     def helped(self) -> None:
         """After `help`: what is left is the workers'."""
         if self._kept:
-            self._leave_it_to_workers()
+            self._pause()
+            self._give(self._take_kept())
         elif self._has_worked and self._pause_ns > _FIRST_PAUSE_NS:
             self._pause_ns //= 2
 
     def relieve(self) -> None:
-        """The caller is the owner now, because the one before is kept inside a handler. While it is, it is one of
-        the ``count``, and a worker rests.
+        """The caller is the owner now, because the one before is kept inside a handler. If that is one of ours it is one
+        of the ``count`` until it returns, and a worker rests.
         """
-        self._rest = _Rest()
-        self._ready.put(self._rest)
-        self._leave_it_to_workers()
+        self._keeps = False  # of who would have been helped next, too
+        lanes = self._take_kept()
+        # Who is here has perhaps taken a lane before. Who comes only now finds none; what another has put back
+        # was there before it went.
+        if self._is_helped:
+            self._pause()
+            self._rest = _Rest()
+            self._ready.put(self._rest)
+        else:
+            self._rest = None
+            lanes += self._take_kept()
+        self._give(lanes)
 
     def relieved(self) -> None:
         """The owner before has come out of its handler, and ends what it has begun."""
@@ -114,14 +127,21 @@ class HelpedThreads(Threads):
         if self._go_through(lane, self._own_place):
             self._kept.append(lane)
 
-    def _leave_it_to_workers(self) -> None:
+    def _pause(self) -> None:
         self._again_ns = time.monotonic_ns() + self._pause_ns
         self._pause_ns = min(2 * self._pause_ns, _LONGEST_PAUSE_NS)
+
+    def _take_kept(self) -> list[Lane]:
+        lanes: list[Lane] = []
         while self._kept:
             try:
-                lane = self._kept.popleft()
+                lanes.append(self._kept.popleft())
             except IndexError:  # the owner before has taken it
-                return
+                break
+        return lanes
+
+    def _give(self, lanes: list[Lane]) -> None:
+        for lane in lanes:
             self._given += 1
             self._ready.put(lane)
 
