@@ -364,7 +364,7 @@ class Looks(threading.Event):
         super().__init__()
         self._between = between
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def wait(self, _timeout: float | None = None) -> bool:
         self._between()
         return self.is_set()
 

@@ -96,8 +96,8 @@ class HelpedThreads(Threads):
             self._pause_ns //= 2
 
     def relieve(self) -> None:
-        """The caller is the owner now, because the one before is kept inside a handler. If that is one of ours it is one
-        of the ``count`` until it returns, and a worker rests.
+        """The caller is the owner now, because the one before is kept inside a handler. If that is ours it is one of
+        the ``count`` until it returns, and a worker rests.
         """
         self._keeps = False  # of who would have been helped next, too
         lanes = self._take_kept()
