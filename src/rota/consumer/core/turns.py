@@ -59,9 +59,7 @@ class Turns:
         kept = self._kept
         if not kept:
             return True
-        self._step += (
-            1  # first: who looks just now is not to take it for where the owner has been all the time
-        )
+        self._step += 1  # before: who looks just now is not to see what it saw the last time
         self._lent.append(None)
         if self._asleep:
             self._wake_up()
