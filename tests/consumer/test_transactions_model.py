@@ -120,7 +120,11 @@ class FakeProducer:
             (0.01, True, False, False),
         ):
             code = KafkaError.NOT_COORDINATOR if not fatal else KafkaError._FENCED
-            self._now_and_then(KafkaException(KafkaError(code, "", fatal, retriable, requires_abort)), chance)
+            try:
+                self._now_and_then(KafkaException(KafkaError(code, "", fatal, retriable, requires_abort)), chance)
+            except KafkaException:
+                self.open = self.open and not fatal  # whoever fenced it has ended its transaction
+                raise
 
     def _now_and_then(self, error: Exception, chance: float) -> None:
         if not self.calm and self._random.random() < chance:
