@@ -121,7 +121,9 @@ class FakeProducer:
         ):
             code = KafkaError.NOT_COORDINATOR if not fatal else KafkaError._FENCED
             try:
-                self._now_and_then(KafkaException(KafkaError(code, "", fatal, retriable, requires_abort)), chance)
+                self._now_and_then(
+                    KafkaException(KafkaError(code, "", fatal, retriable, requires_abort)), chance
+                )
             except KafkaException:
                 self.open = self.open and not fatal  # whoever fenced it has ended its transaction
                 raise
