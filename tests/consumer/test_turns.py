@@ -476,6 +476,41 @@ def test_a_handler_that_keeps_the_owner_takes_no_worker_and_no_record_from_other
         each_other.close()
 
 
+def test_who_was_relieved_leaves_the_rest_of_its_lane_to_the_workers() -> None:
+    """Else that lane would have a thread of its own for as long as it is never empty, whatever others wait."""
+    stay, by = Step(), list[int]()
+
+    def work(task: Task) -> None:
+        by.append(threading.get_ident())
+        if len(by) == 1:
+            stay()
+        task.running = 1
+
+    workers = HelpedThreads(2, work, SimpleQueue(), "worker")
+    at = turns.Turns([workers])
+
+    def owner() -> None:
+        wait_until("somebody stands by", lambda: at._is_there)
+        at.keep()
+        lane = a_lane()
+        lane.tasks.append(Task((SomeMessage(1),), lane))
+        workers.ready(lane)
+        at.help()
+
+    thread = threading.Thread(target=owner, daemon=True)
+    thread.start()
+    assert at.stand_by()
+    stay.set()
+    thread.join(PATIENCE_S)
+    assert by == [thread.ident]
+    assert not workers.keep()
+    workers.start()
+    wait_until("all is done", lambda: workers.completed == 2)
+    wait_until("it is let go", workers.keep)
+    assert by[1:] != [thread.ident]
+    workers.close()
+
+
 def test_nothing_is_kept_while_a_worker_is_at_work() -> None:
     workers = HelpedThreads(2, lambda _task: None, SimpleQueue(), "worker")
     assert workers.keep()

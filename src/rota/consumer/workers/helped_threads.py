@@ -43,8 +43,8 @@ class _Rest(Lane):
 class HelpedThreads(Threads):
     """No more than ``count`` handlers are called at once, whoever calls them.
 
-    All but `current`, `completed` and `relieved` are the owner's to call; `help` and `relieved` also by the one that
-    was the owner when it began to help.
+    All but `current`, `completed` and `relieved` are the owner's to call; `help` and `relieved` by the one that was the
+    owner when it began to help.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class HelpedThreads(Threads):
         self._completed.append(0)
         self._current.append(None)
         self._given = 0
-        self._let_go = [0] * count
+        self._let_go = [0] * (count + 1)
         self._kept: deque[Lane] = deque()
         self._keeps = False
         self._is_helped = False
@@ -113,9 +113,10 @@ class HelpedThreads(Threads):
         self._give(lanes)
 
     def relieved(self) -> None:
-        """The owner before has come out of its handler, and ends what it has begun."""
-        while self._kept:
-            self._next_task()
+        """The owner before has come out of its handler; the rest of its lane is the workers', as all else."""
+        for lane in self._take_kept():
+            self._let_go[self._own_place] -= 1  # a worker will, and it was not given to one
+            self._ready.put(lane)
         if self._rest is not None:
             self._rest.over.set()
 
