@@ -290,6 +290,13 @@ def test_what_takes_long_is_left_to_the_workers_for_longer_each_time(monkeypatch
     assert turn(5)
     assert left() == 0
     assert workers.completed == 5
+    takes_ns[0] = 3_000_000
+    assert turn(1)
+    assert left() == 0
+    assert not turn(0), "one that takes long by itself keeps the owner as well"
+    clock.now_ns += 100_000_000
+    takes_ns[0] = 0
+    assert turn(1)
     takes_ns[0] = 1_500_000
     assert turn(5)
     assert left() == 3, "after 3 ms it has been long enough"
@@ -478,10 +485,10 @@ def test_a_handler_that_keeps_the_owner_takes_no_worker_and_no_record_from_other
 
 def test_who_was_relieved_leaves_the_rest_of_its_lane_to_the_workers() -> None:
     """Else that lane would have a thread of its own for as long as it is never empty, whatever others wait."""
-    stay, by = Step(), list[int]()
+    stay, by = Step(), list[threading.Thread]()  # their numbers may be used again
 
     def work(task: Task) -> None:
-        by.append(threading.get_ident())
+        by.append(threading.current_thread())
         if len(by) == 1:
             stay()
         task.running = 1
@@ -502,12 +509,12 @@ def test_who_was_relieved_leaves_the_rest_of_its_lane_to_the_workers() -> None:
     assert at.stand_by()
     stay.set()
     thread.join(PATIENCE_S)
-    assert by == [thread.ident]
+    assert by == [thread]
     assert not workers.keep()
     workers.start()
     wait_until("all is done", lambda: workers.completed == 2)
     wait_until("it is let go", workers.keep)
-    assert by[1:] != [thread.ident]
+    assert by[1:] != [thread]
     workers.close()
 
 

@@ -60,6 +60,7 @@ class HelpedThreads(Threads):
         self._keeps = False
         self._is_helped = False
         self._has_worked = False
+        self._took_long = False
         self._pause_ns = _FIRST_PAUSE_NS
         self._again_ns = 0
         self._rest: _Rest | None = None
@@ -85,11 +86,12 @@ class HelpedThreads(Threads):
         while kept and time.monotonic_ns() < until_ns:
             yield
             self._next_task()
+        self._took_long = time.monotonic_ns() >= until_ns
         self._is_helped = False
 
     def helped(self) -> None:
         """After `help`: what is left is the workers'."""
-        if self._kept:
+        if self._took_long:
             self._pause()
             self._give(self._take_kept())
         elif self._has_worked and self._pause_ns > _FIRST_PAUSE_NS:
