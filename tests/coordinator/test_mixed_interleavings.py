@@ -365,3 +365,16 @@ def wanted_by(name: str, topics: list[str]) -> list[str]:
 
 Interleavings.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestInterleavings = Interleavings.TestCase
+
+
+def test_a_static_member_upgraded_in_the_middle_of_a_rebalance_gets_its_partitions() -> None:
+    """Its group never shared anything out, and it takes the place of one whose subscription was the same."""
+    story = Interleavings()
+    story.start(delay_ms=0, upgrade=True, downgrade=True, strategy="range")
+    story.start_classic(name="static-1", session_ms=10_000, topics=["orders"])
+    story.wait(ms=1_000)
+    assert not story.clients["static-1"].held
+    story.start_consumer(name="static-1", rebalance_ms=60_000, topics=["orders"])
+    for _ in range(3):
+        story.behave("static-1")
+    story.check_settled()

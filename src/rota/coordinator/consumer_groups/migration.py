@@ -68,7 +68,7 @@ def upgraded(place: Place, group_id: str, step: Step) -> ConsumerGroup:
     members = [] if classic.state is GroupState.EMPTY else _members(place, classic)
     step.records.append(group_tombstone(group_id))
     if classic.state is not GroupState.EMPTY:
-        _convert(place, group, classic.generation, members, step)
+        _convert(place, group, classic, members, step)
     return group
 
 
@@ -134,13 +134,17 @@ def _cannot(classic: Group, why: str) -> GroupError:
 
 
 def _convert(
-    place: Place, group: ConsumerGroup, epoch: int, members: list[ConsumerMember], step: Step
+    place: Place, group: ConsumerGroup, classic: Group, members: list[ConsumerMember], step: Step
 ) -> None:
     """Write the group down, and read it back into ``group``, so that this step can go on with it."""
-    group_id = group.group_id
-    names = frozenset[str]().union(*(member.topics for member in members))
+    group_id, epoch = group.group_id, classic.generation
+    # In the middle of a rebalance nobody has shared out what there is among these members: as if no topics had been
+    # seen, the next heartbeat does, even that of a static member that takes the place of another.
+    seen = frozenset[str]()
+    if classic.state is GroupState.STABLE:
+        seen = seen.union(*(member.topics for member in members))
     records = [member_record(group_id, member) for member in members]
-    records.append(epoch_record(group_id, epoch, metadata_hash(see_topics(place.topics, names))))
+    records.append(epoch_record(group_id, epoch, metadata_hash(see_topics(place.topics, seen))))
     records += [target_record(group_id, member.member_id, member.assigned) for member in members]
     records.append(target_epoch_record(group_id, epoch))
     records += [current_record(group_id, member) for member in members]

@@ -98,7 +98,10 @@ def _tell(change: Change, seen: SeenTopics, *, is_new: bool, has_changed: bool, 
         reason, detail = RebalanceReason.SUBSCRIPTION_CHANGED, _subscription_change(change)
     else:
         reason, detail = RebalanceReason.PARTITIONS_ADDED, change_in_words(group.seen_topics, seen)
-        member_id = ""
+        if change.replaced is not None and not group.metadata_hash:  # upgraded in the middle of a rebalance
+            reason = RebalanceReason.STATIC_MEMBER_REPLACED
+        else:
+            member_id = ""
     step.events.append(RebalanceStarted(step.now_ms, group.group_id, group.epoch, reason, member_id, detail))
 
 
