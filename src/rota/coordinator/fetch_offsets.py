@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from rota.coordinator.collector import collector_paused
 from rota.coordinator.consumer_groups.offsets import check_fetch
 from rota.coordinator.repeats import named_too_often
 from rota.model import ErrorCode, GroupError
@@ -41,6 +42,7 @@ _T = TypeVar("_T")
 _GROUPS_VERSION = 8
 
 
+@collector_paused
 def fetch_offsets(
     consumer_groups: ConsumerGroups, offsets: CommittedOffsets, request: OffsetFetchRequest, version: int
 ) -> OffsetFetchResponse:

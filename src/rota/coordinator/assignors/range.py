@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rota.coordinator.assignors.collector import collector_paused
 from rota.coordinator.assignors.order import bucket_order
 from rota.coordinator.assignors.roundrobin import in_turn
 from rota.coordinator.assignors.subscription import MemberSubscription, partitions_of, subscribed_counts
+from rota.coordinator.collector import collector_paused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,9 @@ from bisect import bisect_left
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from rota.coordinator.assignors.collector import collector_paused
 from rota.coordinator.assignors.order import java_sorted
 from rota.coordinator.assignors.subscription import MemberSubscription, partitions_of, subscribed_counts
+from rota.coordinator.collector import collector_paused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

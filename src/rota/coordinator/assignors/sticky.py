@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rota.coordinator.assignors.claims import Memory, settle_claims
-from rota.coordinator.assignors.collector import collector_paused
 from rota.coordinator.assignors.constrained import assign_constrained
 from rota.coordinator.assignors.general import assign_general
 from rota.coordinator.assignors.roundrobin import subscriptions_equal
@@ -23,6 +22,7 @@ from rota.coordinator.assignors.subscription import (
     decode_sticky_user_data,
     subscribed_counts,
 )
+from rota.coordinator.collector import collector_paused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,8 @@
-"""Keeps Python's cyclic garbage collector out of an assignment.
+"""Keeps Python's cyclic garbage collector out of what makes many objects at once.
 
-An assignment of a large group makes 100,000 small tuples that refer to no cycle and are all kept. The collector,
-woken by every 700 new ones, would look through them again and again and double the time.
+An assignment of a large group makes 100,000 small tuples that refer to no cycle and are all kept, an answer with all
+offsets of many groups as many that are all dropped. The collector, woken by every 700 new ones, would look through them
+again and again, and now and then through all that there is, and double the time.
 """
 
 from __future__ import annotations
