@@ -89,11 +89,9 @@ class Owner:
 
     def run(self) -> str | None:
         """Why it ended by itself; None if it was asked to. What the client raises is raised here."""
-        for first in (True, False) if self._helped else (True,):
-            thread = threading.Thread(target=self._take_turns, args=(first,), daemon=True)
-            self._threads.append(thread)
-        for thread in self._threads:
-            thread.start()
+        self._begin_thread(self._serve_from_the_beginning)
+        if self._helped:
+            self._let_somebody_stand_by()
         self._over.wait()
         for thread in self._threads:
             if thread.name == OWNER:  # it has nothing more to do; another one may never leave its handler
@@ -102,24 +100,38 @@ class Owner:
             raise self._broken
         return self._engine.stopping
 
-    def _take_turns(self, is_first: bool) -> None:
-        """As the owner, or standing by, until the end."""
-        if is_first and self._serve(from_the_beginning=True):
-            return
-        while self._turns.stand_by():
-            if self._serve():
-                return
+    def _begin_thread(self, target: Callable[[], object]) -> None:
+        thread = threading.Thread(target=target, name=STAND_IN, daemon=True)
+        self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+        thread.start()
 
-    def _serve(self, *, from_the_beginning: bool = False) -> bool:
-        """As the owner. False: somebody else is by now, and goes on."""
+    def _serve_from_the_beginning(self) -> None:
+        self._serve(from_the_beginning=True)
+
+    def _stand_by(self) -> None:
+        """Until the owner is kept by a handler, or all has ended."""
+        if self._turns.stand_by():
+            self._let_somebody_stand_by()
+            self._serve()
+
+    def _let_somebody_stand_by(self) -> None:
+        try:
+            self._begin_thread(self._stand_by)
+        except RuntimeError as error:  # then all work is left to the workers
+            log.warning("no thread could be begun to stand by: %s", error)
+
+    def _serve(self, *, from_the_beginning: bool = False) -> None:
+        """As the owner, to the end or until somebody else is."""
         for thread in self._threads:
-            thread.name = OWNER if thread is threading.current_thread() else STAND_IN
+            if thread is not threading.current_thread():
+                thread.name = STAND_IN
+        threading.current_thread().name = OWNER
         try:
             if from_the_beginning:
                 self._engine.start()
                 self._client.subscribe(self._topics, self._engine)
             if not self._go_on():
-                return False
+                return
             if not self._engine.finish():
                 log.warning("not everything that had begun was finished and committed; it will come again")
         except BaseException as broken:  # raised again for whoever waits
@@ -132,7 +144,6 @@ class Owner:
             self._broken = self._broken or broken
         self._turns.end()
         self._over.set()
-        return True
 
     def _go_on(self) -> bool:
         """Until it is time to end; False: until somebody else is the owner."""

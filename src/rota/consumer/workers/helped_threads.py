@@ -43,110 +43,93 @@ class _Rest(Lane):
 class HelpedThreads(Threads):
     """No more than ``count`` handlers are called at once, whoever calls them.
 
-    All but `current`, `completed` and `relieved` are the owner's to call; `help` and `relieved` by the one that was the
-    owner when it began to help.
+    `ready` and `keep` are the owner's to call.
     """
 
     def __init__(
         self, count: int, work: Callable[[Task], None], returned: SimpleQueue[Task], name: str
     ) -> None:
         super().__init__(count, work, returned, name)
-        self._own_place = count
-        self._completed.append(0)
-        self._current.append(None)
+        self._count = count
         self._given = 0
-        self._let_go = [0] * (count + 1)
-        self._kept: deque[Lane] = deque()
-        self._keeps = False
-        self._is_helped = False
-        self._has_worked = False
-        self._took_long = False
+        self._let_go = [0] * count
+        self._resting: list[_Rest] = []
+        self._share: _Share | None = None
+        self._places: deque[int] = deque()
         self._pause_ns = _FIRST_PAUSE_NS
         self._again_ns = 0
-        self._rest: _Rest | None = None
 
     def ready(self, lane: Lane, /) -> None:
-        if self._keeps:
-            self._kept.append(lane)
+        if self._share is not None:
+            self._share.lanes.append(lane)
         else:
             self._given += 1
             self._ready.put(lane)
 
-    def keep(self) -> bool:
-        """Whether the owner will go through the lanes that become ready from now on, until it calls `help`."""
-        self._keeps = self._given == sum(self._let_go) and time.monotonic_ns() >= self._again_ns
-        return self._keeps
+    def keep(self) -> _Share | None:
+        """The lanes that become ready from now on, if the owner is to go through them itself. It is, while handlers
+        take no time and it would not be one more than ``count``.
+        """
+        if self._resting:
+            self._resting = [rest for rest in self._resting if not rest.over.is_set()]
+        at_work = self._given - sum(self._let_go) + len(self._resting)
+        if at_work < self._count and time.monotonic_ns() >= self._again_ns:
+            self._share = _Share(self, self._place())
+        return self._share
 
-    def help(self) -> Iterator[None]:
-        """Go through the lanes that were kept, for a moment: each step is a task."""
-        self._keeps = False
-        self._is_helped = True  # before it takes a lane: see `relieve`
-        kept, until_ns = self._kept, time.monotonic_ns() + _LONG_NS
-        self._has_worked = bool(kept)
-        while kept and time.monotonic_ns() < until_ns:
-            yield
-            self._next_task()
-        self._took_long = time.monotonic_ns() >= until_ns
-        self._is_helped = False
+    def _place(self) -> int:
+        """Where an owner notes what it is at: no two of them at once in the same place."""
+        try:
+            return self._places.pop()
+        except IndexError:
+            self._let_go.append(0)
+            self._current.append(None)
+            self._completed.append(0)
+            return len(self._completed) - 1
 
-    def helped(self) -> None:
-        """After `help`: what is left is the workers'."""
-        if self._took_long:
+    # What shares do to it.
+
+    def keep_no_more(self) -> None:
+        """What becomes ready from now on is the workers'."""
+        self._share = None
+
+    def take_back(self, place: int, lanes: list[Lane], has_worked: bool, took_long: bool) -> None:
+        """By the owner, when it is through."""
+        self._places.append(place)
+        if took_long:
             self._pause()
-            self._give(self._take_kept())
-        elif self._has_worked and self._pause_ns > _FIRST_PAUSE_NS:
+            self.give(lanes)
+        elif has_worked and self._pause_ns > _FIRST_PAUSE_NS:
             self._pause_ns //= 2
 
-    def relieve(self) -> None:
-        """The caller is the owner now, because the one before is kept inside a handler. If that is ours it is one of
-        the ``count`` until it returns, and a worker rests.
-        """
-        self._keeps = False  # of who would have been helped next, too
-        lanes = self._take_kept()
-        # Who is here has perhaps taken a lane before. Who comes only now finds none; what another has put back
-        # was there before it went.
-        if self._is_helped:
-            self._pause()
-            self._rest = _Rest()
-            self._ready.put(self._rest)
-        else:
-            self._rest = None
-            lanes += self._take_kept()
-        self._give(lanes)
-
-    def relieved(self) -> None:
-        """The owner before has come out of its handler; the rest of its lane is the workers', as all else."""
-        for lane in self._take_kept():
-            self._let_go[self._own_place] -= 1  # a worker will, and it was not given to one
+    def give(self, lanes: list[Lane]) -> None:
+        """By the owner: for the workers."""
+        for lane in lanes:
+            self._given += 1
             self._ready.put(lane)
-        if self._rest is not None:
-            self._rest.over.set()
 
-    def _next_task(self) -> None:
-        try:
-            lane = self._kept.popleft()
-        except IndexError:  # the new owner has taken it
-            return
-        if self._go_through(lane, self._own_place):
-            self._kept.append(lane)
+    def rest(self) -> _Rest:
+        """By the new owner: a worker rests until that is over."""
+        self._pause()
+        rest = _Rest()
+        self._resting.append(rest)
+        self._ready.put(rest)
+        return rest
+
+    def hand_back(self, place: int, lanes: list[Lane]) -> None:
+        """By one that was the owner."""
+        for lane in lanes:
+            self._let_go[place] -= 1  # a worker will, and it was not given to one
+            self._ready.put(lane)
+        self._places.append(place)
+
+    def go_through(self, lane: Lane, place: int) -> bool:
+        """Do a task of the lane, in this place; whether there are more. If not, it is let go."""
+        return self._go_through(lane, place)
 
     def _pause(self) -> None:
         self._again_ns = time.monotonic_ns() + self._pause_ns
         self._pause_ns = min(2 * self._pause_ns, _LONGEST_PAUSE_NS)
-
-    def _take_kept(self) -> list[Lane]:
-        lanes: list[Lane] = []
-        while self._kept:
-            try:
-                lanes.append(self._kept.popleft())
-            except IndexError:  # the owner before has taken it
-                break
-        return lanes
-
-    def _give(self, lanes: list[Lane]) -> None:
-        for lane in lanes:
-            self._given += 1
-            self._ready.put(lane)
 
     def _run(self, index: int) -> None:
         ready = self._ready
@@ -160,3 +143,75 @@ class HelpedThreads(Threads):
                     break
             else:
                 self._let_go[index] += 1
+
+
+class _Share:
+    """Lanes that an owner goes through itself. `help` and `relieved` are called by that owner, even when it is none any
+    more, `helped` by it as the owner, `relieve` by the next one.
+    """
+
+    __slots__ = ("_has_worked", "_is_inside", "_place", "_pool", "_rest", "_took_long", "lanes")
+
+    def __init__(self, pool: HelpedThreads, place: int) -> None:
+        self.lanes: deque[Lane] = deque()
+        self._pool = pool
+        self._place = place
+        self._is_inside = False
+        self._has_worked = False
+        self._took_long = False
+        self._rest: _Rest | None = None
+
+    def begin(self) -> None:
+        """No more become its own."""
+        self._pool.keep_no_more()
+
+    def help(self) -> Iterator[None]:
+        """Go through them, for a moment: each step is a task."""
+        self._is_inside = True  # before it takes a lane: see `relieve`
+        lanes, until_ns = self.lanes, time.monotonic_ns() + _LONG_NS
+        self._has_worked = bool(lanes)
+        while lanes and time.monotonic_ns() < until_ns:
+            yield
+            self._next_task()
+        self._took_long = time.monotonic_ns() >= until_ns
+        self._is_inside = False
+
+    def helped(self) -> None:
+        """What is left is the workers'."""
+        self._pool.take_back(self._place, self._take_lanes(), self._has_worked, self._took_long)
+
+    def relieve(self) -> None:
+        """The owner is kept inside a handler. If that is ours it is one of the ``count`` until it returns, and a worker
+        rests.
+        """
+        lanes = self._take_lanes()
+        # Who is here has perhaps taken a lane before. Who comes only now finds none; what has been put back meanwhile
+        # was there before it went.
+        if self._is_inside:
+            self._rest = self._pool.rest()
+        else:
+            lanes += self._take_lanes()
+        self._pool.give(lanes)
+
+    def relieved(self) -> None:
+        """It has come out of its handler; the rest of its lane is the workers', as all else."""
+        self._pool.hand_back(self._place, self._take_lanes())
+        if self._rest is not None:
+            self._rest.over.set()
+
+    def _next_task(self) -> None:
+        try:
+            lane = self.lanes.popleft()
+        except IndexError:  # the new owner has taken it
+            return
+        if self._pool.go_through(lane, self._place):
+            self.lanes.append(lane)
+
+    def _take_lanes(self) -> list[Lane]:
+        found: list[Lane] = []
+        while self.lanes:
+            try:
+                found.append(self.lanes.popleft())
+            except IndexError:  # somebody else has taken it
+                break
+        return found
