@@ -175,3 +175,15 @@ def test_an_observer_that_raises_does_not_keep_the_news_from_the_others() -> Non
     Observers([Broken(), found]).commit_failed("the coordinator is away")
     assert found.commits_failed == 1
     assert found.last_commit_problem == "the coordinator is away"
+
+
+def test_threads_that_are_no_more_leave_what_they_counted_and_nothing_else() -> None:
+    durations = Durations()
+    for _ in range(50):
+        thread = threading.Thread(target=durations.add, args=(0.003,))
+        thread.start()
+        thread.join()
+    durations.add(2.0)
+    assert durations.read().count == 51
+    assert durations.read().total == pytest.approx(2.15)
+    assert len(durations._all) == 1

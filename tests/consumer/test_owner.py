@@ -159,13 +159,14 @@ def test_a_question_is_answered_by_the_owners_thread() -> None:
 def test_when_it_has_ended_its_thread_has_too() -> None:
     """A program that finds it alive at its end takes it for one that hangs in a call of the client."""
 
-    class Late(threading.Event):
-        def set(self) -> None:
-            super().set()
+    with desk() as it:
+        over = it.owner._over
+
+        def late(is_over: Callable[[], None] = over.set) -> None:
+            is_over()
             threading.Event().wait(0.05)  # time for who does not wait
 
-    with desk() as it:
-        it.owner._over = Late()
+        over.set = late  # type: ignore[method-assign]
         it.owner.stop()
         assert it.end() is None
         assert not any(thread.name == OWNER and thread.is_alive() for thread in it.owner._threads)

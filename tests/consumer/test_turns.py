@@ -168,6 +168,7 @@ def test_while_a_handler_does_not_return_somebody_else_goes_on(monkeypatch: pyte
                 handled = len(others)
                 it.produce(key)
                 wait_until("it is handled", lambda before=handled: len(others) > before)  # type: ignore[misc]
+        wait_until("only one is at work", lambda: len(list(it.workers.current())) == 1)
         assert [task.messages[task.running].key() for task in it.workers.current()] == [b"stuck"]
         wait_until("it polls on", lambda: it.client.polls > polls + 3)
         assert it.owner.ask(lambda engine: engine.stopping).result(PATIENCE_S) is None
@@ -368,6 +369,30 @@ def test_who_is_relieved_waits_until_all_is_handed_over() -> None:
     assert workers.told == ["relieve", "relieved"]
     at.end()
     assert not at.stand_by()
+
+
+def test_of_several_the_last_is_relieved_first() -> None:
+    """Else the owner might go on from a handler whose worker rests for it to one that never returns."""
+    told: list[str] = []
+
+    class Named(Slowly):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self._name = name
+
+        def relieve(self) -> None:
+            told.append(self._name)
+            for share in both:
+                share._out.set()
+
+    both = [Named("first"), Named("second")]
+    at = turns.Turns(both)
+    other = threading.Thread(target=at.stand_by, daemon=True)
+    other.start()
+    wait_until("it stands by", lambda: at._is_there)
+    at.keep()
+    assert not at.help()
+    assert told == ["second", "first"]
 
 
 class Looks(threading.Event):

@@ -136,13 +136,13 @@ class Owner:
                 log.warning("not everything that had begun was finished and committed; it will come again")
         except BaseException as broken:  # raised again for whoever waits
             self._broken = broken
+        self._turns.end()
         try:
             self._ended = True
             self._refuse_questions()
             self._close()
         except BaseException as broken:
             self._broken = self._broken or broken
-        self._turns.end()
         self._over.set()
 
     def _go_on(self) -> bool:

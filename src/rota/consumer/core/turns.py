@@ -113,7 +113,8 @@ class Turns:
                 self._sleep()
                 continue
             step = loan.step
-            self._over.wait(LOOK_S)
+            if self._over.wait(LOOK_S):
+                return False
             if self._loan is not loan or loan.step != step:
                 continue
             try:
@@ -122,7 +123,8 @@ class Turns:
                 continue
             self._is_there = False
             self._loan = None
-            for share in loan.shares:
+            # The last first: so the owner cannot go on from one that was found inside to another.
+            for share in reversed(loan.shares):
                 share.relieve()
             loan.taken.release()
             return True

@@ -54,7 +54,9 @@ class Durations:
     def __init__(self) -> None:
         self.mine = threading.local()
         """What each thread has: ``cells``, once `cells` was called by it."""
-        self._all: list[list[float]] = []
+        self._all: list[tuple[threading.Thread, list[float]]] = []
+        self._ended = [0.0] * (len(BOUNDS) + 2)
+        """What threads counted that are no more: owners that were relieved come and go."""
         self._lock = threading.Lock()
 
     def add(self, seconds: float) -> None:
@@ -66,13 +68,19 @@ class Durations:
         """New ones for this thread: a count for each of `BOUNDS`, one beyond, and the sum."""
         cells = self.mine.cells = [0.0] * (len(BOUNDS) + 2)
         with self._lock:
-            self._all.append(cells)
+            going = [(threading.current_thread(), cells)]
+            for thread, theirs in self._all:
+                if thread.is_alive():
+                    going.append((thread, theirs))
+                else:
+                    self._ended = [sum(pair) for pair in zip(self._ended, theirs, strict=True)]
+            self._all = going
         return cells
 
     def read(self) -> Histogram:
         with self._lock:
-            every = [list(cells) for cells in self._all]
-        sums = [sum(column) for column in zip(*every, strict=True)] or [0.0] * (len(BOUNDS) + 2)
+            every = [self._ended, *(list(cells) for _, cells in self._all)]
+        sums = [sum(column) for column in zip(*every, strict=True)]
         return Histogram(tuple(int(count) for count in sums[:-1]), float(sums[-1]))
 
 
