@@ -13,14 +13,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from bench.load import Client, batch_of, create_topic, fill, frame_of, produce_frame
+from bench.load import Client, batch_of, create_topic, fill, frame_of, produce_frame, read_frame
 from bench.raw_fetch import fetch_frame
 
 from rota.wire.messages.api_versions import ApiVersionsRequest
 from rota.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 
-__all__ = ["ATTACKS"]
+__all__ = ["ATTACKS", "HARMLESS"]
 
 _MEGABYTE = 1_000_000
 # A hundred times 100 MB, which a frame may have, is more memory than a Kafka has that believes them all.
@@ -54,6 +54,16 @@ def _throw_away(sock: socket.socket) -> None:
     buffer = bytearray(262_144)
     while sock.recv_into(buffer):
         pass
+
+
+def good_client(address: str) -> None:
+    """Twenty small requests a second."""
+    with Client(address) as client:
+        _ready()
+        while True:
+            client.socket.sendall(frame_of(ApiVersionsRequest(), 0))
+            read_frame(client.socket)
+            time.sleep(0.05)
 
 
 def tiny_requests(address: str) -> None:
@@ -144,7 +154,10 @@ def large_frames(address: str) -> None:
     _flood(address, produce_frame(topic, batch_of(10 * _MEGABYTE)))
 
 
+HARMLESS = "a good client"
+
 ATTACKS: dict[str, Callable[[str], None]] = {
+    HARMLESS: good_client,
     "tiny requests": tiny_requests,
     "wide requests": wide_requests,
     "joins": joins,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,9 +20,9 @@ GROUP = "billing"
 
 
 @contextmanager
-def broker_with(**topics: int) -> Iterator[Broker]:
+def broker_with(configs: Mapping[str, int] | None = None, /, **topics: int) -> Iterator[Broker]:
     """A broker; each topic with so many partitions."""
-    with Broker() as broker:
+    with Broker(configs) as broker:
         admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
         made = admin.create_topics([NewTopic(name, number, 1) for name, number in topics.items()])
         for future in made.values():

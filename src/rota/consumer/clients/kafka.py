@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
+from rota.consumer.clients.absence import Absence
 from rota.consumer.clients.client import CommitError, Offset
 from rota.consumer.clients.client_errors import (
     CarefulLog,
@@ -40,6 +43,13 @@ _GONE_S = 2.0
 """So long a last commit, or the goodbye, is tried: as a rule, and while no broker answers."""
 _COMMITTED_ATTEMPTS = 2
 _SURE_ATTEMPTS = 12
+_CONNECT_S, _ANSWER_S = 1.0, 5.0
+"""When it is looked why a member has no group: so long each of some addresses has, and then the coordinator."""
+_SOME = 3
+_OFFSETS = "__consumer_offsets"
+"""A topic that is there, for a question about no topic."""
+_SESSION_MS = 45_000
+"""librdkafka's default of session.timeout.ms; Kafka's of consumer.session.timeout.ms, which a client does not know."""
 
 
 class KafkaClient:
@@ -54,7 +64,7 @@ class KafkaClient:
         self, config: Mapping[str, Any], logger: logging.Logger, *, exactly_once: bool = False
     ) -> None:
         self._exactly_once = exactly_once
-        self._answers: list[Callable[[CommitError | None, Mapping[TopicPartition, str]], None]] = []
+        self._topics: Sequence[str] = ()
         self._answered: list[Callable[[], None]] = []
         self._rebalance: Rebalance | None = None
         self._raised: BaseException | None = None
@@ -70,16 +80,29 @@ class KafkaClient:
         try:
             self._outage = Outage(self._bootstrap, config.get("error_cb"))
             theirs = {name: guarded(name, config[name]) for name in _CALLED_BACK if name in config}
-            ours = {"on_commit": self._on_commit, "error_cb": self._outage}
-            careful: Any = CarefulLog(logger)
-            self._consumer = Consumer({**config, **theirs, **ours}, logger=careful)
+            self._config: dict[str, Any] = {**config, **theirs, "error_cb": self._outage}
+            self._careful: Any = CarefulLog(logger)
+            self._absence = Absence(float(config.get("session.timeout.ms", _SESSION_MS)) / 1000)
+            self._consumer = self._new_consumer()
         except KafkaException as error:
             raise refused(error.args[0].str()) from error
         except (TypeError, ValueError) as error:
             raise refused(str(error)) from error
 
+    def _new_consumer(self) -> Consumer:
+        answers: list[Callable[[CommitError | None, Mapping[TopicPartition, str]], None]] = []
+        self._answers = answers
+
+        def on_commit(error: KafkaError | None, partitions: list[ClientPartition]) -> None:
+            if answers is self._answers:  # else another client has taken the place of this one
+                self._on_commit(error, partitions)
+
+        return Consumer({**self._config, "on_commit": on_commit}, logger=self._careful)
+
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         self._rebalance = rebalance
+        self._topics = topics
+        self._absence.begins(time.monotonic(), with_partitions=False)
         try:
             self._consumer.subscribe(
                 list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -90,6 +113,11 @@ class KafkaClient:
             raise RotaError(f"the client cannot subscribe to {which}: {error.args[0].str()}") from error
 
     def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
+        if self._absence.is_on:
+            if self._absence.is_due(time.monotonic()):
+                self._look_for_the_group()
+        elif self._outage.on:  # of the end of its session not every client says something
+            self._absence.begins(time.monotonic(), with_partitions=True)
         # consume() with a timeout waits for `most` records; a single poll() returns with the first.
         found: list[Any] = self._consumer.consume(most, 0)
         if not found and timeout_s and self._raised is None:
@@ -189,7 +217,9 @@ class KafkaClient:
                 self._stuck = True
                 raise CommitError("nobody answered; no broker has the group at the moment", final=True)
         except KafkaException as error:
+            self._not_taken(error.args[0])
             raise commit_error(error.args[0]) from error
+        self._absence.over()
         return _refused(answers)
 
     def commit_soon(
@@ -205,6 +235,10 @@ class KafkaClient:
             problem = commit_error(error.args[0])
             self._answered.append(lambda: answered(problem, {}))
 
+    def _not_taken(self, error: KafkaError) -> None:
+        if may_pass(error):
+            self._absence.begins(time.monotonic(), with_partitions=True)
+
     def group_metadata(self) -> Any:
         return self._consumer.consumer_group_metadata()
 
@@ -213,6 +247,39 @@ class KafkaClient:
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         self._consumer.resume([ClientPartition(*partition) for partition in partitions])
+
+    def _look_for_the_group(self) -> None:
+        """It has been without one for long. See `rota.consumer.clients.absence`."""
+        if not _listens(self._bootstrap) or self._is_answered():
+            self._absence.goes_on(time.monotonic())
+            return
+        log.warning(
+            "for %.0f s the client has not found its group, though %s can be reached: another one takes its place",
+            self._absence.begins_anew(time.monotonic()),
+            self._bootstrap,
+        )
+        former, unanswered = self._consumer, self._answers
+        if held := former.assignment():
+            self._on_lost(former, held)
+        self._consumer = self._new_consumer()
+        self._stuck = False
+        for answered in unanswered:
+            answered(CommitError("its client did not find the group any more", lost=True), {})
+        if not self._bounded(former.close, _GONE_S):
+            log.warning("the client that was replaced does not end; it is left behind")
+        assert self._rebalance is not None
+        self.subscribe(self._topics, self._rebalance)
+
+    def _is_answered(self) -> bool:
+        """Whether the client knows whom to ask about its group."""
+        try:
+            self._consumer.committed([ClientPartition(_OFFSETS, 0)], timeout=_ANSWER_S)
+        except KafkaException as error:
+            return not may_pass(error.args[0])
+        self._outage.over()
+        if self._consumer.assignment():
+            self._absence.over()
+        return True
 
     def close(self) -> None:
         # Whoever closes has committed what could be. After an error nobody knows what was done, and a rebalance
@@ -244,18 +311,27 @@ class KafkaClient:
 
     # Called back by librdkafka, inside consume, poll and close.
 
-    def _on_assign(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[ClientPartition]) -> None:
+        if consumer is not self._consumer:
+            return  # another one has taken its place
         assert self._rebalance is not None
+        self._absence.over()
         self._outage.over()
         self._guarded(self._rebalance.assigned, partitions)
 
-    def _on_revoke(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
+    def _on_revoke(self, consumer: Consumer, partitions: list[ClientPartition]) -> None:
+        if consumer is not self._consumer:
+            return  # another one has taken its place
         assert self._rebalance is not None
+        self._absence.begins(time.monotonic(), with_partitions=True)
         self._went(partitions)
         self._guarded(self._rebalance.revoked, partitions)
 
-    def _on_lost(self, _consumer: Consumer, partitions: list[ClientPartition]) -> None:
+    def _on_lost(self, consumer: Consumer, partitions: list[ClientPartition]) -> None:
+        if consumer is not self._consumer:
+            return  # another one has taken its place
         assert self._rebalance is not None
+        self._absence.begins(time.monotonic(), with_partitions=False)
         self._went(partitions)
         self._guarded(self._rebalance.lost, partitions)
 
@@ -284,6 +360,9 @@ class KafkaClient:
             return  # not waited for, or the answer to one that was
         if error is None:
             self._outage.over()
+            self._absence.over()
+        else:
+            self._not_taken(error)
         answered = self._answers.pop(0)
         try:
             answered(None if error is None else commit_error(error), _refused(partitions))
@@ -300,6 +379,23 @@ def is_cooperative(config: Mapping[str, Any]) -> bool:
     """Whether partitions come and go one by one (librdkafka allows no mixture of both kinds of strategies)."""
     strategies = str(config.get("partition.assignment.strategy", ""))
     return "cooperative" in strategies or str(config.get("group.protocol", "")).lower() == "consumer"
+
+
+def _listens(bootstrap: str) -> bool:
+    """Whether anybody can be reached at one of the first of these addresses."""
+    from rota.admin.security import addresses  # rarely needed, and much to import
+
+    try:
+        known = addresses(bootstrap)
+    except RotaError:  # only librdkafka knows what that is
+        return False
+    for address in known[:_SOME]:
+        try:
+            socket.create_connection(address, timeout=_CONNECT_S).close()
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def _named(partition: ClientPartition) -> TopicPartition:
