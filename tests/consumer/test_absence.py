@@ -1,4 +1,4 @@
-"""A member without its group: when it is looked why, and another client in the place of one that never finds it."""
+"""A member without its group: when it asks, and another client in the place of one that never finds it."""
 
 from __future__ import annotations
 
@@ -34,30 +34,31 @@ def shares(running: Running) -> Sequence[PartitionState]:
     return state.partitions if state is not None else ()
 
 
-def test_who_has_a_group_is_not_looked_after() -> None:
+def test_who_hears_of_its_group_asks_nothing() -> None:
     it = Absence(45.0)
-    assert not it.is_on
-    assert not it.is_due(1e9)
-    it.begins(0.0, with_partitions=False)
-    it.over()
-    assert not it.is_due(1e9)
+    assert not it.is_due(1e9), "it has not even subscribed"
+    it.without_partitions(0.0)
+    for now in range(5, 500, 50):
+        assert not it.is_due(now)
+        it.over(now)
 
 
-def test_it_is_looked_after_ten_seconds_or_a_session_later_where_partitions_may_be_its_own() -> None:
+def test_it_asks_after_ten_seconds_without_partitions_and_else_when_its_session_must_be_over() -> None:
     it = Absence(45.0)
-    it.begins(0.0, with_partitions=True)
+    it.over(0.0)
     assert not it.is_due(54.9)
     assert it.is_due(55.0)
-    it.begins(20.0, with_partitions=False)
+    it.without_partitions(20.0)
     assert not it.is_due(29.9)
     assert it.is_due(30.0)
-    it.begins(29.0, with_partitions=True)
-    assert it.is_due(30.0), "what is known already is not put off"
+    it.over(25.0)
+    it.without_partitions(75.0)
+    assert it.is_due(80.0), "what was due is not put off"
 
 
-def test_it_is_looked_again_and_again() -> None:
+def test_it_asks_again_and_again() -> None:
     it = Absence(45.0)
-    it.begins(0.0, with_partitions=False)
+    it.without_partitions(0.0)
     it.goes_on(12.0)
     assert not it.is_due(21.9)
     assert it.is_due(22.0)
@@ -65,7 +66,7 @@ def test_it_is_looked_again_and_again() -> None:
 
 def test_each_client_that_is_of_no_use_makes_the_next_one_wait_longer() -> None:
     it = Absence(45.0)
-    it.begins(0.0, with_partitions=False)
+    it.without_partitions(0.0)
     now, waits = 0.0, []
     for _ in range(8):
         began = now
@@ -73,15 +74,16 @@ def test_each_client_that_is_of_no_use_makes_the_next_one_wait_longer() -> None:
             now += 1.0
         waits.append(now - began)
         assert it.begins_anew(now) == waits[-1]
-        it.begins(now, with_partitions=False)
+        it.without_partitions(now)
     assert waits == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0]
-    it.over()
-    it.begins(now, with_partitions=False)
+    it.over(now)
+    it.without_partitions(now)
     assert it.is_due(now + 10.0)
 
 
 def test_where_nobody_listens_no_other_client_would_be_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(absence, "_LOOK_AFTER_S", 0.0)
+    monkeypatch.setattr(absence, "_ASK_AFTER_S", 0.0)
+    monkeypatch.setattr(kafka, "_ANSWER_S", 0.1)
     with client() as (made, _):
         first = made._consumer
         for _ in range(3):
@@ -94,11 +96,11 @@ def test_a_client_whose_group_answers_stays() -> None:
         made.subscribe(["orders"], told)
         wait_until("it has joined", lambda: made.consume(1, 0.01) or told.heard)
         first = made._consumer
-        assert not made._absence.is_on
-        made._absence.begins(-100.0, with_partitions=False)
+        made._absence.over(-100.0)
+        assert made._absence.is_due(0.0)
         assert not made.consume(1, 0.01)
         assert made._consumer is first
-        assert not made._absence.is_on
+        assert not made._absence.is_due(0.0)
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -106,7 +108,7 @@ def test_another_client_takes_the_place_of_one_that_does_not_find_its_group(
     protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its connections are cut, and its questions for the coordinator are not answered."""
-    monkeypatch.setattr(absence, "_LOOK_AFTER_S", 0.5)
+    monkeypatch.setattr(absence, "_ASK_AFTER_S", 0.5)
     monkeypatch.setattr(kafka, "_ANSWER_S", 1.0)
     monkeypatch.setattr(kafka, "_SESSION_MS", 2_000)
     cut: list[bool] = []

@@ -102,7 +102,7 @@ class KafkaClient:
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         self._rebalance = rebalance
         self._topics = topics
-        self._absence.begins(time.monotonic(), with_partitions=False)
+        self._absence.without_partitions(time.monotonic())
         try:
             self._consumer.subscribe(
                 list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -113,11 +113,8 @@ class KafkaClient:
             raise RotaError(f"the client cannot subscribe to {which}: {error.args[0].str()}") from error
 
     def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
-        if self._absence.is_on:
-            if self._absence.is_due(time.monotonic()):
-                self._look_for_the_group()
-        elif self._outage.on:  # of the end of its session not every client says something
-            self._absence.begins(time.monotonic(), with_partitions=True)
+        if self._absence.is_due(time.monotonic()):
+            self._ask_the_group()
         # consume() with a timeout waits for `most` records; a single poll() returns with the first.
         found: list[Any] = self._consumer.consume(most, 0)
         if not found and timeout_s and self._raised is None:
@@ -217,9 +214,8 @@ class KafkaClient:
                 self._stuck = True
                 raise CommitError("nobody answered; no broker has the group at the moment", final=True)
         except KafkaException as error:
-            self._not_taken(error.args[0])
             raise commit_error(error.args[0]) from error
-        self._absence.over()
+        self._absence.over(time.monotonic())
         return _refused(answers)
 
     def commit_soon(
@@ -235,10 +231,6 @@ class KafkaClient:
             problem = commit_error(error.args[0])
             self._answered.append(lambda: answered(problem, {}))
 
-    def _not_taken(self, error: KafkaError) -> None:
-        if may_pass(error):
-            self._absence.begins(time.monotonic(), with_partitions=True)
-
     def group_metadata(self) -> Any:
         return self._consumer.consumer_group_metadata()
 
@@ -248,16 +240,28 @@ class KafkaClient:
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         self._consumer.resume([ClientPartition(*partition) for partition in partitions])
 
-    def _look_for_the_group(self) -> None:
-        """It has been without one for long. See `rota.consumer.clients.absence`."""
-        if not _listens(self._bootstrap) or self._is_answered():
-            self._absence.goes_on(time.monotonic())
-            return
-        log.warning(
-            "for %.0f s the client has not found its group, though %s can be reached: another one takes its place",
-            self._absence.begins_anew(time.monotonic()),
-            self._bootstrap,
-        )
+    def _ask_the_group(self) -> None:
+        """It has said nothing for long. See `rota.consumer.clients.absence`."""
+        now = time.monotonic()
+        perhaps = not self._outage.on or _listens(self._bootstrap)
+        if perhaps and self._is_answered():
+            self._outage.over()
+            if self._consumer.assignment():
+                self._absence.over(now)
+            else:
+                self._absence.goes_on(now)
+        elif perhaps and _listens(self._bootstrap):
+            log.warning(
+                "for %.0f s the client has heard nothing of its group, though %s can be reached: "
+                "another one takes its place",
+                self._absence.begins_anew(now),
+                self._bootstrap,
+            )
+            self._begin_anew()
+        else:
+            self._absence.goes_on(now)
+
+    def _begin_anew(self) -> None:
         former, unanswered = self._consumer, self._answers
         if held := former.assignment():
             self._on_lost(former, held)
@@ -271,14 +275,12 @@ class KafkaClient:
         self.subscribe(self._topics, self._rebalance)
 
     def _is_answered(self) -> bool:
-        """Whether the client knows whom to ask about its group."""
+        """Whether the client knows whom to ask about its group, and is answered."""
         try:
             self._consumer.committed([ClientPartition(_OFFSETS, 0)], timeout=_ANSWER_S)
         except KafkaException as error:
-            return not may_pass(error.args[0])
-        self._outage.over()
-        if self._consumer.assignment():
-            self._absence.over()
+            # What a broker says is an answer, whatever it is.
+            return error.args[0].code() > 0 or not may_pass(error.args[0])
         return True
 
     def close(self) -> None:
@@ -315,7 +317,7 @@ class KafkaClient:
         if consumer is not self._consumer:
             return  # another one has taken its place
         assert self._rebalance is not None
-        self._absence.over()
+        self._absence.over(time.monotonic())
         self._outage.over()
         self._guarded(self._rebalance.assigned, partitions)
 
@@ -323,7 +325,6 @@ class KafkaClient:
         if consumer is not self._consumer:
             return  # another one has taken its place
         assert self._rebalance is not None
-        self._absence.begins(time.monotonic(), with_partitions=True)
         self._went(partitions)
         self._guarded(self._rebalance.revoked, partitions)
 
@@ -331,7 +332,7 @@ class KafkaClient:
         if consumer is not self._consumer:
             return  # another one has taken its place
         assert self._rebalance is not None
-        self._absence.begins(time.monotonic(), with_partitions=False)
+        self._absence.without_partitions(time.monotonic())
         self._went(partitions)
         self._guarded(self._rebalance.lost, partitions)
 
@@ -360,9 +361,7 @@ class KafkaClient:
             return  # not waited for, or the answer to one that was
         if error is None:
             self._outage.over()
-            self._absence.over()
-        else:
-            self._not_taken(error)
+            self._absence.over(time.monotonic())
         answered = self._answers.pop(0)
         try:
             answered(None if error is None else commit_error(error), _refused(partitions))
