@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka import KafkaError
 from tests.consumer.running_app import broker_with, config, produce, started
 from tests.consumer.test_kafka_client import client
 from tests.kafka.ports import wait_until
@@ -89,6 +90,21 @@ def test_where_nobody_listens_no_other_client_would_be_of_use(monkeypatch: pytes
         for _ in range(3):
             assert not made.consume(1, 0.01)
         assert made._consumer is first
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_who_is_refused_would_be_so_again(refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(absence, "_ASK_AFTER_S", 0.0)
+    monkeypatch.setattr(kafka, "_ANSWER_S", 0.1)
+    monkeypatch.setattr(kafka, "_listens", lambda _bootstrap: True)
+    with client() as (made, _):
+        first = made._consumer
+        if refused:
+            made._outage(KafkaError(-169, "SASL authentication error: Bad password"))
+        assert not made.consume(1, 0.01)
+        assert (made._consumer is first) == refused
+        if not refused:
+            made._consumer.close()
 
 
 def test_a_client_whose_group_answers_stays() -> None:

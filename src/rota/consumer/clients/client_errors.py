@@ -95,6 +95,7 @@ _END = frozenset(
         _FENCED,
     }
 )
+_REFUSED = frozenset({_AUTHENTICATION, _SSL})
 _UNKNOWN = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, _UNKNOWN_TOPIC, _UNKNOWN_PARTITION})
 
 
@@ -213,6 +214,11 @@ class Outage:
         self._last = ""
         self._told: set[int] = set()
 
+    @property
+    def refused(self) -> bool:
+        """Whether a broker has answered, and would not have this client."""
+        return not self._told.isdisjoint(_REFUSED)
+
     def __call__(self, error: KafkaError) -> None:
         code, text = error.code(), " ".join(error.str().split())
         if code == _ALL_BROKERS_DOWN:
@@ -227,7 +233,7 @@ class Outage:
             self._last = f" ({_after_address(text).rpartition(' failed: ')[2]})"
         elif code not in self._told:
             self._told.add(code)
-            refused = code in (_AUTHENTICATION, _SSL)
+            refused = code in _REFUSED
             what = f"{self._bootstrap} refused the connection: " if refused else "the client says: "
             log.error("%s%s", what, _after_address(text) if refused else text)
         if self._other is not None:

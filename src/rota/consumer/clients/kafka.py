@@ -243,6 +243,9 @@ class KafkaClient:
     def _ask_the_group(self) -> None:
         """It has said nothing for long. See `rota.consumer.clients.absence`."""
         now = time.monotonic()
+        if self._outage.refused:  # and so would be any other
+            self._absence.goes_on(now)
+            return
         perhaps = not self._outage.on or _listens(self._bootstrap)
         if perhaps and self._is_answered():
             self._outage.over()
@@ -266,11 +269,15 @@ class KafkaClient:
         if held := former.assignment():
             self._on_lost(former, held)
         self._consumer = self._new_consumer()
-        self._stuck = False
         for answered in unanswered:
             answered(CommitError("its client did not find the group any more", lost=True), {})
-        if not self._bounded(former.close, _GONE_S):
-            log.warning("the client that was replaced does not end; it is left behind")
+        try:
+            ended = self._bounded(former.close, _GONE_S)
+        except (KafkaException, RuntimeError) as error:
+            log.warning("the client that was replaced did not end as it should: %s", error)
+        else:
+            if not ended:
+                log.warning("the client that was replaced does not end; it is left behind")
         assert self._rebalance is not None
         self.subscribe(self._topics, self._rebalance)
 
