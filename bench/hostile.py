@@ -54,6 +54,8 @@ _OFFSET = struct.Struct(">q")
 _SIZE = struct.Struct(">i")
 _MARK = 0x0123456789ABCDEF
 
+_PROCESSORS = os.sched_getaffinity(0)
+
 _numbers = itertools.count()
 
 
@@ -88,18 +90,17 @@ def run(run: Run) -> None:
 @contextmanager
 def _apart(broker: int) -> Iterator[None]:
     """This process on one processor and the broker on the others, as far as there are any."""
-    all_of_them = os.sched_getaffinity(0)
-    if len(all_of_them) == 1:
+    if len(_PROCESSORS) == 1:
         yield
         return
-    first = {min(all_of_them)}
+    first = {min(_PROCESSORS)}
     os.sched_setaffinity(0, first)
-    _keep_to(broker, all_of_them - first)
+    _keep_to(broker, _PROCESSORS - first)
     try:
         yield
     finally:
-        _keep_to(broker, all_of_them)
-        os.sched_setaffinity(0, all_of_them)
+        _keep_to(broker, _PROCESSORS)
+        os.sched_setaffinity(0, _PROCESSORS)
 
 
 def _keep_to(pid: int, processors: set[int]) -> None:
@@ -114,7 +115,7 @@ def _attacker(name: str, address: str) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
-            _keep_to(process.pid, set(range(os.cpu_count() or 1)))
+            _keep_to(process.pid, _PROCESSORS)
             assert process.stdout.readline() == b"ready\n", f"{name} could not begin"
             yield process
         finally:

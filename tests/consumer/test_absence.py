@@ -1,12 +1,14 @@
-"""A member without its group: when it asks, and another client in the place of one that never finds it."""
+"""A client that has forgotten the brokers: when it is asked, and another one in its place."""
 
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import KafkaError
+from confluent_kafka import TopicPartition as ClientPartition
 from tests.consumer.running_app import broker_with, config, produce, started
 from tests.consumer.test_kafka_client import client
 from tests.kafka.ports import wait_until
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from rota.broker.broker import Broker
     from rota.broker.request import NoAnswer, Request
+    from rota.consumer.clients.kafka import KafkaClient
     from rota.consumer.operations.snapshot import PartitionState
     from rota.consumer.running import Running
     from rota.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
@@ -35,103 +38,141 @@ def shares(running: Running) -> Sequence[PartitionState]:
     return state.partitions if state is not None else ()
 
 
-def test_who_hears_of_its_group_asks_nothing() -> None:
-    it = Absence(45.0)
-    assert not it.is_due(1e9), "it has not even subscribed"
-    it.without_partitions(0.0)
-    for now in range(5, 500, 50):
+def test_who_hears_something_asks_nothing() -> None:
+    it = Absence(45.0, 0.0)
+    for now in range(9, 500, 9):
         assert not it.is_due(now)
-        it.over(now)
-
-
-def test_it_asks_after_ten_seconds_without_partitions_and_else_when_its_session_must_be_over() -> None:
-    it = Absence(45.0)
-    it.over(0.0)
-    assert not it.is_due(54.9)
-    assert it.is_due(55.0)
-    it.without_partitions(20.0)
-    assert not it.is_due(29.9)
-    assert it.is_due(30.0)
-    it.over(25.0)
-    it.without_partitions(75.0)
-    assert it.is_due(80.0), "what was due is not put off"
-
-
-def test_it_asks_again_and_again() -> None:
-    it = Absence(45.0)
-    it.without_partitions(0.0)
-    it.goes_on(12.0)
-    assert not it.is_due(21.9)
-    assert it.is_due(22.0)
-
-
-def test_each_client_that_is_of_no_use_makes_the_next_one_wait_longer() -> None:
-    it = Absence(45.0)
-    it.without_partitions(0.0)
-    now, waits = 0.0, []
-    for _ in range(8):
-        began = now
-        while not it.is_due(now):
-            now += 1.0
-        waits.append(now - began)
-        assert it.begins_anew(now) == waits[-1]
-        it.without_partitions(now)
-    assert waits == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0]
-    it.over(now)
-    it.without_partitions(now)
+        it.heard(now)
     assert it.is_due(now + 10.0)
 
 
+def test_another_client_is_due_after_a_session_of_questions_in_vain() -> None:
+    it = Absence(45.0, 0.0)
+    asked = []
+    for now in range(500):
+        if it.is_due(now):
+            asked.append(now)
+            if (lasted_s := it.in_vain(now)) is not None:
+                break
+    assert asked == [10, 20, 30, 40, 50, 60]
+    assert lasted_s == 50.0
+
+
+@pytest.mark.parametrize("sign", ["heard", "nobody_there"])
+def test_what_was_in_vain_before_a_sign_does_not_count(sign: str) -> None:
+    it = Absence(45.0, 0.0)
+    assert it.in_vain(10.0) is None
+    assert it.in_vain(54.9) is None
+    getattr(it, sign)(55.0)
+    assert it.in_vain(65.0) is None
+    assert it.in_vain(109.0) is None
+    assert it.in_vain(110.0) == 45.0
+
+
+def test_each_client_that_is_of_no_use_gives_the_next_one_more_time() -> None:
+    it = Absence(45.0, 0.0)
+    now, patience = 0.0, []
+    for _ in range(6):
+        it.begins_anew(now)
+        began = now
+        while it.in_vain(now) is None:
+            now += 1.0
+        patience.append(now - began)
+    assert patience == [90.0, 180.0, 360.0, 600.0, 600.0, 600.0]
+    it.heard(now)
+    assert it.in_vain(now) is None
+    assert it.in_vain(now + 45.0) == 45.0
+
+
+def test_a_static_member_of_kip_848_waits_until_its_former_self_is_forgotten() -> None:
+    of_classic = {"session.timeout.ms": 6_000, "group.instance.id": "one"}
+    assert kafka._patience_s(of_classic) == 6.0
+    assert kafka._patience_s({"group.protocol": "consumer"}) == 45.0
+    assert kafka._patience_s({"group.protocol": "consumer", "group.instance.id": "one"}) == 90.0
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch, session_s: float = 0.2, answer_s: float = 0.1) -> None:
+    monkeypatch.setattr(absence, "_ASK_AFTER_S", 0.1)
+    monkeypatch.setattr(kafka, "_ANSWER_S", answer_s)
+    monkeypatch.setattr(kafka, "_patience_s", lambda _config: session_s)
+
+
+def polled_for(made: KafkaClient, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        made.consume(1, 0.01)
+
+
 def test_where_nobody_listens_no_other_client_would_be_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(absence, "_ASK_AFTER_S", 0.0)
-    monkeypatch.setattr(kafka, "_ANSWER_S", 0.1)
+    impatient(monkeypatch)
     with client() as (made, _):
         first = made._consumer
-        for _ in range(3):
-            assert not made.consume(1, 0.01)
+        polled_for(made, 1.5)
         assert made._consumer is first
 
 
 @pytest.mark.parametrize("refused", [True, False])
 def test_who_is_refused_would_be_so_again(refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(absence, "_ASK_AFTER_S", 0.0)
-    monkeypatch.setattr(kafka, "_ANSWER_S", 0.1)
+    impatient(monkeypatch)
     monkeypatch.setattr(kafka, "_listens", lambda _bootstrap: True)
-    with client() as (made, _):
+    with client() as (made, told):
         first = made._consumer
         if refused:
             made._outage(KafkaError(-169, "SASL authentication error: Bad password"))
-        assert not made.consume(1, 0.01)
-        assert (made._consumer is first) == refused
-        if not refused:
+            polled_for(made, 1.5)
+            assert made._consumer is first
+        else:
+            wait_until(
+                "another one takes its place", lambda: made.consume(1, 0.01) or made._consumer is not first
+            )
+            made._on_assign(first, [ClientPartition("orders", 0)])
+            assert told.heard == [], "the former one is not heard any more"
             made._consumer.close()
 
 
-def test_a_client_whose_group_answers_stays() -> None:
-    with broker_with(orders=2) as broker, client(**config(broker)) as (made, told):
-        made.subscribe(["orders"], told)
-        wait_until("it has joined", lambda: made.consume(1, 0.01) or told.heard)
+def test_who_waits_for_a_rebalance_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch, answer_s=60.0)  # however slow this machine is
+    with (
+        broker_with({"group.initial.rebalance.delay.ms": 3_000}, orders=2) as broker,
+        client(**config(broker)) as (made, told),
+    ):
         first = made._consumer
-        made._absence.over(-100.0)
-        assert made._absence.is_due(0.0)
-        assert not made.consume(1, 0.01)
+        wait_until("it has joined", lambda: made.consume(1, 0.01) or told.heard)
+        polled_for(made, 0.5)
         assert made._consumer is first
-        assert not made._absence.is_due(0.0)
+
+
+def test_where_no_other_client_can_be_made_the_old_one_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    impatient(monkeypatch)
+    monkeypatch.setattr(kafka, "_listens", lambda _bootstrap: True)
+    with client() as (made, told):
+        first = made._consumer
+        made._config["ssl.ca.location"] = "/nowhere"
+        made._config["security.protocol"] = "ssl"
+        with caplog.at_level(logging.WARNING, "rota.consumer"):
+            wait_until(
+                "it was tried",
+                lambda: made.consume(1, 0.01) or "no other client can be made now" in caplog.text,
+            )
+        assert made._consumer is first
+        assert told.heard == []
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_another_client_takes_the_place_of_one_that_does_not_find_its_group(
+def test_another_client_takes_the_place_of_one_that_finds_no_brokers(
     protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its connections are cut, and its questions for the coordinator are not answered."""
-    monkeypatch.setattr(absence, "_ASK_AFTER_S", 0.5)
-    monkeypatch.setattr(kafka, "_ANSWER_S", 1.0)
-    monkeypatch.setattr(kafka, "_SESSION_MS", 2_000)
+    """Its connections are cut, and what it asks afterwards is not answered."""
+    impatient(monkeypatch, session_s=2.0)
     cut: list[bool] = []
     deaf: list[bool] = []
     told, found = metadata.handle, find_coordinator.handle
 
     def tell(broker: Broker, message: MetadataRequest, request: Request) -> MetadataResponse | NoAnswer:
+        if deaf and REPLACED not in caplog.text:
+            return PARKED
         if not cut:
             return told(broker, message, request)
         deaf.append(cut.pop())

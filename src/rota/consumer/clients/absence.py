@@ -1,16 +1,15 @@
-"""How long a member has heard nothing of its group, and when it asks.
+"""Whether a client has forgotten where the brokers are.
 
-Nothing need be wrong: there may be nothing to commit, others may take long to rejoin, the brokers may be away. But
-librdkafka (2.16) may also have forgotten all addresses. A single Apache Kafka that is about to stop may answer a
-question about topics with no broker at all, and the client believes it: it asks nobody any more, and never joins again,
-though the broker is back within seconds. Only another client helps.
+A single Apache Kafka that is about to stop may answer a question about topics with no broker at all, and librdkafka
+(2.16) may believe it: it then knows no address, asks nobody, and never joins again, though the broker is back within
+seconds. Only another client helps. What shows it: questions about topics are not answered, again and again for as long
+as a session lasts, while somebody listens where the brokers should be. (The group is no good to ask: who waits for a
+rebalance is not answered either.)
 
 Times are seconds of one clock.
 """
 
 from __future__ import annotations
-
-import math
 
 __all__ = ["Absence"]
 
@@ -19,36 +18,37 @@ _LONGEST_S = 600.0
 
 
 class Absence:
-    """``session_s``: so long a member may be silent and still have its partitions."""
+    """``session_s``: after so long in vain what the client had is somebody else's, or will be."""
 
-    def __init__(self, session_s: float) -> None:
+    def __init__(self, session_s: float, now: float) -> None:
         self._session_s = session_s
-        self._wait_s = _ASK_AFTER_S
-        self._heard_at: float | None = None
-        self._ask_at = math.inf
-
-    def over(self, now: float) -> None:
-        """The group has given it partitions, has taken a commit, or has answered."""
-        self._wait_s = _ASK_AFTER_S
-        self._heard_at, self._ask_at = now, now + self._session_s + self._wait_s
-
-    def without_partitions(self, now: float) -> None:
-        """It is to join, for the first time or again."""
-        self._ask_at = min(self._ask_at, now + self._wait_s)
-        if self._heard_at is None:
-            self._heard_at = now
+        self._patience_s = session_s
+        self._ask_at = now + _ASK_AFTER_S
+        self._in_vain_since: float | None = None
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to ask."""
         return now >= self._ask_at
 
-    def goes_on(self, now: float) -> None:
-        """It has asked, and the client is not to blame: nobody can be reached, or it has no partitions yet."""
-        self._ask_at = now + self._wait_s
+    def heard(self, now: float) -> None:
+        """A record, an assignment, an answer: it knows the brokers."""
+        self._patience_s = self._session_s
+        self.nobody_there(now)
 
-    def begins_anew(self, now: float) -> float:
-        """Another client takes its place, and gets more time if it is of no use either; how long nothing was heard."""
-        silent_s = now - self._heard_at if self._heard_at is not None else 0.0
-        self._wait_s = min(2 * self._wait_s, _LONGEST_S)
-        self._heard_at, self._ask_at = now, now + self._wait_s
-        return silent_s
+    def nobody_there(self, now: float) -> None:
+        """No client could hear anything."""
+        self._ask_at = now + _ASK_AFTER_S
+        self._in_vain_since = None
+
+    def in_vain(self, now: float) -> float | None:
+        """There was no answer, though there should have been one. After a session of that: for how long."""
+        self._ask_at = now + _ASK_AFTER_S
+        if self._in_vain_since is None:
+            self._in_vain_since = now
+        lasted_s = now - self._in_vain_since
+        return lasted_s if lasted_s >= self._patience_s else None
+
+    def begins_anew(self, now: float) -> None:
+        """Another client has taken its place, and gets more time in case it is of no use either."""
+        self._patience_s = min(2 * self._patience_s, max(_LONGEST_S, self._session_s))
+        self.nobody_there(now)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from rota.consumer.clients.client import Message, Rebalance
 
+    _Answer = Callable[[CommitError | None, Mapping[TopicPartition, str]], None]
+
 __all__ = ["KafkaClient", "is_cooperative"]
 
 log = logging.getLogger("rota.consumer")
@@ -43,11 +45,15 @@ _GONE_S = 2.0
 """So long a last commit, or the goodbye, is tried: as a rule, and while no broker answers."""
 _COMMITTED_ATTEMPTS = 2
 _SURE_ATTEMPTS = 12
-_CONNECT_S, _ANSWER_S = 1.0, 5.0
-"""When it is looked why a member has no group: so long each of some addresses has, and then the coordinator."""
+_ANSWER_S = 5.0
+"""So long brokers have to answer when it is asked whether the client knows them."""
+_CONNECT_S, _PROBE_S = 1.0, 3.0
+"""So long one address, and all that are tried, have to be reached."""
 _SOME = 3
+_END_S = 6.0
+"""librdkafka waits 5 s for the answer to a goodbye."""
 _OFFSETS = "__consumer_offsets"
-"""A topic that is there, for a question about no topic."""
+"""A topic that is there, where none is known by name."""
 _SESSION_MS = 45_000
 """librdkafka's default of session.timeout.ms; Kafka's of consumer.session.timeout.ms, which a client does not know."""
 
@@ -65,6 +71,7 @@ class KafkaClient:
     ) -> None:
         self._exactly_once = exactly_once
         self._topics: Sequence[str] = ()
+        self._answers: list[_Answer] = []
         self._answered: list[Callable[[], None]] = []
         self._rebalance: Rebalance | None = None
         self._raised: BaseException | None = None
@@ -79,30 +86,36 @@ class KafkaClient:
         self._bootstrap = str(config.get("bootstrap.servers", ""))
         try:
             self._outage = Outage(self._bootstrap, config.get("error_cb"))
-            theirs = {name: guarded(name, config[name]) for name in _CALLED_BACK if name in config}
-            self._config: dict[str, Any] = {**config, **theirs, "error_cb": self._outage}
+            self._theirs = {name: guarded(name, config[name]) for name in _CALLED_BACK if name in config}
+            self._config = dict(config)
             self._careful: Any = CarefulLog(logger)
-            self._absence = Absence(float(config.get("session.timeout.ms", _SESSION_MS)) / 1000)
             self._consumer = self._new_consumer()
         except KafkaException as error:
             raise refused(error.args[0].str()) from error
         except (TypeError, ValueError) as error:
             raise refused(str(error)) from error
+        self._absence = Absence(_patience_s(config), time.monotonic())
 
     def _new_consumer(self) -> Consumer:
-        answers: list[Callable[[CommitError | None, Mapping[TopicPartition, str]], None]] = []
+        """What one calls back that has been replaced is not heard."""
+        former = self._answers
+        answers: list[_Answer] = []
+
+        def only_ours(callback: Callable[..., object]) -> Callable[..., object]:
+            return lambda *news: callback(*news) if answers is self._answers else None
+
+        ours: dict[str, Callable[..., object]] = {"on_commit": self._on_commit, "error_cb": self._outage}
+        callbacks = {name: only_ours(callback) for name, callback in {**ours, **self._theirs}.items()}
         self._answers = answers
-
-        def on_commit(error: KafkaError | None, partitions: list[ClientPartition]) -> None:
-            if answers is self._answers:  # else another client has taken the place of this one
-                self._on_commit(error, partitions)
-
-        return Consumer({**self._config, "on_commit": on_commit}, logger=self._careful)
+        try:
+            return Consumer({**self._config, **callbacks}, logger=self._careful)
+        except BaseException:
+            self._answers = former
+            raise
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         self._rebalance = rebalance
         self._topics = topics
-        self._absence.without_partitions(time.monotonic())
         try:
             self._consumer.subscribe(
                 list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -114,7 +127,7 @@ class KafkaClient:
 
     def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
         if self._absence.is_due(time.monotonic()):
-            self._ask_the_group()
+            self._ask_the_brokers()
         # consume() with a timeout waits for `most` records; a single poll() returns with the first.
         found: list[Any] = self._consumer.consume(most, 0)
         if not found and timeout_s and self._raised is None:
@@ -132,8 +145,10 @@ class KafkaClient:
             self._raise()
         while self._answered:
             self._answered.pop(0)()
-        if found and self._outage.on:
-            self._outage.over()
+        if found:
+            self._absence.heard(time.monotonic())
+            if self._outage.on:
+                self._outage.over()
         return found
 
     def problem(self, message: Message) -> tuple[str, bool]:
@@ -215,7 +230,6 @@ class KafkaClient:
                 raise CommitError("nobody answered; no broker has the group at the moment", final=True)
         except KafkaException as error:
             raise commit_error(error.args[0]) from error
-        self._absence.over(time.monotonic())
         return _refused(answers)
 
     def commit_soon(
@@ -240,55 +254,58 @@ class KafkaClient:
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         self._consumer.resume([ClientPartition(*partition) for partition in partitions])
 
-    def _ask_the_group(self) -> None:
-        """It has said nothing for long. See `rota.consumer.clients.absence`."""
-        now = time.monotonic()
-        if self._outage.refused:  # and so would be any other
-            self._absence.goes_on(now)
-            return
-        perhaps = not self._outage.on or _listens(self._bootstrap)
-        if perhaps and self._is_answered():
-            self._outage.over()
-            if self._consumer.assignment():
-                self._absence.over(now)
-            else:
-                self._absence.goes_on(now)
-        elif perhaps and _listens(self._bootstrap):
+    def _ask_the_brokers(self) -> None:
+        """Nothing was heard of them for a while. See `rota.consumer.clients.absence`."""
+        refused = self._outage.refused  # so would be any other client
+        if refused or (self._outage.on and not self._somebody_listens()):
+            self._absence.nobody_there(time.monotonic())
+        elif self._is_answered():
+            self._absence.heard(time.monotonic())
+        elif not self._outage.on and not self._somebody_listens():
+            self._absence.nobody_there(time.monotonic())
+        elif (lasted_s := self._absence.in_vain(time.monotonic())) is not None:
             log.warning(
-                "for %.0f s the client has heard nothing of its group, though %s can be reached: "
+                "for %.0f s the client has not found the brokers, though %s can be reached: "
                 "another one takes its place",
-                self._absence.begins_anew(now),
+                lasted_s,
                 self._bootstrap,
             )
+            self._absence.begins_anew(time.monotonic())
             self._begin_anew()
-        else:
-            self._absence.goes_on(now)
+
+    def _is_answered(self) -> bool:
+        topic = next((name for name in self._topics if not name.startswith("^")), _OFFSETS)
+        try:
+            self._consumer.list_topics(topic, timeout=_ANSWER_S)
+        except KafkaException as error:
+            return bool(error.args[0].code() > 0)  # what a broker says is an answer, whatever it is
+        return True
+
+    def _somebody_listens(self) -> bool:
+        found: list[bool] = []
+        return self._bounded(lambda: found.append(_listens(self._bootstrap)), _PROBE_S) and found[0]
 
     def _begin_anew(self) -> None:
         former, unanswered = self._consumer, self._answers
+        try:
+            made = self._new_consumer()
+        except (KafkaException, ValueError) as error:
+            log.warning("no other client can be made now: %s", error)
+            return
         if held := former.assignment():
             self._on_lost(former, held)
-        self._consumer = self._new_consumer()
+        self._consumer = made
         for answered in unanswered:
-            answered(CommitError("its client did not find the group any more", lost=True), {})
+            self._tell(answered, CommitError("its client did not find the brokers any more", lost=True), {})
         try:
-            ended = self._bounded(former.close, _GONE_S)
+            ended = self._bounded(former.close, _END_S)
         except (KafkaException, RuntimeError) as error:
             log.warning("the client that was replaced did not end as it should: %s", error)
         else:
             if not ended:
-                log.warning("the client that was replaced does not end; it is left behind")
+                log.warning("the client that was replaced has not ended yet; it is left behind")
         assert self._rebalance is not None
         self.subscribe(self._topics, self._rebalance)
-
-    def _is_answered(self) -> bool:
-        """Whether the client knows whom to ask about its group, and is answered."""
-        try:
-            self._consumer.committed([ClientPartition(_OFFSETS, 0)], timeout=_ANSWER_S)
-        except KafkaException as error:
-            # What a broker says is an answer, whatever it is.
-            return error.args[0].code() > 0 or not may_pass(error.args[0])
-        return True
 
     def close(self) -> None:
         # Whoever closes has committed what could be. After an error nobody knows what was done, and a rebalance
@@ -324,7 +341,7 @@ class KafkaClient:
         if consumer is not self._consumer:
             return  # another one has taken its place
         assert self._rebalance is not None
-        self._absence.over(time.monotonic())
+        self._absence.heard(time.monotonic())
         self._outage.over()
         self._guarded(self._rebalance.assigned, partitions)
 
@@ -339,7 +356,6 @@ class KafkaClient:
         if consumer is not self._consumer:
             return  # another one has taken its place
         assert self._rebalance is not None
-        self._absence.without_partitions(time.monotonic())
         self._went(partitions)
         self._guarded(self._rebalance.lost, partitions)
 
@@ -368,10 +384,15 @@ class KafkaClient:
             return  # not waited for, or the answer to one that was
         if error is None:
             self._outage.over()
-            self._absence.over(time.monotonic())
-        answered = self._answers.pop(0)
+            self._absence.heard(time.monotonic())
+        problem = None if error is None else commit_error(error)
+        self._tell(self._answers.pop(0), problem, _refused(partitions))
+
+    def _tell(
+        self, answered: _Answer, problem: CommitError | None, refused: Mapping[TopicPartition, str]
+    ) -> None:
         try:
-            answered(None if error is None else commit_error(error), _refused(partitions))
+            answered(problem, refused)
         except BaseException as raised:
             self._raised = self._raised or raised
 
@@ -398,10 +419,23 @@ def _listens(bootstrap: str) -> bool:
     for address in known[:_SOME]:
         try:
             socket.create_connection(address, timeout=_CONNECT_S).close()
-        except OSError:
+        except (OSError, ValueError):  # that is no name
             continue
         return True
     return False
+
+
+def _patience_s(config: Mapping[str, Any]) -> float:
+    """After how long in vain a client may be replaced. A static member of KIP-848 is refused for good while the group
+    still knows the one before it, whose session begins anew when the brokers do.
+    """
+    session_s = float(config.get("session.timeout.ms", _SESSION_MS)) / 1000
+    is_static = bool(config.get("group.instance.id"))
+    return (
+        2 * session_s
+        if is_static and str(config.get("group.protocol", "")).lower() == "consumer"
+        else session_s
+    )
 
 
 def _named(partition: ClientPartition) -> TopicPartition:
