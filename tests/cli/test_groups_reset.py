@@ -200,6 +200,51 @@ def test_metadata_comes_back_with_its_offset(stage: Stage) -> None:
     assert commits == {stage.tp(0): Commit(7, 0, "done: 8-9"), stage.tp(1): Commit(4)}
 
 
+def test_a_csv_that_names_the_committed_offset_erases_nothing(stage: Stage) -> None:
+    """Metadata of Rota's consumers says what is done beyond the offset: without it records would come again."""
+    group = stage.group(None, 4, None)
+    stage.admin.alter_offsets(group, {stage.tp(0): Commit(2, 0, "hello")})
+    before = stage.admin.commits([group])[group]
+    Path("cur.csv").write_text(stage.reset(group, "--all-topics", "--to-current", "--export").out)
+    said = stage.reset(group, "--from-file", "cur.csv", "--execute")
+    assert (said.code, stage.admin.commits([group])[group]) == (0, before)
+    assert "unchanged" in said.out
+    assert [path.name for path in Path().iterdir()] == ["cur.csv"]
+
+
+def test_a_commit_that_only_gets_other_metadata_is_a_change_and_can_be_taken_back(stage: Stage) -> None:
+    group = stage.group(4, None, None)
+    entry = {"topic": stage.topic, "partition": 0, "offset": 4, "leaderEpoch": 0, "metadata": "done: 6"}
+    Path("plan.json").write_text(json.dumps([{"group": group, "offsets": [entry]}]))
+    said = stage.reset(group, "--from-file", "plan.json", "--execute")
+    assert said.code == 0
+    assert re.search(r"0 +4 +-> +4 +metadata changed", said.out)
+    assert "Done: 1 partition changed." in said.err
+    assert stage.admin.commits([group])[group] == {stage.tp(0): Commit(4, 0, "done: 6")}
+    (path,) = Path().glob(f"{group}-before-*.json")
+    assert stage.reset(group, "--from-file", str(path), *EXECUTE).code == 0
+    assert stage.admin.commits([group])[group] == {stage.tp(0): Commit(4)}
+
+
+def test_a_plan_that_could_not_be_sent_is_one_line(stage: Stage) -> None:
+    group = stage.group(4, None, None)
+    entry = {"topic": stage.topic, "partition": 0, "offset": 4, "leaderEpoch": 9_999_999_999}
+    for text, words in (
+        (
+            json.dumps([{"group": group, "offsets": [entry]}]),
+            "plan.json, plan 1, offset 1: leaderEpoch 9999999999 is too great: at most 2147483647",
+        ),
+        (
+            '[{"group": 5, "offsets": []}]',
+            "plan.json, plan 1: 5 cannot be a group's name: it must be text, and not empty",
+        ),
+        ("[" * 100_000, "plan.json is no plan: it is nested too deeply"),
+    ):
+        Path("plan.json").write_text(text)
+        said = stage("reset-offsets", "--all", "--from-file", "plan.json", "--execute")
+        assert (said.code, said.out, said.err) == (1, "", f"error: {words}\n")
+
+
 SCENARIOS = (
     *("--to-earliest", "--to-latest", "--to-current", "--to-offset 3", "--to-offset 99", "--to-offset 0"),
     *("--shift-by 1", "--shift-by -1", "--shift-by 99", "--shift-by -99"),

@@ -110,6 +110,34 @@ def test_a_file_may_want_no_commit() -> None:
     assert row_of(TP, NOBODY, Target(Kind.FROM_FILE), Wanted(None)).effect is Effect.UNCHANGED
 
 
+def test_a_file_that_names_the_committed_offset_alone_takes_nothing_from_the_commit() -> None:
+    """A CSV has no place for epoch and metadata, so it says nothing against them."""
+    row = row_of(TP, LOG, Target(Kind.FROM_FILE), Wanted(Commit(300)))
+    assert (row.new, row.effect) == (LOG.commit, Effect.UNCHANGED)
+    lacking = row_of(TP, LOG, Target(Kind.FROM_FILE), Wanted(Commit(300, None, "other")))
+    assert lacking.new == Commit(300, 2, "other")
+
+
+def test_what_may_be_learnt_of_a_commits_time_makes_no_other_commit_of_it() -> None:
+    known = LOG._replace(commit=Commit(300, 2, "done: 301", at_ms=5))
+    assert row_of(TP, known, Target(Kind.FROM_FILE), Wanted(Commit(300))).effect is Effect.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    "commit", [Commit(300), Commit(300, 2), Commit(300, 2, "other"), Commit(300, 1, "done: 301")]
+)
+def test_a_commit_that_changes_at_its_offset_is_a_change_that_can_be_taken_back(commit: Commit) -> None:
+    rows = plan_rows([TP], {TP: LOG}, Target(Kind.FROM_FILE), {TP: Wanted(commit, exact=True)})
+    plan = Plan("billing", None, rows)
+    assert (rows[0].new, rows[0].effect, rows[0].records) == (commit, Effect.METADATA, 0)
+    assert plan.changes == rows
+    assert plan.before() == {TP: Wanted(LOG.commit, exact=True)}
+    # And back: also from more to less.
+    known = LOG._replace(commit=commit)
+    back = plan_rows([TP], {TP: known}, Target(Kind.FROM_FILE), plan.before())
+    assert back[0].new == LOG.commit
+
+
 def member(name: str, host: str = "/10.0.0.7") -> MemberFacts:
     return MemberFacts(f"{name}-1f", name, host)
 

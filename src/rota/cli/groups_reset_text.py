@@ -31,6 +31,7 @@ __all__ = [
 _WORDS = {
     Effect.FIRST: "first commit",
     Effect.UNCHANGED: "unchanged",
+    Effect.METADATA: "metadata changed",
     Effect.REMOVED: "commit removed",
     Effect.IMPOSSIBLE: "impossible",
 }

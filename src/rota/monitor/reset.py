@@ -75,7 +75,9 @@ class Effect(StrEnum):
     FIRST = "first"
     """Nothing was committed before."""
     UNCHANGED = "unchanged"
-    """The same offset, committed anew: Kafka keeps it from that moment on."""
+    """The same, committed anew: Kafka keeps it from that moment on."""
+    METADATA = "metadata"
+    """The same offset, with another leader epoch or other metadata."""
     REMOVED = "removed"
     """The commit is taken away (a rollback to where there was none)."""
     IMPOSSIBLE = "impossible"
@@ -89,9 +91,14 @@ class Span(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a file wants in one partition: a commit, or none at all."""
+    """What a file wants in one partition: a commit, or none at all.
+
+    ``exact``: with this leader epoch and this metadata, also where that is none. Otherwise (CSV has no place for them)
+    a commit at that offset keeps what the file does not say: metadata may tell what is done beyond the offset.
+    """
 
     commit: Commit | None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +170,7 @@ class Plan:
 
     @property
     def changes(self) -> tuple[Row, ...]:
-        """The partitions where something will be another."""
+        """The partitions where something will be different."""
         return tuple(row for row in self.rows if row.effect is not Effect.UNCHANGED)
 
     def commits(self) -> dict[TopicPartition, Commit]:
@@ -175,8 +182,12 @@ class Plan:
         return [row.partition for row in self.rows if row.effect is Effect.REMOVED and row.old is not None]
 
     def before(self) -> dict[TopicPartition, Wanted]:
-        """What a rollback has to restore."""
-        return {row.partition: Wanted(row.old) for row in self.changes if not row.problem}
+        """What a rollback has to restore; exactly, where its offset alone would not say it."""
+        return {
+            row.partition: Wanted(row.old, exact=row.effect is Effect.METADATA)
+            for row in self.changes
+            if not row.problem
+        }
 
     def total(self, effect: Effect) -> int:
         """How many records it does this to."""
@@ -260,18 +271,23 @@ def _clamped(offset: int, start: int, end: int) -> _Choice:
 
 
 def _commit(offset: int, old: Commit | None, wanted: Wanted | None) -> Commit:
-    """Metadata belongs to an offset: it goes with it, and not to another one."""
-    for known in (wanted.commit if wanted else None, old):
-        if known is not None and known.offset == offset:
-            return Commit(offset, known.leader_epoch, known.metadata)
-    return Commit(offset)
+    """Epoch and metadata belong to an offset: they go with it, and not to another one."""
+    kept = old if old is not None and old.offset == offset else Commit(offset)
+    said = wanted.commit if wanted is not None else None
+    if wanted is None or said is None or said.offset != offset:
+        return Commit(offset, kept.leader_epoch, kept.metadata)
+    if wanted.exact:
+        return Commit(offset, said.leader_epoch, said.metadata)
+    epoch = kept.leader_epoch if said.leader_epoch is None else said.leader_epoch
+    return Commit(offset, epoch, said.metadata or kept.metadata)
 
 
 def _effect(old: Commit | None, new: Commit) -> Effect:
     if old is None:
         return Effect.FIRST
     if new.offset == old.offset:
-        return Effect.UNCHANGED
+        same = (new.leader_epoch, new.metadata) == (old.leader_epoch, old.metadata)
+        return Effect.UNCHANGED if same else Effect.METADATA
     return Effect.AGAIN if new.offset < old.offset else Effect.SKIPPED
 
 
