@@ -27,9 +27,11 @@ _TRANSACTIONAL: Final = 0x10
 _CONTROL: Final = 0x20
 _CODEC_MASK: Final = 0x07
 _LAST_CODEC: Final = 4
-# Of a larger batch only the first records' framing is followed: more would cost more than the rest of an append.
-_FOLLOWED: Final = 2
+# Up to this size the lengths of all records are followed. Of a larger batch those of so many, and of one more for so
+# many bytes: more would cost more than a third of a request. Records as long as those before them cost next to nothing.
 _FOLLOWED_WHOLE_BYTES: Final = 4096
+_FOLLOWED: Final = 150
+_BYTES_FOR_ANOTHER: Final = 1000
 # What is compressed is opened where that costs less than a third of a request: see DESIGN.md.
 _OPENED_BYTES: Final = 1024
 _OPENED_PLAIN_BYTES: Final = 16 * 1024
@@ -120,8 +122,10 @@ def _check_count(data: memoryview, position: int, header: BatchHeader) -> None:
     """Whether the records can be as many as the header claims: offsets are given out by that number."""
     try:
         if not header.attributes & _CODEC_MASK:
-            whole = header.batch_length <= _FOLLOWED_WHOLE_BYTES
-            check_framing(data, position, header, header.record_count if whole else _FOLLOWED)
+            length, at_most = header.batch_length, header.record_count
+            if length > _FOLLOWED_WHOLE_BYTES:
+                at_most = _FOLLOWED + length // _BYTES_FOR_ANOTHER
+            check_framing(data, position, header, at_most)
             return
         largest = min((header.size - HEADER_SIZE) * _LARGEST_RATIO, DEFAULT_LIMIT)
         if header.record_count > _MOST_RECORDS:

@@ -71,6 +71,9 @@ _ONE_RECORD_HEAD = _HEADER.pack(0, 0, 0, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1)
 _ONE_BYTE = 64  # numbers below it are one byte as varints
 # A record's length, its attributes, two deltas, the lengths of key and value, the number of headers.
 _SMALLEST_RECORD = 7
+# Records of the same length one after the other: how many make it worth while to look at them together, how long they
+# are at most, and how many bytes are looked at at once, fewer at first.
+_RUN, _RUN_STEP, _SMALL_CHUNK, _LARGE_CHUNK = 8, 2048, 4096, 65_536
 _CODEC_MASK, _APPEND_TIME, _TRANSACTIONAL, _CONTROL, _DELETE_HORIZON = 0x07, 0x08, 0x10, 0x20, 0x40
 
 
@@ -243,8 +246,9 @@ def iter_records(buf: Buffer, pos: int = 0, *, limit: int = DEFAULT_LIMIT) -> It
 def check_framing(buf: Buffer, pos: int, header: BatchHeader, at_most: int) -> None:
     """Whether the batch at ``pos``, not compressed, can hold the records that its header claims.
 
-    Only the lengths of the first ``at_most`` records are followed. If those are all, they must fill the batch;
-    if not, what is left must have room for the others. Raises ``CorruptBatchError``.
+    The lengths of ``at_most`` records are followed; those that are as long as the two before them cost next to
+    nothing, and do not count. If that is all of them, they must fill the batch; if not, what is left must have room for
+    the others. Raises ``CorruptBatchError``.
     """
     end = pos + header.batch_length + _LENGTH_PREFIX
     _follow(buf, pos + HEADER_SIZE, end, header.record_count, at_most)
@@ -269,9 +273,10 @@ def check_compressed(buf: Buffer, pos: int, header: BatchHeader, limit: int) -> 
 
 
 def _follow(data: Buffer, at: int, end: int, count: int, at_most: int) -> None:
-    looked_at = min(count, at_most)
+    left, before = count, 0
     try:
-        for _ in range(looked_at):
+        while left and at_most:
+            start = at
             byte = data[at]
             at += 1
             length = byte & 0x7F
@@ -291,13 +296,46 @@ def _follow(data: Buffer, at: int, end: int, count: int, at_most: int) -> None:
             at += length >> 1
             if at > end:
                 raise CorruptBatchError("a record is longer than its batch")
+            left -= 1
+            at_most -= 1
+            if length == before and left >= _RUN and at - start <= _RUN_STEP:
+                passed = _count_alike(data, start, at - start, min(left, (end - at) // (at - start)))
+                at += passed * (at - start)
+                left -= passed
+            before = length
     except IndexError as error:
         raise CorruptBatchError("a batch has fewer records than it claims") from error
-    if count == looked_at:
+    if not left:
         if at != end:
             raise CorruptBatchError(f"{end - at} bytes follow a batch's last record")
-    elif end - at < (count - looked_at) * _SMALLEST_RECORD:
-        raise CorruptBatchError(f"{count - looked_at} records do not fit into {end - at} bytes")
+    elif end - at < left * _SMALLEST_RECORD:
+        raise CorruptBatchError(f"{left} records do not fit into {end - at} bytes")
+
+
+def _count_alike(data: Buffer, start: int, step: int, count: int) -> int:
+    """How many of the ``count`` records after the one at ``start`` say the same length as it.
+
+    They lie ``step`` bytes apart, so that their lengths are columns of the batch: a slice finds them a hundred times as
+    fast as a loop. It is taken of a copy, since slices of a ``memoryview`` with a step are slow.
+    """
+    first = data[start]
+    if count < _RUN or data[start + _RUN * step] != first:
+        return 0
+    lengths = (first,) if first < 0x80 else (first, data[start + 1])
+    passed, chunk = 0, _SMALL_CHUNK
+    while passed < count:
+        at = start + (passed + 1) * step
+        wanted = min(count - passed, chunk // step)
+        piece = bytes(data[at : at + wanted * step])
+        for column, value in enumerate(lengths):
+            seen = piece[column : wanted * step : step]
+            found = wanted - len(seen.lstrip(bytes((value,))))
+            wanted = min(wanted, found)
+        passed += wanted
+        if wanted * step != len(piece):
+            break
+        chunk = min(4 * chunk, _LARGE_CHUNK)
+    return passed
 
 
 def _read_record(
