@@ -34,7 +34,7 @@ def _starts(batch: bytearray) -> list[int]:
     starts, at = [], HEADER_SIZE
     while at < len(batch):
         starts.append(at)
-        length, at = read_varint(batch, at)
+        length, at = read_varint(memoryview(batch), at)
         at += length
     return starts
 
@@ -106,7 +106,7 @@ def _leads_to_the_end(batch: bytearray) -> bool:
     for _ in range(read_header(batch).record_count):
         if at >= len(batch):
             return False
-        length, at = read_varint(batch, at)
+        length, at = read_varint(memoryview(batch), at)
         at += length
         if length < 6 or at > len(batch):
             return False
