@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,3 +39,15 @@ def test_the_verdicts_are_those_of_kafkas_tool(
             assert (code, out) == (1, "")
             assert "is invalid: " in theirs.out
             assert err.startswith(f"error: the regular expression `{pattern}` is invalid: ")
+
+
+def test_the_verdict_for_programs(capfd: pytest.CaptureFixture[str]) -> None:
+    """A document either way, and the same exit codes."""
+    assert run(["groups", "validate-regex", "orders-.*", "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert (json.loads(out), err) == ({"pattern": "orders-.*", "valid": True, "error": None}, "")
+    assert run(["groups", "validate-regex", "(", "--json"]) == 1
+    out, err = capfd.readouterr()
+    told = json.loads(out)
+    assert (told["pattern"], told["valid"]) == ("(", False)
+    assert err == f"error: the regular expression `(` is invalid: {told['error']}\n"

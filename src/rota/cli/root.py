@@ -65,6 +65,7 @@ def root() -> None:
       rota produce web-events-partitioned --events --rate 5
       rota groups describe tour --watch 2
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 `doctor` found something wrong; 130 ended by
-    Ctrl+C, 143 by SIGTERM (`broker`, `exporter`, `lab`, `run` and `web` then end with 0).
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 `doctor` found something wrong, or the plan of
+    `groups reset-offsets` is not all that was asked for; 130 ended by Ctrl+C, 143 by SIGTERM
+    (`broker`, `exporter`, `lab`, `run` and `web` then end with 0).
     """
