@@ -12,6 +12,7 @@ from rota.monitor.facts import Commit, GroupFacts, MemberFacts, PartitionFacts, 
 from rota.monitor.headers import Headers, Key
 from rota.monitor.lag import NOTHING, Left, beyond_end, left
 from rota.monitor.level import Thresholds, rates_of, rates_of_nothing
+from rota.monitor.marks import Marks
 from rota.monitor.search import Searches
 from rota.monitor.time_lag import CAUGHT_UP, by_header, by_history, by_search
 from rota.monitor.totals import total
@@ -39,7 +40,7 @@ class Context:
     ids: Mapping[str, str]
     """Topics' ids, by name."""
     compacted: frozenset[str]
-    marked: set[Key]
+    marks: Marks
     """Partitions in which transactions were seen."""
     headers: Headers
     searches: Searches
@@ -218,7 +219,7 @@ class GroupLooks:
         if rates is STILL and old is not None and _is_the_same(old, commit, log, member):
             return old
         if log.stable is not None and log.end is not None and log.stable < log.end:
-            context.marked.add(key)
+            context.marks.add(key, context.snapshot.at_ms)
         beyond = beyond_end(before[0][place], before[1][place], commit, log)
         return PartitionView(
             partition=part,
@@ -230,7 +231,7 @@ class GroupLooks:
             member=member,
             time=time,
             rates=rates,
-            at_most=bool(count.lag) and (part.topic in context.compacted or key in context.marked),
+            at_most=bool(count.lag) and (part.topic in context.compacted or key in context.marks),
             lost=count.lost,
             blocked_by_transaction=count.blocked,
             beyond_end=beyond,

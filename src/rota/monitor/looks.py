@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rota.model import RotaError, TopicPartition
 from rota.monitor.facts import BatchFacts, Snapshot
 from rota.monitor.group_looks import Context, GroupLooks
-from rota.monitor.headers import Headers, Key
+from rota.monitor.headers import Headers
 from rota.monitor.lag import NOTHING, left
 from rota.monitor.level import DEFAULT, Thresholds
+from rota.monitor.marks import Marks
 from rota.monitor.search import Searches
 from rota.monitor.view import GroupView
 
@@ -35,7 +36,8 @@ class Looks:
         self._groups: dict[str, GroupLooks] = {}
         self._headers = Headers()
         self._searches = Searches()
-        self._marked: set[Key] = set()
+        self.marks = Marks(window_ms)
+        """The partitions in which transactions were seen."""
         self._at_ms = -1
         self._first = ""
         """The group that is asked for first: where the look before had to stop."""
@@ -87,7 +89,7 @@ class Looks:
             key = context.key(part)
             self._headers.told(key, asked[part], end, found, snapshot.at_ms)
             if isinstance(found, BatchFacts) and found.control:
-                self._marked.add(key)
+                self.marks.add(key, snapshot.at_ms)
 
     def wanted_times(
         self, snapshot: Snapshot, most: int, *, all_of_them: bool = False
@@ -148,6 +150,7 @@ class Looks:
         stays, with the time of its own look.
         """
         context = self._context(snapshot)
+        self.marks.keep({topic_id or name for name, topic_id in context.ids.items()}, snapshot.at_ms)
         failures = snapshot.failures
         kept = {name: group for name, group in self._groups.items() if name in failures or "" in failures}
         self._groups = kept | {
@@ -172,7 +175,7 @@ class Looks:
             snapshot=snapshot,
             ids={name: facts.topic_id for name, facts in topics.items()},
             compacted=frozenset(name for name, facts in topics.items() if facts.is_compacted),
-            marked=self._marked,
+            marks=self.marks,
             headers=self._headers,
             searches=self._searches,
             thresholds=self._thresholds,
