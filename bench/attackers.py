@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from bench.load import Client, batch_of, create_topic, fill, frame_of, produce_frame, read_frame
+from bench.load import Client, batch_of, create_topic, fill, frame_of, log_end, produce_frame, read_frame
 from bench.raw_fetch import fetch_frame
 
 from rota.wire.messages.api_versions import ApiVersionsRequest
+from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from rota.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
-from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
+from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 
 __all__ = ["ATTACKS", "HARMLESS"]
 
@@ -154,6 +155,53 @@ def large_frames(address: str) -> None:
     _flood(address, produce_frame(topic, batch_of(10 * _MEGABYTE)))
 
 
+_WIDE = 2000
+"""Partitions that all stay empty."""
+
+
+def _wide_topic(address: str) -> str:
+    topic = f"wide-{os.getpid()}"
+    with Client(address) as client:
+        create_topic(client, topic, partitions=_WIDE)
+    return topic
+
+
+def _wide_fetch(topic: str, max_wait_ms: int) -> FetchRequest:
+    wanted = [FetchPartition(partition=number, partition_max_bytes=_MEGABYTE) for number in range(_WIDE)]
+    return FetchRequest(
+        max_wait_ms=max_wait_ms, min_bytes=1 << 30, topics=[FetchTopic(topic=topic, partitions=wanted)]
+    )
+
+
+def wide_fetches(address: str) -> None:
+    """Fetches of 2,000 empty partitions, again and again."""
+    _flood(address, frame_of(_wide_fetch(_wide_topic(address), 0), 11))
+
+
+def wide_waits(address: str) -> None:
+    """Ten fetches that wait for more than comes: of 2,000 empty partitions, and of those that others write to."""
+    request = _wide_fetch(_wide_topic(address), 600_000)
+    empty = request.topics
+    client = Client(address)
+    known = client.call(MetadataRequest(topics=None), 9, MetadataResponse).topics
+    busy = [each.name for each in known if each.name and each.name.startswith("hostile-")]
+    _ready()
+    while True:
+        now = [(name, log_end(client, name)) for name in busy]
+        request.topics = empty + [_busy(name, end) for name, end in now if end is not None]
+        socks = [_connect(address) for _ in range(10)]
+        for sock in socks:
+            sock.sendall(frame_of(request, 11))
+        time.sleep(0.5)
+        for sock in socks:
+            sock.close()
+
+
+def _busy(topic: str, end: int) -> FetchTopic:
+    partition = FetchPartition(partition=0, fetch_offset=end, partition_max_bytes=50 * _MEGABYTE)
+    return FetchTopic(topic=topic, partitions=[partition])
+
+
 HARMLESS = "a good client"
 
 ATTACKS: dict[str, Callable[[str], None]] = {
@@ -166,6 +214,8 @@ ATTACKS: dict[str, Callable[[str], None]] = {
     "slow readers": slow_readers,
     "half frames": half_frames,
     "large frames": large_frames,
+    "wide fetches": wide_fetches,
+    "wide waits": wide_waits,
 }
 
 

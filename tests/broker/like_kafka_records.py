@@ -183,6 +183,19 @@ def fetch_errors(talk: Talk) -> None:
             talk.ask(small, version, FetchResponse)
 
 
+def fetches_of_less_than_they_wait_for(talk: Talk) -> None:
+    """Whoever waits for more than may come is answered with what may come, and at once."""
+    name = talk.topic()
+    for _ in range(3):
+        talk.produce(name, _BATCH)
+    patient = fetch(name, talk.topic_id(name))
+    patient.max_wait_ms, patient.min_bytes = 2**31 - 1, 1_000_000
+    patient.max_bytes = 2 * len(_BATCH)
+    talk.ask(patient, 12, FetchResponse)
+    patient.topics[0].partitions[0].partition_max_bytes = 2 * len(_BATCH)
+    talk.ask(patient, 12, FetchResponse)
+
+
 def offsets_of_epochs(talk: Talk) -> None:
     name = talk.topic()
     talk.produce(name, _BATCH)
@@ -300,6 +313,7 @@ CASES: tuple[Callable[[Talk], None], ...] = (
     idempotent_producer,
     timestamps_that_lie,
     fetch_errors,
+    fetches_of_less_than_they_wait_for,
     offsets_of_epochs,
     delete_records,
 )

@@ -50,6 +50,7 @@ _AT_ONCE = 512 * 1024  # bytes of a large frame that are read before others have
 _CRUMB, _FEW_CRUMBS = 2048, 8  # bytes; how many such pieces of one frame are nothing unusual
 _CRUMB_WAIT_S, _LONGEST_CRUMB_WAIT_S = 0.005, 0.25
 _MEMORY_WAIT_S = 0.1
+_NOTHING, _HALF, _ALL = 0.0, 0.5, 1.0
 _LOOK_AT_CLOCK = 16  # after so many requests of one turn
 _AHEAD = 64 * 1024  # bytes that are taken from a client that sends ahead; the rest waits in the socket
 
@@ -68,6 +69,7 @@ class Connection:
         "_is_muted",
         "_out",
         "_out_bytes",
+        "_owed_s",
         "_parked",
         "_reading",
         "_resume_planned",
@@ -107,7 +109,9 @@ class Connection:
         self._is_large = False  # the frame that is not whole yet was given room
         self._crumbs = 0  # how many small pieces of one frame have come
         self._spent_s = 0.0  # on the frame that is not whole yet
-        self._asked = False  # it has asked, in this turn, what is asked rarely
+        self._owed_s = 0.0  # time that it took while it waited for an answer
+        # How much of its time this client is to pay for, since it has asked, in this turn, what is asked rarely.
+        self._asked = _NOTHING
         self._has_more = False  # it has sent more than its turn was long enough for
         self._is_muted = False  # it is not read from for a while: see ``fairness``
         server.loop.add_reader(self.fd, self._on_readable)
@@ -207,11 +211,15 @@ class Connection:
 
     def _let_others_in(self) -> None:
         """Go on after the others, or, if this client has asked for much, after a while."""
-        asked, self._asked = self._asked, False
+        asked, self._asked = self._asked, _NOTHING
         has_more, self._has_more = self._has_more, False
         if self._closed:
             return
-        wait_s = self.server.charge(self, self.last_active - self._spent_s) if asked else 0.0
+        wait_s = 0.0
+        if asked:
+            spent_s = self.server.loop.time() - self.last_active + self._spent_s + self._owed_s
+            self._owed_s = 0.0
+            wait_s = self.server.charge(self, asked * spent_s)
         if wait_s:
             self._mute(wait_s)
         elif has_more:
@@ -220,7 +228,15 @@ class Connection:
 
     def asked_in_vain(self) -> None:
         """A request that had to be refused, and that a client sends again and again: it is none of its business."""
-        self._asked = True
+        self._asked = _ALL
+
+    def asked_widely(self) -> None:
+        """What it asks is its business, but takes long."""
+        self._asked = max(self._asked, _HALF)
+
+    def owes_since(self, began: float) -> None:
+        """Its answer, which comes now, took the others' time since ``began`` (the loop's clock)."""
+        self._owed_s += self.server.loop.time() - began
 
     def _mute(self, wait_s: float) -> None:
         self._is_muted = True
@@ -313,7 +329,7 @@ class Connection:
                     return
             request = Request(self, route, route.version, correlation_id, client_id)
             if route.is_rare and not (is_last and route.is_rare_in_crowds):
-                self._asked = True
+                self._asked = _ALL
             result = route.handle(broker, body, request)
             if broker.syncs is not None and broker.syncs.is_due:
                 result = broker.syncs.hold(request, result)

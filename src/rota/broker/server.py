@@ -137,9 +137,10 @@ class Server:
             connection.close("closed by the broker: idle (connections.max.idle.ms)")
         self._sweep = self.loop.call_later(min(self._idle_limit_s, 30.0), self._close_idle)
 
-    def charge(self, connection: Connection, began: float) -> float:
-        """It has asked what is asked rarely, and was served since ``began``; for how long it is not to be read from."""
-        return self.fairness.charge(connection, began, self.loop.time(), self._connections)
+    def charge(self, connection: Connection, spent_s: float) -> float:
+        """Its requests took so long, and are asked rarely or are wide; for how long it is not to be read from."""
+        now = self.loop.time()
+        return self.fairness.charge(connection, now - spent_s, now, self._connections)
 
     def tell(self, connection: Connection, reason: str) -> None:
         """Why a connection had to be closed."""

@@ -110,6 +110,11 @@ class Topics:
         """The log of a partition, or None."""
         return self._logs.get((name, partition))
 
+    def find_log_by_id(self, topic_id: bytes, partition: int) -> Log | None:
+        """The log of a partition of the topic with that id (16 bytes), or None."""
+        topic = self._by_id.get(topic_id)
+        return None if topic is None else self._logs.get((topic.name, partition))
+
     def log(self, tp: TopicPartition | tuple[str, int]) -> Log:
         """The log of a partition that exists."""
         return self._logs[tp]

@@ -4,7 +4,7 @@ Version notes: v7 sessions (KIP-227); v9 leader epochs; v12 flexible; v13 topic 
 state as a tag; v16 current leaders and node endpoints as tags (never set here: one node leads everything).
 
 A fetch that finds less than ``min_bytes`` is parked with its partitions until one of them is appended to or
-``max_wait_ms`` has passed. Records go out as file regions (``sendfile``): they never enter this process.
+``max_wait_ms`` has passed.
 
 Known gaps: replica fetches (``replica_id`` >= 0) are answered as consumers' are.
 """
@@ -13,31 +13,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rota.broker.fetch_reads import data_of, find_log, not_there, read
 from rota.broker.fetch_sessions import FetchSession, WantedPartition
 from rota.broker.request import PARKED, NoAnswer, Request
-from rota.model import ErrorCode, KafkaError
+from rota.model import KafkaError
 from rota.wire.messages.fetch import (
-    AbortedTransaction,
-    EpochEndOffset,
     FetchableTopicResponse,
-    FetchPartition,
     FetchRequest,
     FetchResponse,
-    LeaderIdAndEpoch,
     PartitionData,
-    SnapshotId,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from rota.broker.broker import Broker
-    from rota.storage import FileRegion, Log
+    from rota.storage import Log
+
+    _Found = tuple[WantedPartition, Log | None, PartitionData | None, int]
+    """What is wanted, its log, what is to be answered (None: nothing new to read), and how many bytes that is."""
 
 __all__ = ["ParkedFetch", "handle"]
 
 _READ_COMMITTED = 1
 _NO_TOPIC_ID = bytes(16)
-# What no answer says: the same for all, so that they are not made for each partition of each.
-_NO_EPOCH, _NO_LEADER, _NO_SNAPSHOT = EpochEndOffset(), LeaderIdAndEpoch(), SnapshotId()
+_MANY = 100
+"""Who asks for more partitions at once costs the others noticeably more than they cost each other."""
+_FEW = 4
+"""So many partitions are read again as quickly as one of them is looked at."""
 
 
 def handle(broker: Broker, message: FetchRequest, request: Request) -> FetchResponse | NoAnswer:
@@ -45,6 +48,8 @@ def handle(broker: Broker, message: FetchRequest, request: Request) -> FetchResp
         session, wanted = _wanted(broker, message, request.version)
     except KafkaError as error:
         return FetchResponse(error_code=error.code)
+    if len(wanted) > _MANY:
+        request.connection.asked_widely()
     fetch = ParkedFetch(broker, message, request, session, wanted)
     response = fetch.attempt()
     if response is not None:
@@ -54,9 +59,29 @@ def handle(broker: Broker, message: FetchRequest, request: Request) -> FetchResp
 
 
 class ParkedFetch:
-    """A fetch in progress: tried once at once, again at each append, and finally when its time is up."""
+    """A fetch in progress: tried once at once, again at each append, and finally when its time is up.
 
-    __slots__ = ("_broker", "_logs", "_message", "_request", "_session", "_wanted")
+    Who waits for thousands of partitions must not cost those who append to one of them: an append has that one looked
+    at, and what was found of the others is kept until there is enough for an answer.
+    """
+
+    __slots__ = (
+        "_broker",
+        "_committed_only",
+        "_found",
+        "_good_epochs",
+        "_is_enough",
+        "_least",
+        "_message",
+        "_more",
+        "_request",
+        "_room",
+        "_session",
+        "_sizes",
+        "_total",
+        "_waits_at",
+        "_wanted",
+    )
 
     def __init__(
         self,
@@ -71,69 +96,140 @@ class ParkedFetch:
         self._request = request
         self._session = session
         self._wanted = wanted
-        self._logs: list[Log] = []
+        self._room = min(message.max_bytes, broker.settings.int("fetch.max.bytes"))
+        self._least = min(message.min_bytes, self._room)
+        self._committed_only = message.isolation_level == _READ_COMMITTED
+        self._good_epochs = (-1, broker.leader_epoch)
+        self._found: list[_Found] = []
+        self._total = 0
+        self._is_enough = False
+        self._waits_at: dict[Log, WantedPartition] = {}
+        self._sizes: dict[Log, int] = {}
+        """Of the partitions that may have something to be read by now: how many bytes."""
+        self._more: set[Log] = set()
+        """They have more than may be answered of one partition: what is appended makes no difference."""
 
     def attempt(self, *, final: bool = False) -> FetchResponse | None:
         """Read; the response if it is worth sending (enough bytes, an error, or ``final``), else None."""
-        message = self._message
-        room = min(message.max_bytes, self._broker.settings.int("fetch.max.bytes"))
-        incremental = self._session is not None and message.session_epoch > 0
-        committed_only = message.isolation_level == _READ_COMMITTED
-        answers: list[tuple[WantedPartition, PartitionData]] = []
-        total = 0
-        failed = False
-        for wanted in self._wanted:
-            data, size = _read(self._broker, wanted, room - total, committed_only, first=total == 0)
-            total += size
-            failed = failed or data.error_code != 0
-            answers.append((wanted, data))
-        if failed:
-            self._request.connection.asked_in_vain()
-        enough = total >= message.min_bytes or failed or not self._wanted or message.max_wait_ms <= 0
-        if not (enough or final):
+        self._read_all()
+        if not (self._is_enough or final):
             return None
-        response = FetchResponse(session_id=self._session.session_id if self._session else 0)
-        _fill(response, answers, incremental=incremental)
-        if self._session is not None and self._message.session_epoch >= 0:
-            _step_round(self._session, response)
+        message, session = self._message, self._session
+        response = FetchResponse(session_id=session.session_id if session else 0)
+        is_incremental = session is not None and message.session_epoch > 0
+        _fill(response, self._found, is_incremental=is_incremental, committed_only=self._committed_only)
+        if session is not None and message.session_epoch >= 0:
+            _step_round(session, response)
         return response
+
+    def _read_all(self) -> None:
+        self._total = 0
+        self._is_enough = self._message.max_wait_ms <= 0 or not self._wanted
+        if self._found:
+            sizes, read = self._sizes, self._read
+            self._found = [read(each[0]) if each[1] in sizes else each for each in self._found]
+        else:
+            self._found = list(map(self._read, self._wanted))
+        if self._total >= self._least:
+            self._is_enough = True
+
+    def _read(self, wanted: WantedPartition) -> _Found:
+        log = find_log(self._broker, wanted)
+        if log is None:
+            return wanted, None, self._failed(not_there(self._broker, wanted)), 0
+        if wanted.fetch_offset == log.log_end_offset and wanted.current_leader_epoch in self._good_epochs:
+            return wanted, log, None, 0  # as most are, of many
+        room = self._room - self._total
+        data, size, has_more = read(
+            self._broker, wanted, log, room, self._committed_only, first=not self._total
+        )
+        if data.error_code:
+            self._failed(data)
+        if has_more and room <= wanted.max_bytes:
+            self._is_enough = True  # no room for another batch
+        self._total += size
+        return wanted, log, data, size
+
+    def _failed(self, data: PartitionData) -> PartitionData:
+        self._is_enough = True
+        self._request.connection.asked_in_vain()
+        return data
 
     def park(self) -> None:
         """Wait for an append to any of the partitions, or for the time to pass."""
-        waits = self._broker.fetch_waits
-        for wanted in self._wanted:
-            log = _find_log(self._broker, wanted)
-            if log is not None:
-                self._logs.append(log)
-                waits.add(log, self)
+        for wanted, log, data, size in self._found:
+            assert log is not None  # or there would have been an answer
+            self._waits_at[log] = wanted
+            if data is not None:
+                self._sizes[log] = size
+        if self._sizes:  # what was read is not kept
+            self._found = [(wanted, log, None, size) for wanted, log, _, size in self._found]
+        self._broker.fetch_waits.add(self._waits_at, self)
         self._request.connection.on_gone = self._leave
         deadline = self._broker.clock.now_ms() + self._message.max_wait_ms
         self._broker.timers.set(self._request.connection, deadline, self._give_up)
 
-    def wake(self) -> None:
+    def wake(self, logs: Collection[Log]) -> None:
         """Something was appended: answer if that is enough. A client that is gone is forgotten."""
         if self._request.connection.is_closed:
             self._leave()
             return
-        response = self.attempt()
-        if response is not None:
-            try:
-                self._request.reply(response)  # first of all: somebody waits for it
-            finally:
-                self._leave()
+        if not self._waits_at:
+            return  # it was answered in the same turn
+        if len(self._waits_at) <= _FEW:
+            self._found = []
+            response = self.attempt()
+            if response is not None:
+                self._reply(response)
+        elif self._is_enough_with(logs):
+            self._answer()
+
+    def _answer(self) -> None:
+        """With what there is."""
+        connection = self._request.connection
+        began = connection.server.loop.time()
+        response = self.attempt(final=True)
+        assert response is not None
+        self._reply(response)
+        if len(self._wanted) > _MANY:
+            connection.owes_since(began)
+
+    def _reply(self, response: FetchResponse) -> None:
+        try:
+            self._request.reply(response)  # first of all: somebody waits for it
+        finally:
+            self._leave()
+
+    def _is_enough_with(self, logs: Collection[Log]) -> bool:
+        for log in logs:
+            self._sizes.setdefault(log, 0)
+        for log in logs:
+            if log in self._more:
+                continue
+            wanted = self._waits_at[log]
+            if find_log(self._broker, wanted) is not log:
+                return True
+            data, size, has_more = read(
+                self._broker, wanted, log, self._room, self._committed_only, first=True
+            )
+            self._total += size - self._sizes[log]
+            self._sizes[log] = size
+            if data.error_code:
+                return True
+            if has_more:
+                self._more.add(log)
+        return self._total >= self._least
 
     def _give_up(self) -> None:
-        self._leave()
-        if not self._request.connection.is_closed:
-            response = self.attempt(final=True)
-            assert response is not None
-            self._request.reply(response)
+        if self._request.connection.is_closed:
+            self._leave()
+        else:
+            self._answer()
 
     def _leave(self) -> None:
         self._broker.timers.cancel(self._request.connection)
-        for log in self._logs:
-            self._broker.fetch_waits.remove(log, self)
-        self._logs = []
+        self._broker.fetch_waits.remove(self._waits_at, self)
+        self._waits_at = {}
 
 
 # --- what is wanted -----------------------------------------------------------------------------------------
@@ -144,10 +240,25 @@ def _wanted(
 ) -> tuple[FetchSession | None, list[WantedPartition]]:
     by_id = version >= 13
     each_once = {}  # named twice is wanted once, as it was named last
-    for topic in message.topics:
-        for partition in topic.partitions:
-            wanted = _resolve(broker, topic.topic, topic.topic_id, partition, by_id=by_id)
-            each_once[_key(wanted)] = wanted
+    for of_topic in message.topics:
+        if by_id:
+            topic = broker.topics.by_id(of_topic.topic_id)
+            key: str | bytes = of_topic.topic_id
+            topic_name, topic_id = topic.name if topic else "", of_topic.topic_id
+        else:
+            topic = broker.topics.get(of_topic.topic)
+            key = topic_name = of_topic.topic
+            topic_id = topic.id if topic else _NO_TOPIC_ID
+        for each in of_topic.partitions:
+            each_once[key, each.partition] = WantedPartition(
+                topic_name,
+                topic_id,
+                by_id,
+                each.partition,
+                each.fetch_offset,
+                each.partition_max_bytes,
+                each.current_leader_epoch,
+            )
     named = list(each_once.values())
     sessions = broker.fetch_sessions
     epoch = message.session_epoch if version >= 7 else -1
@@ -163,11 +274,14 @@ def _wanted(
             sessions.count(session)
         return session, named
     session = sessions.use(message.session_id, epoch, uses_topic_ids=by_id)
-    for each in named:
-        known = session.partitions.get(_key(each))
+    for at, wanted in each_once.items():
+        known = session.partitions.get(at)
         if known is not None:
-            each.told_high_watermark, each.told_log_start = known.told_high_watermark, known.told_log_start
-        session.partitions[_key(each)] = each
+            wanted.told_high_watermark, wanted.told_log_start = (
+                known.told_high_watermark,
+                known.told_log_start,
+            )
+        session.partitions[at] = wanted
     for forgotten in message.forgotten_topics_data:
         name: str | bytes = forgotten.topic_id if by_id else forgotten.topic
         for partition_number in forgotten.partitions:
@@ -177,112 +291,24 @@ def _wanted(
     return session, list(session.partitions.values())
 
 
-def _key(wanted: WantedPartition) -> tuple[str | bytes, int]:
-    return (wanted.topic_id if wanted.by_id else wanted.topic), wanted.partition
-
-
-def _find_log(broker: Broker, wanted: WantedPartition) -> Log | None:
-    if not wanted.by_id:
-        return broker.topics.find_log(wanted.topic, wanted.partition)
-    # By its id, for a topic of the same name may have taken its place since.
-    topic = broker.topics.by_id(wanted.topic_id)
-    return broker.topics.find_log(topic.name, wanted.partition) if topic else None
-
-
-def _resolve(
-    broker: Broker, name: str, topic_id: bytes, partition: FetchPartition, *, by_id: bool
-) -> WantedPartition:
-    if by_id:
-        topic = broker.topics.by_id(topic_id)
-        name = topic.name if topic else ""
-    else:
-        topic = broker.topics.get(name)
-        topic_id = topic.id if topic else _NO_TOPIC_ID
-    return WantedPartition(
-        topic=name,
-        topic_id=topic_id,
-        by_id=by_id,
-        partition=partition.partition,
-        fetch_offset=partition.fetch_offset,
-        max_bytes=partition.partition_max_bytes,
-        current_leader_epoch=partition.current_leader_epoch,
-    )
-
-
-# --- reading ------------------------------------------------------------------------------------------------
-
-
-def _read(
-    broker: Broker, wanted: WantedPartition, room: int, committed_only: bool, *, first: bool
-) -> tuple[PartitionData, int]:
-    log = _find_log(broker, wanted)
-    if log is None:
-        unknown_id = wanted.by_id and broker.topics.by_id(wanted.topic_id) is None
-        code = ErrorCode.UNKNOWN_TOPIC_ID if unknown_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        failure = _failure(wanted, code)
-        failure.aborted_transactions = []  # null only where a log was found, as in Kafka
-        return failure, 0
-    if wanted.current_leader_epoch > broker.leader_epoch:
-        return _failure(wanted, ErrorCode.UNKNOWN_LEADER_EPOCH), 0
-    if 0 <= wanted.current_leader_epoch < broker.leader_epoch:
-        return _failure(wanted, ErrorCode.FENCED_LEADER_EPOCH), 0
-    stable = log.last_stable_offset
-    chunks: list[FileRegion | memoryview] = []
-    size = 0
-    read_to = wanted.fetch_offset
-    try:
-        if not log.log_start_offset <= wanted.fetch_offset <= log.log_end_offset:
-            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
-        limit = min(wanted.max_bytes, max(room, 0))
-        end = stable if committed_only else log.log_end_offset
-        if wanted.fetch_offset < end and (limit > 0 or first):
-            piece = log.read(wanted.fetch_offset, limit, min_one_batch=first, up_to=end)
-            chunks, size, read_to = piece
-    except KafkaError as error:
-        return _failure(wanted, error.code), 0
-    except OSError:
-        return _failure(wanted, ErrorCode.KAFKA_STORAGE_ERROR), 0
-    aborted = None
-    if committed_only:
-        aborted = [
-            AbortedTransaction(producer_id=producer_id, first_offset=first_offset)
-            for producer_id, first_offset in log.aborted_transactions(wanted.fetch_offset, read_to)
-        ]
-    data = PartitionData(
-        partition_index=wanted.partition,
-        high_watermark=log.high_watermark,
-        last_stable_offset=stable,
-        log_start_offset=log.log_start_offset,
-        diverging_epoch=_NO_EPOCH,
-        current_leader=_NO_LEADER,
-        snapshot_id=_NO_SNAPSHOT,
-        aborted_transactions=aborted,
-        records=chunks if size else b"",
-    )
-    return data, size
-
-
-def _failure(wanted: WantedPartition, code: ErrorCode) -> PartitionData:
-    return PartitionData(
-        partition_index=wanted.partition,
-        error_code=code,
-        high_watermark=-1,
-        last_stable_offset=-1,
-        log_start_offset=-1,
-        aborted_transactions=None,
-        records=b"",
-    )
-
-
 # --- answering ----------------------------------------------------------------------------------------------
 
 
 def _fill(
-    response: FetchResponse, answers: list[tuple[WantedPartition, PartitionData]], *, incremental: bool
+    response: FetchResponse, found: list[_Found], *, is_incremental: bool, committed_only: bool
 ) -> None:
     topics: dict[tuple[str, bytes], FetchableTopicResponse] = {}
-    for wanted, data in answers:
-        if incremental and not _is_news(wanted, data):
+    for wanted, log, data, _ in found:
+        if data is None:
+            assert log is not None
+            if (
+                is_incremental
+                and wanted.told_high_watermark == log.log_end_offset
+                and wanted.told_log_start == log.log_start_offset
+            ):
+                continue
+            data = data_of(wanted, log, [] if committed_only else None, b"")
+        elif is_incremental and not _is_news(wanted, data):
             continue
         wanted.told_high_watermark, wanted.told_log_start = data.high_watermark, data.log_start_offset
         key = (wanted.topic, wanted.topic_id)
