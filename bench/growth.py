@@ -16,15 +16,23 @@ from bench.members import Members
 from bench.restart import commit_groups, go_on
 from bench.servers import Server, cpu_s
 
+from rota.wire.messages.create_partitions import (
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CreatePartitionsTopic,
+)
 from rota.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from rota.wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 
 _MEMBERS = ((10, 100, 1000, 2000, 4000), (10, 100, 400, 800))
-_PARTITIONS = ((1, 10, 100, 1000, 5000, 10_000), (1, 10, 100, 1000))
+_PARTITIONS = ((1, 10, 100, 1000, 5000, 10_000, 20_000), (1, 10, 100, 1000))
 _GROUPS = ((1, 10, 100, 1000, 10_000), (1, 10, 100, 1000))
 _MEGABYTES = ((1, 10, 100, 1000, 5000), (1, 10, 100, 400))
 _MEGABYTE = 1_000_000
 _AGAIN = 3
+_APPENDS = 200
+_AT_ONCE = 10_000
+"""So many partitions may be made with one request."""
 
 
 def run(run: Run) -> None:
@@ -54,22 +62,46 @@ def _members(run: Run) -> None:
 def _partitions(run: Run) -> None:
     create = run.grow("create a topic", "s", "partitions")
     describe = run.grow("describe a topic", "ms", "partitions")
+    fetch = run.grow("fetch of all partitions", "ms", "partitions")
+    append = run.grow("append beside a fetch that waits for all", "us", "partitions")
     restart = run.grow("start on partitions, clean stop", "s", "partitions")
     kill = run.grow("start on partitions, kill -9", "s", "partitions")
     for size in _PARTITIONS[run.quick]:
         with run.server("rota") as server:
             with Client(server.bootstrap_servers) as client:
-                create.add(size, _timed(lambda: create_topic(client, "wide", size)))  # noqa: B023
+                create.add(size, _timed(lambda: _create(client, "wide", size)))  # noqa: B023
                 request = MetadataRequest(topics=[MetadataRequestTopic(name="wide")])
                 for _ in range(_AGAIN):
                     describe.add(
                         size,
                         _timed(lambda: client.call(request, 9, MetadataResponse)) * 1000,  # noqa: B023
                     )
-                pump(client.socket, produce_frame("wide", batch_of(125), size - 1), 1, total=1)
+                for _ in range(_AGAIN):
+                    fetch.add(size, _timed(lambda: client.call(_all(size, 0), 11, FetchResponse)) * 1000)  # noqa: B023
+                record = produce_frame("wide", batch_of(125), size - 1)
+                with Client(server.bootstrap_servers) as waiting:
+                    waiting.send(_all(size, 600_000), 11)
+                    for _ in range(_APPENDS):
+                        append.add(size, pump(client.socket, record, 1, total=1).elapsed_s * 1e6)
             kill.add(size, _restart(server, lambda address: _first_record(address, "wide", size - 1)))  # noqa: B023
             server.stop()
             restart.add(size, _restart(server, lambda address: _first_record(address, "wide", size - 1)))  # noqa: B023
+
+
+def _create(client: Client, topic: str, partitions: int) -> None:
+    create_topic(client, topic, min(partitions, _AT_ONCE))
+    if partitions > _AT_ONCE:
+        more = CreatePartitionsTopic(name=topic, count=partitions)
+        client.call(CreatePartitionsRequest(topics=[more], timeout_ms=60_000), 3, CreatePartitionsResponse)
+        assert log_end(client, topic, partitions - 1) is not None
+
+
+def _all(partitions: int, max_wait_ms: int) -> FetchRequest:
+    """Of a topic that is empty, more than ever comes."""
+    wanted = [FetchPartition(partition=number, partition_max_bytes=4096) for number in range(partitions)]
+    return FetchRequest(
+        max_wait_ms=max_wait_ms, min_bytes=1 << 30, topics=[FetchTopic(topic="wide", partitions=wanted)]
+    )
 
 
 def _groups(run: Run) -> None:
