@@ -7,18 +7,18 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from rota.cli.broker_log import broker_log_option, use_log
-from rota.cli.groups_options import group_names, missing_words
+from rota.cli.groups_options import group_names, missing_words, raise_all
 from rota.cli.options import FiniteRange, admin_options, connection_words, json_option
 from rota.cli.output import emit, emit_json, note, table
 from rota.model import RotaError, count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from rota.admin import Admin
     from rota.cli.groups_text import Line
@@ -75,8 +75,8 @@ def doctor(
     It looks for some seconds, reads what the group has recorded in __consumer_offsets, and judges some thirty rules;
     those that lack something are named. It joins nothing and changes nothing.
 
-    Exit codes: 0 healthy, or nothing found so far (it then says so; things worth knowing are no illness), 1 failed or a
-    group does not exist, 2 wrong usage, 3 something is wrong.
+    Exit codes: 0 healthy, or nothing found so far (it then says so; things worth knowing are no illness), 1 failed, not
+    everything could be seen, or a group does not exist, 2 wrong usage, 3 something is wrong.
 
     \b
     Examples:
@@ -149,21 +149,23 @@ def _once(
             f"looking at {count_of(len(names), 'group') if names else 'all groups'}: {left_s:.0f} s left"
         )
     progress.clear()
-    examined, missing = _examine(checkup, names)
-    if as_json and (examined or not missing):
+    found = _examine(checkup, names)
+    shown = found.examined or found.failure is not None or not found.missing
+    if as_json and shown:
         from rota.cli.doctor_text import document
 
-        emit_json(document(examined, missing))
-    elif examined or not missing:
-        for line in _screen(examined):
+        emit_json(document(*found))
+    elif shown:
+        for line in _screen(found):
             emit(line)
-    code = _exit_code(examined)
-    if not missing:
-        return code
+    problems = found.problems()
+    code = _exit_code(found)
     if code == FINDINGS:  # what is wrong counts more
-        note(f"error: {missing_words(missing)}")
-        return code
-    raise RotaError(missing_words(missing))
+        for problem in problems:
+            note(f"error: {problem}")
+    else:
+        raise_all(problems)
+    return code
 
 
 def _looks(checkup: Checkup, topic: OffsetsTopic, look_s: float | None) -> Iterator[float]:
@@ -188,21 +190,31 @@ def _looks(checkup: Checkup, topic: OffsetsTopic, look_s: float | None) -> Itera
         every_s = min(EVERY_S, wanted_s / LEAST_LOOKS)
         time.sleep(max(0.0, min(started + every_s - time.monotonic(), began + wanted_s - time.monotonic())))
     limit = time.monotonic() + READ_S
-    while not topic.is_caught_up and topic.failure is None and time.monotonic() < limit:
+    while not checkup.is_away and not topic.is_caught_up and not topic.failure and time.monotonic() < limit:
         yield 0.0
         topic.wait(0, 0.1)
 
 
-def _examine(
-    checkup: Checkup, names: tuple[str, ...]
-) -> tuple[list[tuple[Evidence, Diagnosis]], tuple[str, ...]]:
-    """Evidence and diagnosis of each group, and those of the names that no group has."""
+class _Found(NamedTuple):
+    """Evidence and diagnosis of each group, those of the names that no group has, and why not everything was seen."""
+
+    examined: list[tuple[Evidence, Diagnosis]]
+    missing: tuple[str, ...]
+    failure: RotaError | None
+
+    def problems(self) -> list[RotaError]:
+        """What is an error, whatever the groups have."""
+        missing = [RotaError(missing_words(self.missing))] if self.missing else []
+        return [*([self.failure] if self.failure is not None else []), *missing]
+
+
+def _examine(checkup: Checkup, names: tuple[str, ...]) -> _Found:
     from rota.monitor.doctor import diagnose
 
     found = checkup.evidence()
     missing = tuple(name for name in names if not _exists(found.get(name)))
     there = [evidence for name, evidence in found.items() if name not in missing]
-    return [(evidence, diagnose(evidence)) for evidence in there], missing
+    return _Found([(evidence, diagnose(evidence)) for evidence in there], missing, checkup.failure)
 
 
 def _exists(evidence: Evidence | None) -> bool:
@@ -211,10 +223,11 @@ def _exists(evidence: Evidence | None) -> bool:
     )
 
 
-def _exit_code(examined: Sequence[tuple[Evidence, Diagnosis]]) -> int:
-    if any(diagnosis.verdict == "ill" for _, diagnosis in examined):
+def _exit_code(found: _Found) -> int:
+    if any(diagnosis.verdict == "ill" for _, diagnosis in found.examined):
         return FINDINGS
-    return 1 if any(evidence.failure is not None for evidence, _ in examined) else 0
+    unknown = any(evidence.failure or evidence.unseen for evidence, _ in found.examined)
+    return 1 if unknown or found.problems() else 0
 
 
 def _watch(checkup: Checkup, names: tuple[str, ...], seconds: float, *, as_json: bool) -> int:
@@ -223,18 +236,12 @@ def _watch(checkup: Checkup, names: tuple[str, ...], seconds: float, *, as_json:
     from rota.cli.watch import every, watch_text
 
     def look() -> list[Line]:
-        seen = checkup.look()
-        problem = [Line(f"error: {seen.failure}")] if seen.failure is not None else []
-        if seen.snapshot is None:
-            return problem
-        examined, missing = _examine(checkup, names)
-        if missing:
-            problem.append(Line(f"error: {missing_words(missing)}"))
-        return [*(Line(line) for line in (_screen(examined) if examined else ())), *problem]
-
-    first = (
         checkup.look()
-    )  # a wrong address is said once, at the start; later failures are shown and waited out
+        found = _examine(checkup, names)
+        problems = [Line(f"error: {problem}") for problem in found.problems()]
+        return [*(Line(line) for line in (_screen(found) if found.examined else ())), *problems]
+
+    first = checkup.look()  # a wrong address is said at once; later failures are shown and waited out
     if first.snapshot is None and first.failure is not None:
         raise first.failure
     if not as_json:
@@ -249,12 +256,12 @@ def _watch(checkup: Checkup, names: tuple[str, ...], seconds: float, *, as_json:
 # Showing
 
 
-def _screen(examined: Sequence[tuple[Evidence, Diagnosis]]) -> list[str]:
+def _screen(found: _Found) -> list[str]:
     from rota.cli.doctor_text import in_colour, report, unjudged_lines
 
     width = _width()
-    lines = report(examined, width, colour=in_colour())
-    unjudged = unjudged_lines(examined, width)
+    lines = report(found.examined, width, whole=found.failure is None, colour=in_colour())
+    unjudged = unjudged_lines(found.examined, width)
     return [*lines, *([""] if unjudged else []), *unjudged]
 
 

@@ -16,6 +16,7 @@ from rota.timeline.summary import to_plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rota.model import RotaError
     from rota.monitor.doctor import Diagnosis, Evidence, Rule, Unjudged
     from rota.monitor.findings import Finding
 
@@ -28,10 +29,12 @@ COLOURS: Final = {Severity.CRITICAL: "1;31", Severity.WARNING: "33", Severity.IN
 Examined = tuple["Evidence", "Diagnosis"]
 
 
-def report(examined: Sequence[Examined], width: int, *, colour: bool = False) -> list[str]:
-    """The whole screen; groups with the worst findings first."""
+def report(
+    examined: Sequence[Examined], width: int, *, whole: bool = True, colour: bool = False
+) -> list[str]:
+    """The whole screen; groups with the worst findings first. ``whole``: whether there may be no others."""
     ranked = sorted(examined, key=_badness)
-    lines = [_verdict(examined)] if len(examined) > 1 else []
+    lines = [_verdict(examined, whole=whole)] if len(examined) > 1 or (examined and not whole) else []
     for evidence, diagnosis in ranked:
         alone = len(examined) == 1
         if verdict(evidence, diagnosis) == "healthy" and not alone:
@@ -54,15 +57,16 @@ def _badness(examined: Examined) -> tuple[int, int, str]:
     return worst, -len(diagnosis.findings), diagnosis.group
 
 
-def _verdict(examined: Sequence[Examined]) -> str:
+def _verdict(examined: Sequence[Examined], *, whole: bool) -> str:
     ranked = [each[1] for each in sorted(examined, key=_badness)]
     ill = [diagnosis.group for diagnosis in ranked if diagnosis.verdict == "ill"]
     unknown = sum(verdict(*each) == "unknown" for each in examined)
     groups = count_of(len(examined), "group")
+    if not ill and not unknown and whole:
+        return f"{groups}: all healthy."
     if not ill:
-        return (
-            f"{groups}: nothing found so far, {unknown} not known." if unknown else f"{groups}: all healthy."
-        )
+        left = f", {unknown} not known" if unknown else ""
+        return f"{groups}: nothing found so far{left}{'' if whole else ', and not everything was seen'}."
     shown = ", ".join(ill[:5]) + (f" and {len(ill) - 5} more" if len(ill) > 5 else "")
     return printable(f"{groups}: {len(ill)} {'needs' if len(ill) == 1 else 'need'} help: {shown}.")
 
@@ -85,8 +89,8 @@ def _heading(evidence: Evidence, diagnosis: Diagnosis) -> str:
 
 
 def verdict(evidence: Evidence, diagnosis: Diagnosis) -> str:
-    """``healthy``, ``unknown`` or ``ill``; nobody knows of a group that could not be described."""
-    if evidence.failure is not None and diagnosis.verdict == "healthy":
+    """``healthy``, ``unknown`` or ``ill``; nobody knows of a group of which not everything was seen."""
+    if (evidence.failure or evidence.unseen) is not None and diagnosis.verdict == "healthy":
         return "unknown"
     return diagnosis.verdict.value
 
@@ -94,6 +98,8 @@ def verdict(evidence: Evidence, diagnosis: Diagnosis) -> str:
 def _nothing_found(evidence: Evidence, diagnosis: Diagnosis) -> str:
     if evidence.failure is not None:
         return "not known"
+    if evidence.unseen is not None:
+        return f"not known: {evidence.unseen}"
     return "nothing found so far" if diagnosis.unexplained else "healthy"
 
 
@@ -159,20 +165,23 @@ def unjudged_lines(examined: Iterable[Examined], width: int) -> list[str]:
     return lines
 
 
-def document(examined: Sequence[Examined], missing: Sequence[str] = ()) -> dict[str, Any]:
-    """The same for programs; ``missing`` are groups that were named and do not exist."""
+def document(
+    examined: Sequence[Examined], missing: Sequence[str] = (), failure: RotaError | None = None
+) -> dict[str, Any]:
+    """The same for programs; ``missing`` are groups that were named and do not exist, ``failure`` is why not everything
+    was seen.
+    """
+    verdicts = {verdict(*each) for each in examined} | ({"unknown"} if missing or failure else set())
     return {
-        "healthy": all(verdict(*each) == "healthy" for each in examined),
-        "verdict": next(
-            (worst for worst in ("ill", "unknown") if worst in {verdict(*each) for each in examined}),
-            "healthy",
-        ),
+        "healthy": verdicts <= {"healthy"},
+        "verdict": next((worst for worst in ("ill", "unknown") if worst in verdicts), "healthy"),
+        "failure": None if failure is None else str(failure),
         "groups": [
             {
                 "group": diagnosis.group,
                 "healthy": verdict(evidence, diagnosis) == "healthy",
                 "verdict": verdict(evidence, diagnosis),
-                "failure": evidence.failure,
+                "failure": evidence.failure or evidence.unseen,
                 "at_ms": diagnosis.at_ms,
                 "watched_s": diagnosis.span_s,
                 "state": evidence.facts.state,

@@ -55,10 +55,13 @@ class Checkup:
         self._polls = PollReader()
         self._looks = KeptLooks(round(window_s * 1000))
         self._seen = Seen()
+        self._away: RotaError | None = None
+        """Why the last look found nothing at all."""
 
     def look(self) -> Seen:
         """One more look; whatever fails is in what it returns."""
         seen = self._looking.look()
+        self._away = seen.failure if seen.snapshot is self._seen.snapshot else None
         if seen.snapshot is not None and seen.snapshot is not self._seen.snapshot:
             self._looks.add(seen.snapshot)
             self._tell(seen.snapshot)
@@ -66,6 +69,22 @@ class Checkup:
                 self._polls.gone(name)
         self._seen = seen
         return seen
+
+    @property
+    def failure(self) -> RotaError | None:
+        """Why the last look did not see everything. What failed for one group is in that group's evidence."""
+        seen = self._seen
+        if self._away is not None or seen.snapshot is None:
+            return self._away
+        failures = seen.snapshot.failures
+        if "" in failures:
+            return failures[""]
+        return None if any(seen.failure is each for each in failures.values()) else seen.failure
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last look found nothing at all."""
+        return self._away is not None
 
     @property
     def is_calm(self) -> bool:
@@ -84,10 +103,11 @@ class Checkup:
         views = {name: self._view(name) for name in newest.groups if name in self._seen.views}
         self._around.prepare(newest, views)
         found = {name: self._evidence(view) for name, view in views.items()}
-        for name, failure in newest.failures.items():
-            if name:
-                found[name] = self._refused(name, failure)
-        return found
+        failures = {name: failure for name, failure in newest.failures.items() if name}
+        if "" in newest.failures:  # who was there before may be there still
+            others = self._seen.views.keys() - newest.groups.keys() - failures.keys()
+            failures |= dict.fromkeys(others, newest.failures[""])
+        return found | {name: self._refused(name, failure) for name, failure in failures.items()}
 
     def diagnoses(self) -> dict[str, Diagnosis]:
         """What the doctor says of each group."""
@@ -123,8 +143,24 @@ class Checkup:
             transactions=around.transactions_of(view),
             records=around.records_of(view, looks),
             missing=dict(around.missing),
+            unseen=self._unseen(view),
         )
         return self._with_history(evidence)
+
+    def _unseen(self, view: GroupView) -> str | None:
+        """What the last look did not see of a group. A partition that nobody leads is seen: that it has no end."""
+        if self._away is not None:
+            return "the last look failed"
+        topics = self._looks.newest.topics
+        endless = [
+            part.partition
+            for part in view.partitions
+            if part.end is None and not part.leaderless and part.partition.topic in topics
+        ]
+        if not endless:
+            return None
+        more = f" and of {len(endless) - 1:,} more partitions" if len(endless) > 1 else ""
+        return f"nobody could say where {endless[0]} ends{more}"
 
     def _with_history(self, evidence: Evidence) -> Evidence:
         """What the group recorded, or why nobody could read it."""

@@ -113,6 +113,8 @@ class Evidence:
     """Why the group could not be described; ``view`` then has no members and no partitions."""
     failure_code: ErrorCode | None = None
     """The same as Kafka's error code, where a broker gave one."""
+    unseen: str | None = None
+    """What the newest look did not see of the group, where it saw some of it or the look before did; None: nothing."""
     transactions: tuple[OpenTransaction, ...] | None = None
     """Those that keep readers of committed records waiting in the group's partitions."""
     records: Mapping[TopicPartition, RecordFacts] = field(default_factory=dict)
