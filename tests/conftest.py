@@ -20,12 +20,13 @@ from confluent_kafka.admin import AdminClient
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `tests.…` whichever way pytest was started
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.brokers import BrokerUnderTest
     from tests.clients.desk import Desk
 
 BROKERS = ("rota", "kafka")
+CRASHES = 75
 
 
 def _end_elsewhere(client: object) -> None:
@@ -47,7 +48,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--broker", choices=(*BROKERS, "all"), default="all", help="which broker to run broker tests on"
     )
     parser.addoption(
-        "--crashes", type=int, default=75, help="how often each test of power cuts cuts the power"
+        "--crashes",
+        type=int,
+        default=CRASHES,
+        help=f"how often each test of power cuts cuts the power (default: {CRASHES}); those of kill -9 kill in proportion",
     )
 
 
@@ -77,6 +81,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = metafunc.config.getoption("--broker")
         kinds = BROKERS if chosen == "all" else (chosen,)
         metafunc.parametrize("broker_kind", kinds, scope="session", indirect=True)
+
+
+@pytest.fixture
+def crashes(pytestconfig: pytest.Config) -> int:
+    """How often to cut the power."""
+    number: int = pytestconfig.getoption("crashes")
+    return number
+
+
+@pytest.fixture
+def kills(crashes: int) -> "Callable[[int], int]":
+    """How often to kill where a run without --crashes does it so often."""
+    return lambda usually: max(1, usually * crashes // CRASHES)
 
 
 @pytest.fixture(scope="session")

@@ -19,13 +19,6 @@ def broker() -> Iterator[Broker]:
 
 
 @pytest.fixture
-def crashes(pytestconfig: pytest.Config) -> int:
-    """How often to cut the power."""
-    number: int = pytestconfig.getoption("crashes")
-    return number
-
-
-@pytest.fixture
 def client(broker: Broker) -> Iterator[RawClient]:
     with RawClient(broker.bootstrap_servers) as connected:
         yield connected

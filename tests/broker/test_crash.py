@@ -37,7 +37,7 @@ from rota.wire.messages.offset_fetch import (
     OffsetFetchResponse,
 )
 
-ROUNDS = 12
+KILLS = 12
 PARTITIONS = 4
 TOPIC = "orders"
 READY = re.compile(rb"rota broker ready on 127\.0\.0\.1:(\d+)\n")
@@ -104,7 +104,9 @@ def _is_stable(address: str, members: list[Member]) -> bool:
     return described.group_state == "Stable" and everyone and all(each.happened for each in members)
 
 
-def test_nothing_acknowledged_is_lost_and_the_group_goes_on(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_and_the_group_goes_on(
+    tmp_path: Path, kills: Callable[[int], int]
+) -> None:
     """Killed at any moment, also of a compaction: records, offsets and the group's generation outlive it."""
     chance = random.Random(20_260_417)
     configs = {
@@ -127,7 +129,7 @@ def test_nothing_acknowledged_is_lost_and_the_group_goes_on(tmp_path: Path) -> N
             ids = _member_ids(_group(address, "live"))
             generation = _generation(address, "live", min(ids))
             happened = [list(each.happened) for each in members]
-            for _ in range(ROUNDS):
+            for _ in range(kills(KILLS)):
                 _kill_once(broker, chance, [exactly, plain], committer)
                 described = _group(address, "live")
                 assert described.group_state == "Stable"

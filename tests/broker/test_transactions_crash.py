@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from rota.wire.messages.create_topics import (
     CreateTopicsResponse,
 )
 
-ROUNDS = 10
+KILLS = 10
 PARTITIONS = 3
 # Many segments, and compaction of what the coordinators have written, all the time.
 CONFIG = {
@@ -60,13 +61,16 @@ def _run_until_killed(address: str, *, new_epochs: bool, seed: int, errors: list
     [(False, {}), (True, {}), (True, {"log.flush.interval.messages": "1"})],
     ids=["old-epochs", "new-epochs", "synced"],
 )
-def test_transactions_are_whole_after_kill_9(tmp_path: Path, new_epochs: bool, more: dict[str, str]) -> None:
+def test_transactions_are_whole_after_kill_9(
+    tmp_path: Path, kills: Callable[[int], int], new_epochs: bool, more: dict[str, str]
+) -> None:
     chance = random.Random(7)
+    rounds = kills(KILLS)
     errors: list[BaseException] = []
     progress = []
     with RotaBroker({**CONFIG, **more}, tmp_path / "broker") as broker:
         _create_topics(broker.bootstrap_servers)
-        for number in range(ROUNDS):
+        for number in range(rounds):
             app = threading.Thread(
                 target=_run_until_killed,
                 args=(broker.bootstrap_servers,),
@@ -84,4 +88,4 @@ def test_transactions_are_whole_after_kill_9(tmp_path: Path, new_epochs: bool, m
                     assert read_committed(client, partition) == list(range(committed)), (number, partition)
             progress.append(committed)
     assert progress == sorted(progress)
-    assert progress[-1] > ROUNDS
+    assert progress[-1] > rounds

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.storage.batches import read_all
@@ -14,14 +15,15 @@ from tests.storage.batches import read_all
 from rota.model import TopicPartition
 from rota.storage import LogConfig, LogDirectory
 
+_KILLS = 8
 _CONFIG = LogConfig(segment_bytes=4_000, index_interval_bytes=300)
 
 
-def test_acknowledged_is_never_lost(tmp_path: Path) -> None:
+def test_acknowledged_is_never_lost(tmp_path: Path, kills: Callable[[int], int]) -> None:
     moments = random.Random(20)
     acknowledged = [-1, -1, -1]
     appender = str(Path(__file__).with_name("appender.py"))
-    for _ in range(8):
+    for _ in range(kills(_KILLS)):
         lines_to_go = moments.randrange(1, 900)
         with subprocess.Popen(
             [sys.executable, appender, str(tmp_path)], stdout=subprocess.PIPE, text=True
