@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rota.cli.groups_look import Late, Look
-from rota.cli.groups_options import chosen_groups, group_names, missing_words
+from rota.cli.groups_options import group_names, missing_words
 from rota.cli.options import FiniteRange, admin_options, json_option
 from rota.cli.output import emit, emit_csv, emit_json, note, printable
 from rota.model import RotaError
@@ -80,11 +80,7 @@ def describe(
     view = "members" if members else "state" if state else "offsets"
     if time_lag and view != "offsets":
         raise RotaError("--time-lag is about offsets: leave out --members and --state", exit_code=2)
-    late = None
-    if time_lag:
-        from rota.watching.looking import Looking
-
-        late = Late(Looking(admin, groups=lambda: chosen_groups(admin, names)[0]))
+    late = Late(admin) if time_lag else None
     look = Look(tuple(names), view, verbose, late)
     if watch is not None:
         _watch(look, admin, watch, as_json=as_json)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rota.model import TopicPartition
     from rota.monitor.facts import GroupFacts, MemberFacts, Snapshot
     from rota.monitor.view import GroupView, TimeLag
-    from rota.watching.looking import Looking
 
 __all__ = ["Late", "Look", "Report", "Seen"]
 
@@ -80,12 +79,20 @@ class Seen:
 class Late:
     """Looks that know how late a partition is; they remember what was learnt for that."""
 
-    def __init__(self, looking: Looking) -> None:
-        self._looking = looking
+    def __init__(self, admin: Admin) -> None:
+        from rota.watching.looking import Looking
+
+        self._names: Sequence[str] = ()
+        self._looking = Looking(admin, groups=lambda: self._names)
         self._last: Snapshot | None = None
 
-    def look(self) -> tuple[Snapshot, Mapping[str, GroupView]]:
-        """What there is now. Raises ``RotaError`` if nothing could be learnt."""
+    def look(self, names: Sequence[str]) -> tuple[Snapshot, Mapping[str, GroupView]]:
+        """What there is now of these groups: who lists them knows why some may be missing, so they are listed once.
+
+        Raises:
+            RotaError: nothing could be learnt.
+        """
+        self._names = names
         seen = self._looking.look()
         if seen.snapshot is None or seen.snapshot is self._last:
             assert seen.failure is not None
@@ -146,7 +153,7 @@ class Look:
 
         if self.late is None:
             return scan(admin, names, depth=Depth.LAG), {}
-        snapshot, views = self.late.look()
+        snapshot, views = self.late.look(names)
         times = {
             name: {part.partition: part.time for part in view.partitions} for name, view in views.items()
         }
