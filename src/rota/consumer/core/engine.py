@@ -167,6 +167,7 @@ class Engine:
         for message in messages:
             by_route.setdefault(self._routes[message.topic()], []).append(message)
         for route, chosen in by_route.items():
+            self.gates.given(route, len(chosen))
             route.lanes.dispatch(chosen, now_ms)
 
     def tick(self) -> None:

@@ -4,6 +4,10 @@ A handler that has its fill for a moment only keeps the owner from fetching: `Co
 what the client has fetched ahead, and that is for longer than a moment. Pausing lets the owner go on
 polling, which it must (``max.poll.interval.ms``).
 
+With several handlers that is not enough: what the client has fetched ahead is one queue for all topics, and in it the
+records of the others wait behind the backlog of one. So a handler that has its fill *makes way* as soon as another one
+has room: its partitions are paused, and what others are waiting for comes next.
+
 No limit is ever exceeded: as many records are fetched as there is room for, and what counts is counted with
 those that wait for another attempt, or for a topic to take them. Those of a retry topic that are not due yet
 are not counted with them, or they would keep others from being fetched for as long: their own partition is
@@ -23,10 +27,18 @@ if TYPE_CHECKING:
     from rota.consumer.clients.client import Client
     from rota.consumer.core.state import Limits, Observer, Partition, Route
 
-__all__ = ["PATIENCE_MS", "Gates"]
+__all__ = ["AGAIN_MS", "PATIENCE_MS", "Gates"]
 
 PATIENCE_MS = 500
 """A handler is full for so long, without ever a moment's room, before its partitions are paused."""
+
+AGAIN_MS = 1_000
+"""A handler makes way no more than once in so long: each time what was fetched ahead of it is fetched again."""
+
+_AHEAD_MS = 600
+"""It goes on when what it still has lasts so long at its pace. The client asks for its records again with its next
+fetch, which may be waiting for records of others by then: for ``fetch.wait.max.ms``, 500.
+"""
 
 _STEPS = 16
 """A handler has its fill while there is room for less than one part in so many: records are fetched in batches, not as
@@ -58,6 +70,10 @@ class Gates:
         self._limits = limits
         self._observer = observer
         self._full_since: dict[Route, int] = {}
+        self._making_way: dict[Route, tuple[int, int]] = {}  # since when, and how many it had then
+        self._made_way_ms: dict[Route, int] = {}
+        self._room = limits.in_flight  # when it was last asked for
+        self._filled: Route | None = None  # who was given all of it
         self._crowded_since: dict[TopicPartition, int] = {}
         self._counts = limits.in_flight_per_partition < limits.in_flight
         self._spare = limits.in_flight_per_partition
@@ -79,13 +95,21 @@ class Gates:
                 return 0
             if left > 0:
                 room = min(room, left)
-        return max(0, min(room, self._spare)) if self._counts else room
+        self._room = max(0, min(room, self._spare)) if self._counts else room
+        return self._room
 
     def fetched(self, count: int) -> None:
         """So many came, of whatever partitions."""
         self._spare -= count
         if self._delays:
             self.look_soon()
+
+    def given(self, route: Route, count: int) -> None:
+        """One of several handlers is given so many of those. Who takes all that there was room for may have left
+        others waiting behind them, even if it has room again before anybody looks.
+        """
+        if count >= self._room:
+            self._filled = route
 
     def look(self, now_ms: int) -> None:
         """Pause and resume what must be."""
@@ -97,6 +121,8 @@ class Gates:
                 paused = now_ms - self._full_since[route] >= PATIENCE_MS
                 if not paused or 2 * left >= self._limits.in_flight:
                     del self._full_since[route]
+        if self._filled is not None or (self._full_since and len(self._every) > 1) or self._making_way:
+            self._make_way(now_ms)
         if self._counts and now_ms >= self._next_count_ms and self._is_near_a_share():
             self._count(now_ms)
         if now_ms >= self._next_look_ms:
@@ -128,6 +154,11 @@ class Gates:
         for partition in self._partitions:
             if partition in self.by_user:
                 found[partition] = "paused by the application"
+            elif self._routes[partition.topic] in self._making_way:
+                most = self._limits.in_flight
+                found[partition] = (
+                    f"{most:,} records are under way (in_flight), and other handlers are given theirs"
+                )
             elif self._routes[partition.topic] in full:
                 found[partition] = f"{self._limits.in_flight:,} records are under way (in_flight)"
             elif now_ms - self._crowded_since.get(partition, now_ms) >= _LOOK_MS:
@@ -145,6 +176,35 @@ class Gates:
         """How many more records the handler may have."""
         left = self._limits.in_flight - route.in_flight
         return left if 2 * left >= self._limits.in_flight else self._limits.in_flight - route.in_flight_now
+
+    def _make_way(self, now_ms: int) -> None:
+        """Who has its fill makes way for others, and goes on before it has nothing to do."""
+        for route in self._every:
+            left = self._left(route)
+            if route in self._making_way:
+                if self._may_go_on(route, left, now_ms):
+                    del self._making_way[route]
+                    self.look_soon()
+            elif (left < self._step or route is self._filled) and self._may_make_way(route, now_ms):
+                self._making_way[route] = now_ms, self._limits.in_flight - left
+                self._made_way_ms[route] = now_ms
+                self.look_soon()
+        self._filled = None
+
+    def _may_make_way(self, route: Route, now_ms: int) -> bool:
+        """Not too often, and only for somebody who can be given something."""
+        before_ms = self._made_way_ms.get(route)
+        if before_ms is not None and now_ms - before_ms < AGAIN_MS:
+            return False
+        fetched = {self._routes[at.topic] for at, state in self._partitions.items() if not state.paused}
+        others = fetched.difference(self._making_way, (route,))
+        return any(not self.full(each) for each in others)
+
+    def _may_go_on(self, route: Route, left: int, now_ms: int) -> bool:
+        """When half is done, or what is left does not last long."""
+        since_ms, had = self._making_way[route]
+        has = self._limits.in_flight - left
+        return 2 * left >= self._limits.in_flight or has * (now_ms - since_ms) <= _AHEAD_MS * (had - has)
 
     def _has_too_many_not_due(self, partition: TopicPartition) -> bool:
         most = min(NOT_DUE, self._limits.in_flight)
