@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--crashes",
         type=int,
         default=CRASHES,
-        help=f"how often each test of power cuts cuts the power (default: {CRASHES}); those of kill -9 kill in proportion",
+        help=f"how often a test of power cuts does so (default: {CRASHES}); those of kill -9 kill in proportion",
     )
 
 
