@@ -18,9 +18,10 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as ClientPartition
 from tests.brokers import BrokerUnderTest
 from tests.children import ending_with_parent
-from tests.consumer.desk import Desk
+from tests.consumer.desk import Desk, until
 from tests.kafka.ports import PATIENCE_S, wait_until
 
 from rota.broker.handlers import api_versions
@@ -157,6 +158,34 @@ def test_what_is_done_beyond_the_offset_is_in_the_same_transaction(desk: Desk) -
     assert values(desk, target) == Counter(b"%d" % number for number in range(100))
 
 
+@pytest.mark.parametrize("more", [0, 140])
+def test_a_log_that_lies_below_what_is_committed_is_copied_all_the_same(desk: Desk, more: int) -> None:
+    """It begins anew, or was cut off: what is committed was said of other records. With ``more`` the first commit
+    already lies beyond it.
+    """
+    source, target, group = desk.topic("source"), desk.topic("target"), desk.name("group")
+    desk.write(source, numbers(10))
+    before = Consumer(desk.config(group))
+    before.commit(offsets=[ClientPartition(source, 0, 100)], asynchronous=False)
+    before.close()
+    app = App(
+        desk.config(group), limits=Limits(commit_interval=600_000 if more else 50, commit_every=100_000)
+    )
+    handled: list[int] = []
+
+    @app.handler(source, exactly_once=True)
+    def handle(record: Record[bytes], context: Context) -> None:
+        context.produce(target, record.value)
+        handled.append(record.offset)
+
+    with app.start() as running:
+        until("the first are handled", lambda: len(handled) >= 10, running)
+        desk.write(source, numbers(10 + more)[10:])
+        until("all are handled", lambda: len(handled) >= 10 + more, running)
+    assert desk.committed(group, source)[0].offset >= 10 + more
+    assert values(desk, target) == everything(10 + more)
+
+
 def test_failed_records_are_in_the_transaction_too(desk: Desk) -> None:
     """Retry topics and dead letters; headers of the record are kept, and an output may be as large as it may."""
     source, target = desk.topic("source", 2), desk.topic("target")
@@ -234,6 +263,34 @@ def test_a_record_that_no_dead_letter_topic_takes_is_told(desk: Desk) -> None:
 
     with pytest.raises(RotaError, match=f"raise max.message.bytes of {dead}"):
         app.start().wait()
+
+
+def test_an_output_that_the_producer_would_not_take_is_a_failure_of_its_record(desk: Desk) -> None:
+    source, target, dead, group = (
+        desk.topic("source"),
+        desk.topic("target"),
+        desk.topic("dead"),
+        desk.name("group"),
+    )
+    wrong: list[dict[str, Any]] = [
+        {"timestamp_ms": time.time() * 1_000}, {"timestamp_ms": -5}, {"timestamp_ms": 2**63}, {"partition": 1.0},
+        {"partition": -7}, {"partition": 2**31}, {"value": 5}, {"value": {"a": 1}}, {"value": "\ud800"}, {"key": 3},
+        {"headers": [("name", 1)]}, {"headers": [("\ud800", b"")]}, {"topic": ""}, {"topic": "a\0b"},
+        {"topic": b"bytes"}, {"topic": None},
+    ]  # fmt: skip
+    desk.write(source, numbers(len(wrong) + 1))
+    app = app_for(desk, group)
+
+    @app.handler(source, exactly_once=True, dead_letter=DeadLetter(dead), retry=Retry(attempts=1))
+    def handle(record: Record[bytes], context: Context) -> None:
+        if record.offset < len(wrong):
+            context.produce(**{"topic": target, "value": record.value, **wrong[record.offset]})
+        context.produce(target, record.value)
+
+    with app.start():
+        desk.wait_committed(group, source, len(wrong) + 1)
+    assert values(desk, dead) == everything(len(wrong))
+    assert values(desk, target) == Counter([b"%d" % len(wrong)])
 
 
 def test_mistakes_are_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

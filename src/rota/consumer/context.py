@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rota.consumer.clients.headers import headers_of
-from rota.consumer.effects.outputs import Output
+from rota.consumer.effects.outputs import Output, check_output
 from rota.consumer.tracing import carry_on, current
 from rota.model import RotaError, TopicPartition
 
@@ -118,6 +118,7 @@ class Context:
             )
         carried = tuple(carry_on(headers, headers_of(self._message)))
         output = Output(topic, value, key, carried, partition, timestamp_ms)
+        check_output(output)
         if output.size > largest:
             raise RotaError(
                 f"an output for {topic} has {output.size:,} bytes; message.max.bytes of the consumer's configuration "

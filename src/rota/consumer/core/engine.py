@@ -86,6 +86,7 @@ class Engine:
         self._observer = observer or Observer()
         self._hooks = hooks or Hooked()
         self._ours = ours
+        self._exactly_once = any(route.outputs is not None for route in self._every)
         self._route_of = {route.lanes: route for route in self._every}
         self._random = random
         self._withdrawn = False
@@ -153,7 +154,7 @@ class Engine:
         if not messages:
             return
         self.commits.handed_out(messages)
-        if any(state.kept for state in self.partitions.values()):
+        if self._exactly_once or any(state.kept for state in self.partitions.values()):
             messages = [message for message in messages if not self._done_before(message)]
             if not messages:
                 return
@@ -401,8 +402,8 @@ class Engine:
     def _done_before(self, message: Message) -> bool:
         state = self.partitions[TopicPartition(message.topic(), message.partition())]
         offset = message.offset()
-        if offset < state.next:  # the log begins anew: what was done were other records
-            state.kept, state.done = [], ()
+        if offset < state.next:  # the log begins anew: what was done and committed were other records
+            state.kept, state.done, state.committed = [], (), None
         state.next = offset + 1
         while state.kept and state.kept[0].end <= offset:
             del state.kept[0]

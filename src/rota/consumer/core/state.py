@@ -71,11 +71,11 @@ class Partition:
 
     def __init__(self, committed: Offset | None, kept: Sequence[Range]) -> None:
         self.committed = committed
-        """What the broker has confirmed."""
+        """What the broker has confirmed; None when the log is seen to begin anew."""
         self.kept = list(kept)
         """Offsets that were done before it came to us and have not been fetched since."""
         self.next = committed.offset if committed else 0
-        """The least offset that may come next, as long as there are `kept` ones."""
+        """The least offset that may come next, where there are `kept` ones or outputs of exactly-once handlers."""
         self.done: Sequence[Range] = tuple(kept)
         """What was done beyond the first record that was not, when all was looked at."""
         self.paused = False

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from rota.consumer.core.offset_metadata import decode_done
-from rota.model import TopicPartition
+from rota.model import RotaError, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rota.consumer.clients.client import Message, Offset
 
-__all__ = ["LARGEST_OUTPUT", "Covered", "Output", "Outputs"]
+__all__ = ["LARGEST_OUTPUT", "Covered", "Output", "Outputs", "check_output"]
 
 LARGEST_OUTPUT = 1_000_000
 """Bytes of key, value and headers of an output, unless message.max.bytes says otherwise."""
@@ -37,6 +38,57 @@ class Output(NamedTuple):
         """Bytes of key, value and headers."""
         parts = [self.key, self.value, *(part for header in self.headers for part in header)]
         return sum(len(part.encode() if isinstance(part, str) else part) for part in parts if part)
+
+
+def check_output(output: Output) -> None:
+    """Raises RotaError for what the producer would not take: there it would end a transaction with the outputs of many
+    records, here it is a failure of the one that produced it.
+    """
+    topic, value, key, headers, partition, timestamp_ms = output
+    if not isinstance(topic, str) or not topic or "\0" in topic or not _is_utf8(topic):
+        raise RotaError(f"{topic!r} is no name of a topic")
+    for what, given in (("value", value), ("key", key)):
+        if given is not None and not _is_text(given):
+            raise RotaError(f"the {what} for {topic} is {_named(given)}: bytes, str or None is wanted")
+    for name, given in headers:
+        if not _is_text(name) or not (given is None or _is_text(given)):
+            raise RotaError(
+                f"a header for {topic} is {_named(name)} with {_named(given)}: a name (str) with bytes, str or None "
+                "is wanted"
+            )
+    if partition is not None and not _is_number(partition, _MOST_PARTITION):
+        raise RotaError(f"partition={partition!r} for {topic}: a whole number, 0 or more, is wanted")
+    if timestamp_ms is not None and not _is_number(timestamp_ms, _LATEST_MS):
+        raise RotaError(
+            f"timestamp_ms={timestamp_ms!r} for {topic}: a whole number of milliseconds is wanted"
+        )
+
+
+_MOST_PARTITION = 2**31 - 1
+_LATEST_MS = 2**63 - 1
+
+
+def _is_text(given: object) -> bool:
+    return isinstance(given, bytes) or (isinstance(given, str) and _is_utf8(given))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_number(given: object, most: int) -> bool:
+    try:
+        return 0 <= operator.index(given) <= most  # type: ignore[arg-type]  # that is the question
+    except TypeError:
+        return False
+
+
+def _named(given: object) -> str:
+    return "a str that is no UTF-8" if isinstance(given, str) else f"of type {type(given).__name__}"
 
 
 class Covered(NamedTuple):
@@ -85,7 +137,8 @@ class Outputs:
         stay here until they are `committed`.
 
         What an earlier commit covers was handled by a handler that ran on after its partition had gone: by now
-        somebody else has written its outputs.
+        somebody else has written its outputs. But if these commits go back, the log begins anew, and what was
+        covered were other records.
         """
         self._sort()
         found = []
@@ -93,7 +146,9 @@ class Outputs:
             kept = self._kept.get(where, {})
             if not kept:
                 continue
-            now, past = _Cover(offset), _Cover(before(where))
+            known = before(where)
+            anew = known is not None and offset.offset < known.offset
+            now, past = _Cover(offset), _Cover(None if anew else known)
             for at in sorted(kept):
                 if past.has(at):
                     del kept[at]
