@@ -46,6 +46,21 @@ class Cluster(FakeKafka):
         super().__init__()
         self.visible: Counter[Place] = Counter()
         self.generation = 0
+        self.anew: dict[TopicPartition, Offset] = {}
+        """Of logs that began anew, what was committed of the one before."""
+
+    def begins_anew(self, partition: TopicPartition) -> None:
+        """As a topic that was lost and is filled again: below what is committed of it."""
+        self.records[partition] = []
+        self.ends[partition] = 0
+        for place in [place for place in self.visible if place[0] == partition]:
+            del self.visible[place]
+        if partition in self.committed:
+            self.anew[partition] = self.committed[partition]
+
+    def nothing_committed(self, partition: TopicPartition) -> bool:
+        """Of the log as it is now; what is committed was said of another."""
+        return partition in self.anew and self.committed[partition] is self.anew[partition]
 
 
 class FakeProducer:
@@ -303,6 +318,8 @@ class ExactlyOnce(RuleBasedStateMachine):
     def somebody_else_does_some(self, chosen: set[TopicPartition]) -> None:
         """Another member has a partition for a while, and commits what it has copied."""
         for partition in sorted(chosen - set(self.client.fetch_at)):
+            if self.cluster.nothing_committed(partition):
+                continue
             upto = self.random.choice(self.cluster.records[partition]).at + 1
             offset, metadata = self.cluster.committed.get(partition, Offset(0))
             if upto > offset:
@@ -315,6 +332,15 @@ class ExactlyOnce(RuleBasedStateMachine):
                     upto += 1
                 beyond = [item for item in beyond if item.first > upto]
                 self.cluster.committed[partition] = Offset(upto, encode_done(upto, beyond))
+
+    @rule(chosen=some, keys=st.lists(st.sampled_from([b"a", b"b", None]), min_size=1, max_size=8))
+    def logs_begin_anew(self, chosen: set[TopicPartition], keys: list[bytes | None]) -> None:
+        """While nobody reads them; the group keeps what it has committed."""
+        self.start_process()
+        self.held.clear()
+        for partition in sorted(chosen):
+            self.cluster.begins_anew(partition)
+            self.produce(partition, keys)
 
     @rule(politely=st.booleans(), metadata=st.sampled_from([0, 10, 14, 20, 4095]))
     def the_process_ends(self, politely: bool, metadata: int) -> None:
@@ -371,12 +397,19 @@ class ExactlyOnce(RuleBasedStateMachine):
             return
         for partition, records in self.cluster.records.items():
             for message in records:
-                expected = int(covers(self.cluster.committed, partition, message.at))
+                done = covers(self.cluster.committed, partition, message.at)
+                expected = int(done and not self.cluster.nothing_committed(partition))
                 assert self.cluster.visible[partition, message.at] == expected, message
 
 
 class Member(FakeClient):
-    """Commits of offsets alone are not for it."""
+    """Commits of offsets alone are not for it. ``kafka`` is a `Cluster`."""
+
+    def start(self, starts: Mapping[TopicPartition, int | None]) -> None:
+        """Where nothing is, as ``auto.offset.reset=earliest`` says."""
+        assert isinstance(self.kafka, Cluster)
+        anew = self.kafka.nothing_committed
+        super().start({where: 0 if anew(where) else offset for where, offset in starts.items()})
 
     def commit(self, _offsets: Mapping[TopicPartition, Offset]) -> Mapping[TopicPartition, str]:
         raise AssertionError("a commit without a transaction")
@@ -480,3 +513,11 @@ def test_a_full_queue_is_waited_for() -> None:
     producer = Script(produce=[BufferError("full"), None])
     assert tried(producer) is None
     assert producer.calls.count("produce") == 2
+
+
+def test_a_transaction_that_ends_in_an_error_of_our_own_is_aborted() -> None:
+    """Those who read the topics need not wait for its time-out."""
+    producer = Script(produce=[TypeError("a bytes-like object is required, not 'int'")])
+    with pytest.raises(TypeError):
+        tried(producer)
+    assert producer.calls[-1] == "abort_transaction"

@@ -230,12 +230,17 @@ def _transactions(
     from confluent_kafka import Producer
 
     from rota.consumer.effects.eos import Transactions, producer_config
+    from rota.consumer.effects.in_vain import Waiting, is_another_answered, is_answered
 
-    settings = producer_config(config, connection_settings(config))
+    connection = connection_settings(config)
+    settings = producer_config(config, connection)
     if letters is not None:
         settings |= letters.batch_size()
     producer = Producer(settings, logger=client_log())
-    transactions = Transactions(producer, parts.outputs, client.group_metadata, parts.committed)
+    waiting = Waiting(lambda: is_answered(producer), lambda: is_another_answered(connection))
+    transactions = Transactions(
+        producer, parts.outputs, client.group_metadata, parts.committed, waiting=waiting
+    )
     transactions.start()
     return transactions
 

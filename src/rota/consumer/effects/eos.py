@@ -26,12 +26,14 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from rota.consumer.clients.client import CommitError
+from rota.consumer.effects.in_vain import ForgottenError
 from rota.model import ErrorCode, RotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rota.consumer.clients.client import Offset
+    from rota.consumer.effects.in_vain import Waiting
     from rota.consumer.effects.outputs import Covered, Output, Outputs
     from rota.consumer.handlers import HandlerSpec
     from rota.model import TopicPartition
@@ -133,7 +135,7 @@ class Transactions:
 
     ``group_metadata``: asks the client. ``committed``: what the group has committed, as far as it is known.
     ``patience_s``: how long a rebalance waits for a transaction to end. ``post``, to be set: has something called by
-    the owner's thread, soon.
+    the owner's thread, soon. ``waiting``: what is asked when the coordinator is away.
     """
 
     def __init__(
@@ -144,8 +146,10 @@ class Transactions:
         committed: Callable[[TopicPartition], Offset | None],
         *,
         patience_s: float = _TIMEOUT_MS / 1000,
+        waiting: Waiting | None = None,
     ) -> None:
         self._producer = producer
+        self._waiting = waiting
         self._outputs = outputs
         self._group_metadata = group_metadata
         self._committed = committed
@@ -161,15 +165,12 @@ class Transactions:
         """Register the producer; whatever an earlier process with its id left open is aborted. Waits for a broker.
         Raises RotaError if there can be no transactions.
         """
-        while True:
-            try:
-                self._producer.init_transactions(_CALL_S)
-                break
-            except KafkaException as failure:
-                error: KafkaError = failure.args[0]
-                if not error.retriable():
-                    raise RotaError(_no_transactions(error)) from failure
-                log.warning("waiting for the coordinator of transactions: %s", error.str())
+        try:
+            _persist(lambda: self._producer.init_transactions(_CALL_S), lambda: self._closing, self._waiting)
+        except KafkaException as failure:
+            raise RotaError(_no_transactions(failure.args[0])) from failure
+        except ForgottenError as failure:
+            raise RotaError(str(failure)) from failure
         self._thread.start()
 
     def commit_soon(
@@ -240,8 +241,15 @@ class Transactions:
     def _do(self, job: _Job) -> None:
         try:
             job.error = self._broken or attempt(
-                self._producer, job.covered, job.offsets, job.group_metadata, lambda: self._closing
+                self._producer,
+                job.covered,
+                job.offsets,
+                job.group_metadata,
+                lambda: self._closing,
+                self._waiting,
             )
+        except ForgottenError as failure:  # what became of it is not known, but to the group
+            job.error = CommitError(str(failure), fenced=True)
         except Exception as failure:  # our own bug; the owner must hear of it all the same
             log.exception("a transaction ended in an error of its own")
             job.error = CommitError(f"{type(failure).__name__}: {failure}", fenced=True)
@@ -261,8 +269,9 @@ def attempt(
     offsets: Mapping[TopicPartition, Offset],
     group_metadata: Any,
     closing: Callable[[], bool] = lambda: False,
+    waiting: Waiting | None = None,
 ) -> CommitError | None:
-    """One transaction, to its end: committed (None), or aborted, and why."""
+    """One transaction, to its end: committed (None), or aborted, and why. Raises `ForgottenError` where it has none."""
     reports = _Reports()
     try:
         producer.begin_transaction()
@@ -270,17 +279,24 @@ def attempt(
             for output in item.outputs:
                 _produce(producer, output, reports.of(item, output))
         wanted = [ClientPartition(*where, *offset) for where, offset in offsets.items()]
-        _persist(lambda: producer.send_offsets_to_transaction(wanted, group_metadata, _CALL_S), closing)
-        _persist(lambda: producer.commit_transaction(_CALL_S), closing)
+        _persist(
+            lambda: producer.send_offsets_to_transaction(wanted, group_metadata, _CALL_S), closing, waiting
+        )
+        _persist(lambda: producer.commit_transaction(_CALL_S), closing, waiting)
     except KafkaException as failure:
         error: KafkaError = failure.args[0]
         told = reports.problem or error.str() or error.name()
         permanent = reports.permanent or error.code() in _PERMANENT
         if not error.fatal():
-            error = _abort(producer, closing) or error
+            error = _abort(producer, closing, waiting) or error
         # What the broker will never take ends the consumer, as one that is fenced: its outputs have nowhere to go.
         fenced = error.fatal() or permanent or error.code() == KafkaError.FENCED_INSTANCE_ID
         return CommitError(told, fenced=fenced, lost=error.code() in _NOT_OURS, final=permanent)
+    except ForgottenError:
+        raise
+    except Exception:  # our own bug; those who read the topics are not to wait for it
+        _abort(producer, closing, waiting)
+        raise
     return None
 
 
@@ -336,7 +352,7 @@ def _produce(
             return
 
 
-def _persist(call: Callable[[], None], closing: Callable[[], bool]) -> None:
+def _persist(call: Callable[[], None], closing: Callable[[], bool], waiting: Waiting | None) -> None:
     """Call until it is done; what another call may cure is not an end."""
     while True:
         try:
@@ -345,15 +361,20 @@ def _persist(call: Callable[[], None], closing: Callable[[], bool]) -> None:
             error: KafkaError = failure.args[0]
             if not error.retriable() or error.txn_requires_abort() or error.fatal() or closing():
                 raise
-            log.info("a transaction waits: %s", error.str())
+            if waiting is not None:
+                waiting.goes_on(error.str())
         else:
+            if waiting is not None:
+                waiting.is_over()
             return
 
 
-def _abort(producer: TransactionalProducer, closing: Callable[[], bool]) -> KafkaError | None:
+def _abort(
+    producer: TransactionalProducer, closing: Callable[[], bool], waiting: Waiting | None
+) -> KafkaError | None:
     """End a transaction without a trace; why it could not be, if so."""
     try:
-        _persist(lambda: producer.abort_transaction(_CALL_S), closing)
+        _persist(lambda: producer.abort_transaction(_CALL_S), closing, waiting)
     except KafkaException as failure:
         error: KafkaError = failure.args[0]
         log.warning("a transaction could not be aborted, its coordinator will: %s", error.str())
