@@ -9,6 +9,7 @@ import pytest
 from bench.monitor.provoke import BROKER_CONFIG, PROTOCOLS, Outcome, Stage, judged, provoke_many
 from tests.brokers import BrokerUnderTest, new_broker
 from tests.kafka.ports import wait_until
+from tests.watching.really import departures, really_happened
 
 from rota.admin import Admin
 from rota.monitor.findings import Certainty
@@ -35,32 +36,53 @@ def test_the_cause_of_each_kind_is_found(quick_broker: BrokerUnderTest, protocol
             quick_broker.bootstrap_servers, ONE_OF_EACH, topic.account, protocols=[protocol]
         )
         assert len(outcomes) == ONE_OF_EACH
-        # On a busy machine a session may end that nobody meant to end: what is wrong is tried again, alone.
-        again = [_again(quick_broker, topic, each) for each in outcomes if not each.right]
-        assert len(again) <= 3, again
-        assert all(each.right for each in again), again
+        _check_right(quick_broker, topic, outcomes)
         if quick_broker.kind == "kafka":
             _check_with_its_log(quick_broker, topic, {each.group for each in outcomes})
 
 
-def _log_of(broker: BrokerUnderTest) -> Path | None:
+def _check_right(broker: BrokerUnderTest, topic: OffsetsTopic, outcomes: list[Outcome]) -> None:
+    """Each cause is the one that was provoked.
+
+    On a busy machine a session may end, or a member be thrown out, that nobody meant. Then the monitor rightly tells
+    of that, and the provocation is made again, alone, as often as it takes: but only where the broker's own log says
+    so. Without such an excuse one provocation in all may be made again: two things may come so close together that the
+    first is not what was meant to be. A detection that is right six times of ten passes that one time of ten with one
+    protocol, and one of a thousand with all three.
+    """
+    unexplained: list[Outcome] = []
+    for outcome in outcomes:
+        deeds = [each.done for each in outcomes if each.group == outcome.group]
+        now = outcome
+        while not now.right:
+            gone = [
+                each
+                for each in departures(_log_of(broker).read_text().splitlines())
+                if each.group == now.group
+            ]
+            if not really_happened(now.done, topic.account(now.group), gone, deeds):
+                unexplained.append(now)
+                assert len(unexplained) <= 1, unexplained
+            now, deeds = _again(broker, topic, now), []
+
+
+def _log_of(broker: BrokerUnderTest) -> Path:
     """The log that tells what really happened."""
-    return broker.data_dir.parent / "server.log" if broker.kind == "kafka" else None
+    return broker.data_dir.parent / "server.log"
 
 
 def _again(broker: BrokerUnderTest, topic: OffsetsTopic, outcome: Outcome) -> Outcome:
     kind = outcome.done.kind
     with Stage(broker.bootstrap_servers, outcome.protocol, static=kind == "static") as stage:
         done = stage.provoke(kind)
+        wait_until("anything is told", lambda: judged(stage, done, topic.account(stage.group)).found)
         return judged(stage, done, topic.account(stage.group))
 
 
 def _check_with_its_log(broker: BrokerUnderTest, topic: OffsetsTopic, groups: set[str]) -> None:
     """With the broker's own log what was likely is certain, and what it was does not change."""
     before = {group: [told.words for told in topic.account(group) if told.is_done] for group in groups}
-    path = _log_of(broker)
-    assert path is not None
-    lines = list(read_log(path.read_text().splitlines()))
+    lines = list(read_log(_log_of(broker).read_text().splitlines()))
     topic.use(lambda reader: reader.learn_log(lines))
     certain = 0
     for group in groups:
