@@ -156,6 +156,44 @@ def test_a_question_is_answered_by_the_owners_thread() -> None:
         assert answered in it.client.callers
 
 
+def test_whoever_is_called_by_the_owner_is_answered_at_once() -> None:
+    said: list[object] = []
+
+    class Asking(Observer):
+        def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+            for at in partitions:
+                it.owner.ask(lambda engine, at=at: engine.pause(at)).result()  # type: ignore[misc]
+            said.append(it.owner.ask(lambda engine: sorted(engine.partitions)).result())
+            said.append(it.owner.is_here)
+
+        def revoked(self, _partitions: Sequence[TopicPartition]) -> None:
+            said.append(it.owner.ask(lambda engine: sorted(engine.partitions)).result())
+
+    it = Desk(lambda _record, _context: None, Asking())
+    it.thread.start()
+    wait_until("it is paused", lambda: it.client.paused == {P0, P1})
+    assert not it.owner.is_here
+    it.owner.stop()
+    assert it.end() is None
+    assert said == [[P0, P1], True, []]
+
+
+def test_a_handler_is_answered_by_whoever_is_the_owner_then(pool: type[Threads]) -> None:
+    """It may have been called by the owner, which is another thread soon; two at once must not decide."""
+    answered: list[tuple[bool, bool]] = []
+
+    def handle(_record: Any, _context: Any) -> None:
+        here = it.owner.is_here
+        by = it.owner.ask(lambda _engine: threading.get_ident()).result()
+        answered.append((here, by == threading.get_ident()))
+
+    with desk(handle) as it:
+        for number in range(20):
+            it.kafka.produce(P0, b"%d" % number)
+            wait_until("it is answered", lambda: len(answered) > number)  # noqa: B023  # called here only
+    assert answered == [(False, False)] * 20
+
+
 def test_when_it_has_ended_its_thread_has_too() -> None:
     """A program that finds it alive at its end takes it for one that hangs in a call of the client."""
 

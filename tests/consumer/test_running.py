@@ -23,6 +23,7 @@ class Owner:
 
     def __init__(self, ends: Callable[[], str | None] = lambda: None, *, deaf: bool = False) -> None:
         self.ending = None
+        self.is_here = False
         self._ends = ends
         self._deaf = deaf
         self.told = threading.Event()
@@ -70,6 +71,16 @@ def test_a_stop_is_waited_for_and_told_to_its_parts() -> None:
     assert it.wait() is True
     assert operations.heard == ["started", "asked to stop"]
     assert closed == ["rota-running"]
+
+
+def test_who_is_waited_for_is_told_so_instead_of_waiting() -> None:
+    owner = Owner()
+    with running_with(owner) as it:
+        owner.is_here = True
+        for wait in (it.wait, it.stop):
+            with pytest.raises(RotaError, match=r"cannot be waited for in a hook .* call stop_soon\(\)"):
+                wait()
+        owner.is_here = False
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,12 @@ class Running:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Until it has ended, or for so long; whether it has. Raises RotaError if it ended by itself, or does
-        not end though it was told to.
+        not end though it was told to, and where it would wait for whoever calls: in hooks and observers.
         """
+        if self.owner.is_here:
+            raise RotaError(
+                "the consumer cannot be waited for in a hook or an observer, since it waits for them: call stop_soon()"
+            )
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while self._thread.is_alive():
             now = time.monotonic()

@@ -38,7 +38,7 @@ _CLOSE_S = 10.0
 
 
 class Owner:
-    """``run`` is its life; everything else may be called from any other thread.
+    """``run`` is its life; everything else may be called from any thread.
 
     ``helped``: the workers whose work it may do itself.
     """
@@ -57,6 +57,8 @@ class Owner:
         self._threads: list[threading.Thread] = []
         self._helped = helped
         self._turns = Turns(helped)
+        self._at_work: int | None = None
+        """The thread that is the owner, while it is not inside a handler: there somebody else may become it."""
         self.turned_ms = _monotonic_ms()
         """When it was last round its loop, or waited for work to end, by the monotonic clock. It never takes
         much longer than a second, whatever handlers do.
@@ -72,16 +74,26 @@ class Owner:
             return "it was asked to stop"
         return "it has ended" if self._ended else None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is called by the owner: a hook, an observer, a question. Who waits for the owner there
+        waits for ever.
+        """
+        return self._at_work == threading.get_ident()
+
     def stop(self) -> None:
         """From a signal handler too: finish what has begun, commit, leave."""
         self._told_to_stop = True
         self._engine.hurry()
 
     def ask(self, question: Callable[[Engine], T]) -> Future[T]:
-        """Let the owner thread call ``question``, within a moment. It must be quick, must not wait for
-        workers and must not call the client. After the end the answer is a RotaError.
+        """Let the owner thread call ``question``, within a moment; at once, if that is the caller. It must be quick,
+        must not wait for workers and must not call the client. After the end the answer is a RotaError.
         """
         future: Future[T] = Future()
+        if self.is_here:
+            self._answer(question, future)
+            return future
         self._questions.put((question, future))
         if self._ended:
             self._refuse_questions()
@@ -126,6 +138,7 @@ class Owner:
             if thread is not threading.current_thread():
                 thread.name = STAND_IN
         threading.current_thread().name = OWNER
+        self._at_work = threading.get_ident()
         try:
             if from_the_beginning:
                 self._engine.start()
@@ -137,6 +150,7 @@ class Owner:
         except BaseException as broken:  # raised again for whoever waits
             self._broken = broken
         self._turns.end()
+        self._at_work = None
         try:
             self._ended = True
             self._refuse_questions()
@@ -147,7 +161,7 @@ class Owner:
 
     def _go_on(self) -> bool:
         """Until it is time to end; False: until somebody else is the owner."""
-        engine, client, turns = self._engine, self._client, self._turns
+        engine, client, turns, me = self._engine, self._client, self._turns, threading.get_ident()
         idle_ms = 1
         while not self._told_to_stop and engine.stopping is None:
             room = engine.room()
@@ -156,8 +170,10 @@ class Owner:
                 if batch:
                     turns.keep()
                     engine.dispatch(batch)
+                    self._at_work = None
                     if not turns.help():
                         return False
+                    self._at_work = me
                 idle_ms = 1
             else:  # not for long: soon there is room, or the partitions that are full are paused
                 engine.wait(idle_ms)
@@ -173,12 +189,15 @@ class Owner:
                 question, future = self._questions.get(block=False)
             except Empty:
                 return
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(question(self._engine))
-            except Exception as failure:  # the asker's
-                future.set_exception(failure)
+            self._answer(question, future)
+
+    def _answer(self, question: Callable[[Engine], T], future: Future[T]) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(question(self._engine))
+        except Exception as failure:  # the asker's
+            future.set_exception(failure)
 
     def _refuse_questions(self) -> None:
         while True:
