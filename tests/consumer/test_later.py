@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.consumer.stage import Stage
+from tests.consumer.stage import P0, P1, Stage
 
 from rota.consumer.core.later import RetryLaterError, later
 from rota.consumer.core.policy import Crash, Policy, Retry
@@ -79,3 +79,21 @@ class WhimError(Exception, metaclass=Whimsical):
 def test_classes_that_cannot_tell_what_is_theirs_end_the_consumer_in_order() -> None:
     policy = Policy(Retry(attempts=3, on=(WhimError,)))
     assert policy.decide(ValueError(), 1, Random(1)) == Crash
+
+
+def test_of_partitions_that_went_nothing_is_kept() -> None:
+    stage = Stage(order="none")
+    stage.produce(["a"] * 20)
+    stage.produce(["b"], P1)
+    stage.fails = {number: later(3600) for number in (*range(20), 1000)}
+    for _ in range(3):
+        stage.go_on(50)
+        assert len(list(stage.engine.failures.waiting())) == 21
+        stage.client.withdraw([P0], lost=False)
+        assert len(stage.engine.failures._due) == 1
+        stage.client.assign([P0])
+    stage.fails = {}
+    stage.tick(3_700_000)
+    stage.go_on()
+    assert stage.committed(P1) == 1
+    assert stage.committed() == 20

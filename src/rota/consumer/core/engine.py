@@ -307,6 +307,7 @@ class Engine:
         for partition in gone:
             self.partitions.pop(partition, None)
         self.commits.forget(gone)
+        self.failures.forget()
         for route in self._every:
             route.lanes.dropped.clear()
             if route.outputs is not None:

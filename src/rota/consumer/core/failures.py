@@ -143,6 +143,11 @@ class Failures:
             if _waits(route, entry)
         )
 
+    def forget(self) -> None:
+        """Partitions went: keep nothing of their records."""
+        self._due = [each for each in self._due if _waits(each[2], each[3])]
+        heapq.heapify(self._due)
+
     def end(self) -> None:
         """Nothing is under way any more: say how many failed after the one that stopped the consumer."""
         if self._more:
