@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rota.consumer.core.policy import DeadLetter, PayloadError, Policy, Retry, policy_of, skip
+from rota.consumer.core.policy import DeadLetter, NoWorkerError, PayloadError, Policy, Retry, policy_of, skip
 from rota.consumer.failed.retry_topics import RetryTopics, hops_of
 from rota.consumer.handlers import HandlerSpec
 from rota.model import RotaError
@@ -63,7 +63,7 @@ def test_a_cancellation_that_the_handler_lets_through_is_a_failure_of_its_record
     assert actions(Policy(Retry(attempts=2, on=(OSError,)), LETTER), GeneratorExit(), 1) == ["dead-letter"]
 
 
-@pytest.mark.parametrize("failure", [SystemExit(1), KeyboardInterrupt()])
+@pytest.mark.parametrize("failure", [SystemExit(1), KeyboardInterrupt(), NoWorkerError("gone")])
 def test_what_means_the_program_ends_the_consumer_whatever_was_asked_for(failure: BaseException) -> None:
     policy = Policy(Retry(attempts=9, on=(BaseException,)), LETTER, hops=HOPS)
     assert actions(policy, failure, 1) == ["crash"]

@@ -2,8 +2,8 @@
 consumer.
 
 Whatever a handler raises belongs to its record only, a `TimeoutError` or a cancellation that it let through
-as well. `SystemExit` and `KeyboardInterrupt` alone mean the program: they end the consumer, and the record
-comes again.
+as well. `SystemExit` and `KeyboardInterrupt` alone mean the program, and `NoWorkerError` that no handler saw the
+record: they end the consumer, and the record comes again.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
     "Crash",
     "DeadLetter",
     "Decision",
+    "NoWorkerError",
     "PayloadError",
     "Policy",
     "Retry",
@@ -43,7 +44,12 @@ __all__ = [
 
 log = logging.getLogger("rota.consumer")
 
-_THE_PROGRAM = (SystemExit, KeyboardInterrupt)
+
+class NoWorkerError(RotaError):
+    """No handler saw the record: what is to handle it cannot be started. It would be the same with every other."""
+
+
+_THE_PROGRAM = (SystemExit, KeyboardInterrupt, NoWorkerError)
 
 
 class SkipRecordError(Exception):

@@ -173,6 +173,7 @@ def main() -> None:
         except BaseException as failure:
             send(pipes.answers, b"X", marshal.dumps(pack_failure(failure)))
             return
+        send(pipes.answers, b"L")
         task_type = _BatchTask if setup.batch else _EachTask
         while True:
             attempt, messages = unpack_records(receive(pipes.commands)[1])

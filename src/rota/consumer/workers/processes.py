@@ -4,7 +4,7 @@ thread does and has its child do the records.
 Children are new programs (not forks: librdkafka's threads would not survive one) that import the handler by
 name. A slice of a task crosses at once; `rota.consumer.workers.process_tasks` tells how the owner still sees every
 record's beginning and can take back the others. A child that dies fails the record that it was at, and
-another takes its place.
+another takes its place. Where no child comes to handle anything, no record is held responsible: the consumer ends.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rota.consumer.core.batches import BatchError
+from rota.consumer.core.policy import NoWorkerError
 from rota.consumer.payloads import raw_value
 from rota.consumer.record import Record
 from rota.consumer.workers.importable import how_to_load_main
@@ -57,7 +58,11 @@ _BYTES = 256 * 1024
 _CLOSE_S = 2.0
 _LOOK_MS = 500
 _DEATHS = 3
-"""So many children in a row may die before they begin a record; then the record is held responsible."""
+"""So many children in a row may die before they begin a record; then the record is held responsible, if the last one
+had imported the handler.
+"""
+_PAUSES_S = (0.25, 0.5, 1.0, 2.0)
+"""Between two attempts to start a child."""
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
     "from rota.consumer.workers.process_child import main; main()"
@@ -90,6 +95,8 @@ class _Child:
     ) -> None:
         self._owns = owns
         self._committed = committed
+        self.loaded = False
+        """Whether it is known to have imported the handler."""
         self.permits = Permits()
         child_commands, self._commands = os.pipe()
         self._answers, child_answers = os.pipe()
@@ -116,16 +123,20 @@ class _Child:
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
         self.pid = self._process.pid
-        self._send(b"S", setup)
+        with contextlib.suppress(_ChildEndError):  # `do` will see it
+            self._send(b"S", setup)
 
     def do(self, attempt: int, rows: list[tuple[Any, ...]]) -> tuple[int, PackedFailure | None, bool]:
         """Have it do these records; how many it did, why it did not do the next, and whether it is only that
         one of a batch.
         """
-        self._send(b"R", marshal.dumps((attempt, rows)))
+        with contextlib.suppress(_ChildEndError):  # its last words are read first
+            self._send(b"R", marshal.dumps((attempt, rows)))
         while True:
             kind, body = self._receive()
-            if kind == b"Q":
+            if kind == b"L":
+                self.loaded = True
+            elif kind == b"Q":
                 topic, partition = marshal.loads(body)  # noqa: S302
                 about = SentMessage((topic, partition, -1, None, None, None, (0, -1)))
                 self._send(b"A", b"1" if self._owns(about) else b"0")
@@ -136,7 +147,7 @@ class _Child:
                 return marshal.loads(body)  # type: ignore[no-any-return]  # noqa: S302
             else:
                 cause = unpack_failure(marshal.loads(body))  # noqa: S302
-                raise RotaError(
+                raise NoWorkerError(
                     f"a worker process cannot import the handler: {type(cause).__name__}: {cause}"
                 ) from cause
 
@@ -202,11 +213,11 @@ class ProcessWorkers(Threads):
         self._name = name
         self._mine = threading.local()
         self._children: list[_Child | None] = [None] * count
-        self._closing = False
+        self._closing = threading.Event()
 
     def close(self) -> None:
         """What still runs is killed; it counts neither as done nor as failed. Returns in bounded time."""
-        self._closing = True
+        self._closing.set()
         super().close()
         deadline = time.monotonic() + _CLOSE_S / 4
         for thread in self._threads:
@@ -223,7 +234,7 @@ class ProcessWorkers(Threads):
         self._mine.index = index
         self._mine.deaths = 0
         try:
-            with contextlib.suppress(OSError):  # no room for another process; the first record tries again
+            with contextlib.suppress(OSError):  # no room for another process; who has a record tries again
                 self._child()
             super()._run(index)
         finally:
@@ -238,6 +249,22 @@ class ProcessWorkers(Threads):
             )
         return child
 
+    def _sure_child(self) -> _Child | None:
+        """What keeps a child from being started may pass; None at the end."""
+        for pause_s in _PAUSES_S:
+            try:
+                return self._child()
+            except OSError as error:
+                log.warning("no worker process can be started now: %s", error)
+            if self._closing.wait(pause_s):
+                return None
+        try:
+            return self._child()
+        except OSError as error:
+            raise NoWorkerError(
+                f"no worker process can be started: {type(error).__name__}: {error}"
+            ) from error
+
     def _bury(self) -> str:
         child, self._children[self._mine.index] = self._children[self._mine.index], None
         return child.end() if child is not None else "ended"
@@ -247,13 +274,15 @@ class ProcessWorkers(Threads):
         assert isinstance(task, ProcessTask)
         if self._batch and not begin_batch(task):
             return
-        while task.running < task.end and not self._closing:
+        while task.running < task.end and not self._closing.is_set():
             at = task.running
             if self._batch:
                 rows = pack_records(task.messages, sys.maxsize)
             else:
                 rows = pack_records(task.messages[at : at + MOST], _BYTES)
-            child = self._child()
+            child = self._sure_child()
+            if child is None:
+                return
             count = task.hand(child.permits, 1 if self._batch else len(rows))
             if count <= 0:
                 return
@@ -262,7 +291,7 @@ class ProcessWorkers(Threads):
             except _ChildEndError:
                 self._died(task, child)
                 continue
-            except RotaError:
+            except NoWorkerError:
                 task.take(0)
                 self._bury()
                 raise
@@ -278,11 +307,15 @@ class ProcessWorkers(Threads):
     def _died(self, task: ProcessTask, child: _Child) -> None:
         begun = task.take(None)
         how = self._bury()
-        if self._closing:
+        if self._closing.is_set():
             return
         self._mine.deaths += 1
         if begun or self._mine.deaths >= _DEATHS:
             self._mine.deaths = 0
+            if not begun and not child.loaded:
+                raise NoWorkerError(
+                    f"worker processes end before they have imported the handler, the last one {how}"
+                )
             raise WorkerDiedError(f"the process that handled it ({child.pid}) {how}")
         log.warning("worker process %d %s; another takes its place", child.pid, how)
 
