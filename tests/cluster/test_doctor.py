@@ -10,8 +10,12 @@ from tests.broker.raw import RawClient
 from tests.kafka.ports import wait_until
 from tests.monitor.doctor.ward import Ward
 
+from rota.admin import Admin
+from rota.cli.doctor_text import document
 from rota.coordinator import partition_for
+from rota.monitor.doctor import diagnose
 from rota.monitor.findings import Severity
+from rota.watching.evidence import Checkup
 from rota.wire.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,
     AlterPartitionReassignmentsResponse,
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.kafka.cluster import KafkaCluster
+
+    from rota.monitor.doctor import Diagnosis, Evidence
 
 OFFSETS = "__consumer_offsets"
 
@@ -130,3 +136,31 @@ def test_d27_partitions_without_a_leader_or_short_of_replicas(
         short = doctor.sees("D27", lambda finding: "in sync" in finding.words)
         assert short.words.startswith(f"{pairs}-0 lacks replicas")
         assert f"{pairs}-0 takes no records with acks=all" in short.words
+
+
+def test_a_list_of_groups_without_those_of_a_broker_that_was_just_killed(
+    whole: KafkaCluster, name: Callable[[str], str]
+) -> None:
+    """Until the cluster gives it up, nobody knows its groups: those of others are judged, and nothing is healthy."""
+    topic = whole.create_topic(name("listed"), [(1, 2)])
+    lost, kept = whole.groups_at(3, name("lost"))[0], whole.groups_at(1, name("kept"))[0]
+    for group in (lost, kept):
+        commit(whole, group, topic, 1)
+
+    def examined(checkup: Checkup) -> dict[str, tuple[Evidence, Diagnosis]]:
+        return {group: (each, diagnose(each)) for group, each in checkup.evidence().items()}
+
+    with Admin(whole.bootstrap_servers, timeout_s=2) as admin:
+        checkup = Checkup(admin, topic="it is not read here")
+        assert checkup.look().failure is None
+        assert {lost, kept} <= examined(checkup).keys()
+        assert checkup.failure is None
+        whole.kill(3)
+        checkup.look()
+        found, failure = examined(checkup), checkup.failure
+    assert failure is not None
+    assert str(failure).startswith("broker 3 of ")
+    assert found[kept][0].failure is None
+    assert found[lost][0].failure == str(failure)
+    told = document([found[kept]], (), failure)
+    assert (told["healthy"], told["verdict"], told["failure"]) == (False, "unknown", str(failure))
