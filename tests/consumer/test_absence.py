@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,21 +14,20 @@ from tests.consumer.running_app import broker_with, config, produce, started
 from tests.consumer.test_kafka_client import client
 from tests.kafka.ports import wait_until
 
-from rota.broker.handlers import find_coordinator, metadata
-from rota.broker.request import PARKED
+from rota.broker.handlers import metadata
 from rota.consumer import App, Record
-from rota.consumer.clients import absence, kafka
+from rota.consumer.clients import absence, inquiry
 from rota.consumer.clients.absence import Absence
+from rota.consumer.clients.client_errors import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rota.broker.broker import Broker
-    from rota.broker.request import NoAnswer, Request
+    from rota.broker.request import Request
     from rota.consumer.clients.kafka import KafkaClient
     from rota.consumer.operations.snapshot import PartitionState
     from rota.consumer.running import Running
-    from rota.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
     from rota.wire.messages.metadata import MetadataRequest, MetadataResponse
 
 REPLACED = "another one takes its place"
@@ -58,7 +58,7 @@ def test_another_client_is_due_after_a_session_of_questions_in_vain() -> None:
     assert lasted_s == 50.0
 
 
-@pytest.mark.parametrize("sign", ["heard", "nobody_there"])
+@pytest.mark.parametrize("sign", ["heard", "tries"])
 def test_what_was_in_vain_before_a_sign_does_not_count(sign: str) -> None:
     it = Absence(45.0, 0.0)
     assert it.in_vain(10.0) is None
@@ -84,17 +84,10 @@ def test_each_client_that_is_of_no_use_gives_the_next_one_more_time() -> None:
     assert it.in_vain(now + 45.0) == 45.0
 
 
-def test_a_static_member_of_kip_848_waits_until_its_former_self_is_forgotten() -> None:
-    of_classic = {"session.timeout.ms": 6_000, "group.instance.id": "one"}
-    assert kafka._patience_s(of_classic) == 6.0
-    assert kafka._patience_s({"group.protocol": "consumer"}) == 45.0
-    assert kafka._patience_s({"group.protocol": "consumer", "group.instance.id": "one"}) == 90.0
-
-
 def impatient(monkeypatch: pytest.MonkeyPatch, session_s: float = 0.2, answer_s: float = 0.1) -> None:
     monkeypatch.setattr(absence, "_ASK_AFTER_S", 0.1)
-    monkeypatch.setattr(kafka, "_ANSWER_S", answer_s)
-    monkeypatch.setattr(kafka, "_patience_s", lambda _config: session_s)
+    monkeypatch.setattr(inquiry, "_ANSWER_S", answer_s)
+    monkeypatch.setattr(inquiry, "_patience_s", lambda _config: session_s)
 
 
 def polled_for(made: KafkaClient, seconds: float) -> None:
@@ -111,23 +104,36 @@ def test_where_nobody_listens_no_other_client_would_be_of_use(monkeypatch: pytes
         assert made._consumer is first
 
 
-@pytest.mark.parametrize("refused", [True, False])
-def test_who_is_refused_would_be_so_again(refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client where nobody is says so all the time; one that has forgotten everybody does not."""
+    monkeypatch.setattr(Outage, "__call__", lambda _outage, _error: None)
+    monkeypatch.setattr(inquiry, "_listens", lambda _bootstrap: True)
+
+
+def test_who_says_that_it_tries_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody listens, but hangs up: a balancer whose brokers are away."""
     impatient(monkeypatch)
-    monkeypatch.setattr(kafka, "_listens", lambda _bootstrap: True)
+    monkeypatch.setattr(inquiry, "_listens", lambda _bootstrap: True)
+    with client() as (made, _):
+        first = made._consumer
+        for _ in range(100):
+            made._outage(KafkaError(-187))
+            made.consume(1, 0.01)
+        assert made._consumer is first
+
+
+def test_the_one_that_was_replaced_is_not_heard_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch)
+    silent(monkeypatch)
     with client() as (made, told):
         first = made._consumer
-        if refused:
-            made._outage(KafkaError(-169, "SASL authentication error: Bad password"))
-            polled_for(made, 1.5)
-            assert made._consumer is first
-        else:
-            wait_until(
-                "another one takes its place", lambda: made.consume(1, 0.01) or made._consumer is not first
-            )
-            made._on_assign(first, [ClientPartition("orders", 0)])
-            assert told.heard == [], "the former one is not heard any more"
-            made._consumer.close()
+        wait_until(
+            "another one takes its place", lambda: made.consume(1, 0.01) or made._consumer is not first
+        )
+        made._on_assign(first, [ClientPartition("orders", 0)])
+        assert told.heard == []
+        assert not made.joined()
+        made._consumer.close()
 
 
 def test_who_waits_for_a_rebalance_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +152,7 @@ def test_where_no_other_client_can_be_made_the_old_one_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     impatient(monkeypatch)
-    monkeypatch.setattr(kafka, "_listens", lambda _bootstrap: True)
+    silent(monkeypatch)
     with client() as (made, told):
         first = made._consumer
         made._config["ssl.ca.location"] = "/nowhere"
@@ -164,31 +170,21 @@ def test_where_no_other_client_can_be_made_the_old_one_goes_on(
 def test_another_client_takes_the_place_of_one_that_finds_no_brokers(
     protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its connections are cut, and what it asks afterwards is not answered."""
+    """A broker that stops: its answers name no broker, and then their connection ends."""
     impatient(monkeypatch, session_s=2.0)
-    cut: list[bool] = []
-    deaf: list[bool] = []
-    told, found = metadata.handle, find_coordinator.handle
+    stopping: list[bool] = []
+    told = metadata.handle
 
-    def tell(broker: Broker, message: MetadataRequest, request: Request) -> MetadataResponse | NoAnswer:
-        if deaf and REPLACED not in caplog.text:
-            return PARKED
-        if not cut:
-            return told(broker, message, request)
-        deaf.append(cut.pop())
-        for connection in list(request.connection.server._connections):
-            connection.close("closed by the broker: a test")
-        return PARKED
-
-    def find(
-        broker: Broker, message: FindCoordinatorRequest, request: Request
-    ) -> FindCoordinatorResponse | NoAnswer:
-        if not deaf or REPLACED in caplog.text:
-            return found(broker, message, request)
-        return PARKED
+    def tell(broker: Broker, message: MetadataRequest, request: Request) -> MetadataResponse:
+        answer = told(broker, message, request)
+        if stopping and REPLACED not in caplog.text:
+            answer.brokers = []
+            server = request.connection.server
+            for connection in list(server._connections):
+                server.loop.call_soon(partial(connection.close, "closed by the broker: a test"))
+        return answer
 
     monkeypatch.setattr(metadata, "handle", tell)
-    monkeypatch.setattr(find_coordinator, "handle", find)
     handled: list[bytes] = []
 
     def work(record: Record[bytes]) -> None:
@@ -209,7 +205,7 @@ def test_another_client_takes_the_place_of_one_that_finds_no_brokers(
             wait_until(
                 "they are committed", lambda: sum(each.committed or 0 for each in shares(running)) == 10
             )
-            cut.append(True)
+            stopping.append(True)
             wait_until("another client takes its place", lambda: REPLACED in caplog.text)
             produce(broker, "orders", 10)
             wait_until("the others are handled", lambda: len(handled) >= 20)

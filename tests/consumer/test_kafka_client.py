@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 from tests.consumer.fakes import FakeMessage
 from tests.kafka.ports import wait_until
 
-from rota.consumer.clients.kafka import KafkaClient
+from rota.consumer.clients.kafka import KafkaClient, _epoch
 from rota.consumer.settings import effective_config
 from rota.model import RotaError, TopicPartition
 
@@ -172,3 +173,28 @@ def test_a_position_from_before_a_partition_went_counts_no_more_when_it_is_back(
         assert made.positions([P0]) == {}, "whether it is of now nobody can tell"
         consumer.at = 73
         assert made.positions([P0]) == {P0: 73}
+
+
+def test_who_has_lost_everything_has_joined_again_when_something_is_assigned_be_it_nothing() -> None:
+    with client() as (made, _told):
+        consumer, seen = made._consumer, [made.joined()]
+        for event, its in [
+            (made._on_assign, [P0]),
+            (made._on_revoke, [P0]),
+            (made._on_lost, []),
+            (made._on_assign, []),
+            (made._on_lost, [P0]),
+            (made._on_assign, [P0]),
+        ]:
+            event(consumer, [ClientPartition(*partition) for partition in its])
+            seen.append(made.joined())
+    assert seen == [False, True, True, False, True, False, True]
+
+
+def test_the_epoch_of_a_member_is_read_from_what_a_transaction_is_told_of_it() -> None:
+    assert _epoch(b"CGMDv2:" + (7).to_bytes(4, sys.byteorder) + b"billing\0one\0\1") == 7
+    assert _epoch(b"CGMDv2:\xff\xff\xff\xffbilling\0one\0\1") == -1
+    assert _epoch(b"CGMDv3:" + (7).to_bytes(8, sys.byteorder)) == 0
+    with client(**{"group.protocol": "consumer"}) as (made, _told):
+        assert made.group_metadata().startswith(b"CGMDv2:")
+        assert not made.joined()

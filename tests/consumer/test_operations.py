@@ -371,10 +371,13 @@ def test_records_that_were_deleted_make_no_partition_stuck(broker: Broker, clock
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_member_without_partitions_is_ready(broker: Broker) -> None:
-    app = App(config(broker, **{"group.id": "two-for-one"}), port=0)
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_member_without_partitions_is_ready(broker: Broker, protocol: str) -> None:
+    """The client says nothing of an assignment without partitions in a group of KIP-848."""
+    its = {"group.id": f"two-for-one-{protocol}", "group.protocol": protocol}
+    app = App(config(broker, **its), port=0)
     app.handler("idle")(nothing)
-    other = App(config(broker, **{"group.id": "two-for-one"}), port=0)
+    other = App(config(broker, **its), port=0)
     other.handler("idle")(nothing)
     with started(app), other.start() as running:
         port = running.operations.port

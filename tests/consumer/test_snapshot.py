@@ -104,6 +104,7 @@ class Bench:
             ends,
             self.clock.now,
             self.clock.now,
+            joined=True,
         )
 
     def partition(self, name: TopicPartition = P0) -> PartitionState:

@@ -3,8 +3,8 @@
 A single Apache Kafka that is about to stop may answer a question about topics with no broker at all, and librdkafka
 (2.16) may believe it: it then knows no address, asks nobody, and never joins again, though the broker is back within
 seconds. Only another client helps. What shows it: questions about topics are not answered, again and again for as long
-as a session lasts, while somebody listens where the brokers should be. (The group is no good to ask: who waits for a
-rebalance is not answered either.)
+as a session lasts; the client does not say either that it tries to reach somebody; and somebody listens where the
+brokers should be. (The group is no good to ask: who waits for a rebalance is not answered either.)
 
 Times are seconds of one clock.
 """
@@ -33,10 +33,11 @@ class Absence:
     def heard(self, now: float) -> None:
         """A record, an assignment, an answer: it knows the brokers."""
         self._patience_s = self._session_s
-        self.nobody_there(now)
+        self._ask_at = now + _ASK_AFTER_S
+        self._in_vain_since = None
 
-    def nobody_there(self, now: float) -> None:
-        """No client could hear anything."""
+    def tries(self, now: float) -> None:
+        """There was no answer, but it does know whom to ask."""
         self._ask_at = now + _ASK_AFTER_S
         self._in_vain_since = None
 
@@ -51,4 +52,4 @@ class Absence:
     def begins_anew(self, now: float) -> None:
         """Another client has taken its place, and gets more time in case it is of no use either."""
         self._patience_s = min(2 * self._patience_s, max(_LONGEST_S, self._session_s))
-        self.nobody_there(now)
+        self.tries(now)

@@ -96,6 +96,8 @@ _END = frozenset(
     }
 )
 _REFUSED = frozenset({_AUTHENTICATION, _SSL})
+_TRIES = frozenset({_ALL_BROKERS_DOWN, _TRANSPORT, _RESOLVE, _TIMED_OUT}) | _REFUSED
+"""What a client says that knows an address, and tries it in vain."""
 _UNKNOWN = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, _UNKNOWN_TOPIC, _UNKNOWN_PARTITION})
 
 
@@ -209,18 +211,16 @@ class Outage:
 
     def __init__(self, bootstrap: str, other: Callable[[Any], object] | None = None) -> None:
         self.on = False
+        self.complaints = 0
+        """How often the client has said that it tries to reach a broker, and does not, or is refused."""
         self._bootstrap = bootstrap
         self._other = guarded("error_cb", other) if other is not None else None
         self._last = ""
         self._told: set[int] = set()
 
-    @property
-    def refused(self) -> bool:
-        """Whether a broker has answered, and would not have this client."""
-        return not self._told.isdisjoint(_REFUSED)
-
     def __call__(self, error: KafkaError) -> None:
         code, text = error.code(), " ".join(error.str().split())
+        self.complaints += code in _TRIES
         if code == _ALL_BROKERS_DOWN:
             if not self.on:
                 log.warning(

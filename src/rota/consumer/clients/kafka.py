@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import socket
+import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
-from rota.consumer.clients.absence import Absence
 from rota.consumer.clients.client import CommitError, Offset
 from rota.consumer.clients.client_errors import (
     CarefulLog,
@@ -22,6 +20,7 @@ from rota.consumer.clients.client_errors import (
     is_final,
     may_pass,
 )
+from rota.consumer.clients.inquiry import Inquiry
 from rota.consumer.settings import refused
 from rota.model import RotaError, TopicPartition
 
@@ -45,17 +44,8 @@ _GONE_S = 2.0
 """So long a last commit, or the goodbye, is tried: as a rule, and while no broker answers."""
 _COMMITTED_ATTEMPTS = 2
 _SURE_ATTEMPTS = 12
-_ANSWER_S = 5.0
-"""So long brokers have to answer when it is asked whether the client knows them."""
-_CONNECT_S, _PROBE_S = 1.0, 3.0
-"""So long one address, and all that are tried, have to be reached."""
-_SOME = 3
 _END_S = 6.0
 """librdkafka waits 5 s for the answer to a goodbye."""
-_OFFSETS = "__consumer_offsets"
-"""A topic that is there, where none is known by name."""
-_SESSION_MS = 45_000
-"""librdkafka's default of session.timeout.ms; Kafka's of consumer.session.timeout.ms, which a client does not know."""
 
 
 class KafkaClient:
@@ -76,6 +66,8 @@ class KafkaClient:
         self._rebalance: Rebalance | None = None
         self._raised: BaseException | None = None
         self._deaf = False
+        self._joined = False
+        """Whether an assignment has come and was not lost since."""
         self._stuck = False
         self._called_back = False
         self._withdrawn: set[tuple[str | None, int]] = set()
@@ -83,9 +75,11 @@ class KafkaClient:
         self._doubted: dict[TopicPartition, int | None] = {}
         """Partitions that are ours again, and the position that was first seen of each."""
         self._incremental = is_cooperative(config)
+        self._modern = str(config.get("group.protocol", "")).lower() == "consumer"
         self._bootstrap = str(config.get("bootstrap.servers", ""))
         try:
             self._outage = Outage(self._bootstrap, config.get("error_cb"))
+            self._inquiry = Inquiry(config, self._outage)
             self._theirs = {name: guarded(name, config[name]) for name in _CALLED_BACK if name in config}
             self._config = dict(config)
             self._careful: Any = CarefulLog(logger)
@@ -94,7 +88,6 @@ class KafkaClient:
             raise refused(error.args[0].str()) from error
         except (TypeError, ValueError) as error:
             raise refused(str(error)) from error
-        self._absence = Absence(_patience_s(config), time.monotonic())
 
     def _new_consumer(self) -> Consumer:
         """What one calls back that has been replaced is not heard."""
@@ -126,8 +119,6 @@ class KafkaClient:
             raise RotaError(f"the client cannot subscribe to {which}: {error.args[0].str()}") from error
 
     def consume(self, most: int, timeout_s: float) -> Sequence[Message]:
-        if self._absence.is_due(time.monotonic()):
-            self._ask_the_brokers()
         # consume() with a timeout waits for `most` records; a single poll() returns with the first.
         found: list[Any] = self._consumer.consume(most, 0)
         if not found and timeout_s and self._raised is None:
@@ -141,14 +132,14 @@ class KafkaClient:
                     # then hands it out again.
                     gone = (first.topic(), first.partition()) in self._withdrawn
                     found = more if gone else [first, *more]
+        if found:
+            self._inquiry.heard()
+        elif self._raised is None and self._inquiry.is_due():
+            self._ask()  # now that the client has said everything that it had to say
         if self._raised is not None:
             self._raise()
         while self._answered:
             self._answered.pop(0)()
-        if found:
-            self._absence.heard(time.monotonic())
-            if self._outage.on:
-                self._outage.over()
         return found
 
     def problem(self, message: Message) -> tuple[str, bool]:
@@ -248,42 +239,21 @@ class KafkaClient:
     def group_metadata(self) -> Any:
         return self._consumer.consumer_group_metadata()
 
+    def joined(self) -> bool:
+        """Whether it is known what is ours, be it nothing, and it was not lost since. In a group of KIP-848 nobody is
+        told of nothing: there the member's epoch says it.
+        """
+        return self._joined or (self._modern and _epoch(self.group_metadata()) > 0)
+
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         self._consumer.pause([ClientPartition(*partition) for partition in partitions])
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         self._consumer.resume([ClientPartition(*partition) for partition in partitions])
 
-    def _ask_the_brokers(self) -> None:
-        """Nothing was heard of them for a while. See `rota.consumer.clients.absence`."""
-        refused = self._outage.refused  # so would be any other client
-        if refused or (self._outage.on and not self._somebody_listens()):
-            self._absence.nobody_there(time.monotonic())
-        elif self._is_answered():
-            self._absence.heard(time.monotonic())
-        elif not self._outage.on and not self._somebody_listens():
-            self._absence.nobody_there(time.monotonic())
-        elif (lasted_s := self._absence.in_vain(time.monotonic())) is not None:
-            log.warning(
-                "for %.0f s the client has not found the brokers, though %s can be reached: "
-                "another one takes its place",
-                lasted_s,
-                self._bootstrap,
-            )
-            self._absence.begins_anew(time.monotonic())
+    def _ask(self) -> None:
+        if self._inquiry.has_forgotten(self._consumer, self._topics):
             self._begin_anew()
-
-    def _is_answered(self) -> bool:
-        topic = next((name for name in self._topics if not name.startswith("^")), _OFFSETS)
-        try:
-            self._consumer.list_topics(topic, timeout=_ANSWER_S)
-        except KafkaException as error:
-            return bool(error.args[0].code() > 0)  # what a broker says is an answer, whatever it is
-        return True
-
-    def _somebody_listens(self) -> bool:
-        found: list[bool] = []
-        return self._bounded(lambda: found.append(_listens(self._bootstrap)), _PROBE_S) and found[0]
 
     def _begin_anew(self) -> None:
         former, unanswered = self._consumer, self._answers
@@ -295,6 +265,7 @@ class KafkaClient:
         if held := former.assignment():
             self._on_lost(former, held)
         self._consumer = made
+        self._joined = False
         for answered in unanswered:
             self._tell(answered, CommitError("its client did not find the brokers any more", lost=True), {})
         try:
@@ -341,7 +312,8 @@ class KafkaClient:
         if consumer is not self._consumer:
             return  # another one has taken its place
         assert self._rebalance is not None
-        self._absence.heard(time.monotonic())
+        self._joined = True
+        self._inquiry.heard()
         self._outage.over()
         self._guarded(self._rebalance.assigned, partitions)
 
@@ -356,6 +328,7 @@ class KafkaClient:
         if consumer is not self._consumer:
             return  # another one has taken its place
         assert self._rebalance is not None
+        self._joined = False
         self._went(partitions)
         self._guarded(self._rebalance.lost, partitions)
 
@@ -383,8 +356,8 @@ class KafkaClient:
         if self._deaf or not self._answers:
             return  # not waited for, or the answer to one that was
         if error is None:
+            self._inquiry.heard()
             self._outage.over()
-            self._absence.heard(time.monotonic())
         problem = None if error is None else commit_error(error)
         self._tell(self._answers.pop(0), problem, _refused(partitions))
 
@@ -408,34 +381,10 @@ def is_cooperative(config: Mapping[str, Any]) -> bool:
     return "cooperative" in strategies or str(config.get("group.protocol", "")).lower() == "consumer"
 
 
-def _listens(bootstrap: str) -> bool:
-    """Whether anybody can be reached at one of the first of these addresses."""
-    from rota.admin.security import addresses  # rarely needed, and much to import
-
-    try:
-        known = addresses(bootstrap)
-    except RotaError:  # only librdkafka knows what that is
-        return False
-    for address in known[:_SOME]:
-        try:
-            socket.create_connection(address, timeout=_CONNECT_S).close()
-        except (OSError, ValueError):  # that is no name
-            continue
-        return True
-    return False
-
-
-def _patience_s(config: Mapping[str, Any]) -> float:
-    """After how long in vain a client may be replaced. A static member of KIP-848 is refused for good while the group
-    still knows the one before it, whose session begins anew when the brokers do.
-    """
-    session_s = float(config.get("session.timeout.ms", _SESSION_MS)) / 1000
-    is_static = bool(config.get("group.instance.id"))
-    return (
-        2 * session_s
-        if is_static and str(config.get("group.protocol", "")).lower() == "consumer"
-        else session_s
-    )
+def _epoch(group_metadata: bytes) -> int:
+    """librdkafka's own format: that of the second version begins like this."""
+    name, colon, rest = group_metadata.partition(b":")
+    return int.from_bytes(rest[:4], sys.byteorder, signed=True) if name + colon == b"CGMDv2:" else 0
 
 
 def _named(partition: ClientPartition) -> TopicPartition:

@@ -115,8 +115,6 @@ class Counts(Observer):
         self.started_ms = wall_ms()
         self.assigned_since: dict[TopicPartition, int] = {}
         """Since when partitions are ours, in milliseconds since 1970."""
-        self.joined = False
-        """Whether an assignment has come, be it of no partition."""
         self.rebalances: Counter[str] = Counter()
         self.rebalance_s = {kind: Durations() for kind in ("assigned", "revoked", "lost")}
         self.rebalance_now: tuple[str, int] | None = None
@@ -150,7 +148,6 @@ class Counts(Observer):
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         now_ms = self._wall_ms()
         self.assigned_since.update(dict.fromkeys(partitions, now_ms))
-        self.joined = True
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         for partition in partitions:

@@ -221,6 +221,7 @@ class Operations:
             self._client.ends(partitions),
             _monotonic_ms(),
             clock_ms(),
+            joined=self._client.joined(),
         )
 
     # On those of whoever asks.

@@ -120,6 +120,7 @@ class State:
     client_id: str
     stopping: str | None
     joined: bool
+    """Whether it is known what is ours, be it nothing."""
     partitions: tuple[PartitionState, ...]
     handlers: tuple[HandlerState, ...]
     in_flight_limit: int
@@ -153,10 +154,12 @@ def take(
     ends: Mapping[TopicPartition, int],
     now_ms: int,
     wall_ms: int,
+    *,
+    joined: bool,
 ) -> State:
     """What is, by the engine's clock ``now_ms``.
 
-    ``positions``: what the client says. ``ends``: the offset behind the last record, where it is known.
+    ``positions`` and ``joined``: what the client says. ``ends``: the offset behind the last record, where it is known.
     """
     memory.keep(engine.partitions)
     view = _View(engine, counts, memory, now_ms)
@@ -170,7 +173,7 @@ def take(
         group=about.group,
         client_id=about.client_id,
         stopping=engine.stopping,
-        joined=counts.joined,
+        joined=joined,
         partitions=partitions,
         handlers=tuple(view.handler(route, about) for route in view.routes),
         in_flight_limit=engine.limits.in_flight,
