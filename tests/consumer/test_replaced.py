@@ -8,12 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
+from confluent_kafka import TopicPartition as ClientPartition
 from tests.consumer.kafka_tools import total_committed
 from tests.consumer.running_app import GROUP, broker_with, config, started
 from tests.kafka.ports import PATIENCE_S, wait_until
 
-from rota.consumer import App, Record
+from rota.consumer import App, Context, Record
 from rota.consumer.clients.inquiry import Inquiry
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rota.testing import Broker
 
 KEYS, RECORDS, TIMES, WORKERS = 20, 600, 3, 8
-TOPICS = {"in": 4}
+TOPICS = {"in": 4, "out": 1}
 STATIC = {"group.instance.id": "one"}
 MODERN = {"group.protocol": "consumer"}
 
@@ -106,3 +107,37 @@ def test_nothing_is_lost_and_no_key_is_handled_twice_at_once(
         app.handler("in", concurrency=WORKERS)(handler.__call__)
         replaced(broker, app, handler, forgotten)
         assert total_committed(broker, "in", 4, GROUP) == RECORDS
+
+
+@pytest.mark.parametrize("more", [{}, MODERN], ids=["classic", "kip-848"])
+def test_outputs_appear_once(more: dict[str, Any], forgotten: list[bool]) -> None:
+    handler = Handler()
+
+    def copy(record: Record[bytes], context: Context) -> None:
+        handler(record)
+        context.produce("out", record.value, key=record.key)
+
+    with broker_with(None, **TOPICS) as broker:
+        app = App(config(broker, **more))
+        app.handler("in", concurrency=WORKERS, exactly_once=True)(copy)
+        replaced(broker, app, handler, forgotten)
+        assert total_committed(broker, "in", 4, GROUP) == RECORDS
+        assert outputs(broker) == {b"%d" % number: 1 for number in range(RECORDS)}
+
+
+def outputs(broker: Broker) -> Counter[bytes | None]:
+    """What a reader of what is committed gets."""
+    reader = Consumer(
+        {"bootstrap.servers": broker.bootstrap_servers, "group.id": "reader", "enable.partition.eof": True}
+    )
+    found: Counter[bytes | None] = Counter()
+    try:
+        reader.assign([ClientPartition("out", 0, 0)])
+        while True:
+            message = reader.poll(PATIENCE_S)
+            assert message is not None
+            if message.error() is not None:
+                return found
+            found[message.value()] += 1
+    finally:
+        reader.close()

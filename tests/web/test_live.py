@@ -54,6 +54,11 @@ def test_a_rebalance_is_seen_as_it_happens_with_its_cause(page: Page, desk: Desk
         expect(page.locator(".page-head .state")).to_have_text("Empty")
         desk.admin.delete_consumer_groups([group])[group].result(PATIENCE_S)
         expect(page.locator(".gone")).to_contain_text("This group is gone")
+        for _ in range(3):  # and is gone after the next look too
+            page.evaluate(
+                "() => new Promise((heard) => document.addEventListener('rota-pulse', heard, { once: true }))"
+            )
+        expect(page.locator(".gone")).to_contain_text("This group is gone")
 
 
 def test_offsets_are_reset_as_planned_and_only_as_planned(page: Page, desk: Desk, tmp_path: Path) -> None:

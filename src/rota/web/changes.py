@@ -337,6 +337,7 @@ def _effect_words(row: Row) -> str:
         Effect.SKIPPED: f"{row.records:,} skipped",
         Effect.FIRST: "first commit",
         Effect.UNCHANGED: "unchanged",
+        Effect.METADATA: "other metadata",
         Effect.REMOVED: "removed",
         Effect.IMPOSSIBLE: "cannot be reset",
     }[row.effect]

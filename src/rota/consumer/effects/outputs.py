@@ -108,16 +108,25 @@ class Outputs:
 
     def __init__(self) -> None:
         self._arrived: deque[tuple[Message, Sequence[Output]]] = deque()
-        self._kept: dict[TopicPartition, dict[int, Sequence[Output]]] = {}
+        # By offset: a partition may have come back, and a record been handled again, while the handler that had it
+        # before still ran. Each has produced something, and only one of them is to count.
+        self._kept: dict[TopicPartition, dict[int, list[tuple[Message, Sequence[Output]]]]] = {}
 
     def done(self, message: Message, outputs: Sequence[Output]) -> None:
         """A record is done. These replace what it produced before, should it have been handled twice."""
         self._arrived.append((message, outputs))
 
     def drop(self, message: Message) -> None:
-        """It was handled after its partition had gone: nothing comes of that."""
+        """It was handled after its partition had gone: nothing comes of that. What it produced since then, handed out
+        again, stays.
+        """
         self._sort()
-        self._kept.get(TopicPartition(message.topic(), message.partition()), {}).pop(message.offset(), None)
+        kept = self._kept.get(TopicPartition(message.topic(), message.partition()), {})
+        others = [each for each in kept.get(message.offset(), ()) if each[0] is not message]
+        if others:
+            kept[message.offset()] = others
+        else:
+            kept.pop(message.offset(), None)
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """These are not ours any more."""
@@ -152,25 +161,27 @@ class Outputs:
             for at in sorted(kept):
                 if past.has(at):
                     del kept[at]
-                elif now.has(at):
-                    found.append(Covered(where, at, kept[at]))
+                elif now.has(at) and (outputs := kept[at][-1][1]):
+                    found.append(Covered(where, at, outputs))
         return found
 
     def committed(self, covered: Iterable[Covered]) -> None:
         """These are committed: not to be written again."""
         for where, offset, outputs in covered:
             kept = self._kept.get(where, {})
-            if kept.get(offset) is outputs:
+            if any(each[1] is outputs for each in kept.get(offset, ())):
                 del kept[offset]
 
     def _sort(self) -> None:
         while self._arrived:
             message, outputs = self._arrived.popleft()
-            where = TopicPartition(message.topic(), message.partition())
-            if outputs:
-                self._kept.setdefault(where, {})[message.offset()] = outputs
-            else:
-                self._kept.get(where, {}).pop(message.offset(), None)
+            kept = self._kept.setdefault(TopicPartition(message.topic(), message.partition()), {})
+            before = kept.get(message.offset())
+            if before is not None:
+                kept[message.offset()] = [each for each in before if each[0] is not message]
+                kept[message.offset()].append((message, outputs))
+            elif outputs:
+                kept[message.offset()] = [(message, outputs)]
 
 
 class _Cover:

@@ -20,6 +20,7 @@ export class GroupPage {
     this.findings = new Findings();
     this.log = new Log((ms) => this.choose(ms));
     this.known = false;
+    this.seen = false; // ever, on this page
     this.node = this.build();
     this.timer = setInterval(() => this.clockBanner(), 200);
   }
@@ -77,13 +78,13 @@ export class GroupPage {
     if (all || changed.has("log") || live.logFailure !== this.unread) this.log.show(parts.get("log"), live.logFailure);
     this.unread = live.logFailure;
     if (!this.known) {
-      this.known = true;
+      this.known = this.seen = true;
       this.toMoment();
     }
   }
 
   vanish() {
-    const words = this.known ? "This group is gone: it was deleted, or its last offsets expired." : "There is no group of this name.";
+    const words = this.seen ? "This group is gone: it was deleted, or its last offsets expired." : "There is no group of this name.";
     fill(this.gone, h("p", null, words), h("p", null, h("a", { href: "/", "data-link": true }, "All groups")));
     this.gone.hidden = !live.looked;
     this.body.hidden = true;
