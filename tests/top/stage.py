@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from rota.model import RotaError, TopicPartition
@@ -41,6 +41,7 @@ class Stage:
 
     def __init__(self, *views: GroupView) -> None:
         self.failure: RotaError | None = None
+        self.is_away = False
         self.refreshed = 0
         self.closely: frozenset[str] = frozenset()
         self._views = {view.facts.group: view for view in views}
@@ -66,13 +67,15 @@ class Stage:
         with self._news:
             self._views = {view.facts.group: view for view in views}
             self._number += 1
-            self.failure = None
+            self.failure, self.is_away = None, False
             self._news.notify_all()
 
-    def fail(self, words: str) -> None:
-        """A look that failed."""
+    def fail(self, words: str, *, found: Sequence[GroupView] | None = None) -> None:
+        """A look that failed, or that found no more than these."""
         with self._news:
-            self.failure = RotaError(words)
+            self.failure, self.is_away = RotaError(words), found is None
+            if found is not None:
+                self._views = {view.facts.group: view for view in found}
             self._number += 1
             self._news.notify_all()
 

@@ -97,6 +97,20 @@ def test_the_help_has_the_keys_that_do_something(allowed: bool) -> None:
     assert ("Read-only" in text) is not allowed
 
 
+def test_a_look_that_found_not_all_is_said_and_what_it_found_is_shown() -> None:
+    stage = _three()
+
+    async def act(seat: Seat) -> None:
+        await seat.see("3 groups")
+        stage.fail("broker 2 does not list its groups", found=[group("mail")])
+        await seat.see("NOT EVERYTHING IS SEEN: broker 2 does not list its groups", "mail")
+        await seat.miss("THE CLUSTER IS AWAY", "orders-group")
+        stage.show(group("mail"))
+        await seat.miss("NOT EVERYTHING IS SEEN")
+
+    play(stage, act)
+
+
 def test_a_cluster_that_is_away_is_said_with_the_age_of_the_screen_and_comes_back() -> None:
     stage = _three()
 

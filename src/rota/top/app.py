@@ -138,7 +138,7 @@ class Top(App[None]):
         self.views = self.source.views()
         if self.views or self.source.failure is None:
             self.looked = True
-        if self.source.failure is None:
+        if not self.source.is_away:
             self._looked_ms = self.now_ms()
         self._show()
 
@@ -165,16 +165,18 @@ class Top(App[None]):
         return f"{datetime.fromtimestamp(self._looked_ms / 1000).astimezone():%H:%M:%S}"
 
     def banner(self, width: int) -> list[Text]:
-        """That the cluster is away and how old everything on screen is; or what there is to say else."""
+        """That the cluster is away and how old all on screen is, or that not all was seen; and what else there is."""
         lines = []
         late_s = (self.now_ms() - self._looked_ms) / 1000 if self._looked_ms else 0.0
         failure = self.source.failure
-        if failure is not None or late_s > max(5.0, STALE_LOOKS * self._interval_s):
+        if self.source.is_away or late_s > max(5.0, STALE_LOOKS * self._interval_s):
             old = (
                 f"what is on screen is {age(late_s)} old" if self._looked_ms else "nothing was seen of it yet"
             )
             why = f": {failure}" if failure is not None else ", no answer so far"
             lines.append(Text(f" THE CLUSTER IS AWAY, {old}{why}", "bold reverse red", no_wrap=True))
+        elif failure is not None:
+            lines.append(Text(f" NOT EVERYTHING IS SEEN: {failure}", "bold reverse", no_wrap=True))
         if self.notice:
             lines.append(Text(f" {self.notice}", "bold reverse", no_wrap=True))
         for line in lines:

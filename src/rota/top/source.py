@@ -20,7 +20,11 @@ class Source(Protocol):
 
     @property
     def failure(self) -> RotaError | None:
-        """Why the last look failed; None if it did not."""
+        """Why the last look found nothing, or not all; None if all is well."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last look found nothing at all."""
 
     def views(self) -> Mapping[str, GroupView]:
         """The groups as the last look that did not fail has found them, by name."""

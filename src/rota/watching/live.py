@@ -164,6 +164,11 @@ class Live:
         return self._watch.failure or self._examined.failure or next(iter(list(self._wrong.values())), None)
 
     @property
+    def is_away(self) -> bool:
+        """Whether the last look found nothing at all."""
+        return self._watch.seen.is_blind
+
+    @property
     def log_failure(self) -> RotaError | None:
         """Why `__consumer_offsets` is not read; None if it is."""
         return self._topic.failure

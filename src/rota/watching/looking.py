@@ -36,13 +36,14 @@ class Seen:
     """What was found by the last look that found anything, and whether the last one failed.
 
     ``number`` counts looks from 1, failed ones too; 0 is before the first. ``failure`` is why the last one found
-    nothing, or not all; then ``views`` are older than the look (each says when it is from).
+    nothing (``is_blind``), or not all; then ``views`` are older than the look (each says when it is from).
     """
 
     number: int = 0
     views: Mapping[str, GroupView] = field(default_factory=dict)
     snapshot: Snapshot | None = None
     failure: RotaError | None = None
+    is_blind: bool = False
 
 
 class Looking:
@@ -75,7 +76,7 @@ class Looking:
         try:
             snapshot = scan(self._admin, self._groups(), depth=self._depth)
         except RotaError as error:
-            self._seen = Seen(before.number + 1, before.views, before.snapshot, error)
+            self._seen = Seen(before.number + 1, before.views, before.snapshot, error, is_blind=True)
             return self._seen
         failure = next(iter(snapshot.failures.values()), None)
         try:
