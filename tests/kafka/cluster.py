@@ -180,7 +180,7 @@ class KafkaCluster:
 
     def groups_at(self, node: int, stem: str, count: int = 1) -> list[str]:
         """Names of groups that this node coordinates."""
-        names = [f"{stem}-{number}" for number in range(16 * count)]
+        names = [f"{stem}-{number}" for number in range(64 * count)]  # by chance none of 16 may be there
         found = [name for name, at in self.coordinators(names).items() if at == node]
         assert len(found) >= count, f"no {count} of {names} are coordinated by node {node}"
         return found[:count]
