@@ -91,7 +91,7 @@ def _partitions(run: Run) -> None:
 def _create(client: Client, topic: str, partitions: int) -> None:
     create_topic(client, topic, min(partitions, _AT_ONCE))
     if partitions > _AT_ONCE:
-        more = CreatePartitionsTopic(name=topic, count=partitions)
+        more = CreatePartitionsTopic(name=topic, count=partitions, assignments=None)
         client.call(CreatePartitionsRequest(topics=[more], timeout_ms=60_000), 3, CreatePartitionsResponse)
         assert log_end(client, topic, partitions - 1) is not None
 
